@@ -1,0 +1,28 @@
+/* arena.h - memory that is given back all at once.
+ *
+ * A first block may be lent by the caller (a stack array); further blocks come from mem.h up
+ * to `max` bytes in all. Not thread-safe: one owner. A taken piece lives until arena_reset or
+ * arena_clear; pieces are 16-byte aligned and not zeroed.
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/fault.h"
+
+struct arena_block;
+struct arena {
+    uint8_t            *at, *end;  /* free part of the current block            */
+    struct arena_block *blocks;    /* newest first; owned                       */
+    uint8_t            *lent;      /* caller's block, or NULL                   */
+    size_t              lent_size;
+    size_t              used, max; /* bytes of owned blocks, and their limit    */
+};
+
+void  arena_init(struct arena *a, void *lent, size_t lent_size, size_t max);
+/* NULL when the limit or the heap is exhausted. */
+void *arena_take(struct arena *a, size_t size) __attribute__((malloc, warn_unused_result));
+void *arena_zero(struct arena *a, size_t size) __attribute__((malloc, warn_unused_result));
+/* A NUL-terminated copy. */
+char *arena_text(struct arena *a, struct bytes b) __attribute__((warn_unused_result));
+void  arena_reset(struct arena *a);  /* forget the pieces, give blocks back, usable again */
+void  arena_clear(struct arena *a);  /* the end */

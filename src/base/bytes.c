@@ -1,0 +1,77 @@
+#include "base/bytes.h"
+
+#include <stdio.h>
+
+/* Length of the well-formed sequence at p (Unicode table 3-7), 0 if there is none. */
+static size_t utf8_step(const uint8_t *p, size_t left)
+{
+    uint8_t c = p[0];
+    if (c < 0x80)
+        return 1;
+    if (c < 0xc2 || c > 0xf4)
+        return 0;
+    size_t need = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    if (left < need)
+        return 0;
+    uint8_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+    uint8_t high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    if (p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < need; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return need;
+}
+
+bool utf8_valid(struct bytes text, bool allow_nul)
+{
+    for (size_t i = 0; i < text.len;) {
+        if (text.at[i] == 0 && !allow_nul)
+            return false;
+        /* Telemetry topics are ASCII: eight at a time when no byte has its top bit and none is 0. */
+        if (text.len - i >= 8) {
+            uint64_t w;
+            memcpy(&w, text.at + i, 8);
+            if (!(w & 0x8080808080808080u) && !((w - 0x0101010101010101u) & ~w & 0x8080808080808080u)) {
+                i += 8;
+                continue;
+            }
+        }
+        size_t step = utf8_step(text.at + i, text.len - i);
+        if (!step)
+            return false;
+        i += step;
+    }
+    return true;
+}
+
+char *bytes_escape(struct bytes b, char *out, size_t cap)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b.len;) {
+        uint8_t c = b.at[i];
+        size_t step = utf8_step(b.at + i, b.len - i);
+        /* C1 controls (U+0080..U+009F) steer terminals too. */
+        bool plain = step > 1 ? !(c == 0xc2 && b.at[i + 1] < 0xa0)
+                              : step == 1 && c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+        size_t want = plain ? step : 4;
+        if (n + want + 3 > cap) {
+            if (cap >= n + 3) {
+                memcpy(out + n, "..", 2);
+                n += 2;
+            }
+            break;
+        }
+        if (plain) {
+            memcpy(out + n, b.at + i, step);
+            i += step;
+        } else {
+            (void)snprintf(out + n, 5, "\\x%02x", c);
+            i++;
+        }
+        n += want;
+    }
+    if (cap)
+        out[n < cap ? n : cap - 1] = 0;
+    return out;
+}

@@ -1,0 +1,38 @@
+/* log.h - lines for a person.
+ *
+ *   2026-11-22T06:00:04.123Z warn  mqtt  FG2001 press-1 at 127.0.0.1:50112 refused: ...
+ *
+ * Any thread; one write per line to standard error. Text from a peer is passed through bytes_escape by
+ * the caller; secrets never reach this file. A line that repeats (same place in the code) more than
+ * LOG_BURST times in 60 s is counted, and the count is printed with the first line after that.
+ */
+#pragma once
+
+#include "base/fault.h"
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* One per call site, static: the burst counter lives here. */
+struct log_site {
+    _Atomic int64_t  window_us;
+    _Atomic uint32_t count;
+};
+
+void log_line(struct log_site *site, enum log_level level, const char *area, const char *fmt, ...) FG_PRINTF(4, 5);
+/* The threshold of every area (default LOG_INFO). */
+void           log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+int            log_level_parse(const char *word, enum log_level *out); /* 1 if known */
+/* Lines go here instead of standard error; NULL sets it back. For tests; set before threads start. */
+void log_set_sink(void (*sink)(void *ctx, const char *line), void *ctx);
+
+#define LOG_AT(level, area, ...)                                                                             \
+    do {                                                                                                     \
+        static struct log_site fg_site;                                                                      \
+        if ((level) <= log_get_level())                                                                      \
+            log_line(&fg_site, (level), (area), __VA_ARGS__);                                                \
+    } while (0)
+#define log_error(area, ...) LOG_AT(LOG_ERROR, area, __VA_ARGS__)
+#define log_warn(area, ...) LOG_AT(LOG_WARN, area, __VA_ARGS__)
+#define log_info(area, ...) LOG_AT(LOG_INFO, area, __VA_ARGS__)
+#define log_debug(area, ...) LOG_AT(LOG_DEBUG, area, __VA_ARGS__)
