@@ -1,0 +1,72 @@
+# Unit tests, replays of the fuzz corpora, fuzz targets, and the larger programs in tests/.
+# A test is known to ctest by the name of its executable.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+set(FG_TEST_SECONDS 120 CACHE STRING "a unit test that runs longer has failed")
+
+function(fg_name_of file suffix out)
+    get_filename_component(name ${file} NAME_WE)
+    string(REGEX REPLACE "_(test|fuzz)$" "" name ${name})
+    if(TARGET ${name}_${suffix})
+        get_filename_component(folder ${file} DIRECTORY)
+        get_filename_component(folder ${folder} NAME)
+        set(name ${folder}_${name})
+    endif()
+    set(${out} ${name} PARENT_SCOPE)
+endfunction()
+
+# The hostile-input checks of glibc belong into the tests: freed memory is overwritten, leaks are findings.
+set(FG_TEST_ENV
+    "ASAN_OPTIONS=abort_on_error=0:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1"
+    "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"
+    "MALLOC_PERTURB_=165")
+
+function(fg_add_test name)
+    add_test(NAME ${name} COMMAND ${name} ${ARGN})
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${FG_TEST_SECONDS} ENVIRONMENT "${FG_TEST_ENV}")
+endfunction()
+
+file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/*/*_test.c)
+foreach(file IN LISTS tests)
+    fg_name_of(${file} test name)
+    get_filename_component(folder ${file} DIRECTORY)
+    get_filename_component(folder ${folder} NAME)
+    fg_reach(${folder} reach)
+    add_executable(${name}_test ${file})
+    fg_link(${name}_test ${reach})
+    target_link_libraries(${name}_test PRIVATE PkgConfig::CMOCKA)
+    fg_add_test(${name}_test)
+endforeach()
+
+file(GLOB targets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/*/*_fuzz.c)
+foreach(file IN LISTS targets)
+    get_filename_component(folder ${file} DIRECTORY)
+    get_filename_component(folder ${folder} NAME)
+    fg_reach(${folder} reach)
+    if(FG_FUZZ)
+        fg_name_of(${file} fuzz name)
+        add_executable(${name}_fuzz ${file})
+        fg_link(${name}_fuzz ${reach})
+        target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+        list(APPEND FG_FUZZ_TARGETS ${name}_fuzz)
+    else()
+        fg_name_of(${file} replay name)
+        add_executable(${name}_replay ${file} ${CMAKE_SOURCE_DIR}/tests/lib/replay_main.c)
+        fg_link(${name}_replay ${reach})
+        fg_add_test(${name}_replay ${CMAKE_SOURCE_DIR}/fuzz/corpus/${name})
+    endif()
+endforeach()
+if(FG_FUZZ)
+    add_custom_target(fuzzers DEPENDS ${FG_FUZZ_TARGETS})
+endif()
+
+file(GLOB programs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*.c)
+foreach(file IN LISTS programs)
+    get_filename_component(name ${file} NAME_WE)
+    add_executable(${name} ${file})
+    fg_link(${name} ${folders})
+    target_link_libraries(${name} PRIVATE PkgConfig::CMOCKA)
+    if(name MATCHES "_test$")
+        fg_add_test(${name})
+    endif()
+endforeach()
