@@ -1,0 +1,61 @@
+/* http.h - HTTP/1.1, server and client, on loop.h. Parsing by http-parser, limits by us.
+ *
+ * Server: a listener whose connections are given to http_serve; each complete request calls the handler on the
+ * loop. The handler answers now (http_reply) or later, or streams (http_begin, http_chunk, http_end) with
+ * back-pressure. Keep-alive and pipelining are handled here; requests of one connection are answered in order.
+ *
+ * Refusals (limits: L-HTTP): request line 414, headers 431, body 413, both Content-Length and
+ * Transfer-Encoding or either twice 400 and close, no complete header within 10 s 408, malformed 400.
+ */
+#pragma once
+
+#include "net/loop.h"
+
+struct http_limits {
+    uint32_t request_line, header_bytes, header_count, body_bytes, header_seconds;
+};
+extern const struct http_limits http_limits_default; /* 8 KiB, 32 KiB, 100, 1 MiB, 10 */
+
+struct http_server;   /* handler and limits, shared by connections of a loop */
+struct http_exchange; /* one request being answered */
+
+struct http_request {
+    struct bytes method, path /* percent-decoded, without query */, query /* raw */, body, peer /* address */;
+    bool         loopback;
+    uint32_t     uid;
+};
+typedef void (*http_handler)(void *ctx, struct http_exchange *, const struct http_request *);
+
+FG_CHECK enum code http_server_open(struct http_server **out, struct loop *, const struct http_limits *, http_handler, void *ctx,
+                                    struct fault *why);
+void http_serve(struct http_server *, const struct net_peer *); /* takes the peer over */
+void http_server_close(struct http_server *);
+
+/* The value of a header of the current request, or an empty view; name in lower case. During the handler only. */
+struct bytes http_header(const struct http_exchange *, const char *name);
+/* The percent-decoded value of a query key into out (NUL-terminated); false if absent or too long. Pure. */
+bool http_query(struct bytes query, const char *key, char *out, size_t cap);
+
+void http_reply(struct http_exchange *, unsigned status, const char *content_type, struct bytes body);
+/* {"error":{"code":"FG1234","message":"..."}} */
+void http_reply_fault(struct http_exchange *, unsigned status, const struct fault *);
+/* A stream of unknown length (chunked). http_chunk: CODE_AGAIN when more than 1 MiB is unsent: wait for drained. */
+void http_begin(struct http_exchange *, unsigned status, const char *content_type);
+enum code http_chunk(struct http_exchange *, struct bytes);
+void http_end(struct http_exchange *);
+/* drained: more may be sent. gone: the peer left; the exchange must not be used after this call. Exactly one of
+ * http_end/http_reply by you or gone by us ends an exchange. */
+void http_watch(struct http_exchange *, void (*drained)(void *ctx), void (*gone)(void *ctx), void *ctx);
+struct loop *http_loop(const struct http_exchange *);
+
+/* ---- client ---- one request per connection; for the verbs (api.sock) and later webhooks over plain HTTP. */
+struct http_call_events {
+    void (*on_head)(void *ctx, unsigned status);
+    void (*on_body)(void *ctx, struct bytes part);
+    void (*on_done)(void *ctx, const struct fault *why); /* why NULL: complete. The last call. */
+};
+struct http_call;
+FG_CHECK enum code http_call_open(struct http_call **out, struct loop *, const char *host /* or unix:/path */, uint16_t port,
+                                  const char *method, const char *target, struct bytes body,
+                                  const struct http_call_events *, void *ctx, struct fault *why);
+void http_call_cancel(struct http_call *); /* no further callback */

@@ -1,0 +1,121 @@
+/* loop.h - the one place where time passes and bytes arrive.
+ *
+ * A loop is a thread's event loop. Two back ends stand behind these functions: libuv (production) and a
+ * simulated one (tests: virtual clock, in-process connections, everything deterministic; see sim.h). No uv_
+ * name leaves src/net.
+ *
+ * Thread:   everything is called on the loop's own thread, except loop_post and loop_stop (any thread).
+ * Turn:     events of one poll are handled, then letters, then the turn hook, then every connection that has
+ *           something to send is flushed with one writev. What handlers produce in a turn leaves together.
+ * Lifetime: loop_open_* .. loop_close. Connections, listeners and timers belong to their loop.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/fault.h"
+
+struct loop;
+struct conn;
+struct listener;
+
+/* ---- the loop ---- */
+FG_CHECK enum code loop_open_uv(struct loop **out, struct fault *why);
+void loop_run(struct loop *);    /* returns after loop_stop, when what was to be flushed is flushed or failed */
+void loop_stop(struct loop *);   /* any thread */
+void loop_close(struct loop *);  /* closes what is still open (on_close is called), frees the loop */
+
+/* Elapsed time in microseconds, read once per turn; never goes back. Timers and expiry use only this. */
+int64_t loop_now_us(const struct loop *);
+/* Wall clock in microseconds since 1970, read once per turn; may jump. For stamps only. */
+int64_t loop_wall_us(const struct loop *);
+
+/* Called at the end of each turn in which anything happened, before the flush: the place for work gathered in
+ * the turn (commit, batched wake-ups). One per loop. */
+void loop_set_turn(struct loop *, void (*turn)(void *ctx), void *ctx);
+
+/* A place for one pointer of the program (the shard that lives on this loop). */
+void  loop_set_user(struct loop *, void *user);
+void *loop_user(const struct loop *);
+
+/* ---- timers: a hashed wheel per loop, O(1) start and stop, resolution 10 ms, late but never early ---- */
+struct timer {
+    struct timer *next, *prev; /* private */
+    int64_t       due_ms;      /* private */
+    void (*fire)(struct timer *);
+};
+void timer_start(struct loop *, struct timer *, int64_t delay_ms, void (*fire)(struct timer *)); /* restarts a running one */
+void timer_stop(struct loop *, struct timer *); /* harmless when not running */
+static inline bool timer_running(const struct timer *t) { return t->next != NULL; }
+
+/* ---- letters between threads ---- */
+struct letter {
+    struct letter *next;                               /* private */
+    void (*open)(struct letter *, struct loop *here);  /* on the receiving loop; owns the letter, may free it */
+};
+/* Any thread. The pile is taken at once; a loop is woken at most once until it has taken it. Letters from one
+ * thread are opened in the order posted. */
+void loop_post(struct loop *, struct letter *);
+
+/* ---- listening ---- */
+struct net_peer {         /* an accepted socket that no loop owns yet; a plain value that may travel in a letter */
+    int  handle;          /* the back end's name for it */
+    char address[64];     /* "127.0.0.1:50112", "[::1]:50112", "unix" */
+    bool loopback;        /* 127.0.0.0/8, ::1, unix */
+    uint32_t uid;         /* unix sockets: the peer's credentials; else UINT32_MAX */
+};
+typedef void (*accept_fn)(void *ctx, const struct net_peer *);
+/* `at`: "127.0.0.1:1883", "[::1]:0", "unix:/path/api.sock" (made 0600; a stale one is replaced, one that is
+ * served is CODE_EXISTS). A taken port is CODE_EXISTS with the sentence FG1002. On EMFILE accepting pauses for
+ * 100 ms, with a log line; nobody else notices. */
+FG_CHECK enum code net_listen(struct listener **out, struct loop *, const char *at, accept_fn, void *ctx, struct fault *why);
+const char *listener_address(const struct listener *); /* with the real port */
+uint16_t    listener_port(const struct listener *);
+void        listener_close(struct listener *);
+/* A peer that nobody wants. */
+void net_peer_refuse(const struct net_peer *);
+
+/* ---- connections ----
+ * A connection is a stack: the protocol on top, filters (TLS, WebSocket) below it, the socket at the bottom.
+ * The callbacks are the protocol's. */
+struct conn_events {
+    /* Bytes are parsed in place: `in` lies in the loop's lent read buffer (or, if an earlier part was left over, in
+     * the connection's own). Returns how many bytes were used up; the rest is kept and shown again, with more
+     * behind it. conn_want tells how much the next call should have at least. After conn_close in here the return
+     * value does not matter. */
+    size_t (*on_bytes)(void *ctx, struct conn *, struct bytes in);
+    /* The unsent bytes fell below conn_low after having been above conn_high. */
+    void (*on_drained)(void *ctx, struct conn *);
+    /* The last call for this ctx, always exactly once per opened connection; never from inside conn_close itself but
+     * later in the turn or in the next. `why` NULL: closed by us after a complete flush. */
+    void (*on_close)(void *ctx, struct conn *, const struct fault *why);
+    /* Dialled connections only: connected (before any on_bytes). */
+    void (*on_open)(void *ctx, struct conn *);
+};
+/* Takes over the peer (also on failure). */
+FG_CHECK enum code conn_open(struct conn **out, struct loop *, const struct net_peer *, const struct conn_events *, void *ctx,
+                             struct fault *why);
+/* Names are looked up off the loop. The result comes as on_open or on_close. `host` may be "unix:/path". */
+FG_CHECK enum code conn_dial(struct conn **out, struct loop *, const char *host, uint16_t port, const struct conn_events *,
+                             void *ctx, struct fault *why);
+struct loop *conn_loop(const struct conn *);
+const char  *conn_address(const struct conn *); /* the peer's */
+bool         conn_loopback(const struct conn *);
+uint32_t     conn_uid(const struct conn *);
+/* Changes who is called (protocol sniffing, upgrade to WebSocket); bytes not used up go to the new one. */
+void conn_set_events(struct conn *, const struct conn_events *, void *ctx);
+
+/* The output buffer to encode into directly; everything added leaves at the end of the turn. Valid for the
+ * turn. Never NULL; if it goes `bad` the connection is closed at the flush with CODE_NOMEM. */
+struct buf *conn_out(struct conn *);
+/* Sends `b` by reference after what is in the buffer so far: no copy; release(arg) is called once when it is sent or
+ * the connection is gone. */
+void   conn_send_ref(struct conn *, struct bytes b, void (*release)(void *arg), void *arg);
+size_t conn_unsent(const struct conn *);   /* bytes in the buffer, by reference, and refused by the kernel so far */
+int64_t conn_progress_us(const struct conn *); /* when the kernel last took a byte, loop time; for L-OUT */
+void   conn_set_marks(struct conn *, size_t high, size_t low); /* default 1 MiB, 256 KiB */
+void   conn_read_pause(struct conn *);     /* back-pressure: the kernel's window closes */
+void   conn_read_resume(struct conn *);    /* left-over bytes are shown again in the next turn */
+void   conn_want(struct conn *, size_t bytes);
+/* flush true: what is queued is still sent (at most 5 s), then closed. false: at once. No on_bytes after this. */
+void   conn_close(struct conn *, bool flush);
