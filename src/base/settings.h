@@ -1,0 +1,145 @@
+/* settings.h - everything a person may configure, from one table of rows.
+ *
+ * A row (settings_table.c) is the setting: YAML key, type, range, default, `FIELDGATE_...` variable, `--set`,
+ * docs/settings.md and `config show` all read it. A value comes from the first of
+ *
+ *   flag (--data, --set KEY=VALUE)  >  environment FIELDGATE_...  >  the file  >  the default
+ *
+ * Loading is all or nothing: with one error anywhere there are no settings, and the report names every
+ * error found (up to SETTINGS_NOTES_MAX) by file:line:column, so that one run fixes the file. Without a
+ * file the defaults hold; every default listener is on loopback.
+ *
+ * Thread: load and free anywhere; what is loaded never changes and may be read by every thread.
+ * Lifetime: settings_load .. settings_free; every pointer inside belongs to the settings.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/io.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#define SETTINGS_FILE_BYTES_MAX ((size_t)1 << 20)
+#define SETTINGS_SYSTEM_FILE "/etc/fieldgate/fieldgate.yaml"
+#define SETTINGS_SYSTEM_DATA "/var/lib/fieldgate"
+
+enum settings_durability { DURABILITY_DISK, DURABILITY_MEMORY };
+enum settings_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+enum settings_listener_type { LISTENER_MQTT, LISTENER_HTTP };
+enum settings_auth { AUTH_ANONYMOUS };
+
+/* A numeric address with a port; port 0 lets the kernel choose. */
+struct settings_address {
+    const char *host;     /* "127.0.0.1" or "::1", without brackets; fit for inet_pton */
+    const char *text;     /* as written: "[::1]:1883"                                  */
+    uint16_t    port;
+    bool        loopback; /* 127.0.0.0/8 or ::1                                        */
+};
+
+struct settings_listener {
+    enum settings_listener_type    type;
+    enum settings_auth             auth;
+    bool                           insecure; /* the owner accepts plain, anonymous access from other machines */
+    const struct settings_address *at;
+    size_t                         at_count;
+};
+
+struct settings_texts {
+    const char *const *at;
+    size_t             count;
+};
+
+struct settings {
+    const char              *site; /* "" when not named */
+    const char              *data; /* data directory, as written; never empty */
+    enum settings_durability durability;
+    uint32_t                 loops; /* event loops; 0 = one per core */
+    struct {
+        uint32_t              partitions;
+        uint64_t              keep_s;     /* LIMIT_NONE_64 = for ever     */
+        uint64_t              keep_bytes; /* LIMIT_NONE_64 = no own limit */
+        struct settings_texts topics;     /* MQTT filters stored in the partitions */
+    } hub;
+    struct {
+        uint64_t segment_bytes;
+        uint64_t reserve_bytes; /* free disk space below which new durable work is refused */
+        uint32_t sync_wait_us;  /* how long an acknowledgement may wait for company; 0 = never */
+    } journal;
+    struct limits limits;
+    struct {
+        enum log_level           level;
+        enum settings_log_format format;
+    } log;
+    const struct settings_listener *listeners;
+    size_t                          listener_count;
+
+    struct settings_inner *inner; /* where each value came from, and the memory of all of this */
+};
+
+/* `--data DIR` is { "data", "DIR", "--data" }, `--set log.level=debug` is { "log.level", "debug", "--set" }. */
+struct settings_flag {
+    const char *key;
+    const char *value;
+    const char *said; /* the flag's name, for messages */
+};
+
+/* Where to load from. All borrowed for the call. Zeroed: no file, no environment, no flags, the defaults. */
+struct settings_source {
+    const char                 *path;        /* NULL = no file. A path that does not exist is an error. */
+    const char *const          *environment; /* "NAME=value", NULL at the end, as environ; NULL = none  */
+    const struct settings_flag *flags;
+    size_t                      flag_count;
+    bool                        system;      /* we run as root: data lies in /var/lib/fieldgate, else at home */
+    /* True if `filter` is an MQTT topic filter within the limits (mqtt/topic.h). NULL = only UTF-8, not empty. */
+    bool (*filter_valid)(struct bytes filter, uint32_t max_bytes, uint32_t max_levels);
+};
+
+enum { SETTINGS_NOTES_MAX = 20 };
+
+/* One error or warning, ready to print: "FG%d WHERE: TEXT". */
+struct settings_note {
+    bool     warning;
+    int      number;       /* FG1010 .. FG1019                                   */
+    uint32_t line, column; /* in the file, from 1; 0 = not about a place in it   */
+    char     where[256];   /* "FILE:LINE:COLUMN", "environment FIELDGATE_X", "--set log.level" */
+    char     text[480];    /* what; why with both values; the fix                */
+};
+
+struct settings_report {
+    struct settings_note notes[SETTINGS_NOTES_MAX];
+    size_t               count;    /* filled notes                  */
+    size_t               errors;   /* all errors, also unlisted     */
+    size_t               unlisted; /* notes there was no room for   */
+};
+
+/* CODE_OK and *out (settings_free), perhaps with warnings; or CODE_USAGE with at least one error in the
+ * report, or CODE_NOMEM. `report` may be NULL. *why is the first error ("FILE:LINE:COLUMN: TEXT"). */
+FG_CHECK enum code settings_load(const struct settings **out, const struct io *, const struct settings_source *,
+                                 struct settings_report *report, struct fault *why);
+/* As settings_load, from the bytes of a file that is called `name`. source->path is not read. */
+FG_CHECK enum code settings_parse(const struct settings **out, const struct io *, const struct settings_source *,
+                                  const char *name, struct bytes text, struct settings_report *report,
+                                  struct fault *why);
+void settings_free(const struct settings *); /* NULL is fine */
+
+/* The file a verb reads when none is named: FIELDGATE_CONFIG, else SETTINGS_SYSTEM_FILE if it is there, else
+ * NULL. The result is borrowed from `environment` or constant. */
+const char *settings_default_path(const struct io *, const char *const *environment);
+
+/* "NAME=value" lists, as environ: the value, or NULL. */
+const char *settings_variable(const char *const *environment, const char *name);
+
+/* Every value with its origin, in the order of docs/settings.md. Lists of listeners come as
+ * listeners[0].type and so on. `origin` is "default", "FILE:LINE", "FIELDGATE_DATA", "--data". */
+struct settings_line {
+    const char  *key;
+    struct bytes value;  /* as it could be written in YAML      */
+    struct bytes json;   /* the same as a JSON value            */
+    struct bytes origin;
+    bool         is_default;
+};
+FG_CHECK enum code settings_each(const struct settings *, void (*each)(void *ctx, const struct settings_line *),
+                                 void *ctx);
+
+/* docs/settings.md, generated. */
+void settings_doc(struct buf *out);
