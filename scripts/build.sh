@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Configures and builds one kind of build: `scripts/build.sh KIND [TARGET...]`. Prints nothing but ninja's progress
+# unless something is wrong.
+#
+#   release   build/        gcc    the product alone, hardened
+#   test      build-test/   gcc    -O2 with the hooks that tests need: crash states, storms, benchmarks
+#   asan      build-asan/   clang  address and undefined behaviour sanitizers: the unit tests
+#   tsan      build-tsan/   gcc    thread sanitizer
+#   fuzz      build-fuzz/   clang  libFuzzer targets
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+kind=${1:?usage: scripts/build.sh KIND [TARGET...]}
+shift
+case $kind in
+release) dir=build;      options=(-DCMAKE_C_COMPILER=gcc -DFG_TESTS=OFF) ;;
+test)    dir=build-test; options=(-DCMAKE_C_COMPILER=gcc -DFG_TEST=ON) ;;
+asan)    dir=build-asan; options=(-DCMAKE_C_COMPILER=clang-14 -DFG_SANITIZE=address) ;;
+tsan)    dir=build-tsan; options=(-DCMAKE_C_COMPILER=gcc -DFG_SANITIZE=thread) ;;
+fuzz)    dir=build-fuzz; options=(-DCMAKE_C_COMPILER=clang-14 -DFG_FUZZ=ON) ;;
+*)       echo "scripts/build.sh: '$kind' is not release, test, asan, tsan or fuzz" >&2; exit 2 ;;
+esac
+
+mkdir -p "$dir"
+if ! cmake -S . -B "$dir" -G Ninja "${options[@]}" >"$dir/configure.log" 2>&1; then
+    cat "$dir/configure.log" >&2
+    exit 1
+fi
+exec ninja -C "$dir" -j "${JOBS:-$(nproc)}" "$@"
