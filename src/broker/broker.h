@@ -1,0 +1,60 @@
+/* broker.h - routes MQTT publishes to the sessions that asked for them, and to the hub's partitions.
+ *
+ * Order of life:  broker_new - journal_open (with broker_apply, broker_write_state, broker_on_durable and the broker as
+ *                 ctx) - broker_start - broker_accept ... - broker_stop - loops run out - broker_halt - journal_close -
+ *                 broker_free.
+ * Thread:   broker_accept and broker_stats from any thread, the three journal functions where journal.h says, the rest
+ *           from the thread that owns the node while no loop runs.
+ *
+ * Acknowledgements (SUBACK, PUBACK, PUBREC, PUBCOMP, CONNACK) that something durable hangs on leave after the journal has
+ * it; the others at once.
+ */
+#pragma once
+
+#include "base/limits.h"
+#include "journal/journal.h"
+#include "net/loop.h"
+
+struct broker;
+
+struct broker_config {
+    struct limits        limits;
+    const struct io     *io;           /* clock and random                                           */
+    struct loop *const  *loops;        /* borrowed, one shard each                                   */
+    unsigned             loop_count;
+    const char *const   *hub_topics;   /* filters whose messages also go to a partition; borrowed    */
+    unsigned             hub_topic_count;
+    const char          *version;
+};
+
+FG_CHECK enum code broker_new(struct broker **out, const struct broker_config *, struct fault *why);
+enum code broker_apply(void *broker, struct journal *, const struct record *, struct fault *why);
+enum code broker_write_state(void *broker, struct journal *, bool restart);
+void      broker_on_durable(void *broker, uint64_t durable);
+/* After replay: ends what the stop interrupted (wills are published, sessions that do not outlive a connection end). */
+FG_CHECK enum code broker_start(struct broker *, struct journal *, struct fault *why);
+/* Gives an accepted connection to a shard. Takes the peer over. */
+void broker_accept(struct broker *, const struct net_peer *);
+/* Any thread: refuses new connections, tells the clients 0x8B and closes them. Returns at once. */
+void broker_stop(struct broker *);
+/* When no loop runs any more. Writes what the shards still had gathered. */
+void broker_halt(struct broker *);
+void broker_free(struct broker *);
+
+struct broker_stats {
+    uint64_t clients, clients_max, connects, refused_connects;
+    uint64_t sessions, subscriptions, retained, retained_bytes;
+    uint64_t received[3], sent[3];        /* PUBLISH packets by QoS                           */
+    uint64_t received_bytes, sent_bytes;  /* payload                                          */
+    uint64_t stored;                      /* messages written to the journal                  */
+    uint64_t to_partitions;
+    uint64_t acknowledged;                /* PUBACK and PUBREC with success                   */
+    uint64_t waiting_acks;                /* acknowledgements waiting for the disk, now       */
+    uint64_t dropped_slow;                /* QoS 0, connection over L-OUT                     */
+    uint64_t dropped_queue;               /* QoS 1, 2: session's queue full (L-QUEUE)         */
+    uint64_t dropped_expired, dropped_too_large, dropped_no_subscriber, dropped_away /* QoS 0, client not connected */;
+    uint64_t dropped_refused;             /* QoS 0 for a partition while the disk is full     */
+    uint64_t refused_full;                /* PUBACK 0x97 and the like                         */
+    uint64_t protocol_errors, takeovers, wills_published, queued_messages, queued_bytes;
+};
+void broker_stats(struct broker *, struct broker_stats *);

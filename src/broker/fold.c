@@ -1,0 +1,505 @@
+/* fold.c - durable state as a fold over journal records.
+ *
+ * Each change is a function in two halves: append the record, then apply it. The second half is the same code that
+ * replay calls (broker_apply), so that memory after a crash is what it was before. Everything here runs under the
+ * journal's lock. What an application needs of memory is reserved before its record is appended: after the append nothing
+ * may fail.
+ */
+#include "broker/private.h"
+
+#include "base/crc32c.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/wire.h"
+
+/* The first this many entries of a live session's backlog keep their message in memory; what comes behind a longer backlog
+ * is read from disk when its turn comes. */
+enum { HOT_ENTRIES = 512, HOT_RETAINED_BYTES = 4096 };
+
+static void counted(struct broker *b, int64_t messages, int64_t bytes)
+{
+    atomic_fetch_add_explicit(&b->queued_messages, (uint64_t)messages, memory_order_relaxed);
+    atomic_fetch_add_explicit(&b->queued_bytes, (uint64_t)bytes, memory_order_relaxed);
+}
+
+/* The caller reserved the room. */
+void fold_push(struct broker *b, struct session *s, struct stored *st, uint64_t seq, uint8_t qos, uint8_t flags)
+{
+    struct entry *e = queue_push(&s->queue);
+    FG_ASSERT(e);
+    *e = (struct entry){ .what = stored_hold(st), .seq = seq, .bytes = stored_bytes(st), .qos = qos, .flags = flags };
+    s->queue.bytes += e->bytes;
+    counted(b, 1, e->bytes);
+}
+
+static void finish(struct broker *b, struct session *s, uint64_t index)
+{
+    uint32_t bytes = queue_at(&s->queue, index)->bytes;
+    struct stored *st = queue_done(&s->queue, index);
+    if (st) {
+        counted(b, -1, -(int64_t)bytes);
+        stored_drop(st);
+    }
+}
+
+static void apply_ack(struct broker *b, struct session *s, uint64_t kind, uint64_t value)
+{
+    bool here = value >= s->queue.head && value < s->queue.tail &&
+                queue_at(&s->queue, value)->state != ENTRY_DONE;
+    switch (kind) {
+    case ACK_DONE:
+        if (here)
+            finish(b, s, value);
+        break;
+    case ACK_RECEIVED:
+        if (here && queue_at(&s->queue, value)->state != ENTRY_RECEIVED) {
+            uint32_t bytes = queue_at(&s->queue, value)->bytes;
+            struct stored *st = queue_received(&s->queue, value);
+            if (st) {
+                counted(b, -1, -(int64_t)bytes);
+                stored_drop(st);
+            }
+        }
+        break;
+    case ACK_RELEASE:
+        pidset_remove(&s->in_pids, (uint16_t)value);
+        break;
+    default:
+        break;
+    }
+}
+
+enum code fold_apply_acks(struct broker *b, struct session *s, struct wire *w)
+{
+    while (wire_left(w) && !w->bad) {
+        uint64_t kind = wire_varint(w), value = wire_varint(w);
+        if (w->bad || kind > ACK_INBOUND)
+            return CODE_DAMAGED;
+        if (kind == ACK_INBOUND && !pidset_add(&s->in_pids, (uint16_t)value))
+            return CODE_NOMEM;
+        apply_ack(b, s, kind, value);
+    }
+    return w->bad ? CODE_DAMAGED : CODE_OK;
+}
+
+/* ---- live: append, then apply ---- */
+
+static enum code append(struct broker *b, uint8_t type, const struct buf *meta, uint64_t *seq, struct fault *why)
+{
+    if (meta->bad)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a journal record");
+    struct record_in in = { .type = type, .partition = JOURNAL_NO_PARTITION, .meta = buf_bytes(meta),
+                            .wall_us = b->config.io->wall_us(b->config.io->self) };
+    struct record_out out = { 0 };
+    enum code c = journal_append(b->journal, &in, &out, why);
+    if (c == CODE_OK && seq)
+        *seq = out.seq;
+    return c;
+}
+
+enum code fold_open(struct broker *b, struct session *s, uint64_t *seq, struct fault *why)
+{
+    struct buf meta = { 0 };
+    buf_varint(&meta, s->id);
+    buf_le32(&meta, s->expiry_s);
+    buf_le_blob(&meta, s->client_id);
+    buf_le_blob(&meta, s->principal);
+    enum code c = append(b, BR_OPEN, &meta, seq, why);
+    buf_clear(&meta);
+    if (c == CODE_OK)
+        session_link(b, s);
+    return c;
+}
+
+enum code fold_connect(struct broker *b, struct session *s, uint32_t expiry_s, uint64_t *seq, struct fault *why)
+{
+    struct buf meta = { 0 };
+    buf_varint(&meta, s->id);
+    buf_le32(&meta, expiry_s);
+    enum code c = append(b, BR_CONNECT, &meta, seq, why);
+    buf_clear(&meta);
+    if (c == CODE_OK) {
+        s->expiry_s = expiry_s;
+        s->away_since_wall_us = 0;
+    }
+    return c;
+}
+
+static void apply_disconnect(struct session *s, uint32_t expiry_s, int64_t wall_us, uint64_t sent_upto)
+{
+    s->expiry_s = expiry_s;
+    s->away_since_wall_us = wall_us ? wall_us : 1;
+    for (uint64_t i = s->queue.head; i < sent_upto && i < s->queue.tail; i++) {
+        struct entry *e = queue_at(&s->queue, i);
+        if (e->state == ENTRY_SENT)
+            e->state = ENTRY_QUEUED;
+        e->flags |= ENTRY_MAYBE_SENT;
+    }
+}
+
+enum code fold_disconnect(struct broker *b, struct session *s, int64_t wall_us, uint64_t sent_upto, struct fault *why)
+{
+    struct buf meta = { 0 };
+    buf_varint(&meta, s->id);
+    buf_le32(&meta, s->expiry_s);
+    buf_le64(&meta, (uint64_t)wall_us);
+    buf_varint(&meta, sent_upto);
+    enum code c = append(b, BR_DISCONNECT, &meta, NULL, why);
+    buf_clear(&meta);
+    /* Volatile knowledge is settled even when the log cannot take the record. */
+    apply_disconnect(s, s->expiry_s, wall_us, sent_upto);
+    return c;
+}
+
+enum code fold_end(struct broker *b, struct session *s, struct fault *why)
+{
+    struct buf meta = { 0 };
+    buf_varint(&meta, s->id);
+    enum code c = append(b, BR_END, &meta, NULL, why);
+    buf_clear(&meta);
+    if (c == CODE_OK)
+        session_forget(b, s);
+    return c;
+}
+
+void fold_put_filter(struct buf *meta, struct bytes filter, uint8_t qos, bool no_local, bool rap, uint8_t handling)
+{
+    buf_u8(meta, (uint8_t)(qos | (no_local ? 4 : 0) | (rap ? 8 : 0) | handling << 4));
+    buf_le_blob(meta, filter);
+}
+
+enum code fold_subscribe(struct broker *b, struct session *s, const struct mqtt_filter *list, uint64_t *seq,
+                         struct fault *why)
+{
+    struct buf meta = { 0 };
+    buf_varint(&meta, s->id);
+    for (const struct mqtt_filter *f = list; f; f = f->next)
+        if (!f->refused)
+            fold_put_filter(&meta, f->filter, f->qos, f->no_local, f->retain_as_published, f->retain_handling);
+    enum code c = append(b, BR_SUBSCRIBE, &meta, seq, why);
+    buf_clear(&meta);
+    return c; /* the filters were set by the caller, which can undo */
+}
+
+enum code fold_unsubscribe(struct broker *b, struct session *s, const struct mqtt_filter *list, uint64_t *seq,
+                           struct fault *why)
+{
+    struct buf meta = { 0 };
+    buf_varint(&meta, s->id);
+    for (const struct mqtt_filter *f = list; f; f = f->next)
+        buf_le_blob(&meta, f->filter);
+    enum code c = append(b, BR_UNSUBSCRIBE, &meta, seq, why);
+    buf_clear(&meta);
+    if (c == CODE_OK)
+        for (const struct mqtt_filter *f = list; f; f = f->next)
+            (void)session_remove_filter(s, f->filter);
+    return c;
+}
+
+enum code fold_acks(struct broker *b, struct session *s, struct bytes list, uint64_t *seq, struct fault *why)
+{
+    struct buf meta = { 0 };
+    buf_varint(&meta, s->id);
+    buf_add_bytes(&meta, list);
+    enum code c = append(b, BR_ACKS, &meta, seq, why);
+    buf_clear(&meta);
+    if (c == CODE_OK) {
+        struct wire w = wire_of(list);
+        c = fold_apply_acks(b, s, &w);
+        FG_ASSERT(c != CODE_DAMAGED);
+    }
+    return c;
+}
+
+/* ---- wills ---- */
+
+struct will *will_by_id(struct broker *b, uint64_t id)
+{
+    for (struct will *w = b->wills; w; w = w->next)
+        if (w->id == id)
+            return w;
+    return NULL;
+}
+
+void will_link(struct broker *b, struct will *w)
+{
+    w->prev = NULL;
+    w->next = b->wills;
+    if (b->wills)
+        b->wills->prev = w;
+    b->wills = w;
+    if (w->id >= b->next_will_id)
+        b->next_will_id = w->id + 1;
+}
+
+void will_unlink(struct broker *b, struct will *w)
+{
+    if (b->round_will == w)
+        b->round_will = w->next;
+    *(w->prev ? &w->prev->next : &b->wills) = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+    message_drop(w->message);
+    mem_free(w);
+}
+
+void fold_put_will(struct buf *meta, const struct will *w)
+{
+    buf_varint(meta, w->id);
+    buf_varint(meta, w->session_id);
+    buf_le32(meta, w->delay_s);
+    buf_add_bytes(meta, w->message->encoded);
+}
+
+enum code fold_will(struct broker *b, struct will *w, uint64_t *seq, struct fault *why)
+{
+    struct buf meta = { 0 };
+    fold_put_will(&meta, w);
+    enum code c = append(b, BR_WILL, &meta, seq, why);
+    buf_clear(&meta);
+    if (c == CODE_OK)
+        will_link(b, w);
+    return c;
+}
+
+enum code fold_will_clear(struct broker *b, uint64_t will_id, struct fault *why)
+{
+    struct will *w = will_by_id(b, will_id);
+    if (!w)
+        return CODE_OK;
+    struct buf meta = { 0 };
+    buf_varint(&meta, will_id);
+    enum code c = append(b, BR_WILL_CLEAR, &meta, NULL, why);
+    buf_clear(&meta);
+    if (c == CODE_OK)
+        will_unlink(b, w);
+    return c;
+}
+
+/* ---- retained messages owed to a new subscription ---- */
+
+enum code fold_enqueue(struct broker *b, struct session *s, const struct owed *owed, size_t n, uint64_t *seq,
+                       struct fault *why)
+{
+    struct buf meta = { 0 };
+    buf_varint(&meta, s->id);
+    for (size_t i = 0; i < n; i++) {
+        buf_u8(&meta, (uint8_t)(owed[i].qos | ENTRY_RETAIN << 4));
+        fold_put_where(&meta, owed[i].stored);
+    }
+    for (size_t i = 0; i < n; i++) /* room first: after the append nothing may fail */
+        if (!queue_push(&s->queue)) {
+            s->queue.tail -= i;
+            s->queue.open -= (uint32_t)i;
+            buf_clear(&meta);
+            return FAIL(why, CODE_NOMEM, 0, "no memory for a session's queue");
+        }
+    s->queue.tail -= n;
+    s->queue.open -= (uint32_t)n;
+    uint64_t at = 0;
+    enum code c = append(b, BR_ENQUEUE, &meta, &at, why);
+    buf_clear(&meta);
+    if (c != CODE_OK)
+        return c;
+    for (size_t i = 0; i < n; i++)
+        fold_push(b, s, owed[i].stored, at, owed[i].qos, ENTRY_RETAIN);
+    if (seq)
+        *seq = at;
+    return CODE_OK;
+}
+
+/* ---- publish ---- */
+
+static bool takes(const struct target *t, const struct fold_publish *p)
+{
+    return t->session->durable && !t->session->ended && t->qos && p->message->qos &&
+           !(t->no_local && t->session == p->from);
+}
+
+static bool is_full(const struct broker *b, const struct session *s, size_t bytes)
+{
+    return s->queue.open >= b->config.limits.queued_messages ||
+           s->queue.bytes + bytes > b->config.limits.queued_bytes;
+}
+
+/* The oldest entry that was never sent makes room. */
+static bool drop_oldest(struct broker *b, struct session *s)
+{
+    for (uint64_t i = s->queue.head; i < s->queue.tail; i++) {
+        struct entry *e = queue_at(&s->queue, i);
+        if (e->state != ENTRY_QUEUED || (e->flags & ENTRY_MAYBE_SENT))
+            continue;
+        uint8_t list[11] = { ACK_DONE };
+        size_t n = 1;
+        for (uint64_t v = i; n == 1 || v; v >>= 7)
+            list[n++] = (uint8_t)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
+        return fold_acks(b, s, bytes_of(list, n), NULL, NULL) == CODE_OK;
+    }
+    return false;
+}
+
+/* Says for each target whether it is owed the message, into the record's meta. False: refused. */
+static bool choose_targets(struct broker *b, struct fold_publish *p, struct buf *meta, uint32_t *count)
+{
+    uint32_t hits = 0;
+    for (uint32_t i = 0; p->fanout && i < p->fanout->count; i++) {
+        const struct target *t = &p->fanout->targets[i];
+        struct session *s = t->session;
+        if (!takes(t, p))
+            continue;
+        if (is_full(b, s, p->message->encoded.len)) {
+            if (b->config.limits.on_full == ON_FULL_REFUSE) {
+                p->refused = MQTT_QUOTA_EXCEEDED;
+                return false;
+            }
+            if (b->config.limits.on_full == ON_FULL_DROP_NEWEST || !drop_oldest(b, s)) {
+                p->dropped++;
+                continue;
+            }
+            p->dropped++;
+        }
+        if (!queue_reserve(&s->queue)) {
+            p->refused = MQTT_QUOTA_EXCEEDED;
+            return false;
+        }
+        uint8_t qos = t->qos < p->message->qos ? t->qos : p->message->qos;
+        bool keep_retain = t->retain_as_published && p->message->retain;
+        buf_varint(meta, s->id << 3 | (keep_retain ? 4u : 0u) | qos);
+        hits++;
+    }
+    *count = hits;
+    return true;
+}
+
+/* L-RETAIN. True: this message replaces or becomes the topic's retained one. */
+static bool choose_retained(struct broker *b, struct fold_publish *p, bool *sets, bool *removes)
+{
+    const struct message *m = p->message;
+    *sets = *removes = false;
+    if (!m->retain)
+        return true;
+    if (m->payload.len == 0) {
+        *removes = retained_get(&b->retained, m->topic) != NULL;
+        return true;
+    }
+    bool fits = retained_get(&b->retained, m->topic) ||
+                b->retained.count < b->config.limits.retained_messages;
+    fits = fits && b->retained.bytes + m->encoded.len <= b->config.limits.retained_bytes;
+    if (!fits && p->v5) {
+        p->refused = MQTT_QUOTA_EXCEEDED;
+        return false;
+    }
+    *sets = fits && retained_reserve(&b->retained, m->topic) == CODE_OK;
+    return true;
+}
+
+static void apply_targets(struct broker *b, struct fold_publish *p, struct bytes list, struct stored *st)
+{
+    struct wire w = wire_of(list);
+    bool hot = false;
+    while (wire_left(&w)) {
+        uint64_t v = wire_varint(&w);
+        struct session *s = session_by_id(b, v >> 3);
+        FG_ASSERT(s && !w.bad);
+        hot = hot || (atomic_load(&s->shard) >= 0 && s->queue.open < HOT_ENTRIES);
+        fold_push(b, s, st, p->seq, v & 3, (v & 4) ? ENTRY_RETAIN : 0);
+        shard_mark_dirty(p->shard, s);
+    }
+    if (hot && !stored_message(st))
+        stored_set_message(st, message_hold((struct message *)p->message));
+}
+
+static void put_meta_head(struct buf *meta, const struct fold_publish *p, bool retained)
+{
+    bool inbound = p->inbound_pid && p->from;
+    bool left_out = p->message->retain && p->message->payload.len && !retained;
+    buf_varint(meta, (inbound ? META_INBOUND : 0u) | (p->will_id ? META_WILL : 0u) | (left_out ? META_NOT_RETAINED : 0u));
+    if (inbound) {
+        buf_varint(meta, p->from->id);
+        buf_varint(meta, p->inbound_pid);
+    }
+    if (p->will_id)
+        buf_varint(meta, p->will_id);
+}
+
+/* QoS 2 without anybody durable: only the identifier must be remembered. */
+static enum code remember_inbound(struct broker *b, struct fold_publish *p, struct fault *why)
+{
+    uint8_t list[4] = { ACK_INBOUND, (uint8_t)((p->inbound_pid & 0x7f) | 0x80),
+                        (uint8_t)((p->inbound_pid >> 7 & 0x7f) | 0x80), (uint8_t)(p->inbound_pid >> 14) };
+    return fold_acks(b, p->from, bytes_of(list, 4), &p->seq, why);
+}
+
+static uint32_t choose_partition(struct broker *b, const struct fold_publish *p)
+{
+    if (!p->fanout || !p->fanout->to_partition || journal_partitions(b->journal) == 0)
+        return JOURNAL_NO_PARTITION;
+    uint8_t key[512];
+    return (uint32_t)(hash_partition(message_partition_key(p->message, key, sizeof key)) %
+                      journal_partitions(b->journal));
+}
+
+static void apply_retained(struct broker *b, const struct message *m, struct stored *st, bool sets, bool removes)
+{
+    if (removes)
+        (void)retained_remove(&b->retained, m->topic);
+    if (!sets)
+        return;
+    if (m->payload.len <= HOT_RETAINED_BYTES && !stored_message(st))
+        stored_set_message(st, message_hold((struct message *)m));
+    FG_ASSERT(retained_set(&b->retained, m->topic, stored_hold(st), m->encoded.len) == CODE_OK); /* was reserved */
+}
+
+enum code fold_publish(struct broker *b, struct fold_publish *p, struct fault *why)
+{
+    bool sets, removes;
+    uint32_t hits = 0;
+    p->seq = 0;
+    if (p->will_id && !will_by_id(b, p->will_id))
+        return CODE_NOTFOUND; /* published or withdrawn meanwhile */
+    if (p->inbound_pid && p->from && pidset_has(&p->from->in_pids, p->inbound_pid)) {
+        p->duplicate = true;
+        p->seq = journal_appended(b->journal); /* its record is on the way or there */
+        return CODE_OK;
+    }
+    if (!choose_retained(b, p, &sets, &removes))
+        return CODE_REFUSED;
+    struct buf *meta = &p->shard->meta;
+    buf_reset(meta);
+    put_meta_head(meta, p, sets);
+    size_t head = meta->len;
+    uint32_t partition = choose_partition(b, p);
+    bool chosen = choose_targets(b, p, meta, &hits);
+    enum code c = chosen ? CODE_OK : CODE_REFUSED;
+    bool in_log = hits || sets || removes || partition != JOURNAL_NO_PARTITION || p->will_id;
+    if (c == CODE_OK && !in_log)
+        return p->inbound_pid && p->from ? remember_inbound(b, p, why) : CODE_OK;
+    if (c == CODE_OK && (meta->bad || (p->inbound_pid && p->from && !pidset_add(&p->from->in_pids, p->inbound_pid))))
+        c = FAIL(why, CODE_NOMEM, 0, "no memory for a journal record");
+    struct record_out out = { 0 };
+    if (c == CODE_OK) {
+        struct record_in in = { .type = RECORD_MESSAGE, .partition = partition, .wall_us = p->message->wall_us,
+                                .meta = buf_bytes(meta), .payload = p->message->encoded, .payload_crc = p->crc,
+                                .have_crc = true, .keep = hits || sets };
+        c = journal_append(b->journal, &in, &out, why);
+        if (c != CODE_OK && p->inbound_pid && p->from)
+            pidset_remove(&p->from->in_pids, p->inbound_pid);
+    }
+    if (c != CODE_OK) {
+        if (sets && !retained_get(&b->retained, p->message->topic))
+            (void)retained_remove(&b->retained, p->message->topic); /* the empty place of the reservation */
+        return c;
+    }
+    p->seq = out.seq;
+    apply_retained(b, p->message, out.stored, sets, removes);
+    if (hits)
+        apply_targets(b, p, bytes_of(meta->at + head, meta->len - head), out.stored);
+    if (out.stored)
+        stored_drop(out.stored);
+    if (p->will_id)
+        will_unlink(b, will_by_id(b, p->will_id));
+    COUNT(p->shard, stored, 1);
+    if (partition != JOURNAL_NO_PARTITION)
+        COUNT(p->shard, to_partitions, 1);
+    return CODE_OK;
+}

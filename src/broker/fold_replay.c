@@ -1,0 +1,443 @@
+/* fold_replay.c - the same fold, from the journal's records after a start. */
+#include "broker/private.h"
+
+#include "base/log.h"
+#include "base/wire.h"
+
+static enum code broken(const struct record *r, struct fault *why)
+{
+    return FAIL(why, CODE_DAMAGED, r->segment_offset, "record %llu of type %u does not read as one of ours",
+                (unsigned long long)r->seq, r->type);
+}
+
+static enum code make_session(struct broker *b, uint64_t id, struct bytes client_id, struct bytes principal,
+                              struct session **out, struct fault *why)
+{
+    struct session *s = session_new(b, id, client_id, principal, true);
+    if (!s)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a session");
+    session_link(b, s);
+    *out = s;
+    return CODE_OK;
+}
+
+static enum code replay_open(struct broker *b, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    uint64_t id = wire_varint(&w);
+    uint32_t expiry = wire_le32(&w);
+    struct bytes client_id = wire_le_blob(&w), principal = wire_le_blob(&w);
+    if (w.bad || session_by_id(b, id))
+        return broken(r, why);
+    struct session *s;
+    enum code c = make_session(b, id, client_id, principal, &s, why);
+    if (c == CODE_OK)
+        s->expiry_s = expiry;
+    return c;
+}
+
+/* A record about a session that is not known: its full state follows later in the round, or it has ended. */
+static struct session *known(struct broker *b, struct wire *w)
+{
+    uint64_t id = wire_varint(w);
+    if (id >= b->next_session_id)
+        b->next_session_id = id + 1;
+    return w->bad ? NULL : session_by_id(b, id);
+}
+
+static enum code replay_connect(struct broker *b, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    struct session *s = known(b, &w);
+    uint32_t expiry = wire_le32(&w);
+    if (w.bad)
+        return broken(r, why);
+    if (s) {
+        s->expiry_s = expiry;
+        s->away_since_wall_us = 0;
+    }
+    return CODE_OK;
+}
+
+static enum code replay_disconnect(struct broker *b, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    struct session *s = known(b, &w);
+    uint32_t expiry = wire_le32(&w);
+    int64_t wall = (int64_t)wire_le64(&w);
+    uint64_t sent_upto = wire_varint(&w);
+    if (w.bad)
+        return broken(r, why);
+    if (s) {
+        s->expiry_s = expiry;
+        s->away_since_wall_us = wall ? wall : 1;
+        for (uint64_t i = s->queue.head; i < sent_upto && i < s->queue.tail; i++)
+            queue_at(&s->queue, i)->flags |= ENTRY_MAYBE_SENT;
+    }
+    return CODE_OK;
+}
+
+static enum code replay_end(struct broker *b, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    struct session *s = known(b, &w);
+    if (w.bad)
+        return broken(r, why);
+    if (s) {
+        session_forget(b, s);
+        session_drop(s);
+    }
+    return CODE_OK;
+}
+
+static enum code set_filter(struct session *s, uint8_t options, struct bytes filter, struct fault *why)
+{
+    struct subscription sub = { .qos = options & 3, .no_local = options & 4, .retain_as_published = options & 8,
+                                .retain_handling = options >> 4 & 3 };
+    if (session_set_filter(s, filter, &sub) != CODE_OK)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a subscription");
+    return CODE_OK;
+}
+
+static enum code replay_subscribe(struct broker *b, const struct record *r, bool remove, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    struct session *s = known(b, &w);
+    enum code c = CODE_OK;
+    while (c == CODE_OK && wire_left(&w) && !w.bad) {
+        uint8_t options = remove ? 0 : wire_u8(&w);
+        struct bytes filter = wire_le_blob(&w);
+        if (w.bad || !s)
+            continue;
+        if (remove)
+            (void)session_remove_filter(s, filter);
+        else
+            c = set_filter(s, options, filter, why);
+    }
+    return w.bad ? broken(r, why) : c;
+}
+
+static enum code replay_acks(struct broker *b, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    struct session *s = known(b, &w);
+    if (w.bad)
+        return broken(r, why);
+    enum code c = s ? fold_apply_acks(b, s, &w) : CODE_OK;
+    return c == CODE_DAMAGED ? broken(r, why) : c;
+}
+
+static enum code push(struct broker *b, struct session *s, struct stored *st, uint8_t qos, uint8_t flags, struct fault *why)
+{
+    if (!queue_reserve(&s->queue))
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a session's queue");
+    fold_push(b, s, st, 0, qos, flags);
+    return CODE_OK;
+}
+
+/* A place in the queue whose message is gone (acknowledged, or lost to damage). */
+static enum code push_done(struct session *s, struct fault *why)
+{
+    struct entry *e = queue_push(&s->queue);
+    if (!e)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a session's queue");
+    e->state = ENTRY_QUEUED;
+    (void)queue_done(&s->queue, s->queue.tail - 1);
+    return CODE_OK;
+}
+
+/* id, segment, offset, frame length, as fold_put_where writes them. *out NULL: that frame is damaged, which has been reported. */
+static enum code read_where(struct journal *j, struct wire *w, struct stored **out, struct fault *why)
+{
+    uint64_t id = wire_varint(w), segment = wire_varint(w);
+    uint64_t offset = wire_varint(w), bytes = wire_varint(w);
+    *out = NULL;
+    if (w->bad || offset > UINT32_MAX || bytes > UINT32_MAX)
+        return CODE_DAMAGED;
+    struct fault lost;
+    enum code c = journal_keep_at(j, id, segment, (uint32_t)offset, (uint32_t)bytes, out, &lost);
+    if (c == CODE_DAMAGED) {
+        log_error("journal", "FG7010 message %llu is lost to damage: %s", (unsigned long long)id, lost.text);
+        *out = NULL;
+        return CODE_OK;
+    }
+    if (c != CODE_OK && why)
+        *why = lost;
+    return c;
+}
+
+static enum code replay_enqueue(struct broker *b, struct journal *j, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    struct session *s = known(b, &w);
+    while (s && wire_left(&w) && !w.bad) {
+        uint8_t how = wire_u8(&w);
+        struct stored *st;
+        enum code c = read_where(j, &w, &st, why);
+        if (c == CODE_OK)
+            c = st ? push(b, s, st, how & 3, how >> 4, why) : push_done(s, why);
+        if (st)
+            stored_drop(st);
+        if (c != CODE_OK)
+            return c == CODE_DAMAGED ? broken(r, why) : c;
+    }
+    return w.bad ? broken(r, why) : CODE_OK;
+}
+
+static enum code replay_retain(struct broker *b, struct journal *j, const struct record *r, const struct message *m,
+                               struct fault *why)
+{
+    if (m->payload.len == 0) {
+        (void)retained_remove(&b->retained, m->topic);
+        return CODE_OK;
+    }
+    struct stored *st = journal_keep(j, r);
+    if (!st || retained_set(&b->retained, m->topic, st, m->encoded.len) != CODE_OK) {
+        if (st)
+            stored_drop(st);
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a retained message");
+    }
+    return CODE_OK;
+}
+
+static enum code replay_targets(struct broker *b, struct journal *j, const struct record *r, struct wire *w,
+                                struct fault *why)
+{
+    enum code c = CODE_OK;
+    while (c == CODE_OK && wire_left(w) && !w->bad) {
+        uint64_t v = wire_varint(w);
+        struct session *s = w->bad ? NULL : session_by_id(b, v >> 3);
+        if (!s)
+            continue;
+        struct stored *st = journal_keep(j, r);
+        c = st ? push(b, s, st, v & 3, (v & 4) ? ENTRY_RETAIN : 0, why)
+               : FAIL(why, CODE_NOMEM, 0, "no memory for a handle");
+        if (st)
+            stored_drop(st);
+    }
+    return w->bad ? broken(r, why) : c;
+}
+
+static enum code replay_message(struct broker *b, struct journal *j, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    uint64_t flags = wire_varint(&w);
+    if (flags & META_INBOUND) {
+        struct session *s = known(b, &w);
+        uint64_t pid = wire_varint(&w);
+        if (s && !pidset_add(&s->in_pids, (uint16_t)pid))
+            return FAIL(why, CODE_NOMEM, 0, "no memory for packet identifiers");
+    }
+    if (flags & META_WILL) {
+        struct will *will = will_by_id(b, wire_varint(&w));
+        if (will)
+            will_unlink(b, will);
+    }
+    if (w.bad)
+        return broken(r, why);
+    enum code c = replay_targets(b, j, r, &w, why);
+    if (c != CODE_OK || (flags & META_NOT_RETAINED))
+        return c;
+    struct message m;
+    c = message_view(&m, r->payload, r->wall_us, why);
+    return c == CODE_OK && m.retain ? replay_retain(b, j, r, &m, why) : c;
+}
+
+static enum code replay_retained(struct broker *b, struct journal *j, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    while (wire_left(&w) && !w.bad) {
+        struct bytes topic = wire_le_blob(&w);
+        uint64_t bytes = wire_varint(&w);
+        struct stored *st;
+        enum code c = read_where(j, &w, &st, why);
+        if (c != CODE_OK)
+            return c == CODE_DAMAGED ? broken(r, why) : c;
+        if (st && retained_set(&b->retained, topic, st, bytes) != CODE_OK) {
+            stored_drop(st);
+            return FAIL(why, CODE_NOMEM, 0, "no memory for a retained message");
+        }
+    }
+    return w.bad ? broken(r, why) : CODE_OK;
+}
+
+static enum code replay_will(struct broker *b, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    uint64_t id = wire_varint(&w), session_id = wire_varint(&w);
+    uint32_t delay = wire_le32(&w);
+    struct bytes encoded = wire_bytes(&w, wire_left(&w));
+    if (w.bad)
+        return broken(r, why);
+    if (will_by_id(b, id))
+        return CODE_OK;
+    struct will *will = mem_zalloc(1, sizeof *will);
+    if (!will)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a will");
+    enum code c = message_decode(&will->message, encoded, r->wall_us, b->config.io->monotonic_us(b->config.io->self), 0, why);
+    if (c != CODE_OK) {
+        mem_free(will);
+        return c;
+    }
+    will->id = id;
+    will->session_id = session_id;
+    will->delay_s = delay;
+    will_link(b, will);
+    return CODE_OK;
+}
+
+static enum code replay_will_clear(struct broker *b, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    struct will *will = will_by_id(b, wire_varint(&w));
+    if (w.bad)
+        return broken(r, why);
+    if (will)
+        will_unlink(b, will);
+    return CODE_OK;
+}
+
+static enum code replay_ids(struct broker *b, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    uint64_t session = wire_varint(&w), will = wire_varint(&w);
+    if (w.bad)
+        return broken(r, why);
+    b->next_session_id = session > b->next_session_id ? session : b->next_session_id;
+    b->next_will_id = will > b->next_will_id ? will : b->next_will_id;
+    return CODE_OK;
+}
+
+/* ---- a session's whole state: see fold_write.c for the parts ---- */
+
+static enum code replay_entry(struct broker *b, struct journal *j, struct session *s, struct wire *w, struct fault *why)
+{
+    uint64_t index = wire_varint(w);
+    uint8_t qos = wire_u8(w), state = wire_u8(w), flags = wire_u8(w);
+    enum code c = CODE_OK;
+    if (w->bad || index < s->queue.tail || index - s->queue.tail > 70000 || state > ENTRY_RECEIVED)
+        return CODE_DAMAGED;
+    while (c == CODE_OK && s->queue.tail < index)
+        c = push_done(s, why);
+    if (c != CODE_OK)
+        return c;
+    if (state == ENTRY_RECEIVED) {
+        struct entry *e = queue_push(&s->queue);
+        if (!e)
+            return FAIL(why, CODE_NOMEM, 0, "no memory for a session's queue");
+        *e = (struct entry){ .qos = qos, .state = ENTRY_RECEIVED, .flags = flags };
+        return CODE_OK;
+    }
+    struct stored *st;
+    c = read_where(j, w, &st, why);
+    if (c == CODE_OK)
+        c = st ? push(b, s, st, qos, flags, why) : push_done(s, why);
+    if (st)
+        stored_drop(st);
+    return c;
+}
+
+static enum code replay_parts(struct broker *b, struct journal *j, struct session *s, struct wire *w, struct fault *why)
+{
+    enum code c = CODE_OK;
+    while (c == CODE_OK && wire_left(w) && !w->bad) {
+        switch (wire_u8(w)) {
+        case PART_FILTER: {
+            uint8_t options = wire_u8(w);
+            struct bytes filter = wire_le_blob(w);
+            if (!w->bad)
+                c = set_filter(s, options, filter, why);
+            break;
+        }
+        case PART_PID:
+            if (!pidset_add(&s->in_pids, wire_le16(w)))
+                c = FAIL(why, CODE_NOMEM, 0, "no memory for packet identifiers");
+            break;
+        case PART_ENTRY:
+            c = replay_entry(b, j, s, w, why);
+            break;
+        case PART_TAIL: {
+            uint64_t tail = wire_varint(w);
+            if (!w->bad && s->queue.head == s->queue.tail)
+                s->queue.head = s->queue.tail = tail;
+            while (c == CODE_OK && !w->bad && s->queue.tail < tail)
+                c = push_done(s, why);
+            break;
+        }
+        default:
+            return CODE_DAMAGED;
+        }
+    }
+    return w->bad ? CODE_DAMAGED : c;
+}
+
+static enum code replay_session(struct broker *b, struct journal *j, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    struct session *s = known(b, &w);
+    w = wire_of(r->meta);
+    uint64_t id = wire_varint(&w);
+    enum code c = CODE_OK;
+    if (r->type == BR_SESSION) {
+        uint32_t expiry = wire_le32(&w);
+        int64_t away = (int64_t)wire_le64(&w);
+        struct bytes client_id = wire_le_blob(&w), principal = wire_le_blob(&w);
+        uint64_t head = wire_varint(&w);
+        if (w.bad)
+            return broken(r, why);
+        if (s) { /* the record replaces what the deltas before it made */
+            session_forget(b, s);
+            session_drop(s);
+        }
+        c = make_session(b, id, client_id, principal, &s, why);
+        if (c != CODE_OK)
+            return c;
+        s->expiry_s = expiry;
+        s->away_since_wall_us = away;
+        s->queue.head = s->queue.tail = head;
+    }
+    if (!s)
+        return CODE_OK; /* the rest of a session whose first part was damaged: reported by the journal */
+    c = replay_parts(b, j, s, &w, why);
+    return c == CODE_DAMAGED ? broken(r, why) : c;
+}
+
+enum code broker_apply(void *ctx, struct journal *j, const struct record *r, struct fault *why)
+{
+    struct broker *b = ctx;
+    switch (r->type) {
+    case RECORD_MESSAGE:
+        return replay_message(b, j, r, why);
+    case BR_SESSION:
+    case BR_SESSION_MORE:
+        return replay_session(b, j, r, why);
+    case BR_OPEN:
+        return replay_open(b, r, why);
+    case BR_CONNECT:
+        return replay_connect(b, r, why);
+    case BR_DISCONNECT:
+        return replay_disconnect(b, r, why);
+    case BR_END:
+        return replay_end(b, r, why);
+    case BR_SUBSCRIBE:
+        return replay_subscribe(b, r, false, why);
+    case BR_UNSUBSCRIBE:
+        return replay_subscribe(b, r, true, why);
+    case BR_ACKS:
+        return replay_acks(b, r, why);
+    case BR_ENQUEUE:
+        return replay_enqueue(b, j, r, why);
+    case BR_RETAINED:
+        return replay_retained(b, j, r, why);
+    case BR_WILL:
+        return replay_will(b, r, why);
+    case BR_WILL_CLEAR:
+        return replay_will_clear(b, r, why);
+    case BR_IDS:
+        return replay_ids(b, r, why);
+    default:
+        /* A newer program's record would have raised the format: this is not ours. */
+        return FAIL(why, CODE_UNSUPPORTED, r->segment_offset, "record %llu has type %u, which this version does not know",
+                    (unsigned long long)r->seq, r->type);
+    }
+}

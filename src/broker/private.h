@@ -1,0 +1,385 @@
+/* private.h - what the files of this folder share. Not for others.
+ *
+ * Locks, always taken in this order, never across a system call:
+ *   registry   who has which session: the table of client identifiers, session->owner, expiry and delayed wills
+ *   tree       read-write: the subscription tree and its generation
+ *   journal    journal_lock: the durable state (see fold.c), marked "J" below, and the shards' dirty lists
+ * A shard's own things ("S") need no lock: only its loop's thread touches them. "C" is constant after creation.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "base/table.h"
+#include "base/wire.h"
+#include "broker/broker.h"
+#include "broker/queue.h"
+#include "broker/retained.h"
+#include "broker/tree.h"
+#include "message/message.h"
+#include "mqtt/packet.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { SHARDS_MAX = 64, SCRATCH_BYTES = 4096 };
+
+struct broker;
+struct client;
+struct shard;
+
+/* A small set of packet identifiers (unfinished inbound QoS 2): sorted, bounded by receive-maximum. */
+struct pidset {
+    uint16_t *at;
+    uint32_t  count, cap;
+};
+bool pidset_has(const struct pidset *, uint16_t pid);
+bool pidset_add(struct pidset *, uint16_t pid);  /* false: no memory; adding twice is fine */
+void pidset_remove(struct pidset *, uint16_t pid);
+bool pidset_copy(struct pidset *to, const struct pidset *from);
+void pidset_clear(struct pidset *);
+
+/* One filter of a session, so that it can be written to the state and taken out of the tree. */
+struct held_filter {
+    struct held_filter *next;
+    uint8_t             qos, retain_handling, no_local, retain_as_published;
+    uint32_t            len;
+    uint8_t             text[];
+};
+
+struct session {
+    /* C */
+    uint64_t     id;        /* of durable state, never reused; volatile sessions have one too (no_local, wills) */
+    bool         durable;   /* outlives its connection: its state is journalled */
+    struct bytes client_id, principal; /* behind the struct */
+
+    _Atomic uint32_t refs;  /* registry, owner, fan-outs */
+    _Atomic int      shard; /* of the live connection, -1 when away */
+    struct client   *client;/* S of that shard */
+
+    /* registry */
+    struct client *owner;       /* the live connection or the one being made; see session.c */
+    bool           linked;      /* in the table of client identifiers */
+    int64_t        expires_us;  /* monotonic, 0 = not running */
+
+    /* J for durable sessions, S for the others */
+    struct queue        queue;
+    struct pidset       in_pids;
+    struct held_filter *filters;
+    uint32_t            filter_count;
+    uint32_t            expiry_s;
+    int64_t             away_since_wall_us; /* 0 = connected */
+    bool                ended;
+    bool                dirty;       /* on its shard's dirty list */
+    struct session     *dirty_next;  /* J */
+    struct session     *prev, *next; /* J: list of durable sessions, for rounds of state */
+};
+
+/* A will lives in the journal from CONNECT until it is published or withdrawn, whatever kind its session is. */
+struct will {
+    uint64_t        id;         /* C */
+    uint64_t        session_id; /* C */
+    uint32_t        delay_s;    /* C */
+    struct message *message;    /* C */
+    int64_t         due_us;     /* registry: 0 = its connection lives */
+    struct will    *prev, *next;/* J */
+};
+
+/* Who gets messages of one topic, resolved once and shared by all who publish to it. Immutable. */
+struct target {
+    struct session *session; /* one reference */
+    uint8_t         qos;
+    bool            no_local, retain_as_published;
+};
+struct fanout {
+    _Atomic uint32_t refs;
+    uint64_t         generation;
+    bool             to_partition;
+    uint32_t         count, durable_count;
+    struct bytes     topic;    /* behind the targets */
+    struct target    targets[];
+};
+
+enum client_state { CLIENT_NEW, CLIENT_CLAIMING, CLIENT_ACCEPTED /* CONNACK waits */, CLIENT_LIVE, CLIENT_ENDED };
+
+struct client {
+    struct shard   *shard;   /* C */
+    struct conn    *conn;    /* NULL once on_close came */
+    struct session *session; /* NULL before CONNECT and after the end */
+    struct client  *prev, *next;
+    struct connect_ask *ask; /* CONNECT while it is being worked on */
+    struct timer    timer;   /* CONNECT time-out, then keep-alive and L-OUT */
+    int64_t         last_us; /* last packet from the peer */
+    int64_t         stuck_us;/* progress mark last seen by the timer */
+    uint64_t        send_next; /* queue index to send next */
+    uint64_t        will_id; /* 0 = none */
+    struct pidset   in_pids; /* unfinished inbound QoS 2, the connection's view */
+    uint32_t        refs;    /* the connection, pending acknowledgements, operations */
+    uint32_t        max_packet, window /* peer's receive maximum */, inflight_out, inflight_in;
+    uint32_t        pending; /* acknowledgements waiting for the disk */
+    uint16_t        keep_alive_s;
+    uint8_t         version, state;
+    bool            paused;    /* reading stopped by us */
+    bool            choked;    /* the output is above its mark: no feeding */
+    bool            request_problem, expiry_zero;
+    bool            will_on_disconnect;
+    bool            clean_start;
+};
+
+/* What a turn gathers for the journal, in the order it came. */
+enum op_kind { OP_PUBLISH, OP_DONE, OP_RECEIVED, OP_RELEASE };
+struct op {
+    uint8_t         kind;
+    uint8_t         result;    /* OP_PUBLISH: reason for the acknowledgement */
+    bool            durable;   /* its acknowledgement waits for the journal */
+    bool            duplicate; /* OP_PUBLISH: QoS 2 identifier seen before, nothing to deliver */
+    uint16_t        pid;
+    uint32_t        crc;
+    uint64_t        will_id;
+    struct client  *client;    /* one reference; NULL for wills */
+    struct message *message;   /* one reference */
+    struct fanout  *fanout;    /* one reference */
+};
+/* An acknowledgement waiting for the journal, or for one before it that does. */
+struct pending {
+    uint64_t       seq;
+    struct client *client; /* one reference */
+    uint8_t        type, reason;
+    uint16_t       pid;
+    struct bytes   blob;   /* CONNACK, SUBACK: ready bytes, owned */
+};
+/* Something to send to a session of this shard. */
+struct parcel {
+    struct client  *client;  /* one reference */
+    struct message *message; /* one reference, or NULL: read it from `stored`, or (with state RECEIVED) only PUBREL */
+    struct stored  *stored;  /* one reference, or NULL */
+    uint64_t        index;
+    uint16_t        pid;
+    uint8_t         qos, state;
+    bool            dup, retain;
+};
+/* Messages for sessions of another shard, one letter per turn. */
+struct outbox_item {
+    struct message *message;
+    struct fanout  *fanout;
+    uint64_t        from;   /* publisher's session id */
+};
+struct outbox {
+    struct letter      letter;
+    struct shard      *to;
+    uint32_t           count, cap;
+    struct outbox_item items[];
+};
+
+#define VECTOR(type)                                                                                         \
+    struct {                                                                                                 \
+        type  *at;                                                                                           \
+        size_t count, cap;                                                                                   \
+    }
+/* Room for one more; false when memory is out. */
+#define VECTOR_ROOM(v) ((v).count < (v).cap || vector_grow((void **)&(v).at, &(v).cap, sizeof *(v).at))
+bool vector_grow(void **at, size_t *cap, size_t size);
+
+struct counters { /* written by their shard only; read by anyone */
+    _Atomic uint64_t received[3], sent[3], received_bytes, sent_bytes, stored, to_partitions, acknowledged;
+    _Atomic uint64_t dropped_slow, dropped_queue, dropped_expired, dropped_too_large, dropped_no_subscriber,
+        dropped_away, dropped_refused, refused_full, protocol_errors, takeovers, wills_published, connects,
+        refused_connects;
+};
+#define COUNT(shard, what, n)                                                                                \
+    atomic_store_explicit(&(shard)->counters.what,                                                           \
+                          atomic_load_explicit(&(shard)->counters.what, memory_order_relaxed) + (n),         \
+                          memory_order_relaxed)
+
+struct shard {
+    struct broker *broker;   /* C */
+    struct loop   *loop;     /* C */
+    int            number;   /* C */
+    struct client *clients;  /* S, as all that follows unless marked */
+    struct table   routes;   /* topic -> fanout */
+    VECTOR(struct op) ops;
+    VECTOR(struct parcel) parcels;
+    struct { struct pending *ring; size_t cap, head, tail; } pending;
+    struct outbox *outbox[SHARDS_MAX];
+    VECTOR(struct session *) waiting; /* sessions with QoS 2 entries that wait for the journal; one reference each */
+    VECTOR(struct client *) paused;   /* not read from until the journal has caught up; one reference each */
+    struct buf     scratch, meta, props;
+    struct timer   second;
+    struct session *dirty;            /* J */
+    struct letter   wake;
+    _Atomic bool    woken;            /* the wake letter is on its way */
+    _Atomic bool    wants_durable;    /* acknowledgements or sessions wait */
+    _Atomic uint64_t waiting_acks;
+    _Atomic uint64_t client_count;
+    struct counters counters;
+    bool            retry;            /* operations were kept because the journal had no room */
+};
+
+struct broker {
+    struct broker_config config;
+    struct mqtt_limits   mqtt_limits, connect_limits;
+    struct journal      *journal;
+    struct shard         shards[SHARDS_MAX];
+    unsigned             shard_count;
+    _Atomic unsigned     next_shard;
+    _Atomic bool         stopping;
+    _Atomic uint64_t     clients, clients_max;
+
+    pthread_mutex_t registry;
+    struct table    sessions;   /* client id -> session */
+    int64_t         next_expiry_us; /* registry: nothing expires or falls due before */
+
+    pthread_rwlock_t tree_lock;
+    struct tree      tree;
+    _Atomic uint64_t generation; /* of the tree; fan-outs of an older one are resolved again */
+
+    /* J */
+    uint64_t         next_session_id, next_will_id;
+    struct session  *durable_first, *durable_last, *round_session;
+    struct table     by_id; /* 8-byte session id -> durable session */
+    struct retained  retained;
+    struct will     *wills, *round_will;
+    uint64_t         round_retained; /* how far the round has come */
+    uint8_t          round_phase;
+    _Atomic uint64_t queued_messages, queued_bytes;
+};
+
+/* ---- session.c ---- */
+struct session *session_new(struct broker *, uint64_t id, struct bytes client_id, struct bytes principal, bool durable);
+static inline struct session *session_hold(struct session *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+void session_drop(struct session *);
+/* Locked (J). Lists of the durable state. */
+void session_link(struct broker *, struct session *);
+struct session *session_by_id(struct broker *, uint64_t id);
+/* Locked (J): lets go of everything the session is owed and holds; the tree is the caller's. */
+void session_forget(struct broker *, struct session *);
+/* Ends a session wherever it is known: registry lock held. Durable ones get their record. */
+enum code session_end(struct broker *, struct session *, struct fault *why);
+struct held_filter *session_filter(struct session *, struct bytes filter);
+enum code session_set_filter(struct session *, struct bytes filter, const struct subscription *);
+bool      session_remove_filter(struct session *, struct bytes filter);
+/* Once a second on shard 0: sessions whose time is over, wills whose delay is over. */
+void session_upkeep(struct broker *);
+void session_expires_at(struct broker *, int64_t us); /* registry held */
+
+/* ---- fold.c, fold_write.c: durable state ---- */
+enum { /* program records */
+    BR_SESSION = RECORD_PROGRAM, BR_OPEN, BR_CONNECT, BR_DISCONNECT, BR_END, BR_SUBSCRIBE, BR_UNSUBSCRIBE, BR_ACKS,
+    BR_ENQUEUE, BR_RETAINED, BR_WILL, BR_WILL_CLEAR, BR_IDS, BR_SESSION_MORE
+};
+enum { ACK_DONE = 0, ACK_RECEIVED = 1, ACK_RELEASE = 2, ACK_INBOUND = 3 };  /* inside BR_ACKS */
+enum { META_INBOUND = 1, META_WILL = 2, META_NOT_RETAINED = 4 };            /* first varint of a message's meta */
+
+enum { PART_FILTER = 1, PART_PID = 2, PART_ENTRY = 3, PART_TAIL = 4 };      /* inside BR_SESSION */
+/* Halves of the fold that live changes, replay and rounds share. */
+void      fold_push(struct broker *, struct session *, struct stored *, uint64_t seq, uint8_t qos, uint8_t flags);
+enum code fold_apply_acks(struct broker *, struct session *, struct wire *);
+void      fold_put_filter(struct buf *, struct bytes filter, uint8_t qos, bool no_local, bool rap, uint8_t handling);
+void      fold_put_where(struct buf *, const struct stored *);
+void      fold_put_will(struct buf *, const struct will *);
+void      will_link(struct broker *, struct will *);
+/* Locked (J). Each appends its record and applies it; nothing happens on failure. *seq (may be NULL): the record. */
+enum code fold_open(struct broker *, struct session *, uint64_t *seq, struct fault *why);
+enum code fold_connect(struct broker *, struct session *, uint32_t expiry_s, uint64_t *seq, struct fault *why);
+enum code fold_disconnect(struct broker *, struct session *, int64_t wall_us, uint64_t sent_upto, struct fault *why);
+enum code fold_end(struct broker *, struct session *, struct fault *why);
+enum code fold_subscribe(struct broker *, struct session *, const struct mqtt_filter *, uint64_t *seq, struct fault *why);
+enum code fold_unsubscribe(struct broker *, struct session *, const struct mqtt_filter *, uint64_t *seq, struct fault *why);
+enum code fold_will(struct broker *, struct will *, uint64_t *seq, struct fault *why);
+enum code fold_will_clear(struct broker *, uint64_t will_id, struct fault *why);
+/* n stored retained messages for a new subscription. */
+struct owed { struct stored *stored; uint8_t qos; };
+enum code fold_enqueue(struct broker *, struct session *, const struct owed *, size_t n, uint64_t *seq, struct fault *why);
+/* Acknowledgements are gathered into b->shards' meta buffers: fold_acks appends the gathered list. `list` holds
+ * (kind, value) varints. */
+enum code fold_acks(struct broker *, struct session *, struct bytes list, uint64_t *seq, struct fault *why);
+/* What a publish does to the durable state. */
+struct fold_publish {
+    struct shard         *shard;
+    struct session       *from;       /* or NULL */
+    uint16_t              inbound_pid;/* QoS 2 of a durable session, else 0 */
+    uint64_t              will_id;
+    const struct message *message;
+    const struct fanout  *fanout;
+    uint32_t              crc;
+    bool                  duplicate;  /* the identifier was seen before: nothing to do but acknowledge */
+    bool                  v5;         /* the publisher can be told why; else the best is done without */
+    /* out */
+    uint64_t              seq;        /* 0: nothing needed the journal */
+    uint8_t               refused;    /* reason, when a queue or a limit said no (nothing has happened) */
+    uint32_t              dropped;    /* sessions not owed the message because their queue is full */
+};
+enum code fold_publish(struct broker *, struct fold_publish *, struct fault *why);
+struct will *will_by_id(struct broker *, uint64_t id); /* J */
+void will_unlink(struct broker *, struct will *);      /* J; frees */
+
+/* ---- retained.c is retained.h ---- */
+
+/* ---- route.c ---- */
+/* One reference, or NULL when memory is out. */
+struct fanout *route_find(struct shard *, struct bytes topic);
+struct fanout *fanout_hold(struct fanout *);
+void           fanout_drop(struct fanout *);
+void           route_clear(struct shard *);
+/* To the sessions that need no journal: QoS 0, and sessions that end with their connection. */
+void route_deliver(struct shard *, struct message *, struct fanout *, uint64_t from);
+void route_deliver_here(struct shard *, struct message *, const struct fanout *, uint64_t from);
+
+/* ---- shard.c ---- */
+void shard_init(struct broker *, int number, struct loop *);
+void shard_turn(void *shard);
+/* Commits what is gathered so far: before anything that must come after it in the log. */
+void shard_commit(struct shard *);
+void shard_wake(struct shard *);                         /* any thread */
+void shard_mark_dirty(struct shard *from, struct session *); /* J; `from` may be NULL */
+bool shard_push_op(struct shard *, const struct op *);   /* takes the references; false: memory is out, nothing taken */
+/* The acknowledgement leaves when the journal has `seq` (0: at once unless others wait before it). blob is copied. */
+void shard_ack(struct shard *, struct client *, uint64_t seq, uint8_t type, uint16_t pid, uint8_t reason, struct bytes blob);
+void shard_clear(struct shard *);
+/* Publishes outside a client's flow (wills). Takes the reference. */
+void shard_publish_will(struct shard *, struct will *); /* registry not held */
+
+/* ---- deliver.c ---- */
+/* Locked (J) for durable sessions: what can be sent now becomes parcels. */
+void deliver_gather(struct shard *, struct session *);
+void deliver_parcels(struct shard *);
+/* A session that lives on this shard and is not durable: queue and send. */
+void deliver_volatile(struct shard *, struct session *, struct message *, uint8_t qos, bool retain);
+/* QoS 0. */
+void deliver_now(struct shard *, struct client *, struct message *, bool retain);
+void deliver_resume(struct shard *, struct client *); /* after CONNACK, drained output, journal progress */
+
+/* ---- client.c ---- */
+extern const struct conn_events client_events;
+struct client *client_new(struct shard *, const struct net_peer *);
+static inline struct client *client_hold(struct client *c)
+{
+    c->refs++;
+    return c;
+}
+void client_drop(struct client *);
+/* Ends the connection and, at once, its hold on the session. reason 0: without a packet. `why` is logged and, for v5,
+ * sent. publish_will: false only after a normal DISCONNECT. */
+void client_end(struct client *, uint8_t reason, const struct fault *why, bool publish_will);
+void client_pause(struct client *);
+void client_arm(struct client *); /* starts the timer for its state */
+bool client_alive(const struct client *);
+const char *client_name(const struct client *, char *out, size_t cap); /* escaped, for logs */
+
+/* ---- client_*.c: packets ---- */
+void handle_connect(struct client *, struct bytes body);
+void connect_go_on(struct client *); /* after the former owner let go */
+void connect_ask_free(struct connect_ask *);
+void handle_publish(struct client *, uint8_t first, struct bytes body);
+void handle_ack(struct client *, uint8_t type, uint8_t first, struct bytes body);
+void handle_subscribe(struct client *, struct bytes body);
+void handle_unsubscribe(struct client *, struct bytes body);
+void handle_disconnect(struct client *, struct bytes body);
+/* The kick: closes the present owner of a session on its own shard. */
+void connect_kicked(struct client *old);
+/* Takes the client off its session: records, will, expiry. */
+void session_detach(struct client *, bool publish_will);
