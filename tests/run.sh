@@ -51,7 +51,9 @@ report() # VERDICT NAME SECONDS PASSED FAILED [NOTE] <OUTPUT
                           else if (!cut++) print "      ... " NR - max " lines left out ..." }'
         fi
         echo "$4 $5" >>"$FG_OUT/counts"
-        [[ $1 == skip ]] && echo "$2: ${6:-no reason given}" >>"$FG_OUT/skipped"
+        if [[ $1 == skip ]]; then
+            echo "$2: ${6:-no reason given}" >>"$FG_OUT/skipped"
+        fi
     ) 9>>"$FG_OUT/lock"
 }
 
@@ -124,10 +126,18 @@ run_e2e() # LABEL FILE
 export -f report tap_counts run_one limit_of run_ctest run_shell run_e2e
 export SHELL_SECONDS E2E_SECONDS
 
-# Feeds each line of stdin to FUNCTION as its last argument, JOBS at once.
-each() # FUNCTION ARGUMENT...
+# Calls FUNCTION with each line of stdin as its last argument, JOBS at once. Nothing to call it with is a failure:
+# tests that went missing must not look like tests that passed.
+each() # LABEL FUNCTION ARGUMENT...
 {
-    xargs -r -d '\n' -P "$JOBS" -I{} bash -c '"$@"' _ "$@" {} || true
+    local label=$1 lines
+    shift
+    mapfile -t lines
+    if [[ ${#lines[@]} -eq 0 ]]; then
+        echo "there is no such test" | report FAIL "$label" 0 0 1 "nothing to run"
+    else
+        printf '%s\n' "${lines[@]}" | xargs -d '\n' -P "$JOBS" -I{} bash -c '"$@"' _ "$@" {} || true
+    fi
 }
 
 ctest_names() # FOLDER REGEX
@@ -144,26 +154,26 @@ build() # KIND [TARGET...]
 
 phase_unit()
 {
-    build asan && ctest_names build-asan . | each run_ctest unit build-asan
-    [[ -z $FG_FULL ]] || ctest_names build-test . | each run_ctest unit-O2 build-test
+    build asan && ctest_names build-asan . | each unit run_ctest unit build-asan
+    [[ -z $FG_FULL ]] || ctest_names build-test . | each unit-O2 run_ctest unit-O2 build-test
 }
 
 phase_tsan()
 {
     local which='_tsan_test$' target=tsan_tests
     [[ -z $FG_FULL ]] || which=. target=all
-    build tsan "$target" && ctest_names build-tsan "$which" | each run_ctest tsan build-tsan
+    build tsan "$target" && ctest_names build-tsan "$which" | each tsan run_ctest tsan build-tsan
 }
 
 phase_shell()
 {
-    ls tests/*.test.sh | each run_shell
+    ls tests/*.test.sh | each shell run_shell
 }
 
 phase_e2e()
 {
-    ls tests/e2e/*.test.mjs | each run_e2e e2e
-    [[ -z $FG_FULL ]] || ls tests/e2e/*.test.mjs | FIELDGATE=$FG_BUILD_ASAN/fieldgate each run_e2e e2e-asan
+    ls tests/e2e/*.test.mjs | each e2e run_e2e e2e
+    [[ -z $FG_FULL ]] || ls tests/e2e/*.test.mjs | FIELDGATE=$FG_BUILD_ASAN/fieldgate each e2e-asan run_e2e e2e-asan
 }
 
 phase_long()
