@@ -178,10 +178,11 @@ static void note(struct memfs *fs, struct memfs_op op)
         fs->watch.note(fs->watch.ctx, &op);
 }
 
-static void note_size(struct memfs *fs, const struct node *node, uint64_t old)
+static void note_size(struct memfs *fs, const struct node *node, uint64_t old, bool reserved)
 {
     if (node->size != old)
-        note(fs, (struct memfs_op){ .kind = OP_SIZE, .node = node->number, .size = node->size, .resized = true });
+        note(fs, (struct memfs_op){ .kind = OP_SIZE, .node = node->number, .size = node->size, .resized = true,
+                                    .reserved = reserved });
 }
 
 /* ---- failures ---- */
@@ -388,7 +389,7 @@ static int fs_truncate(void *self, int handle, uint64_t size)
     pages_cut(&node->content, size);
     fs->used -= (uint64_t)(held - node->content->held) * PAGE_BYTES;
     node->size = size;
-    note_size(fs, node, old);
+    note_size(fs, node, old, false);
     LEAVE(fs, 0);
 }
 
@@ -413,7 +414,7 @@ static int allocate_locked(struct memfs *fs, struct file *file, uint64_t size)
     uint64_t old = node->size;
     if (size > node->size)
         node->size = size;
-    note_size(fs, node, old);
+    note_size(fs, node, old, false);
     return 0;
 }
 
@@ -814,9 +815,9 @@ static void note_entry(struct memfs *fs, const struct entry *e)
 {
     const struct node *node = e->node;
     note(fs, (struct memfs_op){ .kind = is_dir(e) ? OP_MKDIR : OP_CREATE, .node = node->number, .path = e->path });
-    if (!is_dir(e) && node->size > 0)
-        note(fs, (struct memfs_op){ .kind = OP_WRITE, .node = node->number, .len = node->size, .size = node->size,
-                                    .resized = true, .content = node->content });
+    if (!is_dir(e))
+        note(fs, (struct memfs_op){ .kind = OP_FOUND, .node = node->number, .size = node->size,
+                                    .content = node->content });
 }
 
 void memfs_set_watch(struct memfs *self, const struct memfs_watch *watch)

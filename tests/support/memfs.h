@@ -72,7 +72,8 @@ void     memfs_each(struct memfs *, void (*each)(void *ctx, const char *path, bo
 
 /* ---- for crash.c: what a recorder hears, and how a state of the disk is put together ---- */
 enum memfs_op_kind {
-    OP_WRITE, OP_SIZE, OP_SYNC, OP_SYNC_FAILED,                             /* of a file */
+    OP_FOUND,                                                                  /* a file that was there before */
+    OP_WRITE, OP_SIZE, OP_SYNC, OP_SYNC_FAILED,                                /* of a file */
     OP_CREATE, OP_MKDIR, OP_RENAME, OP_UNLINK, OP_SYNC_DIR, OP_SYNC_DIR_FAILED /* of a directory */
 };
 struct memfs_op {
@@ -81,15 +82,16 @@ struct memfs_op {
     const char         *path;    /* of the entry made, renamed (from), removed; of the directory synced       */
     const char         *to;      /* OP_RENAME                                                                 */
     uint64_t            at, len; /* OP_WRITE                                                                  */
-    uint64_t            size;    /* after it; OP_WRITE and OP_SIZE                                            */
+    uint64_t            size;    /* after it; OP_FOUND, OP_WRITE and OP_SIZE                                  */
     bool                resized;
-    const struct pages *content; /* after it, during the call only; OP_WRITE                                  */
+    bool                reserved; /* OP_SIZE by allocate: the room is there, too                             */
+    struct pages       *content; /* after it; OP_FOUND and OP_WRITE                                           */
 };
 struct memfs_watch {
     void *ctx;
     void (*note)(void *ctx, const struct memfs_op *); /* under the mutex: must not call back */
 };
-/* Also tells every entry that is there, as OP_MKDIR and OP_CREATE and OP_WRITE of what it holds; NULL ends it. */
+/* Tells every entry that is there as OP_MKDIR, or OP_CREATE and OP_FOUND; NULL ends it. */
 void memfs_set_watch(struct memfs *, const struct memfs_watch *);
 /* The mutex, for a recorder that has something of its own to put in order with the calls. */
 void memfs_hold(struct memfs *);

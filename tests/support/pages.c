@@ -141,17 +141,17 @@ void pages_reserve(struct pages **at_p, uint64_t size)
 
 void pages_cut(struct pages **at_p, uint64_t size)
 {
-    if (pages_for(size) > (*at_p)->count)
+    uint64_t keep = pages_for(size);
+    size_t in = size % PAGE_BYTES;
+    if (keep > (*at_p)->count || (keep == (*at_p)->count && in == 0))
         return;
     struct pages *p = own(at_p, 0);
-    uint64_t keep = pages_for(size);
     for (uint64_t i = keep; i < p->count; i++)
         if (p->page[i]) {
             p->held--;
             page_drop(p->page[i]);
         }
     p->count = (uint32_t)keep;
-    size_t in = size % PAGE_BYTES;
     if (in > 0 && p->page[keep - 1] && p->page[keep - 1] != &zero_page)
         memset(writable(p, keep - 1) + in, 0, PAGE_BYTES - in);
 }
