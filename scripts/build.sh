@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Configures and builds one kind of build: `scripts/build.sh KIND [TARGET...]`. Prints nothing but ninja's progress
-# unless something is wrong.
+# Configures and builds one kind of build: `scripts/build.sh KIND [TARGET...]`. Prints what it compiles, and nothing when
+# there is nothing to do.
 #
 #   release   build/        gcc    the product alone, hardened
 #   test      build-test/   gcc    -O2 with the hooks that tests need: crash states, storms, benchmarks
@@ -26,4 +26,8 @@ if ! cmake -S . -B "$dir" -G Ninja "${options[@]}" >"$dir/configure.log" 2>&1; t
     cat "$dir/configure.log" >&2
     exit 1
 fi
-exec ninja -C "$dir" -j "${JOBS:-$(nproc)}" "$@"
+cd "$dir"
+# A build with nothing to do says nothing: `make demo` is about the demo.
+ninja -j "${JOBS:-$(nproc)}" "$@" | sed -u -E \
+    -e '/Re-checking globbed directories|^ninja: no work to do|^$/d' \
+    -e 's,Building C object CMakeFiles/[^/]*/(.*)\.o$,\1,' -e 's,Linking C [a-z ]+ ([^ ]+)$,\1,'
