@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "base/fault.h"
+#include "base/io.h"
 
 #define LIMIT_NONE_32 UINT32_MAX
 #define LIMIT_NONE_64 UINT64_MAX
@@ -66,3 +66,7 @@ struct limits {
     uint32_t http_headers_bytes;      /* http-headers       431 above */
     uint32_t http_header_count;       /* http-header-count  431 above */
 };
+
+/* What `limits.memory-bytes` is when nobody says: 60 % of the machine's memory or of the smallest limit among the
+ * control groups we are in, 600 MiB where neither can be read. Reads /proc and /sys through the table. */
+uint64_t limits_memory(const struct io *);

@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include "base/bytes.h"
 #include "base/io.h"
 
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 enum { BURST = 10, WINDOW_US = 60 * 1000000, LINE_MAX_BYTES = 1024 };
 
 static _Atomic int threshold = LOG_INFO;
+static _Atomic int format_of = LOG_TEXT;
 static void (*sink_fn)(void *, const char *);
 static void *sink_ctx;
 
@@ -23,6 +25,11 @@ void log_set_level(enum log_level level)
 enum log_level log_get_level(void)
 {
     return (enum log_level)atomic_load_explicit(&threshold, memory_order_relaxed);
+}
+
+void log_set_format(enum log_format format)
+{
+    atomic_store(&format_of, (int)format);
 }
 
 static const char *const level_names[] = { "error", "warn", "info", "debug" };
@@ -64,7 +71,55 @@ static int stamp(char *out, size_t cap)
     if (!gmtime_r(&seconds, &tm))
         return 0;
     size_t n = strftime(out, cap, "%Y-%m-%dT%H:%M:%S", &tm);
-    return (int)n + snprintf(out + n, cap - n, ".%03dZ ", (int)(wall / 1000 % 1000));
+    return (int)n + snprintf(out + n, cap - n, ".%03dZ", (int)(wall / 1000 % 1000));
+}
+
+/* A JSON string without its quotes, cut where it no longer fits. Not buf_json: a log line needs no heap. */
+static int json_text(char *out, size_t cap, const char *text)
+{
+    size_t n = 0;
+    struct bytes rest = bytes_str(text);
+    while (rest.len && n + 7 < cap) {
+        uint8_t c = rest.at[0];
+        size_t step = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+        if (step > rest.len || !utf8_valid(bytes_of(rest.at, step), true)) {
+            n += (size_t)snprintf(out + n, cap - n, "\\ufffd");
+            step = 1;
+        } else if (c < 0x20 || c == 0x7f) {
+            n += (size_t)snprintf(out + n, cap - n, "\\u%04x", c);
+        } else {
+            if (c == '"' || c == '\\')
+                out[n++] = '\\';
+            memcpy(out + n, rest.at, step);
+            n += step;
+        }
+        rest = bytes_from(rest, step);
+    }
+    out[n] = 0;
+    return (int)n;
+}
+
+/* `more` lines were swallowed before this one. Both return the length, at most cap - 1. */
+static int put_text(char *line, size_t cap, enum log_level level, const char *area, const char *said, int64_t more)
+{
+    char counted[64] = "";
+    if (more > 0)
+        (void)snprintf(counted, sizeof counted, " (... %lld more in 60 s)", (long long)more);
+    int n = stamp(line, cap);
+    n += snprintf(line + n, cap - (size_t)n, " %-5s %-8s %s%s", level_names[level], area, said, counted);
+    return (size_t)n < cap ? n : (int)cap - 1;
+}
+
+static int put_json(char *line, size_t cap, enum log_level level, const char *area, const char *said, int64_t more)
+{
+    int n = snprintf(line, cap, "{\"time\":\"");
+    n += stamp(line + n, cap - (size_t)n);
+    n += snprintf(line + n, cap - (size_t)n, "\",\"level\":\"%s\",\"area\":\"%s\",", level_names[level], area);
+    if (more > 0)
+        n += snprintf(line + n, cap - (size_t)n, "\"repeats\":%lld,", (long long)more);
+    n += snprintf(line + n, cap - (size_t)n, "\"text\":\"");
+    n += json_text(line + n, cap - (size_t)n - 2, said);
+    return n + snprintf(line + n, cap - (size_t)n, "\"}");
 }
 
 void log_line(struct log_site *site, enum log_level level, const char *area, const char *fmt, ...)
@@ -72,19 +127,14 @@ void log_line(struct log_site *site, enum log_level level, const char *area, con
     int64_t more = level == LOG_DEBUG ? 0 : admitted(site, io_system.monotonic_us(io_system.self));
     if (more < 0)
         return;
-    char line[LINE_MAX_BYTES];
-    int n = stamp(line, sizeof line);
-    n += snprintf(line + n, sizeof line - (size_t)n, "%-5s %-8s ", level_names[level], area);
+    char said[LINE_MAX_BYTES], line[LINE_MAX_BYTES * 2];
     va_list ap;
     va_start(ap, fmt);
-    int said = vsnprintf(line + n, sizeof line - (size_t)n, fmt, ap);
+    (void)vsnprintf(said, sizeof said, fmt, ap);
     va_end(ap);
-    n = said < 0 ? n : n + said;
-    if ((size_t)n > sizeof line - 64)
-        n = (int)sizeof line - 64;
-    if (more > 0)
-        n += snprintf(line + n, sizeof line - (size_t)n, " (... %lld more in 60 s)", (long long)more);
-    line[n] = 0;
+    /* One byte is kept for the line feed. */
+    bool json = atomic_load_explicit(&format_of, memory_order_relaxed) == LOG_JSON;
+    int n = (json ? put_json : put_text)(line, sizeof line - 1, level, area, said, more);
     if (sink_fn) {
         sink_fn(sink_ctx, line);
         return;

@@ -3,14 +3,17 @@
  *   2026-11-22T06:00:04.123Z warn  mqtt  FG2001 press-1 at 127.0.0.1:50112 refused: ...
  *
  * Any thread; one write per line to standard error. Text from a peer is passed through bytes_escape by
- * the caller; secrets never reach this file. A line that repeats (same place in the code) more than
- * LOG_BURST times in 60 s is counted, and the count is printed with the first line after that.
+ * the caller; secrets never reach this file. The text is cut after 1,023 bytes. A line that repeats (same
+ * place in the code) more than ten times in 60 s is counted, and the count is printed with the first line
+ * after that.
  */
 #pragma once
 
 #include "base/fault.h"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+/* LOG_JSON: {"time":"...","level":"warn","area":"mqtt","text":"FG2001 press-1 ..."}, one object a line. */
+enum log_format { LOG_TEXT, LOG_JSON };
 
 /* One per call site, static: the burst counter lives here. */
 struct log_site {
@@ -22,6 +25,8 @@ void log_line(struct log_site *site, enum log_level level, const char *area, con
 /* The threshold of every area (default LOG_INFO). */
 void           log_set_level(enum log_level level);
 enum log_level log_get_level(void);
+/* Of every line (default LOG_TEXT). */
+void           log_set_format(enum log_format format);
 int            log_level_parse(const char *word, enum log_level *out); /* 1 if known */
 /* Lines go here instead of standard error; NULL sets it back. For tests; set before threads start. */
 void log_set_sink(void (*sink)(void *ctx, const char *line), void *ctx);

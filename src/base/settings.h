@@ -24,7 +24,6 @@
 #define SETTINGS_SYSTEM_DATA "/var/lib/fieldgate"
 
 enum settings_durability { DURABILITY_DISK, DURABILITY_MEMORY };
-enum settings_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum settings_listener_type { LISTENER_MQTT, LISTENER_HTTP };
 enum settings_auth { AUTH_ANONYMOUS };
 
@@ -56,8 +55,8 @@ struct settings {
     uint32_t                 loops; /* event loops; 0 = one per core */
     struct {
         uint32_t              partitions;
-        uint64_t              keep_s;     /* LIMIT_NONE_64 = for ever     */
-        uint64_t              keep_bytes; /* LIMIT_NONE_64 = no own limit */
+        uint64_t              keep_s;     /* 0 = for ever (`unlimited`)     */
+        uint64_t              keep_bytes; /* 0 = no own limit (`unlimited`) */
         struct settings_texts topics;     /* MQTT filters stored in the partitions */
     } hub;
     struct {
@@ -67,8 +66,8 @@ struct settings {
     } journal;
     struct limits limits;
     struct {
-        enum log_level           level;
-        enum settings_log_format format;
+        enum log_level  level;
+        enum log_format format;
     } log;
     const struct settings_listener *listeners;
     size_t                          listener_count;
