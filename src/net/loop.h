@@ -58,11 +58,13 @@ struct letter {
 void loop_post(struct loop *, struct letter *);
 
 /* ---- listening ---- */
+struct net_world;         /* private */
 struct net_peer {         /* an accepted socket that no loop owns yet; a plain value that may travel in a letter */
     int  handle;          /* the back end's name for it */
     char address[64];     /* "127.0.0.1:50112", "[::1]:50112", "unix" */
     bool loopback;        /* 127.0.0.0/8, ::1, unix */
     uint32_t uid;         /* unix sockets: the peer's credentials; else UINT32_MAX */
+    struct net_world *world; /* private: the simulation it lives in, NULL: the system */
 };
 typedef void (*accept_fn)(void *ctx, const struct net_peer *);
 /* `at`: "127.0.0.1:1883", "[::1]:0", "unix:/path/api.sock" (made 0600; a stale one is replaced, one that is

@@ -4,6 +4,14 @@
  * sim_step or sim_advance. A client end is driven by the test: it connects to a listener's address, gives bytes,
  * takes bytes, closes, or stops reading. Segmentation of bytes is drawn from the seed when asked for.
  *
+ * Loops of one simulation reach each other with conn_dial as well: names are compared as text, except that
+ * "localhost" is 127.0.0.1 and a listener on 0.0.0.0 or [::] hears its port on every name. A loop that loop_stop was
+ * called for gets no further turn once its output is flushed, as with loop_run; loop_run itself lets the time pass
+ * for the whole simulation until then.
+ *
+ * Opening and closing a simulation with a loop takes a few microseconds. Order: loop_close for every loop, then
+ * sim_close, which also frees clients that are left.
+ *
  * Thread: one.
  */
 #pragma once
@@ -27,6 +35,8 @@ void    sim_split_bytes(struct sim *, bool on);           /* cut the stream at r
 
 /* NULL if nobody listens there or memory is out. */
 struct sim_client *sim_connect(struct sim *, const char *address);
+/* As sim_connect, from this address (NULL: one on 127.0.0.1) and, for unix sockets, as this user. */
+struct sim_client *sim_connect_from(struct sim *, const char *address, const char *from, uint32_t uid);
 void sim_send(struct sim_client *, struct bytes);
 /* What has arrived and was not taken yet; sim_take drops n bytes of it. */
 struct bytes sim_received(const struct sim_client *);

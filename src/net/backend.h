@@ -1,0 +1,206 @@
+/* backend.h - what stands behind loop.h: the part that both back ends share, and the table that tells them apart.
+ * Private to src/net.
+ *
+ *              protocol (conn_events)
+ *   conn.c     input, left-over bytes, marks, closing          loop.c   turns, letters, lists
+ *   filter.h   filters, if any                                 wheel.c  timers
+ *   out.c      bytes to send                                   pool of output blocks
+ *              struct backend: recv, send, watch, detach
+ *   uv_*.c     sockets and libuv                               sim*.c   queues in memory
+ *
+ * A connection is in one of these states, and only ever moves down:
+ *   OPENING  dialled, not yet connected
+ *   OPEN
+ *   CLOSING  conn_close(flush) was called: no more input, the rest of the output still leaves
+ *   GONE     on_close is due; it is called at the next turn end
+ *   DEAD     on_close was called; the back end gets its struct back when no list of the turn names it
+ */
+#pragma once
+
+#include "net/loop.h"
+#include "net/out.h"
+#include "net/wheel.h"
+
+#include <stdatomic.h>
+#include <sys/uio.h>
+
+enum {
+    NET_LENT_BYTES = 64 * 1024,     /* one recv                                                  */
+    NET_HEAD_BYTES = 16 * 1024,     /* a left-over part up to this is copied in front of it      */
+    NET_READ_ROUNDS = 4,            /* recv calls per event while they fill the buffer           */
+    NET_VECTORS = 64,
+    NET_ACCEPTS = 64,               /* accepted per event                                        */
+    NET_CLOSE_MS = 5000,            /* how long conn_close(flush) and loop_stop wait             */
+    NET_MARK_HIGH = 1024 * 1024,
+    NET_MARK_LOW = 256 * 1024
+};
+
+struct backend;
+struct filter;
+
+enum conn_state { CONN_OPENING, CONN_OPEN, CONN_CLOSING, CONN_GONE, CONN_DEAD };
+
+struct conn {
+    /* Fixed when it is opened. */
+    struct loop *loop;
+    const char  *address; /* lies behind the back end's struct */
+    uint32_t     uid;
+    bool         loopback;
+
+    uint8_t state;     /* enum conn_state                                               */
+    uint8_t out_class; /* size of the last output block                                 */
+    bool paused;       /* by conn_read_pause                                            */
+    bool reading;      /* the back end reports readable                                 */
+    bool writing;      /* the back end reports writable                                 */
+    bool blocked;      /* less was taken than offered; wait for writable                */
+    bool above;        /* unsent was above `high`                                       */
+    bool dirty;        /* on loop->dirty                                                */
+    bool resumed;      /* on loop->resumed                                              */
+    bool showing;      /* on_bytes is running                                           */
+    bool swapped;      /* conn_set_events was called: show the rest again               */
+    bool dialled;      /* on_open is owed                                               */
+    bool ended;        /* the filters have said goodbye                                 */
+    bool linger;       /* closed after a flush: the back end waits for the peer's end   */
+
+    const struct conn_events *events; /* borrowed */
+    void                     *ctx;
+
+    struct filter *top;   /* owned with all below it; NULL for plain TCP */
+    struct filter *fresh; /* pushed while on_bytes ran: the rest goes through it */
+    struct out    *plain; /* with filters: what the protocol wrote, not yet through them */
+    struct out    *out;   /* for the socket; NULL when there is nothing unsent */
+
+    struct { /* bytes shown and not used up: at[from..len) */
+        uint8_t *at;
+        uint32_t from, len, cap;
+    } left;
+    uint32_t want;       /* show no less than this   */
+    uint32_t high, low;  /* marks                    */
+    int64_t  progress_us;
+    int64_t  deadline_ms; /* CLOSING: when patience ends */
+    struct fault *why;    /* GONE: what on_close is told, owned; NULL: all is well */
+
+    struct conn *next, *prev;       /* loop->conns, or ->closing, or ->gone */
+    struct conn *dirty_next, *resumed_next;
+};
+
+struct conn_list {
+    struct conn *first, *last;
+};
+
+struct listener {
+    struct loop *loop;
+    accept_fn    accept;
+    void        *ctx;
+    char         address[128];
+    uint16_t     port;
+    struct listener *next, *prev; /* loop->listeners */
+};
+
+struct loop {
+    const struct backend *back;
+    void                 *user;
+    void (*turn)(void *ctx);
+    void *turn_ctx;
+
+    int64_t now_us, wall_us;
+    bool    clock_read; /* in this turn */
+    struct wheel wheel;
+
+    struct conn_list conns, closing, gone; /* closing: in the order of their deadlines */
+    struct conn     *dirty, **dirty_end;
+    struct conn     *resumed;
+    struct listener *listeners;
+    struct timer     closing_timer;
+    size_t           outs;                 /* structs out in use: connections with unsent bytes */
+    bool             closed;               /* loop_close has begun: nothing new is opened */
+    bool             stopping;             /* loop_run saw `stop`  */
+    int64_t          stop_us;              /* and waits until then */
+
+    uint8_t       *lent;                   /* NET_HEAD_BYTES + NET_LENT_BYTES, made at the first read */
+    struct out_pool pool;
+    struct buf      sink;                  /* what conn_out lends when it has nothing: always bad */
+    struct buf      scratch[4];            /* filters: 0 and 1 upwards, 2 and 3 downwards */
+
+    /* Any thread. */
+    _Atomic(struct letter *) inbox;        /* newest first */
+    _Atomic bool             asleep;       /* about to block, or blocked: whoever posts must wake it */
+    _Atomic bool             stop;
+};
+
+/* What a simulated peer carries, so that net_peer_refuse needs neither a loop nor the simulation's code. */
+struct net_world {
+    void (*refuse)(struct net_world *, int handle);
+};
+
+/* One per back end. Calls return bytes, or -errno; -EAGAIN: not now. */
+struct backend {
+    size_t conn_size; /* of its struct, which begins with struct conn */
+
+    void (*read_clocks)(struct loop *); /* sets now_us and wall_us */
+    void (*wake)(struct loop *);        /* any thread */
+    void (*run)(struct loop *);
+    void (*close)(struct loop *);       /* frees the loop; no connection and no listener is left */
+    uint8_t *(*lend)(struct loop *);    /* the lent buffer, or NULL */
+
+    enum code (*listen)(struct listener **out, struct loop *, const char *at, struct fault *why);
+    void (*listener_close)(struct listener *);
+
+    /* Takes over the peer's handle; also when it fails. */
+    enum code (*attach)(struct conn *, const struct net_peer *, struct fault *why);
+    /* Starts; the end is conn_opened or conn_fail. */
+    enum code (*dial)(struct conn *, const char *host, uint16_t port, struct fault *why);
+
+    int64_t (*recv)(struct conn *, void *to, size_t n); /* 0: the peer's end */
+    int64_t (*send)(struct conn *, const struct iovec *, int count);
+    void (*watch)(struct conn *);  /* `reading` or `writing` changed */
+    void (*detach)(struct conn *); /* close the socket (kindly if ->linger), then conn_free */
+};
+
+/* ---- loop.c, for back ends ---- */
+void loop_init(struct loop *l, const struct backend *back); /* the rest of *l is zero */
+/* Opens letters, closes listeners, calls on_close, forgets timers. The back end frees what is then left. */
+void loop_clear(struct loop *l);
+/* Reads the clocks if this turn has not. Every event begins with it. */
+void loop_begin(struct loop *l);
+/* All that follows the events of one poll: timers, letters, hook, flush. True: there is work for another turn now. */
+bool loop_finish(struct loop *l);
+bool loop_busy(const struct loop *l);
+/* False: letters came or it shall stop, do not block. True: others wake it; call loop_awake afterwards. */
+bool loop_may_sleep(struct loop *l);
+void loop_awake(struct loop *l);
+/* loop_stop was called, and nothing is left to be sent, or patience has ended. */
+bool loop_finished(struct loop *l);
+
+/* ---- conn.c, for back ends ---- */
+struct conn *conn_alloc(struct loop *l, const char *address, bool loopback, uint32_t uid,
+                        const struct conn_events *events, void *ctx);
+void conn_free(struct conn *c);
+void conn_writable(struct conn *c);
+void conn_opened(struct conn *c);
+/* Ends it with this reason (copied; NULL: all is well). Harmless when it is GONE. */
+void conn_fail(struct conn *c, const struct fault *why);
+void conn_fail_sys(struct conn *c, int err, const char *doing);
+
+/* ---- input.c ---- */
+void conn_readable(struct conn *c);
+void conn_show_rest(struct conn *c);
+
+/* ---- between loop.c, conn.c and filter.c ---- */
+void conn_flush(struct conn *c);
+void conn_bury(struct conn *c); /* GONE to DEAD */
+void conn_drop_dead(struct conn *c);
+void conn_mark_dirty(struct conn *c);
+void conn_mark_resumed(struct conn *c);
+/* The output for the socket, made when there is none; NULL: memory is out and the connection is being closed. The
+ * caller marks the connection dirty. */
+struct out *conn_socket_out(struct conn *c);
+void conn_list_add(struct conn_list *list, struct conn *c);
+void conn_list_remove(struct conn_list *list, struct conn *c);
+
+/* ---- addresses (address.c) ---- */
+struct sockaddr_storage;
+/* "127.0.0.1:1883", "[::1]:0"; false: not of this form. */
+bool address_parse(const char *text, struct sockaddr_storage *out, uint32_t *len);
+void address_format(const struct sockaddr_storage *a, char *out, size_t cap);
+bool address_loopback(const struct sockaddr_storage *a);

@@ -1,0 +1,185 @@
+#include "net/filter.h"
+
+#include "net/backend.h"
+
+enum { SCRATCH_KEEP = 256 * 1024 };
+
+void conn_push_filter(struct conn *c, struct filter *f)
+{
+    f->conn = c;
+    f->above = NULL;
+    f->below = c->top;
+    if (c->top)
+        c->top->above = f;
+    c->top = f;
+    if (c->state == CONN_OPENING)
+        return; /* conn_opened starts it */
+    if (c->showing && !c->fresh)
+        c->fresh = f;
+    if (!f->below || f->below->open)
+        filter_start(c);
+}
+
+bool filter_all_open(const struct conn *c)
+{
+    for (const struct filter *f = c->top; f; f = f->below)
+        if (!f->open)
+            return false;
+    return true;
+}
+
+static struct filter *lowest_shut(struct conn *c)
+{
+    struct filter *shut = NULL;
+    for (struct filter *f = c->top; f; f = f->below)
+        if (!f->open)
+            shut = f;
+    return shut;
+}
+
+static void all_open(struct conn *c)
+{
+    if (c->dialled) {
+        c->dialled = false;
+        if (c->events->on_open)
+            c->events->on_open(c->ctx, c);
+    }
+    if (c->state == CONN_OPEN && c->plain)
+        conn_mark_dirty(c);
+}
+
+/* Starts from the lowest that is not open, as far as it goes without an answer of the peer. */
+void filter_start(struct conn *c)
+{
+    struct filter *f;
+    while (c->state == CONN_OPEN && (f = lowest_shut(c))) {
+        if (f->ops->start) {
+            struct fault why = { 0 };
+            if (f->ops->start(f, &why) != CODE_OK)
+                conn_fail(c, &why);
+            return;
+        }
+        f->open = true;
+    }
+    if (c->state == CONN_OPEN)
+        all_open(c);
+}
+
+void filter_opened(struct filter *f)
+{
+    f->open = true;
+    filter_start(f->conn);
+}
+
+static struct buf *scratch(struct loop *l, int pair, struct bytes other)
+{
+    struct buf *b = &l->scratch[pair];
+    /* Not the one the input lies in. */
+    if (b->at && other.at >= b->at && other.at < b->at + b->cap)
+        b++;
+    if (b->cap > SCRATCH_KEEP)
+        buf_clear(b);
+    buf_reset(b);
+    return b;
+}
+
+static enum code no_memory(struct conn *c, struct fault *why)
+{
+    return FAIL(why, CODE_NOMEM, 0, "no memory for the bytes of %s", c->address);
+}
+
+enum code filter_in(struct filter *f, struct bytes in, struct bytes *out, struct fault *why)
+{
+    struct conn *c = f->conn;
+    bool ended = false;
+    *out = BYTES_NONE;
+    for (; f && in.len; f = f->above) {
+        struct buf *up = scratch(c->loop, 0, in);
+        enum code code = f->ops->in(f, in, up, why);
+        if (up->bad)
+            code = no_memory(c, why);
+        /* What came before the peer's goodbye still counts. */
+        ended |= code == CODE_END;
+        if (code != CODE_OK && code != CODE_END)
+            return code;
+        if (c->state != CONN_OPEN)
+            return CODE_OK;
+        in = buf_bytes(up);
+    }
+    if (!f)
+        *out = in;
+    return ended ? CODE_END : CODE_OK;
+}
+
+/* Passes `in` downwards from `f` and puts the result behind the socket's output. */
+static enum code pass_down(struct conn *c, struct filter *f, struct bytes in, struct fault *why)
+{
+    for (; f; f = f->below) {
+        struct buf *down = scratch(c->loop, 2, in);
+        enum code code = f->ops->out(f, in, down, why);
+        if (code == CODE_OK && down->bad)
+            code = no_memory(c, why);
+        if (code != CODE_OK)
+            return code;
+        in = buf_bytes(down);
+    }
+    struct out *o = conn_socket_out(c);
+    if (!o)
+        return CODE_CLOSED; /* and why is told already */
+    buf_add_bytes(&o->copy, in);
+    return CODE_OK;
+}
+
+static bool passed(struct conn *c, enum code code, const struct fault *why)
+{
+    if (code != CODE_OK)
+        conn_fail(c, why);
+    return code == CODE_OK;
+}
+
+void filter_send(struct filter *f, struct bytes b)
+{
+    struct conn *c = f->conn;
+    struct fault why = { 0 };
+    if (c->state == CONN_OPEN && passed(c, pass_down(c, f->below, b, &why), &why))
+        conn_mark_dirty(c);
+}
+
+bool filter_flush(struct conn *c)
+{
+    while (c->plain && out_unsent(c->plain)) {
+        struct iovec v[NET_VECTORS];
+        struct fault why = { 0 };
+        size_t bytes;
+        int n = out_vectors(c->plain, v, NET_VECTORS, &bytes);
+        for (int i = 0; i < n; i++)
+            if (!passed(c, pass_down(c, c->top, bytes_of(v[i].iov_base, v[i].iov_len), &why), &why))
+                return false;
+        out_sent(c->plain, bytes);
+    }
+    return true;
+}
+
+void filter_end(struct conn *c)
+{
+    for (struct filter *f = c->top; f; f = f->below) {
+        struct fault why = { 0 };
+        struct buf bye = { 0 };
+        if (!f->ops->end)
+            continue;
+        f->ops->end(f, &bye);
+        bool ok = buf_size(&bye) == 0 || passed(c, pass_down(c, f->below, buf_bytes(&bye), &why), &why);
+        buf_clear(&bye);
+        if (!ok)
+            return;
+    }
+}
+
+void filter_free_all(struct conn *c)
+{
+    while (c->top) {
+        struct filter *f = c->top;
+        c->top = f->below;
+        f->ops->free(f);
+    }
+}

@@ -1,0 +1,203 @@
+#include "net/out.h"
+
+#include "base/mem.h"
+
+/* What a pool keeps at most for later: per class 64 KiB of blocks but no fewer than 4, and this many structs. */
+enum { KEEP_BYTES = 64 * 1024, KEEP_LEAST = 4, KEEP_OUTS = 64, REFS_FIRST = 8, REFS_KEEP = 256 };
+
+static size_t class_bytes(unsigned size_class)
+{
+    return (size_t)OUT_SMALLEST << size_class;
+}
+
+unsigned out_class_of(size_t bytes)
+{
+    unsigned c = 0;
+    while (c < OUT_CLASSES - 1 && class_bytes(c) < bytes)
+        c++;
+    return c;
+}
+
+static void block_take(struct out_pool *p, struct buf *b, unsigned c)
+{
+    struct out_block *block = p->blocks[c];
+    if (block) {
+        p->blocks[c] = block->next;
+        p->count[c]--;
+        b->at = (uint8_t *)block;
+    } else {
+        b->at = mem_alloc(class_bytes(c));
+    }
+    b->cap = b->at ? class_bytes(c) : 0;
+}
+
+static void block_give(struct out_pool *p, struct buf *b)
+{
+    unsigned c = out_class_of(b->cap);
+    uint32_t keep = KEEP_BYTES / (uint32_t)class_bytes(c);
+    if (b->cap == class_bytes(c) && p->count[c] < (keep > KEEP_LEAST ? keep : KEEP_LEAST)) {
+        struct out_block *block = (struct out_block *)(void *)b->at;
+        block->next = p->blocks[c];
+        p->blocks[c] = block;
+        p->count[c]++;
+    } else {
+        mem_free(b->at);
+    }
+    *b = (struct buf){ 0 };
+}
+
+struct out *out_take(struct out_pool *p, unsigned size_class)
+{
+    struct out *o = p->outs;
+    if (o) {
+        p->outs = o->next;
+        p->outs_count--;
+    } else {
+        o = mem_zalloc(1, sizeof *o);
+        if (!o)
+            return NULL;
+    }
+    block_take(p, &o->copy, size_class);
+    if (!o->copy.at) {
+        out_give(p, o);
+        return NULL;
+    }
+    return o;
+}
+
+void out_give(struct out_pool *p, struct out *o)
+{
+    for (; o->count; o->count--, o->first++) {
+        struct out_ref *r = &o->refs[o->first & (o->cap - 1)];
+        if (r->release)
+            r->release(r->arg);
+    }
+    block_give(p, &o->copy);
+    if (o->cap > REFS_KEEP || p->outs_count >= KEEP_OUTS) {
+        mem_free(o->refs);
+        o->refs = NULL;
+        o->cap = 0;
+    }
+    if (p->outs_count >= KEEP_OUTS) {
+        mem_free(o);
+        return;
+    }
+    o->first = 0;
+    o->passed = 0;
+    o->ref_bytes = 0;
+    o->bad = false;
+    o->next = p->outs;
+    p->outs = o;
+    p->outs_count++;
+}
+
+void out_pool_clear(struct out_pool *p)
+{
+    while (p->outs) {
+        struct out *o = p->outs;
+        p->outs = o->next;
+        mem_free(o->refs);
+        mem_free(o);
+    }
+    for (unsigned c = 0; c < OUT_CLASSES; c++)
+        while (p->blocks[c]) {
+            struct out_block *b = p->blocks[c];
+            p->blocks[c] = b->next;
+            mem_free(b);
+        }
+    *p = (struct out_pool){ 0 };
+}
+
+static bool refs_room(struct out *o)
+{
+    if (o->count < o->cap)
+        return true;
+    uint32_t cap = o->cap ? o->cap * 2 : REFS_FIRST;
+    struct out_ref *fresh = cap > o->cap ? mem_alloc(cap * sizeof *fresh) : NULL;
+    if (!fresh)
+        return false;
+    for (uint32_t i = 0; i < o->count; i++)
+        fresh[i] = o->refs[(o->first + i) & (o->cap - 1)];
+    mem_free(o->refs);
+    o->refs = fresh;
+    o->cap = cap;
+    o->first = 0;
+    return true;
+}
+
+void out_ref(struct out *o, struct bytes b, void (*release)(void *), void *arg)
+{
+    if (b.len == 0 || !refs_room(o)) {
+        o->bad |= b.len != 0;
+        if (release)
+            release(arg);
+        return;
+    }
+    struct out_ref *r = &o->refs[(o->first + o->count++) & (o->cap - 1)];
+    *r = (struct out_ref){ o->passed + buf_size(&o->copy), b, release, arg };
+    o->ref_bytes += b.len;
+}
+
+int out_vectors(const struct out *o, struct iovec *v, int max, size_t *bytes)
+{
+    const uint8_t *at = o->copy.at + o->copy.from;
+    size_t left = buf_size(&o->copy), total = 0;
+    uint64_t mark = o->passed;
+    int n = 0;
+    for (uint32_t i = 0; i < o->count && n < max; i++) {
+        const struct out_ref *r = &o->refs[(o->first + i) & (o->cap - 1)];
+        size_t before = (size_t)(r->mark - mark);
+        if (before) {
+            v[n++] = (struct iovec){ (void *)(uintptr_t)at, before };
+            at += before;
+            left -= before;
+            mark += before;
+            total += before;
+        }
+        if (n < max) {
+            v[n++] = (struct iovec){ (void *)(uintptr_t)r->b.at, r->b.len };
+            total += r->b.len;
+        }
+    }
+    if (left && n < max) {
+        v[n++] = (struct iovec){ (void *)(uintptr_t)at, left };
+        total += left;
+    }
+    *bytes = total;
+    return n;
+}
+
+void out_sent(struct out *o, size_t n)
+{
+    while (n) {
+        if (o->count == 0) {
+            FG_ASSERT(n <= buf_size(&o->copy));
+            o->passed += n;
+            buf_take(&o->copy, n);
+            return;
+        }
+        struct out_ref *r = &o->refs[o->first & (o->cap - 1)];
+        size_t before = (size_t)(r->mark - o->passed);
+        size_t copied = n < before ? n : before;
+        if (copied) {
+            o->passed += copied;
+            buf_take(&o->copy, copied);
+            n -= copied;
+        }
+        if (copied < before)
+            return;
+        size_t by_ref = n < r->b.len ? n : r->b.len;
+        r->b.at += by_ref;
+        r->b.len -= by_ref;
+        o->ref_bytes -= by_ref;
+        n -= by_ref;
+        if (r->b.len)
+            return;
+        void (*release)(void *) = r->release;
+        void *arg = r->arg;
+        o->first++;
+        o->count--;
+        if (release)
+            release(arg);
+    }
+}

@@ -1,0 +1,61 @@
+/* out.h - bytes on their way to one socket: copied ones in a growing buffer, and others by reference among them.
+ *
+ *   copy   [ aaaa | bbbbbb | cc ]          sent in this order:  aaaa REF0 bbbbbb REF1 cc
+ *                 ^        ^
+ *   refs     REF0.mark  REF1.mark          a mark counts copied bytes since the struct was taken
+ *
+ * A connection holds one only while it has something unsent. Structs and blocks come from a pool of its loop.
+ * Private to src/net. Thread: the loop's.
+ */
+#pragma once
+
+#include "base/buf.h"
+
+#include <sys/uio.h>
+
+struct out_ref {
+    uint64_t     mark;
+    struct bytes b;
+    void (*release)(void *arg);
+    void *arg;
+};
+
+struct out {
+    struct buf      copy;
+    uint64_t        passed;              /* copied bytes sent: the mark of copy.at[copy.from] */
+    struct out_ref *refs;                /* ring, `cap` is a power of two, owned              */
+    uint32_t        first, count, cap;
+    size_t          ref_bytes;           /* unsent                                            */
+    bool            bad;                 /* a reference could not be noted                    */
+    struct out     *next;                /* in the pool                                       */
+};
+
+enum { OUT_CLASSES = 8, OUT_SMALLEST = 512 }; /* 512 bytes .. 64 KiB */
+
+struct out_pool {
+    struct out *outs;
+    uint32_t    outs_count;
+    struct out_block {
+        struct out_block *next;
+    }       *blocks[OUT_CLASSES];
+    uint32_t count[OUT_CLASSES];
+};
+
+/* A struct with a block of about the class's size; NULL when memory is out. */
+struct out *out_take(struct out_pool *p, unsigned size_class);
+/* Releases what it still refers to. Returns the class that would have held what went through it. */
+void     out_give(struct out_pool *p, struct out *o);
+unsigned out_class_of(size_t bytes);
+void     out_pool_clear(struct out_pool *p);
+
+static inline size_t out_unsent(const struct out *o)
+{
+    return buf_size(&o->copy) + o->ref_bytes;
+}
+
+/* Always takes responsibility for release: when it cannot note the reference it calls release and sets bad. */
+void out_ref(struct out *o, struct bytes b, void (*release)(void *arg), void *arg);
+/* Fills up to `max` vectors with what comes next; returns how many, *bytes what they hold. */
+int  out_vectors(const struct out *o, struct iovec *v, int max, size_t *bytes);
+/* The first `n` bytes are sent. */
+void out_sent(struct out *o, size_t n);
