@@ -13,8 +13,8 @@ struct crash *crash_begin(struct memfs *fs)
         abort();
     c->fs = fs;
     GROW(c->names, c->name_count, c->name_cap);
-    c->names[c->name_count++] = (struct name){ .text = "/" };
-    memfs_set_watch(fs, &(struct memfs_watch){ c, crash_note });
+    c->names[c->name_count++] = (struct name){.text = "/"};
+    memfs_set_watch(fs, &(struct memfs_watch){c, crash_note});
     c->start = c->op_count;
     return c;
 }
@@ -52,7 +52,7 @@ void crash_mark(struct crash *c, uint32_t kind, uint64_t value)
         return;
     memfs_hold(c->fs);
     GROW(c->marks, c->mark_count, c->mark_cap);
-    c->marks[c->mark_count++] = (struct crash_mark){ c->op_count - c->start, kind, value };
+    c->marks[c->mark_count++] = (struct crash_mark){c->op_count - c->start, kind, value};
     memfs_release(c->fs);
 }
 
@@ -66,12 +66,18 @@ struct crash_marks crash_marks_before(const struct crash *c, uint64_t prefix)
         else
             hi = mid;
     }
-    return (struct crash_marks){ c->marks, lo };
+    return (struct crash_marks){c->marks, lo};
 }
 
 uint64_t crash_length(const struct crash *c)
 {
     return c->op_count - c->start;
+}
+
+int64_t crash_wall_us(const struct crash *c, uint64_t prefix)
+{
+    size_t ops = c->start + prefix;
+    return ops > 0 ? c->ops[ops - 1].wall_us : 0;
 }
 
 uint64_t crash_pending(struct crash *c, uint64_t prefix)
@@ -83,15 +89,15 @@ uint64_t crash_pending(struct crash *c, uint64_t prefix)
 /* ---- choosing what survives ---- */
 
 struct choice {
-    uint64_t      variant;
-    uint64_t      first_op, last_op; /* among those not covered */
+    uint64_t variant;
+    uint64_t first_op, last_op; /* among those not covered */
     struct random random;
-    unsigned      keep_data, keep_name, tear; /* percent, for random variants */
+    unsigned keep_data, keep_name, tear; /* percent, for random variants */
 };
 
 static void choose(const struct crash *c, uint64_t prefix, uint64_t variant, struct choice *k)
 {
-    *k = (struct choice){ .variant = variant, .first_op = UINT64_MAX, .random = { random_mix(variant, prefix) } };
+    *k = (struct choice){.variant = variant, .first_op = UINT64_MAX, .random = {random_mix(variant, prefix)}};
     for (size_t i = 0; i < c->change_count; i++) {
         uint64_t op = c->changes[i].op;
         k->first_op = op < k->first_op ? op : k->first_op;
@@ -102,7 +108,7 @@ static void choose(const struct crash *c, uint64_t prefix, uint64_t variant, str
         k->first_op = op < k->first_op ? op : k->first_op;
         k->last_op = op > k->last_op ? op : k->last_op;
     }
-    static const uint8_t keep[] = { 0, 10, 50, 50, 90, 100 };
+    static const uint8_t keep[] = {0, 10, 50, 50, 90, 100};
     k->keep_data = keep[random_below(&k->random, sizeof keep)];
     k->keep_name = keep[random_below(&k->random, sizeof keep)];
     k->tear = keep[random_below(&k->random, sizeof keep)];
@@ -161,7 +167,7 @@ static enum data_fate data_fate(struct choice *k, uint64_t op)
     return random_chance(&k->random, k->keep_data) ? KEPT : LOST;
 }
 
-/* Either one part of the write, as a head that stopped leaves it, or single sectors, as a queue leaves them. */
+/* Either one part of the write, as a head that stopped leaves it, or single sectors, as a queue does. */
 static void tear(const struct crash *c, struct choice *k, struct inode *n, const struct change *change)
 {
     const struct op *op = &c->ops[change->op];
@@ -202,7 +208,7 @@ static struct inode *build_inode(struct crash *c, uint64_t node)
 {
     struct inode *n = &c->built[node];
     if (!n->content)
-        *n = (struct inode){ pages_hold(c->inodes[node].content), c->inodes[node].size };
+        *n = (struct inode){pages_hold(c->inodes[node].content), c->inodes[node].size};
     return n;
 }
 
@@ -301,8 +307,9 @@ void crash_state_build(struct crash *c, uint64_t prefix, uint64_t variant, struc
 
 static void print_op(const struct crash *c, const struct op *op, FILE *to)
 {
-    static const char *const kinds[] = { "found", "write", "size", "fdatasync", "fdatasync FAILED", "create", "mkdir", "rename",
-                                         "unlink", "sync_dir", "sync_dir FAILED" };
+    static const char *const kinds[] = {"found",          "write", "size",   "fdatasync", "fdatasync FAILED",
+                                        "create",         "mkdir", "rename", "unlink",    "sync_dir",
+                                        "sync_dir FAILED"};
     fprintf(to, "%-9s", kinds[op->kind]);
     if (op->node)
         fprintf(to, " file %llu", (unsigned long long)op->node);

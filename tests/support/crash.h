@@ -1,5 +1,5 @@
-/* crash.h - what a disk may hold after the power went: records what a program does to a memfs and builds from it every
- * state that the fault model allows.
+/* crash.h - what a disk may hold after the power went: records what a program does to a memfs and builds from
+ * it every state that the fault model allows.
  *
  *     struct crash *rec = crash_begin(fs);           what is on the disk now is durable
  *     ... the program runs; crash_mark(rec, ACKNOWLEDGED, 17) when a promise leaves it ...
@@ -9,18 +9,20 @@
  *         ... recover from `disk`, compare with crash_marks_before(rec, prefix) ...
  *     }
  *
- * A position counts the changes and syncs that the program had issued: in prefix 10 the power went after the tenth and
- * before the eleventh. What a later successful sync within the prefix covered is there. Of the rest
- *   - data is kept or lost per sector of 512 bytes, in any order: a sector holds any of the versions it ever had since
- *     it was last synced, a write may be torn anywhere between sectors;
- *   - a file has any of the sizes it had since its last sync; where it grew without its data it reads as zero;
- *   - names: each create, mkdir, rename and unlink is undone or not, by itself, until its directory is synced. A rename
- *     is undone or done as a whole. A file whose name is gone is gone, however well its data was synced; so is
- *     everything in a directory whose own name is gone.
- * What a failed sync should have covered is never covered by a later one, only by being written again and synced.
+ * A position counts the changes and syncs that the program had issued: in prefix 10 the power went after the
+ * tenth and before the eleventh. What a later successful sync within the prefix covered is there. Of the rest
+ *   - data is kept or lost per sector of 512 bytes, in any order: a sector holds any of the versions it had
+ *     since it was last synced, and a write may be torn anywhere between sectors;
+ *   - a file has any of the sizes it had since its last sync; where it grew without data it reads as zero;
+ *   - names: each create, mkdir, rename and unlink is undone or not, by itself, until its directory is
+ *     synced. A rename is undone or done as a whole. A file whose name is gone is gone, however well its data
+ *     was synced; so is everything in a directory whose own name is gone.
+ * What a failed sync should have covered is never covered by a later one, only by being written again and
+ * synced.
  *
- * Thread: recording hears of calls from any thread; crash_mark may come from any thread. Building is for one thread,
- * after crash_end. Lifetime: the recording owns copies of all it needs; the memfs may go after crash_end.
+ * Thread: recording hears of calls from any thread; crash_mark may come from any thread. Building is for one
+ * thread, after crash_end. Lifetime: the recording owns copies of all it needs; the memfs may go after
+ * crash_end.
  */
 #pragma once
 
@@ -34,8 +36,8 @@ struct crash *crash_begin(struct memfs *);
 void          crash_end(struct crash *);
 void          crash_free(struct crash *); /* NULL is fine */
 
-/* A note of the test's own between the operations: this acknowledgement left the process here. What kind and value mean
- * is the test's. NULL is fine: not recording. */
+/* A note of the test's own between the operations: this acknowledgement left the process here. What kind and
+ * value mean is the test's. NULL is fine: not recording. */
 void crash_mark(struct crash *, uint32_t kind, uint64_t value);
 
 struct crash_mark {
@@ -51,6 +53,8 @@ struct crash_marks {
 struct crash_marks crash_marks_before(const struct crash *, uint64_t prefix);
 
 uint64_t crash_length(const struct crash *);
+/* What the wall clock said at `prefix`. */
+int64_t  crash_wall_us(const struct crash *, uint64_t prefix);
 /* How many changes are not covered at `prefix`; with 0 there is one state only. */
 uint64_t crash_pending(struct crash *, uint64_t prefix);
 
@@ -65,8 +69,8 @@ enum {
     CRASH_NO_NAMES,      /* data and sizes                                                     */
     CRASH_RANDOM
 };
-/* Makes `out` hold that state (what it held is gone, its open files too). Cheapest in order of prefix: content is shared
- * until written, so a state costs microseconds. The same arguments give the same state. */
+/* Makes `out` hold that state (what it held is gone, its open files too). Cheapest in order of prefix:
+ * content is shared until written, so a state costs microseconds. The same arguments give the same state. */
 void crash_state_build(struct crash *, uint64_t prefix, uint64_t variant, struct memfs *out);
 
 /* For a person: the last operations before `prefix` and what is not covered there. */

@@ -54,8 +54,14 @@ static size_t keep_sectors(struct crash *c, const struct memfs_op *op)
 void crash_note(void *rec, const struct memfs_op *in)
 {
     struct crash *c = rec;
-    struct op op = { .kind = in->kind, .resized = in->resized, .reserved = in->reserved, .node = in->node,
-                     .at = in->at, .len = in->len, .size = in->size };
+    struct op op = {.kind = in->kind,
+                    .resized = in->resized,
+                    .reserved = in->reserved,
+                    .node = in->node,
+                    .wall_us = in->wall_us,
+                    .at = in->at,
+                    .len = in->len,
+                    .size = in->size};
     if (in->path)
         op.name = name_number(c, in->path);
     if (in->to)
@@ -116,14 +122,15 @@ void crash_apply_name(struct dirents *d, const struct op *op)
     }
     remove_name(d, name);
     GROW(d->at, d->count, d->cap);
-    d->at[d->count++] = (struct dirent_of){ name, op->kind == OP_MKDIR, op->node };
+    d->at[d->count++] = (struct dirent_of){name, op->kind == OP_MKDIR, op->node};
 }
 
-void crash_apply_data(const struct crash *c, struct inode *n, const struct op *op, uint64_t first, uint64_t end)
+void crash_apply_data(const struct crash *c, struct inode *n, const struct op *op, uint64_t first,
+                      uint64_t end)
 {
     uint64_t origin = op->at / SECTOR_BYTES;
-    pages_write(&n->content, c->bytes + op->data + (first - origin) * SECTOR_BYTES, (end - first) * SECTOR_BYTES,
-                first * SECTOR_BYTES);
+    pages_write(&n->content, c->bytes + op->data + (first - origin) * SECTOR_BYTES,
+                (end - first) * SECTOR_BYTES, first * SECTOR_BYTES);
 }
 
 void crash_apply_size(struct inode *n, const struct op *op)
@@ -152,7 +159,8 @@ static void sweep(struct crash *c)
     c->change_count = kept;
 }
 
-/* What a failed sync should have covered stands for itself from now on, each sector alone, in the order written. */
+/* What a failed sync should have covered stands for itself from now on, each sector alone, in the order
+ * written. */
 static void make_orphans(struct crash *c, uint64_t node)
 {
     size_t count = c->change_count;
@@ -241,15 +249,17 @@ static void step(struct crash *c, uint64_t index)
     switch (op->kind) {
     case OP_FOUND:
         pages_drop(c->inodes[op->node].content);
-        c->inodes[op->node] = (struct inode){ pages_hold(op->found), op->size };
+        c->inodes[op->node] = (struct inode){pages_hold(op->found), op->size};
         break;
     case OP_WRITE:
     case OP_SIZE:
         if (op->resized)
-            push_change(c, (struct change){ .op = index, .node = op->node, .is_size = true });
+            push_change(c, (struct change){.op = index, .node = op->node, .is_size = true});
         if (op->kind == OP_WRITE)
-            push_change(c, (struct change){ .op = index, .node = op->node, .first = op->at / SECTOR_BYTES,
-                                            .end = (op->at + op->len + SECTOR_BYTES - 1) / SECTOR_BYTES });
+            push_change(c, (struct change){.op = index,
+                                           .node = op->node,
+                                           .first = op->at / SECTOR_BYTES,
+                                           .end = (op->at + op->len + SECTOR_BYTES - 1) / SECTOR_BYTES});
         break;
     case OP_SYNC: sync_file(c, op->node); break;
     case OP_SYNC_FAILED: make_orphans(c, op->node); break;
@@ -258,7 +268,7 @@ static void step(struct crash *c, uint64_t index)
     case OP_RENAME:
     case OP_UNLINK:
         GROW(c->renamings, c->renaming_count, c->renaming_cap);
-        c->renamings[c->renaming_count++] = (struct renaming){ .op = index };
+        c->renamings[c->renaming_count++] = (struct renaming){.op = index};
         break;
     case OP_SYNC_DIR: sync_dir(c, op->name); break;
     case OP_SYNC_DIR_FAILED:

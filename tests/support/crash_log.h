@@ -1,7 +1,7 @@
-/* crash_log.h - private to crash.c, crash_log.c and crash_build.c: the recording, and the disk at one position of it.
+/* crash_log.h - private to crash.c and crash_log.c: the recording, and the disk at one position of it.
  *
- * crash_log.c keeps the log and moves the cursor: the state that is durable at a position, and the changes that are
- * not. crash_build.c decides which of those survive. */
+ * crash_log.c keeps the log and moves the cursor: the state that is durable at a position, and the changes
+ * that are not. crash.c decides which of those survive. */
 #pragma once
 
 #include "support/crash.h"
@@ -11,6 +11,7 @@ struct op {
     bool               resized, reserved;
     uint32_t           name, to; /* numbers of names */
     uint64_t           node, at, len, size;
+    int64_t            wall_us;
     size_t             data;     /* OP_WRITE: whole sectors, where they start in the recording's bytes */
     struct pages      *found;    /* OP_FOUND */
 };
@@ -70,7 +71,7 @@ struct crash {
     struct renaming *renamings;
     size_t           renaming_count, renaming_cap;
 
-    struct dirents scratch; /* crash_build.c's */
+    struct dirents scratch; /* crash_state_build's */
     struct inode  *built;
     size_t         built_count;
 };

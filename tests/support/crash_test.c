@@ -1,5 +1,5 @@
-/* The crash model itself: what is synced never goes, what is not can go in every way the fault model names, and a program
- * that forgets a sync is caught. */
+/* The crash model itself: what is synced never goes, what is not can go in every way the fault model names,
+ * and a program that forgets a sync is caught. */
 #include "support/crash.h"
 
 #include "base/mem.h"
@@ -15,14 +15,14 @@
 enum { VARIANTS = 400 };
 
 struct bench {
-    struct memfs    *fs, *disk;
+    struct memfs *fs, *disk;
     const struct io *io, *disk_io;
-    struct crash    *rec;
+    struct crash *rec;
 };
 
 static struct bench bench_open(void)
 {
-    struct bench b = { .fs = memfs_new(1), .disk = memfs_new(2) };
+    struct bench b = {.fs = memfs_new(1), .disk = memfs_new(2)};
     b.io = memfs_io(b.fs);
     b.disk_io = memfs_io(b.disk);
     return b;
@@ -83,7 +83,7 @@ static void synced_data_is_in_every_state_and_unsynced_data_is_not(void **state)
     bool lost = false, kept = false, empty = false;
     for (uint64_t prefix = 0; prefix <= 3; prefix++)
         for (uint64_t v = 0; v < VARIANTS; v++) {
-            char got[32] = { 0 };
+            char got[32] = {0};
             crash_state_build(b.rec, prefix, v, b.disk);
             int64_t n = get(&b, "/a", got, sizeof got);
             if (prefix < synced) {
@@ -110,7 +110,7 @@ static void a_file_can_grow_without_its_data(void **state)
     crash_end(b.rec);
     bool hollow = false, half = false;
     for (uint64_t v = 0; v < VARIANTS; v++) {
-        char got[2048], zero[2048] = { 0 };
+        char got[2048], zero[2048] = {0};
         crash_state_build(b.rec, 1, v, b.disk);
         int64_t n = get(&b, "/a", got, sizeof got);
         assert_true(n == 0 || n == 2048);
@@ -132,7 +132,7 @@ static void a_write_is_torn_between_sectors_and_never_inside_one(void **state)
     fill(b.io, f, 'n', 3000, 300);
     crash_end(b.rec);
     unsigned patterns = 0;
-    bool seen[1 << 7] = { 0 };
+    bool seen[1 << 7] = {0};
     for (uint64_t v = 0; v < 4000; v++) {
         char got[4096];
         unsigned pattern = 0;
@@ -167,7 +167,7 @@ static void a_sector_holds_any_version_since_its_last_sync(void **state)
     put(b.io, f, "2", 1, 0);
     put(b.io, f, "3", 1, 0);
     crash_end(b.rec);
-    bool seen[4] = { 0 };
+    bool seen[4] = {0};
     for (uint64_t v = 0; v < VARIANTS; v++) {
         char got[1];
         crash_state_build(b.rec, 4, v, b.disk);
@@ -259,10 +259,11 @@ static void a_rename_is_whole_and_gives_the_old_or_the_new_file(void **state)
     bool old = false, newer = false, both = false;
     for (uint64_t prefix = 0; prefix <= crash_length(b.rec); prefix++)
         for (uint64_t v = 0; v < VARIANTS; v++) {
-            char got[8] = { 0 }, temp[8];
+            char got[8] = {0}, temp[8];
             crash_state_build(b.rec, prefix, v, b.disk);
             int64_t n = get(&b, "/d/x", got, sizeof got);
-            bool is_old = n == 3 && memcmp(got, "old", 3) == 0, is_new = n == 5 && memcmp(got, "newer", 5) == 0;
+            bool is_old = n == 3 && memcmp(got, "old", 3) == 0,
+                 is_new = n == 5 && memcmp(got, "newer", 5) == 0;
             assert_true(is_old || is_new);
             old |= is_old;
             newer |= is_new;
@@ -405,14 +406,14 @@ static void add_up(void *ctx, const char *path, bool is_dir, uint64_t size)
     *sum = random_mix(*sum, size + is_dir);
 }
 
-/* A random program on a few files, against which the rules are checked from outside: whatever the variant, CRASH_ALL at
- * the end is what the program saw, and going back and forth between positions changes nothing. */
+/* A random program on a few files, against which the rules are checked from outside: CRASH_ALL at the
+ * end is what the program saw, and going back and forth between positions changes nothing. */
 static void states_do_not_depend_on_the_order_of_building(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct bench b = bench_open();
-        struct random r = { seed };
+        struct random r = {seed};
         char path[8];
         b.rec = crash_begin(b.fs);
         for (int i = 0; i < 200; i++) {
@@ -426,7 +427,9 @@ static void states_do_not_depend_on_the_order_of_building(void **state)
             case 2: b.io->truncate(b.io->self, f, random_below(&r, 5000)); break;
             case 3: b.io->rename(b.io->self, path, "/z"); break;
             case 4: b.io->unlink(b.io->self, path); break;
-            default: put(b.io, f, block, 1 + random_below(&r, sizeof block - 1), random_below(&r, 6000)); break;
+            default:
+                put(b.io, f, block, 1 + random_below(&r, sizeof block - 1), random_below(&r, 6000));
+                break;
             }
             b.io->close(b.io->self, f);
         }

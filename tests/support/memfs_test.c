@@ -1,4 +1,5 @@
-/* The simulated file system behaves as the real one does where the two must agree, and breaks where it is told to. */
+/* The simulated file system behaves as the real one does where the two must agree, and breaks where it is
+ * told to. */
 #include "support/memfs.h"
 
 #include "base/io.h"
@@ -41,7 +42,7 @@ static void what_was_written_is_read_back(void **state)
     struct memfs *fs = memfs_new(1);
     const struct io *io = memfs_io(fs);
     int f = make(io, "a");
-    struct random r = { 7 };
+    struct random r = {7};
     static uint8_t model[40000], got[50000];
     uint64_t size = 0;
     for (int i = 0; i < 2000; i++) {
@@ -216,7 +217,7 @@ static void a_full_disk_refuses_what_needs_room_and_nothing_else(void **state)
     assert_int_equal(io->free_bytes(io->self, "/"), 2 * PAGE_BYTES);
     assert_int_equal(io->pwrite(io->self, g, block, sizeof block, 0), 2 * PAGE_BYTES); /* what fits */
     assert_int_equal(io->pwrite(io->self, g, block, 10, 2 * PAGE_BYTES), -ENOSPC);
-    assert_int_equal(io->pwrite(io->self, g, block, 10, 100), 10);                     /* has room already */
+    assert_int_equal(io->pwrite(io->self, g, block, 10, 100), 10); /* has room already */
     assert_int_equal(io->pwrite(io->self, f, block, 2 * PAGE_BYTES, 0), 2 * PAGE_BYTES);
     assert_int_equal(io->free_bytes(io->self, "/"), 0);
     assert_int_equal(io->truncate(io->self, g, 10), 0);
@@ -263,7 +264,7 @@ static void short_reads_and_writes_happen_when_asked_for(void **state)
     struct memfs *fs = memfs_new(5);
     const struct io *io = memfs_io(fs);
     int f = make(io, "a"), shorter = 0;
-    char block[100] = { 0 };
+    char block[100] = {0};
     memfs_short(fs, 50);
     for (int i = 0; i < 100; i++) {
         int64_t n = io->pwrite(io->self, f, block, sizeof block, 0);

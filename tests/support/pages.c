@@ -6,7 +6,7 @@
 
 struct page {
     uint32_t refs;
-    uint8_t  at[PAGE_BYTES];
+    uint8_t at[PAGE_BYTES];
 };
 
 /* Reserved and never written. It belongs to nobody and is never changed, so it is not counted. */
@@ -46,7 +46,7 @@ static void page_drop(struct page *g)
 struct pages *pages_new(void)
 {
     struct pages *p = must_alloc(sizeof *p);
-    *p = (struct pages){ .refs = 1 };
+    *p = (struct pages){.refs = 1};
     return p;
 }
 
@@ -72,7 +72,7 @@ static struct pages *own(struct pages **at, uint64_t count)
     struct pages *p = *at;
     if (is_shared(&p->refs)) {
         struct pages *copy = must_alloc(sizeof *copy);
-        *copy = (struct pages){ .refs = 1, .count = p->count, .held = p->held };
+        *copy = (struct pages){.refs = 1, .count = p->count, .held = p->held};
         copy->page = must_alloc(sizeof *copy->page * (p->count + 1));
         for (uint32_t i = 0; i < p->count; i++)
             copy->page[i] = page_hold(p->page[i]);

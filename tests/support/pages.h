@@ -4,8 +4,8 @@
  * reference; the first write to a copy copies the table and then the pages it touches.
  *
  * Thread: a `struct pages` has one user at a time; what it shares with copies is counted atomically.
- * Memory is libc's, not mem.h's: refusing an allocation must hit the program under test, not its disk. No memory
- * ends the test.
+ * Memory is libc's, not mem.h's: refusing an allocation must hit the program under test, not its disk. No
+ * memory ends the test.
  */
 #pragma once
 
@@ -28,8 +28,8 @@ void          pages_drop(struct pages *); /* NULL is fine */
 
 /* All of these may replace *p by a copy of its own. */
 void pages_write(struct pages **p, const void *from, size_t n, uint64_t at);
-void pages_reserve(struct pages **p, uint64_t size); /* holes in [0, size) become zero pages                 */
-void pages_cut(struct pages **p, uint64_t size);     /* what lies at or behind `size` is gone, reads as zero */
+void pages_reserve(struct pages **p, uint64_t size); /* holes in [0, size) become zero pages    */
+void pages_cut(struct pages **p, uint64_t size);     /* from `size` on: gone, and reads as zero */
 
 /* Holes and what lies behind the last page read as zero. */
 void     pages_read(const struct pages *p, void *to, size_t n, uint64_t at);

@@ -32,7 +32,7 @@ static inline int random_chance(struct random *r, unsigned percent)
 /* Two numbers made one, so that neighbouring seeds do not give neighbouring runs. */
 static inline uint64_t random_mix(uint64_t a, uint64_t b)
 {
-    struct random r = { a * 0xff51afd7ed558ccdu + b };
+    struct random r = {a * 0xff51afd7ed558ccdu + b};
     return random_u64(&r);
 }
 
