@@ -51,17 +51,20 @@ static enum code resize(struct table *t)
     return CODE_OK;
 }
 
+enum code table_reserve(struct table *t)
+{
+    return (t->used + 1) * 4 > t->cap * 3 ? resize(t) : CODE_OK;
+}
+
 enum code table_put(struct table *t, struct bytes key, void *value)
 {
     FG_ASSERT(value);
     uint64_t hash = hash_keyed(key);
     if (find(t, hash, key))
         return CODE_EXISTS;
-    if ((t->used + 1) * 4 > t->cap * 3) {
-        enum code c = resize(t);
-        if (c != CODE_OK)
-            return c;
-    }
+    enum code c = table_reserve(t);
+    if (c != CODE_OK)
+        return c;
     place(t, (struct table_slot){ hash, key, value });
     t->count++;
     return CODE_OK;

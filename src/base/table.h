@@ -20,6 +20,8 @@ struct table {
 void *table_get(const struct table *t, struct bytes key);
 /* CODE_EXISTS if the key is there (nothing changes), CODE_NOMEM. value must not be NULL. */
 FG_CHECK enum code table_put(struct table *t, struct bytes key, void *value);
+/* After it one table_put of a new key cannot fail for memory. */
+FG_CHECK enum code table_reserve(struct table *t);
 void *table_remove(struct table *t, struct bytes key); /* the value, or NULL */
 /* *cursor starts at 0; NULL at the end. */
 void *table_next(const struct table *t, size_t *cursor);

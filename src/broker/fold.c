@@ -447,7 +447,7 @@ static void apply_retained(struct broker *b, const struct message *m, struct sto
         return;
     if (m->payload.len <= HOT_RETAINED_BYTES && !stored_message(st))
         stored_set_message(st, message_hold((struct message *)m));
-    FG_ASSERT(retained_set(&b->retained, m->topic, stored_hold(st), m->encoded.len) == CODE_OK); /* was reserved */
+    FG_ASSERT(retained_set(&b->retained, m->topic, stored_hold(st), m->encoded.len, m->qos) == CODE_OK); /* was reserved */
 }
 
 enum code fold_publish(struct broker *b, struct fold_publish *p, struct fault *why)

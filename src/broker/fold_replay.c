@@ -13,7 +13,7 @@ static enum code broken(const struct record *r, struct fault *why)
 static enum code make_session(struct broker *b, uint64_t id, struct bytes client_id, struct bytes principal,
                               struct session **out, struct fault *why)
 {
-    struct session *s = session_new(b, id, client_id, principal, true);
+    struct session *s = table_reserve(&b->by_id) == CODE_OK ? session_new(b, id, client_id, principal, true) : NULL;
     if (!s)
         return FAIL(why, CODE_NOMEM, 0, "no memory for a session");
     session_link(b, s);
@@ -29,7 +29,7 @@ static enum code replay_open(struct broker *b, const struct record *r, struct fa
     struct bytes client_id = wire_le_blob(&w), principal = wire_le_blob(&w);
     if (w.bad || session_by_id(b, id))
         return broken(r, why);
-    struct session *s;
+    struct session *s = NULL;
     enum code c = make_session(b, id, client_id, principal, &s, why);
     if (c == CODE_OK)
         s->expiry_s = expiry;
@@ -192,7 +192,7 @@ static enum code replay_retain(struct broker *b, struct journal *j, const struct
         return CODE_OK;
     }
     struct stored *st = journal_keep(j, r);
-    if (!st || retained_set(&b->retained, m->topic, st, m->encoded.len) != CODE_OK) {
+    if (!st || retained_set(&b->retained, m->topic, st, m->encoded.len, m->qos) != CODE_OK) {
         if (st)
             stored_drop(st);
         return FAIL(why, CODE_NOMEM, 0, "no memory for a retained message");
@@ -249,11 +249,12 @@ static enum code replay_retained(struct broker *b, struct journal *j, const stru
     while (wire_left(&w) && !w.bad) {
         struct bytes topic = wire_le_blob(&w);
         uint64_t bytes = wire_varint(&w);
+        uint8_t qos = wire_u8(&w);
         struct stored *st;
         enum code c = read_where(j, &w, &st, why);
         if (c != CODE_OK)
             return c == CODE_DAMAGED ? broken(r, why) : c;
-        if (st && retained_set(&b->retained, topic, st, bytes) != CODE_OK) {
+        if (st && retained_set(&b->retained, topic, st, bytes, qos) != CODE_OK) {
             stored_drop(st);
             return FAIL(why, CODE_NOMEM, 0, "no memory for a retained message");
         }

@@ -122,10 +122,12 @@ static enum code put_retained(struct writer *w)
     struct buf topic = { 0 };
     enum code c = CODE_OK;
     uint64_t bytes;
+    uint8_t qos;
     w->type = BR_RETAINED;
-    for (struct stored *st; c == CODE_OK && (st = retained_walk_next(&w->broker->retained, &topic, &bytes));) {
+    for (struct stored *st; c == CODE_OK && (st = retained_walk_next(&w->broker->retained, &topic, &bytes, &qos));) {
         buf_le_blob(&w->meta, buf_bytes(&topic));
         buf_varint(&w->meta, bytes);
+        buf_u8(&w->meta, qos);
         fold_put_where(&w->meta, st);
         if (topic.bad)
             c = CODE_NOMEM;

@@ -70,7 +70,8 @@ struct session {
     uint32_t            expiry_s;
     int64_t             away_since_wall_us; /* 0 = connected */
     bool                ended;
-    bool                dirty;       /* on its shard's dirty list */
+    bool                waiting;     /* S: on its shard's waiting list */
+    bool                dirty;       /* J: on its shard's dirty list */
     struct session     *dirty_next;  /* J */
     struct session     *prev, *next; /* J: list of durable sessions, for rounds of state */
 };
@@ -100,6 +101,8 @@ struct fanout {
     struct target    targets[];
 };
 
+enum { PAUSE_CONNACK = 1, PAUSE_BUSY = 2 /* journal */, PAUSE_INFLIGHT = 4 /* 3.x over receive-maximum */,
+       PAUSE_WITHHELD = 8 /* 3.x: an acknowledgement we cannot give */ };
 enum client_state { CLIENT_NEW, CLIENT_CLAIMING, CLIENT_ACCEPTED /* CONNACK waits */, CLIENT_LIVE, CLIENT_ENDED };
 
 struct client {
@@ -110,7 +113,7 @@ struct client {
     struct connect_ask *ask; /* CONNECT while it is being worked on */
     struct timer    timer;   /* CONNECT time-out, then keep-alive and L-OUT */
     int64_t         last_us; /* last packet from the peer */
-    int64_t         stuck_us;/* progress mark last seen by the timer */
+    int64_t         withheld_us; /* since when PAUSE_WITHHELD */
     uint64_t        send_next; /* queue index to send next */
     uint64_t        will_id; /* 0 = none */
     struct pidset   in_pids; /* unfinished inbound QoS 2, the connection's view */
@@ -119,22 +122,21 @@ struct client {
     uint32_t        pending; /* acknowledgements waiting for the disk */
     uint16_t        keep_alive_s;
     uint8_t         version, state;
-    bool            paused;    /* reading stopped by us */
+    uint8_t         paused;    /* why reading is stopped: PAUSE_ bits */
     bool            choked;    /* the output is above its mark: no feeding */
-    bool            request_problem, expiry_zero;
-    bool            will_on_disconnect;
-    bool            clean_start;
+    bool            request_problem;
 };
 
 /* What a turn gathers for the journal, in the order it came. */
-enum op_kind { OP_PUBLISH, OP_DONE, OP_RECEIVED, OP_RELEASE };
+enum op_kind { OP_PUBLISH, OP_PUBACK, OP_PUBREC, OP_PUBREC_REFUSED, OP_PUBCOMP, OP_DROP /* sent nothing: expired, too large */,
+               OP_PUBREL };
 struct op {
     uint8_t         kind;
     uint8_t         result;    /* OP_PUBLISH: reason for the acknowledgement */
-    bool            durable;   /* its acknowledgement waits for the journal */
     bool            duplicate; /* OP_PUBLISH: QoS 2 identifier seen before, nothing to deliver */
     uint16_t        pid;
     uint32_t        crc;
+    uint64_t        seq;       /* out: the record its acknowledgement waits for, 0 = none */
     uint64_t        will_id;
     struct client  *client;    /* one reference; NULL for wills */
     struct message *message;   /* one reference */
@@ -202,11 +204,13 @@ struct shard {
     struct { struct pending *ring; size_t cap, head, tail; } pending;
     struct outbox *outbox[SHARDS_MAX];
     VECTOR(struct session *) waiting; /* sessions with QoS 2 entries that wait for the journal; one reference each */
-    VECTOR(struct client *) paused;   /* not read from until the journal has caught up; one reference each */
+    VECTOR(struct client *) halted;   /* not read from until the journal has caught up; one reference each */
     struct buf     scratch, meta, props;
     struct timer   second;
     struct session *dirty;            /* J */
     struct letter   wake;
+    uint64_t        wake_mask;        /* shards to wake at the end of the commit */
+    _Atomic bool    has_dirty;        /* `dirty` may not be empty */
     _Atomic bool    woken;            /* the wake letter is on its way */
     _Atomic bool    wants_durable;    /* acknowledgements or sessions wait */
     _Atomic uint64_t waiting_acks;
@@ -340,8 +344,8 @@ bool shard_push_op(struct shard *, const struct op *);   /* takes the references
 /* The acknowledgement leaves when the journal has `seq` (0: at once unless others wait before it). blob is copied. */
 void shard_ack(struct shard *, struct client *, uint64_t seq, uint8_t type, uint16_t pid, uint8_t reason, struct bytes blob);
 void shard_clear(struct shard *);
-/* Publishes outside a client's flow (wills). Takes the reference. */
-void shard_publish_will(struct shard *, struct will *); /* registry not held */
+/* Publishes a will outside a client's flow, if it is still there. No lock held. */
+void shard_publish_will(struct shard *, uint64_t will_id);
 
 /* ---- deliver.c ---- */
 /* Locked (J) for durable sessions: what can be sent now becomes parcels. */
@@ -365,7 +369,8 @@ void client_drop(struct client *);
 /* Ends the connection and, at once, its hold on the session. reason 0: without a packet. `why` is logged and, for v5,
  * sent. publish_will: false only after a normal DISCONNECT. */
 void client_end(struct client *, uint8_t reason, const struct fault *why, bool publish_will);
-void client_pause(struct client *);
+void client_pause(struct client *, uint8_t why);
+void client_resume(struct client *, uint8_t why);
 void client_arm(struct client *); /* starts the timer for its state */
 bool client_alive(const struct client *);
 const char *client_name(const struct client *, char *out, size_t cap); /* escaped, for logs */

@@ -10,6 +10,7 @@ struct retained_node {
     struct table          children;
     struct stored        *stored;
     uint64_t              bytes;
+    uint8_t               qos;
     uint32_t              level_len;
     uint8_t               level[];
 };
@@ -94,7 +95,8 @@ enum code retained_reserve(struct retained *r, struct bytes topic)
     return descend(r, topic, true) ? CODE_OK : CODE_NOMEM;
 }
 
-enum code retained_set(struct retained *r, struct bytes topic, struct stored *stored, uint64_t bytes)
+enum code retained_set(struct retained *r, struct bytes topic, struct stored *stored, uint64_t bytes,
+                       uint8_t qos)
 {
     struct retained_node *n = descend(r, topic, true);
     if (!n)
@@ -104,6 +106,7 @@ enum code retained_set(struct retained *r, struct bytes topic, struct stored *st
         list_remove(r, n);
     n->stored = stored;
     n->bytes = bytes;
+    n->qos = qos;
     list_add(r, n);
     if (old)
         stored_drop(old);
@@ -133,13 +136,13 @@ struct stored *retained_get(const struct retained *r, struct bytes topic)
 
 struct walk {
     struct bytes filter;
-    bool (*each)(void *, struct stored *);
+    bool (*each)(void *, struct stored *, uint8_t);
     void *ctx;
 };
 
 static bool give_below(const struct walk *w, const struct retained_node *n)
 {
-    if (n->stored && !w->each(w->ctx, n->stored))
+    if (n->stored && !w->each(w->ctx, n->stored, n->qos))
         return false;
     size_t cursor = 0;
     for (struct retained_node *c; (c = table_next(&n->children, &cursor));)
@@ -158,13 +161,13 @@ static bool match(const struct walk *w, const struct retained_node *n, size_t cu
 {
     struct bytes level;
     if (!topic_level(w->filter, &cursor, &level))
-        return !n->stored || w->each(w->ctx, n->stored);
+        return !n->stored || w->each(w->ctx, n->stored, n->qos);
     bool all = bytes_is(level, "#");
     if (!all && !bytes_is(level, "+")) {
         const struct retained_node *c = table_get(&n->children, level);
         return !c || match(w, c, cursor, false);
     }
-    if (all && n->stored && !first && !w->each(w->ctx, n->stored))
+    if (all && n->stored && !first && !w->each(w->ctx, n->stored, n->qos))
         return false; /* "a/#" matches "a" */
     size_t at = 0;
     for (struct retained_node *c; (c = table_next(&n->children, &at));) {
@@ -176,7 +179,8 @@ static bool match(const struct walk *w, const struct retained_node *n, size_t cu
     return true;
 }
 
-void retained_match(const struct retained *r, struct bytes filter, bool (*each)(void *, struct stored *), void *ctx)
+void retained_match(const struct retained *r, struct bytes filter, bool (*each)(void *, struct stored *, uint8_t),
+                    void *ctx)
 {
     if (r->root)
         (void)match(&(struct walk){ filter, each, ctx }, r->root, 0, true);
@@ -196,7 +200,7 @@ static void spell(const struct retained_node *n, struct buf *topic)
     buf_add_bytes(topic, node_level(n));
 }
 
-struct stored *retained_walk_next(struct retained *r, struct buf *topic, uint64_t *bytes)
+struct stored *retained_walk_next(struct retained *r, struct buf *topic, uint64_t *bytes, uint8_t *qos)
 {
     struct retained_node *n = r->cursor;
     if (!n)
@@ -205,6 +209,7 @@ struct stored *retained_walk_next(struct retained *r, struct buf *topic, uint64_
     buf_reset(topic);
     spell(n, topic);
     *bytes = n->bytes;
+    *qos = n->qos;
     return n->stored;
 }
 

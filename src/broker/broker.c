@@ -1,0 +1,253 @@
+/* broker.c - the broker's own life: made, started after replay, stopped, summed up. */
+#include "broker/private.h"
+
+#include "base/log.h"
+
+enum code broker_new(struct broker **out, const struct broker_config *config, struct fault *why)
+{
+    struct broker *b = mem_zalloc(1, sizeof *b);
+    if (!b)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for the broker");
+    b->config = *config;
+    const struct limits *l = &config->limits;
+    b->mqtt_limits = (struct mqtt_limits){ .packet_bytes = l->packet_bytes, .user_props = l->user_properties,
+                                           .prop_bytes = l->property_bytes, .topic_bytes = l->topic_bytes,
+                                           .topic_levels = l->topic_levels, .filters = l->filters_per_packet };
+    b->connect_limits = b->mqtt_limits;
+    b->connect_limits.packet_bytes = l->connect_bytes;
+    b->next_session_id = b->next_will_id = 1;
+    (void)pthread_mutex_init(&b->registry, NULL);
+    (void)pthread_rwlock_init(&b->tree_lock, NULL);
+    *out = b;
+    return CODE_OK;
+}
+
+static enum code enter_tree(struct broker *b, struct session *s)
+{
+    for (struct held_filter *f = s->filters; f; f = f->next) {
+        struct subscription sub = { .session = s, .qos = f->qos, .no_local = f->no_local,
+                                    .retain_as_published = f->retain_as_published, .retain_handling = f->retain_handling };
+        bool replaced;
+        if (tree_add(&b->tree, bytes_of(f->text, f->len), &sub, &replaced) != CODE_OK)
+            return CODE_NOMEM;
+    }
+    return CODE_OK;
+}
+
+/* How much of its expiry a session had used up when we started: by the wall clock where that is plausible. */
+static int64_t expires_in_us(const struct session *s, int64_t wall)
+{
+    int64_t away = wall - s->away_since_wall_us, whole = (int64_t)s->expiry_s * 1000000;
+    if (away < 0)
+        away = 0;
+    return away > whole ? 0 : whole - away;
+}
+
+/* A session whose connection the stop or crash cut. */
+static void cut_off(struct broker *b, struct session *s, int64_t wall)
+{
+    for (uint64_t i = s->queue.head; i < s->queue.tail && i - s->queue.head < 65535; i++)
+        queue_at(&s->queue, i)->flags |= ENTRY_MAYBE_SENT;
+    struct fault why;
+    if (fold_disconnect(b, s, wall, s->queue.head, &why) != CODE_OK)
+        log_warn("broker", "FG2031 the end of a connection could not be recorded: %s", why.text);
+}
+
+static enum code revive_sessions(struct broker *b, int64_t now, int64_t wall, struct fault *why)
+{
+    for (struct session *s = b->durable_first, *next; s; s = next) {
+        next = s->next;
+        if (table_put(&b->sessions, s->client_id, s) != CODE_OK || enter_tree(b, s) != CODE_OK)
+            return FAIL(why, CODE_NOMEM, 0, "no memory for sessions");
+        s->linked = true;
+        atomic_fetch_add(&b->queued_messages, 0);
+        if (s->away_since_wall_us == 0)
+            cut_off(b, s, wall);
+        if (s->expiry_s != UINT32_MAX) {
+            s->expires_us = now + expires_in_us(s, wall);
+            session_expires_at(b, s->expires_us ? s->expires_us : 1);
+        }
+    }
+    return CODE_OK;
+}
+
+static void revive_wills(struct broker *b, int64_t now)
+{
+    for (struct will *w = b->wills; w; w = w->next) {
+        struct session *s = session_by_id(b, w->session_id);
+        bool waits = w->delay_s && s && s->expiry_s;
+        w->due_us = waits ? now + (int64_t)w->delay_s * 1000000 : now ? now : 1;
+        session_expires_at(b, w->due_us);
+    }
+}
+
+enum code broker_start(struct broker *b, struct journal *j, struct fault *why)
+{
+    FG_ASSERT(b->config.loop_count > 0 && b->config.loop_count <= SHARDS_MAX);
+    b->journal = j;
+    b->shard_count = b->config.loop_count;
+    for (unsigned i = 0; i < b->shard_count; i++)
+        shard_init(b, (int)i, b->config.loops[i]);
+    int64_t now = loop_now_us(b->config.loops[0]), wall = loop_wall_us(b->config.loops[0]);
+    pthread_mutex_lock(&b->registry);
+    journal_lock(j);
+    enum code c = revive_sessions(b, now, wall, why);
+    revive_wills(b, now);
+    journal_unlock(j);
+    pthread_mutex_unlock(&b->registry);
+    journal_kick(j);
+    return c;
+}
+
+/* ---- connections ---- */
+
+struct arrival {
+    struct letter   letter;
+    struct net_peer peer;
+};
+
+static void open_arrival(struct letter *letter, struct loop *here)
+{
+    struct arrival *a = (struct arrival *)letter;
+    struct shard *shard = loop_user(here);
+    if (shard && !atomic_load(&shard->broker->stopping))
+        (void)client_new(shard, &a->peer);
+    else
+        net_peer_refuse(&a->peer);
+    mem_free(a);
+}
+
+void broker_accept(struct broker *b, const struct net_peer *peer)
+{
+    struct arrival *a = mem_alloc(sizeof *a);
+    if (!a) {
+        net_peer_refuse(peer);
+        return;
+    }
+    *a = (struct arrival){ .letter = { .open = open_arrival }, .peer = *peer };
+    unsigned to = atomic_fetch_add(&b->next_shard, 1) % b->shard_count;
+    loop_post(b->shards[to].loop, &a->letter);
+}
+
+struct farewell {
+    struct letter letter;
+    struct shard *shard;
+};
+
+static void open_farewell(struct letter *letter, struct loop *here)
+{
+    struct farewell *f = (struct farewell *)letter;
+    (void)here;
+    struct fault why;
+    (void)FAIL(&why, CODE_CLOSED, 0, "the node is stopping");
+    for (struct client *c = f->shard->clients, *next; c; c = next) {
+        next = c->next;
+        client_end(c, MQTT_SHUTTING_DOWN, &why, true);
+    }
+    mem_free(f);
+}
+
+void broker_stop(struct broker *b)
+{
+    atomic_store(&b->stopping, true);
+    for (unsigned i = 0; i < b->shard_count; i++) {
+        struct farewell *f = mem_alloc(sizeof *f);
+        if (!f)
+            continue; /* loop_close ends the connections */
+        *f = (struct farewell){ .letter = { .open = open_farewell }, .shard = &b->shards[i] };
+        loop_post(b->shards[i].loop, &f->letter);
+    }
+}
+
+void broker_halt(struct broker *b)
+{
+    for (unsigned i = 0; i < b->shard_count; i++)
+        shard_turn(&b->shards[i]);
+}
+
+void broker_free(struct broker *b)
+{
+    if (!b)
+        return;
+    for (unsigned i = 0; i < b->shard_count; i++)
+        shard_clear(&b->shards[i]);
+    for (struct session *s = b->durable_first; s;) {
+        struct session *next = s->next;
+        bool linked = s->linked;
+        if (linked)
+            (void)table_remove(&b->sessions, s->client_id);
+        session_forget(b, s);
+        session_drop(s);
+        s = next;
+    }
+    size_t cursor = 0;
+    for (struct session *s; (s = table_next(&b->sessions, &cursor));) {
+        session_forget(b, s);
+        session_drop(s);
+    }
+    while (b->wills)
+        will_unlink(b, b->wills);
+    retained_clear(&b->retained);
+    tree_clear(&b->tree);
+    table_clear(&b->sessions);
+    table_clear(&b->by_id);
+    (void)pthread_rwlock_destroy(&b->tree_lock);
+    (void)pthread_mutex_destroy(&b->registry);
+    mem_free(b);
+}
+
+/* ---- sums ---- */
+
+static uint64_t load(const _Atomic uint64_t *v)
+{
+    return atomic_load_explicit((_Atomic uint64_t *)v, memory_order_relaxed);
+}
+
+static void add_shard(struct broker_stats *out, const struct shard *shard)
+{
+    const struct counters *c = &shard->counters;
+    for (int q = 0; q < 3; q++) {
+        out->received[q] += load(&c->received[q]);
+        out->sent[q] += load(&c->sent[q]);
+    }
+    out->received_bytes += load(&c->received_bytes);
+    out->sent_bytes += load(&c->sent_bytes);
+    out->stored += load(&c->stored);
+    out->to_partitions += load(&c->to_partitions);
+    out->acknowledged += load(&c->acknowledged);
+    out->waiting_acks += load(&shard->waiting_acks);
+    out->dropped_slow += load(&c->dropped_slow);
+    out->dropped_queue += load(&c->dropped_queue);
+    out->dropped_expired += load(&c->dropped_expired);
+    out->dropped_too_large += load(&c->dropped_too_large);
+    out->dropped_no_subscriber += load(&c->dropped_no_subscriber);
+    out->dropped_away += load(&c->dropped_away);
+    out->dropped_refused += load(&c->dropped_refused);
+    out->refused_full += load(&c->refused_full);
+    out->protocol_errors += load(&c->protocol_errors);
+    out->takeovers += load(&c->takeovers);
+    out->wills_published += load(&c->wills_published);
+    out->connects += load(&c->connects);
+    out->refused_connects += load(&c->refused_connects);
+}
+
+void broker_stats(struct broker *b, struct broker_stats *out)
+{
+    *out = (struct broker_stats){ 0 };
+    out->clients = atomic_load(&b->clients);
+    out->clients_max = atomic_load(&b->clients_max);
+    for (unsigned i = 0; i < b->shard_count; i++)
+        add_shard(out, &b->shards[i]);
+    pthread_mutex_lock(&b->registry);
+    out->sessions = b->sessions.count;
+    pthread_mutex_unlock(&b->registry);
+    pthread_rwlock_rdlock(&b->tree_lock);
+    out->subscriptions = b->tree.count;
+    pthread_rwlock_unlock(&b->tree_lock);
+    journal_lock(b->journal);
+    out->retained = b->retained.count;
+    out->retained_bytes = b->retained.bytes;
+    journal_unlock(b->journal);
+    out->queued_messages = load(&b->queued_messages);
+    out->queued_bytes = load(&b->queued_bytes);
+}

@@ -1,0 +1,268 @@
+/* client.c - one connection that speaks MQTT: its bytes, its time-outs, its end. */
+#include "broker/private.h"
+
+#include "base/log.h"
+
+enum { TIMER_MS = 15000, OUTPUT_HIGH = 256 * 1024, OUTPUT_LOW = 64 * 1024 };
+
+const char *client_name(const struct client *c, char *out, size_t cap)
+{
+    if (c->session)
+        return bytes_escape(c->session->client_id, out, cap);
+    return bytes_escape(bytes_str("(not signed in)"), out, cap);
+}
+
+bool client_alive(const struct client *c)
+{
+    return c->conn && c->state != CLIENT_ENDED;
+}
+
+struct client *client_new(struct shard *shard, const struct net_peer *peer)
+{
+    struct broker *b = shard->broker;
+    struct client *c = mem_zalloc(1, sizeof *c);
+    if (!c) {
+        net_peer_refuse(peer);
+        return NULL;
+    }
+    c->shard = shard;
+    c->refs = 1;
+    c->state = CLIENT_NEW;
+    c->version = MQTT_5;
+    struct fault why;
+    if (conn_open(&c->conn, shard->loop, peer, &client_events, c, &why) != CODE_OK) {
+        log_warn("mqtt", "FG2001 %s could not be accepted: %s", peer->address, why.text);
+        mem_free(c);
+        return NULL;
+    }
+    conn_set_marks(c->conn, OUTPUT_HIGH, OUTPUT_LOW);
+    c->next = shard->clients;
+    if (c->next)
+        c->next->prev = c;
+    shard->clients = c;
+    uint64_t now = atomic_fetch_add(&b->clients, 1) + 1, max = atomic_load(&b->clients_max);
+    while (now > max && !atomic_compare_exchange_weak(&b->clients_max, &max, now))
+        ;
+    c->last_us = loop_now_us(shard->loop);
+    client_arm(c);
+    return c;
+}
+
+void client_drop(struct client *c)
+{
+    if (--c->refs)
+        return;
+    connect_ask_free(c->ask);
+    pidset_clear(&c->in_pids);
+    mem_free(c);
+}
+
+void client_pause(struct client *c, uint8_t why)
+{
+    if (!c->paused && client_alive(c))
+        conn_read_pause(c->conn);
+    c->paused |= why;
+}
+
+void client_resume(struct client *c, uint8_t why)
+{
+    if (!(c->paused & why))
+        return;
+    c->paused &= (uint8_t)~why;
+    if (!c->paused && client_alive(c))
+        conn_read_resume(c->conn);
+}
+
+/* ---- the end ---- */
+
+static void say_goodbye(struct client *c, uint8_t reason, const struct fault *why)
+{
+    if (!c->conn || c->version != MQTT_5 || reason == 0 || c->state == CLIENT_NEW || c->state == CLIENT_CLAIMING)
+        return;
+    struct buf props = { 0 };
+    if (why && why->text[0] && c->request_problem)
+        mqtt_put_bytes(&props, MQTT_PROP_REASON_STRING, bytes_str(why->text));
+    bool fits = !c->max_packet || buf_size(&props) + 8 <= c->max_packet;
+    mqtt_encode_disconnect(conn_out(c->conn), MQTT_5, reason, fits && !props.bad ? buf_bytes(&props) : BYTES_NONE);
+    buf_clear(&props);
+}
+
+void client_end(struct client *c, uint8_t reason, const struct fault *why, bool publish_will)
+{
+    if (c->state == CLIENT_ENDED)
+        return;
+    char name[128];
+    if (why && why->text[0])
+        log_info("mqtt", "FG2002 %s at %s closed, reason 0x%02X %s: %s", client_name(c, name, sizeof name),
+                 c->conn ? conn_address(c->conn) : "?", reason, mqtt_reason_name(reason), why->text);
+    if (reason == MQTT_MALFORMED || reason == MQTT_PROTOCOL_ERROR)
+        COUNT(c->shard, protocol_errors, 1);
+    say_goodbye(c, reason, why);
+    c->state = CLIENT_ENDED;
+    timer_stop(c->shard->loop, &c->timer);
+    session_detach(c, publish_will);
+    if (c->conn)
+        conn_close(c->conn, true);
+}
+
+static void on_close(void *ctx, struct conn *conn, const struct fault *why)
+{
+    struct client *c = ctx;
+    struct shard *shard = c->shard;
+    (void)conn;
+    c->conn = NULL;
+    if (c->state != CLIENT_ENDED && why && c->session) {
+        char name[128];
+        log_debug("mqtt", "%s went away: %s", client_name(c, name, sizeof name), why->text);
+    }
+    client_end(c, 0, NULL, true);
+    *(c->prev ? &c->prev->next : &shard->clients) = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    atomic_fetch_sub(&shard->broker->clients, 1);
+    client_drop(c);
+}
+
+/* ---- time ---- */
+
+static void on_timer(struct timer *t);
+
+void client_arm(struct client *c)
+{
+    const struct limits *limits = &c->shard->broker->config.limits;
+    int64_t ms = c->state == CLIENT_NEW ? (int64_t)limits->connect_s * 1000 : TIMER_MS;
+    if (c->state != CLIENT_NEW && c->keep_alive_s && c->keep_alive_s * 500 < ms)
+        ms = c->keep_alive_s * 500; /* looked at often enough to notice 1.5 times in good time */
+    timer_start(c->shard->loop, &c->timer, ms, on_timer);
+}
+
+static void on_timer(struct timer *t)
+{
+    struct client *c = (struct client *)((char *)t - offsetof(struct client, timer));
+    const struct limits *limits = &c->shard->broker->config.limits;
+    int64_t now = loop_now_us(c->shard->loop);
+    struct fault why;
+    if (c->state == CLIENT_NEW) {
+        (void)FAIL(&why, CODE_LIMIT, 0, "no CONNECT within %u s", limits->connect_s);
+        client_end(c, MQTT_MAX_CONNECT_TIME, &why, false);
+        return;
+    }
+    int64_t silent = now - c->last_us;
+    /* 3.1.2.10; a client that we do not read from is not silent. */
+    if (c->keep_alive_s && !c->paused && silent > (int64_t)c->keep_alive_s * 1500000) {
+        (void)FAIL(&why, CODE_LIMIT, 0, "nothing heard for %lld s, keep alive is %u s", (long long)(silent / 1000000),
+                   c->keep_alive_s);
+        client_end(c, MQTT_KEEP_ALIVE_TIMEOUT, &why, true);
+        return;
+    }
+    if (c->conn && conn_unsent(c->conn) && now - conn_progress_us(c->conn) > (int64_t)limits->unsent_s * 1000000) {
+        (void)FAIL(&why, CODE_LIMIT, 0, "it took nothing for %u s with %zu bytes waiting", limits->unsent_s,
+                   conn_unsent(c->conn));
+        client_end(c, MQTT_QUOTA_EXCEEDED, &why, true);
+        return;
+    }
+    if ((c->paused & PAUSE_WITHHELD) && now - c->withheld_us > (int64_t)limits->refuse_s * 1000000) {
+        (void)FAIL(&why, CODE_FULL, 0, "a message could not be stored for %u s", limits->refuse_s);
+        client_end(c, MQTT_QUOTA_EXCEEDED, &why, true);
+        return;
+    }
+    client_arm(c);
+}
+
+/* ---- bytes ---- */
+
+static void refuse_packet(struct client *c, const struct fault *why)
+{
+    uint8_t reason = why->mqtt_reason ? why->mqtt_reason : MQTT_MALFORMED;
+    if (c->state == CLIENT_NEW)
+        log_info("mqtt", "FG2003 %s refused before CONNECT: %s", conn_address(c->conn), why->text);
+    client_end(c, reason, why, true);
+}
+
+static void protocol_error(struct client *c, uint8_t type)
+{
+    struct fault why;
+    (void)FAIL(&why, CODE_PROTOCOL, 0, "%s is not allowed here", mqtt_type_name(type));
+    why.mqtt_reason = MQTT_PROTOCOL_ERROR;
+    refuse_packet(c, &why);
+}
+
+static void handle_live(struct client *c, uint8_t type, uint8_t first, struct bytes body)
+{
+    switch (type) {
+    case MQTT_PUBLISH:
+        handle_publish(c, first, body);
+        break;
+    case MQTT_PUBACK:
+    case MQTT_PUBREC:
+    case MQTT_PUBREL:
+    case MQTT_PUBCOMP:
+        handle_ack(c, type, first, body);
+        break;
+    case MQTT_SUBSCRIBE:
+        handle_subscribe(c, body);
+        break;
+    case MQTT_UNSUBSCRIBE:
+        handle_unsubscribe(c, body);
+        break;
+    case MQTT_PINGREQ:
+        mqtt_encode_empty(conn_out(c->conn), MQTT_PINGRESP);
+        break;
+    case MQTT_DISCONNECT:
+        handle_disconnect(c, body);
+        break;
+    default:
+        protocol_error(c, type); /* CONNECT again, AUTH without a method, packets only a server sends */
+        break;
+    }
+}
+
+static void handle(struct client *c, const struct mqtt_frame *frame)
+{
+    uint8_t type = frame->first >> 4;
+    if (c->state == CLIENT_LIVE)
+        handle_live(c, type, frame->first, frame->body);
+    else if (type == MQTT_CONNECT && c->state == CLIENT_NEW)
+        handle_connect(c, frame->body);
+    else
+        protocol_error(c, type);
+}
+
+static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
+{
+    struct client *c = ctx;
+    struct broker *b = c->shard->broker;
+    size_t used = 0;
+    c->last_us = loop_now_us(c->shard->loop);
+    while (used < in.len && client_alive(c) && !c->paused) {
+        const struct mqtt_limits *limits = c->state == CLIENT_NEW ? &b->connect_limits : &b->mqtt_limits;
+        struct mqtt_frame frame;
+        struct fault why;
+        enum code code = mqtt_frame(bytes_from(in, used), limits->packet_bytes, &frame, &why);
+        if (code == CODE_MORE) {
+            /* What a stranger sends first must look like CONNECT before more of it is kept. */
+            if (c->state == CLIENT_NEW && in.at[used] != MQTT_CONNECT << 4)
+                protocol_error(c, in.at[used] >> 4);
+            else if (frame.size)
+                conn_want(conn, frame.size);
+            break;
+        }
+        if (code != CODE_OK) {
+            refuse_packet(c, &why);
+            break;
+        }
+        used += frame.size;
+        handle(c, &frame);
+    }
+    return client_alive(c) ? used : in.len;
+}
+
+static void on_drained(void *ctx, struct conn *conn)
+{
+    struct client *c = ctx;
+    (void)conn;
+    if (c->choked && client_alive(c))
+        deliver_resume(c->shard, c);
+}
+
+const struct conn_events client_events = { .on_bytes = on_bytes, .on_drained = on_drained, .on_close = on_close };

@@ -1,0 +1,434 @@
+/* client_connect.c - CONNECT, takeover, DISCONNECT.
+ *
+ * A session belongs to one connection at a time. A new CONNECT with its identifier posts a kick to the loop of the present
+ * owner; that loop closes the old connection (0x8E), lets go of the session and posts the claim back; then the claim is
+ * decided anew, because another claimant may have been faster. CONNACK comes after the old one's DISCONNECT (P-TAKE).
+ */
+#include "broker/private.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+struct connect_ask {
+    struct mqtt_connect connect; /* views into body */
+    uint32_t            expiry_s;
+    bool                expiry_capped, assigned_id;
+    char                assigned[40];
+    uint8_t             body[];
+};
+
+struct kick {
+    struct letter   letter;
+    struct session *session;  /* one reference */
+    struct client  *claimant; /* one reference, counted on the claimant's own loop */
+    struct shard   *from;
+};
+
+void connect_ask_free(struct connect_ask *ask)
+{
+    mem_free(ask);
+}
+
+/* Refused before there is a session. */
+static void refuse(struct client *c, uint8_t reason, const char *because)
+{
+    struct buf props = { 0 };
+    if (c->version == MQTT_5)
+        mqtt_put_bytes(&props, MQTT_PROP_REASON_STRING, bytes_str(because));
+    log_info("mqtt", "FG2004 %s refused, reason 0x%02X %s: %s", conn_address(c->conn), reason, mqtt_reason_name(reason), because);
+    COUNT(c->shard, refused_connects, 1);
+    mqtt_encode_connack(conn_out(c->conn), c->version, false, reason, buf_bytes(&props));
+    buf_clear(&props);
+    client_end(c, 0, NULL, false);
+}
+
+static struct bytes principal_of(const struct client *c)
+{
+    (void)c; /* the only authenticator so far lets everybody in without looking at what they say */
+    return BYTES_LIT("anonymous");
+}
+
+static void settle_expiry(struct client *c, struct connect_ask *ask)
+{
+    const struct limits *limits = &c->shard->broker->config.limits;
+    uint32_t want = ask->connect.version == MQTT_5 ? ask->connect.props.session_expiry_s
+                    : ask->connect.clean_start     ? 0
+                                                   : UINT32_MAX;
+    ask->expiry_s = want > limits->session_expiry_s ? limits->session_expiry_s : want;
+    ask->expiry_capped = ask->expiry_s != want && ask->connect.version == MQTT_5;
+}
+
+static void assign_id(struct client *c, struct connect_ask *ask)
+{
+    const struct io *io = c->shard->broker->config.io;
+    uint64_t r[2];
+    io->random(io->self, r, sizeof r);
+    (void)snprintf(ask->assigned, sizeof ask->assigned, "auto-%016llx%08llx", (unsigned long long)r[0],
+                   (unsigned long long)(r[1] & 0xffffffff));
+    ask->connect.client_id = bytes_str(ask->assigned);
+    ask->assigned_id = ask->connect.version == MQTT_5;
+}
+
+void handle_connect(struct client *c, struct bytes body)
+{
+    struct broker *b = c->shard->broker;
+    struct fault why;
+    struct connect_ask *ask = mem_zalloc(1, sizeof *ask + body.len);
+    if (!ask) {
+        client_end(c, 0, NULL, false);
+        return;
+    }
+    c->ask = ask;
+    memcpy(ask->body, body.at, body.len);
+    enum code code = mqtt_decode_connect(bytes_of(ask->body, body.len), &b->connect_limits, &ask->connect, &why);
+    if (code == CODE_NOMEM) {
+        client_end(c, 0, NULL, false);
+        return;
+    }
+    if (ask->connect.version)
+        c->version = (uint8_t)ask->connect.version;
+    if (code != CODE_OK) {
+        COUNT(c->shard, protocol_errors, 1);
+        uint8_t reason = why.mqtt_reason ? why.mqtt_reason : MQTT_MALFORMED;
+        /* 3.1.1, 3.1.4: what is malformed gets no CONNACK, what is refused does. */
+        if (c->version == MQTT_5 || reason == MQTT_UNSUPPORTED_VERSION || reason == MQTT_CLIENT_ID_INVALID)
+            refuse(c, reason, why.text);
+        else
+            client_end(c, reason, &why, false);
+        return;
+    }
+    if (atomic_load(&b->stopping)) {
+        refuse(c, c->version == MQTT_5 ? MQTT_SHUTTING_DOWN : MQTT_SERVER_UNAVAILABLE, "the node is stopping");
+        return;
+    }
+    if (mqtt_props_has(&ask->connect.props, MQTT_PROP_AUTH_METHOD)) {
+        refuse(c, MQTT_BAD_AUTH_METHOD, "no enhanced authentication method is offered");
+        return;
+    }
+    if (atomic_load(&b->clients) > b->config.limits.connections) {
+        refuse(c, c->version == MQTT_5 ? MQTT_QUOTA_EXCEEDED : MQTT_SERVER_UNAVAILABLE,
+               "the node has as many connections as limits.connections allows");
+        return;
+    }
+    settle_expiry(c, ask);
+    if (ask->connect.client_id.len == 0)
+        assign_id(c, ask);
+    connect_go_on(c);
+}
+
+/* ---- taking over ---- */
+
+static void open_claim(struct letter *letter, struct loop *here)
+{
+    struct kick *k = (struct kick *)letter;
+    struct client *c = k->claimant;
+    (void)here;
+    session_drop(k->session);
+    mem_free(k);
+    if (c->state == CLIENT_CLAIMING && c->conn)
+        connect_go_on(c);
+    client_drop(c);
+}
+
+void connect_kicked(struct client *old)
+{
+    struct fault why;
+    (void)FAIL(&why, CODE_CLOSED, 0, "another connection took the client identifier over");
+    COUNT(old->shard, takeovers, 1);
+    client_end(old, MQTT_TAKEN_OVER, &why, true);
+}
+
+static void open_kick(struct letter *letter, struct loop *here)
+{
+    struct kick *k = (struct kick *)letter;
+    struct shard *shard = loop_user(here);
+    if (atomic_load(&k->session->shard) == shard->number && k->session->client)
+        connect_kicked(k->session->client);
+    k->letter.open = open_claim;
+    loop_post(k->from->loop, &k->letter);
+}
+
+static enum code post_kick(struct client *c, struct session *s, struct shard *at)
+{
+    struct kick *k = mem_alloc(sizeof *k);
+    if (!k)
+        return CODE_NOMEM;
+    *k = (struct kick){ .letter = { .open = open_kick }, .session = session_hold(s), .claimant = client_hold(c),
+                        .from = c->shard };
+    c->state = CLIENT_CLAIMING;
+    client_pause(c, PAUSE_CONNACK);
+    loop_post(at->loop, &k->letter);
+    return CODE_OK;
+}
+
+/* ---- attaching ---- */
+
+static struct will *make_will(struct client *c, const struct mqtt_connect *ask, struct session *s)
+{
+    struct buf props = { 0 };
+    struct will *w = mem_zalloc(1, sizeof *w);
+    if (ask->version == MQTT_5)
+        mqtt_props_forwardable(ask->will_props.raw, &props);
+    bool expires = ask->version == MQTT_5 && mqtt_props_has(&ask->will_props, MQTT_PROP_MESSAGE_EXPIRY);
+    struct message_parts parts = {
+        .qos = ask->will_qos, .retain = ask->will_retain, .expires = expires,
+        .text = ask->version == MQTT_5 && ask->will_props.payload_format == 1,
+        .expiry_s = expires ? ask->will_props.message_expiry_s : 0,
+        .wall_us = loop_wall_us(c->shard->loop), .now_us = loop_now_us(c->shard->loop),
+        .topic = ask->will_topic, .principal = s->principal, .source = s->client_id, .props = buf_bytes(&props),
+        .payload = ask->will_payload };
+    if (w && !props.bad)
+        w->message = message_new(&parts);
+    buf_clear(&props);
+    if (!w || !w->message) {
+        mem_free(w);
+        return NULL;
+    }
+    w->session_id = s->id;
+    w->delay_s = ask->version == MQTT_5 ? ask->will_props.will_delay_s : 0;
+    return w;
+}
+
+/* Delayed wills of a session that is resumed are withdrawn, of one that ends are due (3.1.3.2.2). Registry held. */
+static void settle_delayed_wills(struct broker *b, const struct session *s, bool resumed)
+{
+    uint64_t id = s->id;
+    journal_lock(b->journal);
+    for (struct will *w = b->wills, *next; w; w = next) {
+        next = w->next;
+        if (w->session_id != id || !w->due_us)
+            continue;
+        if (!resumed || fold_will_clear(b, w->id, NULL) != CODE_OK) {
+            w->due_us = 1;
+            session_expires_at(b, 1);
+        }
+    }
+    journal_unlock(b->journal);
+}
+
+/* What the connection leaves in the journal, as one piece: nothing of it on failure. Registry held. */
+static enum code record_connect(struct broker *b, struct client *c, struct session *s, bool fresh, struct will *will,
+                                uint64_t *seq, struct fault *why)
+{
+    enum code code = CODE_OK;
+    journal_lock(b->journal);
+    if (s->durable && fresh)
+        code = table_reserve(&b->by_id) == CODE_OK ? fold_open(b, s, seq, why)
+                                                   : FAIL(why, CODE_NOMEM, 0, "no memory for a session");
+    else if (s->durable)
+        code = fold_connect(b, s, c->ask->expiry_s, seq, why);
+    if (code == CODE_OK && will) {
+        will->id = b->next_will_id++;
+        code = fold_will(b, will, seq, why);
+        if (code == CODE_OK)
+            c->will_id = will->id;
+        else if (fresh && s->durable && fold_end(b, s, NULL) != CODE_OK)
+            s->expiry_s = 0; /* ends at the next start at the latest */
+    }
+    journal_unlock(b->journal);
+    return code;
+}
+
+static void send_connack(struct client *c, bool present, uint64_t seq)
+{
+    struct broker *b = c->shard->broker;
+    const struct limits *limits = &b->config.limits;
+    struct connect_ask *ask = c->ask;
+    struct buf props = { 0 }, blob = { 0 };
+    if (c->version == MQTT_5) {
+        if (ask->expiry_capped)
+            mqtt_put_u32(&props, MQTT_PROP_SESSION_EXPIRY, ask->expiry_s);
+        if (limits->receive_maximum < 65535)
+            mqtt_put_u16(&props, MQTT_PROP_RECEIVE_MAX, (uint16_t)limits->receive_maximum);
+        mqtt_put_u32(&props, MQTT_PROP_MAX_PACKET, limits->packet_bytes);
+        if (ask->assigned_id)
+            mqtt_put_bytes(&props, MQTT_PROP_ASSIGNED_CLIENT_ID, ask->connect.client_id);
+        if (c->keep_alive_s != ask->connect.keep_alive_s)
+            mqtt_put_u16(&props, MQTT_PROP_SERVER_KEEP_ALIVE, c->keep_alive_s);
+        mqtt_put_u8(&props, MQTT_PROP_SUB_ID_AVAILABLE, 0);
+        mqtt_put_u8(&props, MQTT_PROP_SHARED_AVAILABLE, 0);
+    }
+    mqtt_encode_connack(&blob, c->version, present, 0, buf_bytes(&props));
+    buf_clear(&props);
+    connect_ask_free(c->ask);
+    c->ask = NULL;
+    client_pause(c, PAUSE_CONNACK);
+    shard_ack(c->shard, c, seq, MQTT_CONNACK, 0, 0, buf_bytes(&blob));
+    buf_clear(&blob);
+}
+
+static void settle_connection(struct client *c)
+{
+    const struct mqtt_connect *ask = &c->ask->connect;
+    const struct limits *limits = &c->shard->broker->config.limits;
+    bool five = ask->version == MQTT_5;
+    c->window = five && mqtt_props_has(&ask->props, MQTT_PROP_RECEIVE_MAX) ? ask->props.receive_max : 65535;
+    c->max_packet = five ? ask->props.max_packet : 0;
+    c->request_problem = !five || ask->props.request_problem;
+    c->keep_alive_s = ask->keep_alive_s;
+    uint32_t longest = limits->keep_alive_s > 65535 ? 65535 : limits->keep_alive_s;
+    if (five && (c->keep_alive_s == 0 || c->keep_alive_s > longest))
+        c->keep_alive_s = (uint16_t)longest; /* L-KEEP: told in CONNACK */
+    c->state = CLIENT_ACCEPTED;
+    client_arm(c);
+}
+
+/* Registry held. NULL: refused, with the reason. */
+static struct session *find_or_make(struct client *c, struct session *s, bool *fresh, uint8_t *reason)
+{
+    struct broker *b = c->shard->broker;
+    struct connect_ask *ask = c->ask;
+    *fresh = false;
+    if (s && ask->connect.clean_start) {
+        settle_delayed_wills(b, s, false);
+        if (session_end(b, s, NULL) != CODE_OK) {
+            *reason = MQTT_QUOTA_EXCEEDED;
+            return NULL;
+        }
+        s = NULL;
+    }
+    if (s) {
+        settle_delayed_wills(b, s, true);
+        return s;
+    }
+    *fresh = true;
+    *reason = MQTT_SERVER_BUSY;
+    if (b->sessions.count >= b->config.limits.sessions) {
+        *reason = MQTT_QUOTA_EXCEEDED;
+        return NULL;
+    }
+    journal_lock(b->journal);
+    uint64_t id = b->next_session_id++;
+    journal_unlock(b->journal);
+    s = session_new(b, id, ask->connect.client_id, principal_of(c), ask->expiry_s > 0);
+    if (s && table_put(&b->sessions, s->client_id, s) != CODE_OK) {
+        session_drop(s);
+        s = NULL;
+    }
+    if (s) {
+        s->linked = true;
+        s->expiry_s = ask->expiry_s;
+    }
+    return s;
+}
+
+static void forget_fresh(struct broker *b, struct session *s)
+{
+    if (!s->ended) {
+        journal_lock(b->journal);
+        if (!s->durable || session_by_id(b, s->id) != s)
+            s->ended = true; /* never recorded */
+        journal_unlock(b->journal);
+    }
+    if (s->linked && s->ended) {
+        s->linked = false;
+        (void)table_remove(&b->sessions, s->client_id);
+        session_drop(s);
+    }
+}
+
+/* Registry held. */
+static uint8_t attach(struct client *c, struct session *found, bool *present, uint64_t *seq)
+{
+    struct broker *b = c->shard->broker;
+    uint8_t reason = 0;
+    bool fresh;
+    struct session *s = find_or_make(c, found, &fresh, &reason);
+    if (!s)
+        return reason;
+    struct will *will = c->ask->connect.has_will ? make_will(c, &c->ask->connect, s) : NULL;
+    struct fault why;
+    enum code code = c->ask->connect.has_will && !will ? CODE_NOMEM
+                                                       : record_connect(b, c, s, fresh, will, seq, &why);
+    if (code == CODE_OK && !pidset_copy(&c->in_pids, &s->in_pids))
+        code = CODE_NOMEM;
+    if (code != CODE_OK) {
+        if (will && !c->will_id) {
+            message_drop(will->message);
+            mem_free(will);
+        }
+        if (fresh)
+            forget_fresh(b, s);
+        return code == CODE_FULL ? MQTT_QUOTA_EXCEEDED : MQTT_SERVER_BUSY;
+    }
+    *present = !fresh;
+    s->expires_us = 0;
+    s->owner = c;
+    s->client = c;
+    c->session = session_hold(s);
+    c->send_next = s->queue.head;
+    c->inflight_in = c->in_pids.count;
+    settle_connection(c);
+    atomic_store(&s->shard, c->shard->number);
+    return 0;
+}
+
+void connect_go_on(struct client *c)
+{
+    struct broker *b = c->shard->broker;
+    for (;;) {
+        pthread_mutex_lock(&b->registry);
+        struct session *s = table_get(&b->sessions, c->ask->connect.client_id);
+        if (s && !bytes_equal(s->principal, principal_of(c))) {
+            pthread_mutex_unlock(&b->registry);
+            refuse(c, MQTT_NOT_AUTHORIZED, "the session of this client identifier belongs to another user");
+            return;
+        }
+        if (!s || !s->owner)
+            break;
+        struct client *old = s->owner;
+        struct shard *at = old->shard;
+        enum code code = at == c->shard ? CODE_OK : post_kick(c, s, at);
+        pthread_mutex_unlock(&b->registry);
+        if (at == c->shard) {
+            connect_kicked(old);
+            continue;
+        }
+        if (code != CODE_OK)
+            refuse(c, MQTT_SERVER_BUSY, "no memory");
+        return;
+    }
+    bool present = false;
+    uint64_t seq = 0;
+    uint8_t reason = attach(c, table_get(&b->sessions, c->ask->connect.client_id), &present, &seq);
+    pthread_mutex_unlock(&b->registry);
+    journal_kick(b->journal);
+    if (reason) {
+        client_resume(c, PAUSE_CONNACK);
+        refuse(c, reason, "the session could not be made or stored");
+        return;
+    }
+    COUNT(c->shard, connects, 1);
+    send_connack(c, present, seq);
+}
+
+/* ---- DISCONNECT ---- */
+
+void handle_disconnect(struct client *c, struct bytes body)
+{
+    struct mqtt_disconnect d;
+    struct fault why;
+    if (mqtt_decode_disconnect(c->version, body, &c->shard->broker->mqtt_limits, &d, &why) != CODE_OK) {
+        client_end(c, why.mqtt_reason ? why.mqtt_reason : MQTT_MALFORMED, &why, true);
+        return;
+    }
+    struct session *s = c->session;
+    bool changes = c->version == MQTT_5 && mqtt_props_has(&d.props, MQTT_PROP_SESSION_EXPIRY);
+    if (changes && d.props.session_expiry_s && !s->durable) {
+        /* 3.14.2.2.2: zero at CONNECT stays zero. */
+        (void)FAIL(&why, CODE_PROTOCOL, 0, "DISCONNECT sets a session expiry, CONNECT had none");
+        client_end(c, MQTT_PROTOCOL_ERROR, &why, true);
+        return;
+    }
+    if (changes && s->durable) {
+        uint32_t limit = c->shard->broker->config.limits.session_expiry_s;
+        uint32_t expiry = d.props.session_expiry_s > limit ? limit : d.props.session_expiry_s;
+        shard_commit(c->shard);
+        journal_lock(c->shard->broker->journal);
+        if (fold_connect(c->shard->broker, s, expiry, NULL, &why) != CODE_OK)
+            log_warn("broker", "FG2034 a new session expiry could not be recorded: %s", why.text);
+        journal_unlock(c->shard->broker->journal);
+    }
+    client_end(c, 0, NULL, d.reason != 0);
+}

@@ -1,0 +1,167 @@
+/* client_publish.c - PUBLISH from a client and the acknowledgements both ways. */
+#include "broker/private.h"
+
+#include "base/crc32c.h"
+#include "base/log.h"
+
+static void refuse(struct client *c, uint8_t reason, const char *because)
+{
+    struct fault why;
+    (void)FAIL(&why, CODE_PROTOCOL, 0, "%s", because);
+    client_end(c, reason, &why, true);
+}
+
+static struct message *make_message(struct client *c, const struct mqtt_publish *p)
+{
+    struct shard *shard = c->shard;
+    struct bytes props = BYTES_NONE;
+    bool five = c->version == MQTT_5;
+    bool expires = five && mqtt_props_has(&p->props, MQTT_PROP_MESSAGE_EXPIRY);
+    if (five && p->props.raw.len) {
+        props = p->props.raw;
+        if (!mqtt_props_all_forwardable(&p->props)) {
+            buf_reset(&shard->props);
+            mqtt_props_forwardable(p->props.raw, &shard->props);
+            if (shard->props.bad)
+                return NULL;
+            props = buf_bytes(&shard->props);
+        }
+    }
+    struct message_parts parts = {
+        .qos = p->qos, .retain = p->retain, .expires = expires, .expiry_s = expires ? p->props.message_expiry_s : 0,
+        .text = five && p->props.raw.len && p->props.payload_format == 1,
+        .wall_us = loop_wall_us(shard->loop), .now_us = loop_now_us(shard->loop), .topic = p->topic,
+        .principal = c->session->principal, .source = c->session->client_id, .props = props, .payload = p->payload };
+    return message_new(&parts);
+}
+
+/* A message nobody at all can get needs no copy; the receiver of an acknowledgement still gets it in order. */
+static void halt_if_busy(struct client *c)
+{
+    struct shard *shard = c->shard;
+    if (!journal_busy(shard->broker->journal) || (c->paused & PAUSE_BUSY) || !VECTOR_ROOM(shard->halted))
+        return;
+    shard->halted.at[shard->halted.count++] = client_hold(c);
+    client_pause(c, PAUSE_BUSY);
+}
+
+/* L-INFL, L-QOS2. False: the connection has ended. */
+static bool admit(struct client *c, const struct mqtt_publish *p)
+{
+    uint32_t most = c->shard->broker->config.limits.receive_maximum;
+    if (p->qos == 0 || (p->qos == 2 && pidset_has(&c->in_pids, p->packet_id)))
+        return true;
+    if (c->inflight_in >= most) {
+        if (c->version == MQTT_5) {
+            refuse(c, MQTT_RECEIVE_MAX_EXCEEDED, "more unacknowledged PUBLISH packets than the receive maximum of CONNACK");
+            return false;
+        }
+        if (p->qos == 2) { /* it never releases any: nothing to wait for */
+            refuse(c, MQTT_RECEIVE_MAX_EXCEEDED, "more unfinished QoS 2 messages than limits.receive-maximum");
+            return false;
+        }
+    }
+    if (c->inflight_in + 1 >= most && c->version != MQTT_5 && p->qos == 1)
+        client_pause(c, PAUSE_INFLIGHT);
+    c->inflight_in++;
+    return true;
+}
+
+void handle_publish(struct client *c, uint8_t first, struct bytes body)
+{
+    struct shard *shard = c->shard;
+    struct mqtt_publish p;
+    struct fault why;
+    if (mqtt_decode_publish(c->version, first, body, &shard->broker->mqtt_limits, &p, &why) != CODE_OK) {
+        client_end(c, why.mqtt_reason ? why.mqtt_reason : MQTT_MALFORMED, &why, true);
+        return;
+    }
+    if (c->version == MQTT_5 && p.props.raw.len && mqtt_props_has(&p.props, MQTT_PROP_TOPIC_ALIAS)) {
+        refuse(c, MQTT_TOPIC_ALIAS_INVALID, "topic aliases are not offered (Topic Alias Maximum is 0)");
+        return;
+    }
+    if (!admit(c, &p))
+        return;
+    COUNT(shard, received[p.qos], 1);
+    COUNT(shard, received_bytes, p.payload.len);
+    struct op op = { .kind = OP_PUBLISH, .pid = p.packet_id, .client = client_hold(c) };
+    op.duplicate = p.qos == 2 && pidset_has(&c->in_pids, p.packet_id);
+    op.message = make_message(c, &p);
+    op.fanout = op.message ? route_find(shard, p.topic) : NULL;
+    bool ready = op.fanout && (p.qos != 2 || pidset_add(&c->in_pids, p.packet_id));
+    if (ready && (op.fanout->durable_count || op.fanout->to_partition || p.retain || p.qos == 2))
+        op.crc = crc32c(0, op.message->encoded.at, op.message->encoded.len);
+    if (ready && shard_push_op(shard, &op)) {
+        halt_if_busy(c);
+        return;
+    }
+    message_drop(op.message);
+    fanout_drop(op.fanout);
+    refuse(c, MQTT_SERVER_BUSY, "no memory for a message"); /* unacknowledged: it comes again */
+    client_drop(c);
+}
+
+/* ---- acknowledgements ---- */
+
+/* The same rules as judge_ack and the fold have for durable sessions, without the journal. */
+static void ack_volatile(struct client *c, uint8_t type, uint16_t pid, bool refused)
+{
+    struct session *s = c->session;
+    uint64_t index;
+    bool found = queue_find(&s->queue, pid, &index);
+    struct entry *e = found ? queue_at(&s->queue, index) : NULL;
+    bool sent = e && e->state == ENTRY_SENT, received = e && e->state == ENTRY_RECEIVED;
+    bool done = (type == MQTT_PUBACK && sent && e->qos == 1) || (type == MQTT_PUBCOMP && received) ||
+                (type == MQTT_PUBREC && refused && sent && e->qos == 2);
+    if (type == MQTT_PUBREC && !refused) {
+        bool known = received || (sent && e->qos == 2);
+        if (sent && known)
+            message_drop(queue_received(&s->queue, index));
+        shard_ack(c->shard, c, 0, MQTT_PUBREL, pid, known ? 0 : MQTT_PACKET_ID_NOT_FOUND, BYTES_NONE);
+        return;
+    }
+    if (!done)
+        return;
+    message_drop(queue_done(&s->queue, index));
+    if (c->inflight_out)
+        c->inflight_out--;
+    deliver_resume(c->shard, c);
+}
+
+static void released_volatile(struct client *c, uint16_t pid)
+{
+    bool known = pidset_has(&c->in_pids, pid);
+    /* In the order of operations: the PUBLISH it releases may still be gathered in this turn. */
+    shard_commit(c->shard);
+    if (!client_alive(c))
+        return;
+    pidset_remove(&c->in_pids, pid);
+    shard_ack(c->shard, c, 0, MQTT_PUBCOMP, pid, known ? 0 : MQTT_PACKET_ID_NOT_FOUND, BYTES_NONE);
+}
+
+void handle_ack(struct client *c, uint8_t type, uint8_t first, struct bytes body)
+{
+    struct mqtt_ack ack;
+    struct fault why;
+    if (mqtt_decode_ack(c->version, first, body, &c->shard->broker->mqtt_limits, &ack, &why) != CODE_OK) {
+        client_end(c, why.mqtt_reason ? why.mqtt_reason : MQTT_MALFORMED, &why, true);
+        return;
+    }
+    bool refused = ack.reason >= 0x80;
+    if (!c->session->durable) {
+        if (type == MQTT_PUBREL)
+            released_volatile(c, ack.packet_id);
+        else
+            ack_volatile(c, type, ack.packet_id, refused);
+        return;
+    }
+    static const uint8_t kinds[16] = { [MQTT_PUBACK] = OP_PUBACK, [MQTT_PUBREC] = OP_PUBREC, [MQTT_PUBCOMP] = OP_PUBCOMP,
+                                       [MQTT_PUBREL] = OP_PUBREL };
+    struct op op = { .kind = kinds[type], .pid = ack.packet_id, .client = client_hold(c) };
+    if (type == MQTT_PUBREC && refused)
+        op.kind = OP_PUBREC_REFUSED;
+    if (!shard_push_op(c->shard, &op)) {
+        refuse(c, MQTT_SERVER_BUSY, "no memory for an acknowledgement");
+        client_drop(c);
+    }
+}

@@ -1,0 +1,291 @@
+/* client_subscribe.c - SUBSCRIBE and UNSUBSCRIBE, and the retained messages a new subscription is owed. */
+#include "broker/private.h"
+
+#include "base/log.h"
+#include "mqtt/topic.h"
+
+struct asked {            /* one filter of the packet */
+    uint8_t reason;
+    bool    existed, in_tree;
+};
+
+static uint8_t judge(const struct client *c, const struct mqtt_filter *f, uint32_t *held)
+{
+    const struct limits *limits = &c->shard->broker->config.limits;
+    if (f->refused)
+        return f->refused;
+    if (topic_filter_shared(f->filter))
+        return MQTT_SHARED_NOT_SUPPORTED;
+    if (!session_filter(c->session, f->filter) && ++*held > limits->subscriptions)
+        return MQTT_QUOTA_EXCEEDED;
+    return f->qos;
+}
+
+static struct subscription subscription_of(struct session *s, const struct mqtt_filter *f)
+{
+    return (struct subscription){ .session = s, .qos = f->qos, .no_local = f->no_local,
+                                  .retain_as_published = f->retain_as_published, .retain_handling = f->retain_handling };
+}
+
+static void enter_tree(struct client *c, struct mqtt_filter *list, struct asked *asked)
+{
+    struct broker *b = c->shard->broker;
+    pthread_rwlock_wrlock(&b->tree_lock);
+    for (struct mqtt_filter *f = list; f; f = f->next, asked++) {
+        if (asked->reason >= 0x80)
+            continue;
+        struct subscription sub = subscription_of(c->session, f);
+        if (tree_add(&b->tree, f->filter, &sub, &asked->existed) != CODE_OK)
+            asked->reason = MQTT_IMPLEMENTATION_SPECIFIC;
+        else
+            asked->in_tree = true;
+    }
+    atomic_fetch_add(&b->generation, 1);
+    pthread_rwlock_unlock(&b->tree_lock);
+}
+
+static void leave_tree(struct client *c, struct mqtt_filter *list, const struct asked *asked)
+{
+    struct broker *b = c->shard->broker;
+    pthread_rwlock_wrlock(&b->tree_lock);
+    for (struct mqtt_filter *f = list; f; f = f->next, asked++)
+        if (asked->in_tree && !asked->existed)
+            (void)tree_remove(&b->tree, f->filter, c->session);
+    atomic_fetch_add(&b->generation, 1);
+    pthread_rwlock_unlock(&b->tree_lock);
+}
+
+/* The session's own list, and for a durable one the record. On failure nothing has changed. */
+static enum code hold_filters(struct client *c, struct mqtt_filter *list, const struct asked *asked, uint64_t *seq,
+                              struct fault *why)
+{
+    struct broker *b = c->shard->broker;
+    struct session *s = c->session;
+    enum code code = CODE_OK;
+    const struct asked *a = asked;
+    bool any = false;
+    journal_lock(b->journal);
+    for (struct mqtt_filter *f = list; f && code == CODE_OK; f = f->next, a++) {
+        f->refused = a->reason >= 0x80 ? a->reason : 0;
+        if (f->refused)
+            continue;
+        any = true;
+        struct subscription sub = subscription_of(s, f);
+        code = session_set_filter(s, f->filter, &sub);
+    }
+    if (code == CODE_NOMEM)
+        (void)FAIL(why, CODE_NOMEM, 0, "no memory for a subscription");
+    if (code == CODE_OK && any && s->durable)
+        code = fold_subscribe(b, s, list, seq, why);
+    if (code != CODE_OK) {
+        a = asked;
+        for (struct mqtt_filter *f = list; f; f = f->next, a++)
+            if (a->in_tree && !a->existed)
+                (void)session_remove_filter(s, f->filter);
+    }
+    journal_unlock(b->journal);
+    journal_kick(b->journal);
+    return code;
+}
+
+/* ---- retained ---- */
+
+struct retained_found {
+    VECTOR(struct owed) list;
+    uint8_t qos;
+};
+
+static bool found(void *ctx, struct stored *st, uint8_t qos)
+{
+    struct retained_found *r = ctx;
+    if (!VECTOR_ROOM(r->list))
+        return false;
+    r->list.at[r->list.count++] = (struct owed){ stored_hold(st), qos < r->qos ? qos : r->qos };
+    return true;
+}
+
+static void send_retained(struct client *c, const struct owed *o)
+{
+    struct shard *shard = c->shard;
+    struct journal *j = shard->broker->journal;
+    journal_lock(j);
+    struct message *m = stored_message(o->stored);
+    m = m ? message_hold(m) : NULL;
+    journal_unlock(j);
+    struct fault why;
+    if (!m && journal_read(j, o->stored, loop_now_us(shard->loop), loop_wall_us(shard->loop), &m, &why) != CODE_OK) {
+        log_error("broker", "FG7011 a retained message could not be read back: %s", why.text);
+        return;
+    }
+    if (o->qos == 0)
+        deliver_now(shard, c, m, true);
+    else if (c->session)
+        deliver_volatile(shard, c->session, m, o->qos, true);
+    message_drop(m);
+}
+
+/* Those with QoS 1 and 2 of a durable session go through its queue; `list` is sorted so that they come first. */
+static void owe_retained(struct client *c, struct bytes filter, uint8_t qos)
+{
+    struct shard *shard = c->shard;
+    struct broker *b = shard->broker;
+    struct session *s = c->session;
+    struct retained_found r = { .qos = qos };
+    struct fault why;
+    journal_lock(b->journal);
+    retained_match(&b->retained, filter, found, &r);
+    size_t queued = 0;
+    for (size_t i = 0; s->durable && i < r.list.count; i++)
+        if (r.list.at[i].qos) {
+            struct owed o = r.list.at[i];
+            r.list.at[i] = r.list.at[queued];
+            r.list.at[queued++] = o;
+        }
+    size_t room = s->queue.open < b->config.limits.queued_messages ? b->config.limits.queued_messages - s->queue.open : 0;
+    size_t owed = queued < room ? queued : room;
+    if (queued > owed)
+        COUNT(shard, dropped_queue, queued - owed);
+    for (size_t i = 0; i < owed; i += 256) { /* a record holds so many */
+        size_t n = owed - i < 256 ? owed - i : 256;
+        if (fold_enqueue(b, s, r.list.at + i, n, NULL, &why) != CODE_OK) {
+            COUNT(shard, dropped_queue, owed - i);
+            log_warn("broker", "FG7001 retained messages are not delivered: %s", why.text);
+            break;
+        }
+    }
+    if (owed)
+        shard_mark_dirty(shard, s);
+    journal_unlock(b->journal);
+    journal_kick(b->journal);
+    for (size_t i = queued; i < r.list.count; i++)
+        if (client_alive(c))
+            send_retained(c, &r.list.at[i]);
+    journal_lock(b->journal);
+    for (size_t i = 0; i < r.list.count; i++)
+        stored_drop(r.list.at[i].stored);
+    journal_unlock(b->journal);
+    mem_free(r.list.at);
+}
+
+static void owe_all_retained(struct client *c, struct mqtt_filter *list, const struct asked *asked)
+{
+    for (struct mqtt_filter *f = list; f && client_alive(c); f = f->next, asked++) {
+        bool wanted = f->retain_handling == 0 || (f->retain_handling == 1 && !asked->existed); /* 3.8.3.1 */
+        if (asked->reason < 0x80 && wanted)
+            owe_retained(c, f->filter, f->qos);
+    }
+}
+
+static void refuse(struct client *c, const struct fault *why)
+{
+    client_end(c, why->mqtt_reason ? why->mqtt_reason : MQTT_MALFORMED, why, true);
+}
+
+static void subscribe(struct client *c, const struct mqtt_subscribe *p, struct asked *asked, uint8_t *reasons)
+{
+    struct fault why;
+    uint64_t seq = 0;
+    uint32_t held = c->session->filter_count;
+    uint32_t i = 0;
+    for (struct mqtt_filter *f = p->filters; f; f = f->next)
+        asked[i++].reason = judge(c, f, &held);
+    enter_tree(c, p->filters, asked);
+    enum code code = hold_filters(c, p->filters, asked, &seq, &why);
+    if (code != CODE_OK) {
+        log_warn("broker", "FG7001 subscription refused: %s", why.text);
+        leave_tree(c, p->filters, asked);
+        for (i = 0; i < p->count; i++)
+            if (asked[i].reason < 0x80)
+                asked[i].reason = code == CODE_FULL ? MQTT_QUOTA_EXCEEDED : MQTT_IMPLEMENTATION_SPECIFIC;
+    }
+    for (i = 0; i < p->count; i++)
+        reasons[i] = asked[i].reason;
+    struct buf blob = { 0 };
+    mqtt_encode_suback(&blob, c->version, MQTT_SUBACK, p->packet_id, reasons, p->count, BYTES_NONE);
+    shard_ack(c->shard, c, seq, MQTT_SUBACK, p->packet_id, 0, buf_bytes(&blob));
+    buf_clear(&blob);
+    owe_all_retained(c, p->filters, asked);
+}
+
+void handle_subscribe(struct client *c, struct bytes body)
+{
+    struct shard *shard = c->shard;
+    struct mqtt_subscribe p;
+    struct fault why;
+    uint8_t lent[SCRATCH_BYTES];
+    struct arena arena;
+    arena_init(&arena, lent, sizeof lent, 256 * 1024);
+    enum code code = mqtt_decode_subscribe(c->version, body, &shard->broker->mqtt_limits, &arena, &p, &why);
+    if (code == CODE_OK && c->version == MQTT_5 && mqtt_props_has(&p.props, MQTT_PROP_SUB_ID)) {
+        code = FAIL(&why, CODE_UNSUPPORTED, 0, "subscription identifiers are not offered (CONNACK said so)");
+        why.mqtt_reason = MQTT_SUB_ID_NOT_SUPPORTED;
+    }
+    if (code != CODE_OK) {
+        arena_clear(&arena);
+        refuse(c, &why);
+        return;
+    }
+    shard_commit(shard); /* what was published before is not owed to what is subscribed now */
+    struct asked *asked = arena_zero(&arena, p.count * sizeof *asked);
+    uint8_t *reasons = arena_take(&arena, p.count);
+    if (asked && reasons && client_alive(c))
+        subscribe(c, &p, asked, reasons);
+    else
+        client_end(c, MQTT_SERVER_BUSY, NULL, true);
+    arena_clear(&arena);
+}
+
+static void unsubscribe(struct client *c, const struct mqtt_subscribe *p, uint8_t *reasons)
+{
+    struct broker *b = c->shard->broker;
+    struct session *s = c->session;
+    struct fault why;
+    uint64_t seq = 0;
+    enum code code = CODE_OK;
+    uint32_t i = 0;
+    for (struct mqtt_filter *f = p->filters; f; f = f->next)
+        reasons[i++] = f->refused ? f->refused : session_filter(s, f->filter) ? 0 : MQTT_NO_SUBSCRIPTION_EXISTED;
+    journal_lock(b->journal);
+    if (s->durable)
+        code = fold_unsubscribe(b, s, p->filters, &seq, &why);
+    else
+        for (struct mqtt_filter *f = p->filters; f; f = f->next)
+            (void)session_remove_filter(s, f->filter);
+    journal_unlock(b->journal);
+    journal_kick(b->journal);
+    if (code != CODE_OK) {
+        log_warn("broker", "FG7001 unsubscription refused: %s", why.text);
+        memset(reasons, MQTT_IMPLEMENTATION_SPECIFIC, p->count);
+    } else {
+        pthread_rwlock_wrlock(&b->tree_lock);
+        for (struct mqtt_filter *f = p->filters; f; f = f->next)
+            (void)tree_remove(&b->tree, f->filter, s);
+        atomic_fetch_add(&b->generation, 1);
+        pthread_rwlock_unlock(&b->tree_lock);
+    }
+    struct buf blob = { 0 };
+    mqtt_encode_suback(&blob, c->version, MQTT_UNSUBACK, p->packet_id, reasons, p->count, BYTES_NONE);
+    shard_ack(c->shard, c, seq, MQTT_UNSUBACK, p->packet_id, 0, buf_bytes(&blob));
+    buf_clear(&blob);
+}
+
+void handle_unsubscribe(struct client *c, struct bytes body)
+{
+    struct mqtt_subscribe p;
+    struct fault why;
+    uint8_t lent[SCRATCH_BYTES];
+    struct arena arena;
+    arena_init(&arena, lent, sizeof lent, 256 * 1024);
+    if (mqtt_decode_unsubscribe(c->version, body, &c->shard->broker->mqtt_limits, &arena, &p, &why) != CODE_OK) {
+        arena_clear(&arena);
+        refuse(c, &why);
+        return;
+    }
+    shard_commit(c->shard);
+    uint8_t *reasons = arena_take(&arena, p.count);
+    if (reasons && client_alive(c))
+        unsubscribe(c, &p, reasons);
+    else
+        client_end(c, MQTT_SERVER_BUSY, NULL, true);
+    arena_clear(&arena);
+}

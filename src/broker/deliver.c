@@ -1,0 +1,262 @@
+/* deliver.c - from a session's queue to its connection. */
+#include "broker/private.h"
+
+#include "base/log.h"
+
+enum {
+    REFERENCE_BYTES = 4096,   /* payloads from here on are sent by reference, smaller ones copied */
+    TURN_PARCELS = 1024,      /* per session and turn, so that others get theirs                  */
+    OUTPUT_MARK = 256 * 1024, /* unsent bytes above which a queue waits for the connection        */
+    INDEX_SPAN = 65534        /* see queue.h: identifiers must stay unique                        */
+};
+
+static void release_message(void *m)
+{
+    message_drop(m);
+}
+
+/* The remaining life of a message as a property list of its own (3.3.2.3.3); false: it is over. */
+static bool put_expiry(struct buf *props, const struct message *m, int64_t now)
+{
+    if (m->expires_us == 0)
+        return true;
+    if (now >= m->expires_us)
+        return false;
+    mqtt_put_u32(props, MQTT_PROP_MESSAGE_EXPIRY, (uint32_t)((m->expires_us - now + 999999) / 1000000));
+    return true;
+}
+
+enum sent { SENT, SENT_EXPIRED, SENT_TOO_LARGE };
+
+static enum sent send_publish(struct shard *shard, struct client *c, struct message *m, uint8_t qos, uint16_t pid, bool dup,
+                              bool retain)
+{
+    struct buf *props = &shard->props;
+    buf_reset(props);
+    if (m->expires_us && !put_expiry(props, m, loop_now_us(shard->loop)))
+        return SENT_EXPIRED;
+    struct bytes own = c->version == MQTT_5 ? buf_bytes(props) : BYTES_NONE;
+    struct bytes carried = c->version == MQTT_5 ? m->props : BYTES_NONE;
+    if (c->max_packet) {
+        size_t size = mqtt_publish_size(c->version, qos, m->topic.len, own.len + carried.len, m->payload.len);
+        if (size == 0 || size > c->max_packet)
+            return SENT_TOO_LARGE;
+    }
+    struct buf *out = conn_out(c->conn);
+    mqtt_encode_publish_head(out, c->version, qos, dup, retain, m->topic, pid, own, carried, m->payload.len);
+    if (m->payload.len >= REFERENCE_BYTES)
+        conn_send_ref(c->conn, m->payload, release_message, message_hold(m));
+    else
+        buf_add_bytes(out, m->payload);
+    COUNT(shard, sent[qos], 1);
+    COUNT(shard, sent_bytes, m->payload.len);
+    return SENT;
+}
+
+static void count_unsent(struct shard *shard, enum sent what)
+{
+    if (what == SENT_EXPIRED)
+        COUNT(shard, dropped_expired, 1);
+    else if (what == SENT_TOO_LARGE)
+        COUNT(shard, dropped_too_large, 1);
+}
+
+void deliver_now(struct shard *shard, struct client *c, struct message *m, bool retain)
+{
+    if (c->state != CLIENT_LIVE || !c->conn)
+        return;
+    if (conn_unsent(c->conn) > shard->broker->config.limits.unsent_bytes) {
+        COUNT(shard, dropped_slow, 1);
+        return;
+    }
+    count_unsent(shard, send_publish(shard, c, m, 0, 0, false, retain));
+}
+
+/* ---- queues ---- */
+
+static bool may_send(struct client *c, const struct session *s)
+{
+    if (c->state != CLIENT_LIVE || !c->conn || c->inflight_out >= c->window)
+        return false;
+    if (conn_unsent(c->conn) > OUTPUT_MARK) {
+        c->choked = true; /* on_drained takes it up again */
+        return false;
+    }
+    return c->send_next < s->queue.tail && c->send_next - s->queue.head < INDEX_SPAN;
+}
+
+static void wait_for_journal(struct shard *shard, struct session *s)
+{
+    if (s->waiting || !VECTOR_ROOM(shard->waiting))
+        return;
+    s->waiting = true;
+    shard->waiting.at[shard->waiting.count++] = session_hold(s);
+}
+
+void deliver_gather(struct shard *shard, struct session *s)
+{
+    struct client *c = s->client;
+    uint64_t durable = journal_durable(shard->broker->journal);
+    size_t bytes = 0, count = 0;
+    if (!c || s->ended)
+        return;
+    if (c->send_next < s->queue.head)
+        c->send_next = s->queue.head;
+    while (may_send(c, s)) {
+        struct entry *e = queue_at(&s->queue, c->send_next);
+        if (e->state == ENTRY_DONE) {
+            c->send_next++;
+            continue;
+        }
+        if (e->qos == 2 && e->seq > durable) {
+            wait_for_journal(shard, s); /* a crash must not make it a second message (P-QOS2) */
+            break;
+        }
+        if (count >= TURN_PARCELS || bytes > OUTPUT_MARK || !VECTOR_ROOM(shard->parcels)) {
+            shard_mark_dirty(shard, s);
+            shard_wake(shard);
+            break;
+        }
+        struct parcel p = { .client = client_hold(c), .index = c->send_next, .pid = queue_packet_id(c->send_next),
+                            .qos = e->qos, .state = e->state, .dup = e->flags & ENTRY_MAYBE_SENT,
+                            .retain = e->flags & ENTRY_RETAIN };
+        if (e->what) {
+            struct message *m = stored_message(e->what);
+            p.stored = stored_hold(e->what);
+            p.message = m ? message_hold(m) : NULL;
+        }
+        if (e->state == ENTRY_QUEUED)
+            e->state = ENTRY_SENT;
+        shard->parcels.at[shard->parcels.count++] = p;
+        c->inflight_out++;
+        c->send_next++;
+        bytes += e->bytes;
+        count++;
+    }
+}
+
+/* From disk, when the message is not in memory any more. NULL: damaged, or no memory just now. */
+static struct message *fetch(struct shard *shard, const struct parcel *p, enum code *c)
+{
+    struct message *m = NULL;
+    struct fault why;
+    *c = journal_read(shard->broker->journal, p->stored, loop_now_us(shard->loop), loop_wall_us(shard->loop), &m, &why);
+    if (*c != CODE_OK)
+        log_error("broker", "FG7011 a message could not be read back: %s", why.text);
+    return *c == CODE_OK ? m : NULL;
+}
+
+/* The entry is over without the peer's help. */
+static void drop_entry(struct shard *shard, struct client *c, uint16_t pid)
+{
+    struct op op = { .kind = OP_DROP, .client = client_hold(c), .pid = pid };
+    if (!shard_push_op(shard, &op))
+        client_drop(c);
+    shard_wake(shard);
+}
+
+static void send_parcel(struct shard *shard, struct parcel *p)
+{
+    struct client *c = p->client;
+    if (!client_alive(c))
+        return;
+    if (p->state == ENTRY_RECEIVED) {
+        mqtt_encode_ack(conn_out(c->conn), c->version, MQTT_PUBREL, p->pid, 0, BYTES_NONE);
+        return;
+    }
+    enum code code = CODE_OK;
+    if (!p->message && p->stored)
+        p->message = fetch(shard, p, &code);
+    if (!p->message) {
+        if (code == CODE_NOMEM)
+            client_end(c, MQTT_SERVER_BUSY, NULL, true); /* it comes again with the next connection */
+        else
+            drop_entry(shard, c, p->pid);
+        return;
+    }
+    enum sent what = send_publish(shard, c, p->message, p->qos, p->pid, p->dup, p->retain);
+    if (what != SENT) {
+        count_unsent(shard, what);
+        drop_entry(shard, c, p->pid);
+    }
+}
+
+void deliver_parcels(struct shard *shard)
+{
+    if (!shard->parcels.count)
+        return;
+    struct parcel *list = shard->parcels.at;
+    size_t n = shard->parcels.count, cap = shard->parcels.cap;
+    shard->parcels.at = NULL; /* sending may end a client, which commits and gathers */
+    shard->parcels.count = shard->parcels.cap = 0;
+    for (size_t i = 0; i < n; i++)
+        send_parcel(shard, &list[i]);
+    journal_lock(shard->broker->journal);
+    for (size_t i = 0; i < n; i++)
+        if (list[i].stored)
+            stored_drop(list[i].stored);
+    journal_unlock(shard->broker->journal);
+    for (size_t i = 0; i < n; i++) {
+        message_drop(list[i].message);
+        client_drop(list[i].client);
+    }
+    if (shard->parcels.at) {
+        mem_free(list);
+    } else {
+        shard->parcels.at = list;
+        shard->parcels.cap = cap;
+    }
+}
+
+/* ---- sessions that end with their connection: same queue, no journal ---- */
+
+static void feed_volatile(struct shard *shard, struct session *s)
+{
+    struct client *c = s->client;
+    while (c && may_send(c, s)) {
+        struct entry *e = queue_at(&s->queue, c->send_next);
+        uint64_t index = c->send_next++;
+        if (e->state != ENTRY_QUEUED)
+            continue;
+        enum sent what = send_publish(shard, c, e->what, e->qos, queue_packet_id(index), false, e->flags & ENTRY_RETAIN);
+        if (what == SENT) {
+            e->state = ENTRY_SENT;
+            c->inflight_out++;
+        } else {
+            count_unsent(shard, what);
+            message_drop(queue_done(&s->queue, index));
+        }
+    }
+}
+
+void deliver_volatile(struct shard *shard, struct session *s, struct message *m, uint8_t qos, bool retain)
+{
+    const struct limits *limits = &shard->broker->config.limits;
+    struct entry *e = NULL;
+    bool full = s->queue.open >= limits->queued_messages || s->queue.bytes + m->encoded.len > limits->queued_bytes;
+    if (!full)
+        e = queue_push(&s->queue);
+    if (!e) {
+        COUNT(shard, dropped_queue, 1);
+        return;
+    }
+    *e = (struct entry){ .what = message_hold(m), .bytes = (uint32_t)m->encoded.len, .qos = qos,
+                         .flags = retain ? ENTRY_RETAIN : 0 };
+    s->queue.bytes += e->bytes;
+    feed_volatile(shard, s);
+}
+
+void deliver_resume(struct shard *shard, struct client *c)
+{
+    struct session *s = c->session;
+    c->choked = false;
+    if (!s)
+        return;
+    if (!s->durable) {
+        feed_volatile(shard, s);
+        return;
+    }
+    journal_lock(shard->broker->journal);
+    shard_mark_dirty(shard, s);
+    journal_unlock(shard->broker->journal);
+}

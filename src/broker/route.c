@@ -1,0 +1,203 @@
+/* route.c - who gets a topic: resolved once per topic and generation of the tree, then shared. */
+#include "broker/private.h"
+
+#include "base/log.h"
+#include "mqtt/topic.h"
+
+#include <stdlib.h>
+
+enum { ROUTES_MAX = 4096 };
+
+struct collected {
+    VECTOR(struct target) found;
+    bool nomem;
+};
+
+static void collect(void *ctx, const struct subscription *sub)
+{
+    struct collected *c = ctx;
+    if (!VECTOR_ROOM(c->found)) {
+        c->nomem = true;
+        return;
+    }
+    c->found.at[c->found.count++] = (struct target){ .session = session_hold(sub->session), .qos = sub->qos,
+                                                     .no_local = sub->no_local,
+                                                     .retain_as_published = sub->retain_as_published };
+}
+
+static int by_session(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t)((const struct target *)a)->session, y = (uintptr_t)((const struct target *)b)->session;
+    return x < y ? -1 : x > y;
+}
+
+/* Overlapping filters of one session are one delivery with the highest QoS (3.3.4). */
+static void merge(struct collected *c)
+{
+    if (c->found.count < 2)
+        return;
+    qsort(c->found.at, c->found.count, sizeof *c->found.at, by_session);
+    size_t n = 0;
+    for (size_t i = 1; i < c->found.count; i++) {
+        struct target *last = &c->found.at[n], *t = &c->found.at[i];
+        if (t->session != last->session) {
+            c->found.at[++n] = *t;
+            continue;
+        }
+        last->qos = t->qos > last->qos ? t->qos : last->qos;
+        last->no_local = last->no_local && t->no_local;
+        last->retain_as_published = last->retain_as_published || t->retain_as_published;
+        session_drop(t->session);
+    }
+    c->found.count = n + 1;
+}
+
+static bool to_partition(const struct broker *b, struct bytes topic)
+{
+    for (unsigned i = 0; i < b->config.hub_topic_count; i++)
+        if (topic_matches(bytes_str(b->config.hub_topics[i]), topic))
+            return true;
+    return false;
+}
+
+static struct fanout *resolve(struct broker *b, struct bytes topic)
+{
+    struct collected c = { 0 };
+    pthread_rwlock_rdlock(&b->tree_lock);
+    uint64_t generation = atomic_load(&b->generation);
+    tree_match(&b->tree, topic, collect, &c);
+    pthread_rwlock_unlock(&b->tree_lock);
+    merge(&c);
+    size_t targets = c.found.count * sizeof *c.found.at;
+    struct fanout *f = c.nomem ? NULL : mem_alloc(sizeof *f + targets + topic.len);
+    if (!f) {
+        for (size_t i = 0; i < c.found.count; i++)
+            session_drop(c.found.at[i].session);
+        mem_free(c.found.at);
+        return NULL;
+    }
+    *f = (struct fanout){ .generation = generation, .count = (uint32_t)c.found.count, .to_partition = to_partition(b, topic) };
+    atomic_init(&f->refs, 1);
+    if (targets)
+        memcpy(f->targets, c.found.at, targets);
+    uint8_t *text = (uint8_t *)f->targets + targets;
+    memcpy(text, topic.at, topic.len);
+    f->topic = bytes_of(text, topic.len);
+    for (uint32_t i = 0; i < f->count; i++)
+        f->durable_count += f->targets[i].session->durable && f->targets[i].qos;
+    mem_free(c.found.at);
+    return f;
+}
+
+struct fanout *fanout_hold(struct fanout *f)
+{
+    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    return f;
+}
+
+void fanout_drop(struct fanout *f)
+{
+    if (!f || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (uint32_t i = 0; i < f->count; i++)
+        session_drop(f->targets[i].session);
+    mem_free(f);
+}
+
+void route_clear(struct shard *shard)
+{
+    size_t cursor = 0;
+    for (struct fanout *f; (f = table_next(&shard->routes, &cursor));)
+        fanout_drop(f);
+    table_clear(&shard->routes);
+}
+
+struct fanout *route_find(struct shard *shard, struct bytes topic)
+{
+    struct broker *b = shard->broker;
+    struct fanout *f = table_get(&shard->routes, topic);
+    if (f && f->generation == atomic_load_explicit(&b->generation, memory_order_acquire))
+        return fanout_hold(f);
+    if (f) {
+        (void)table_remove(&shard->routes, f->topic);
+        fanout_drop(f);
+    }
+    f = resolve(b, topic);
+    if (!f)
+        return NULL;
+    if (shard->routes.count >= ROUTES_MAX)
+        route_clear(shard);
+    if (table_put(&shard->routes, f->topic, f) == CODE_OK)
+        return fanout_hold(f);
+    return f; /* not remembered, only used */
+}
+
+/* ---- delivery that needs no journal ---- */
+
+/* QoS of this delivery if it goes this way, -1 if the journal's way or nobody's. */
+static int direct_qos(const struct target *t, const struct message *m, uint64_t from)
+{
+    uint8_t qos = t->qos < m->qos ? t->qos : m->qos;
+    if (t->no_local && t->session->id == from)
+        return -1;
+    return t->session->durable && qos ? -1 : qos;
+}
+
+void route_deliver_here(struct shard *shard, struct message *m, const struct fanout *f, uint64_t from)
+{
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct target *t = &f->targets[i];
+        if (atomic_load_explicit(&t->session->shard, memory_order_acquire) != shard->number)
+            continue;
+        int qos = direct_qos(t, m, from);
+        if (qos < 0 || !t->session->client)
+            continue;
+        bool retain = t->retain_as_published && m->retain;
+        if (qos == 0)
+            deliver_now(shard, t->session->client, m, retain);
+        else
+            deliver_volatile(shard, t->session, m, (uint8_t)qos, retain);
+    }
+}
+
+static void post_to(struct shard *shard, int other, struct message *m, struct fanout *f, uint64_t from)
+{
+    struct outbox *box = shard->outbox[other];
+    if (!box || box->count == box->cap) {
+        uint32_t cap = box ? box->cap * 2 : 16;
+        struct outbox *bigger = mem_realloc(box, sizeof *box + cap * sizeof box->items[0]);
+        if (!bigger) {
+            COUNT(shard, dropped_slow, 1);
+            return;
+        }
+        if (!box)
+            bigger->count = 0;
+        bigger->cap = cap;
+        shard->outbox[other] = box = bigger;
+    }
+    box->items[box->count++] = (struct outbox_item){ message_hold(m), fanout_hold(f), from };
+}
+
+void route_deliver(struct shard *shard, struct message *m, struct fanout *f, uint64_t from)
+{
+    uint64_t others = 0; /* one bit per shard: SHARDS_MAX is 64 */
+    bool here = false;
+    for (uint32_t i = 0; i < f->count; i++) {
+        int at = atomic_load_explicit(&f->targets[i].session->shard, memory_order_acquire);
+        if (at == shard->number) {
+            here = true;
+            continue;
+        }
+        if (direct_qos(&f->targets[i], m, from) < 0)
+            continue;
+        if (at >= 0)
+            others |= (uint64_t)1 << at;
+        else
+            COUNT(shard, dropped_away, 1);
+    }
+    if (here)
+        route_deliver_here(shard, m, f, from);
+    for (int k = 0; others; k++, others >>= 1)
+        if (others & 1)
+            post_to(shard, k, m, f, from);
+}

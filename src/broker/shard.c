@@ -1,0 +1,599 @@
+/* shard.c - what one loop does with what its turn has gathered.
+ *
+ * A turn ends in four steps: acknowledgements the journal has meanwhile covered are written; what the clients asked for is
+ * appended to the journal under one hold of its lock, and what became deliverable is taken along; without the lock it is
+ * delivered; letters go to the other shards that have work now, one each.
+ */
+#include "broker/private.h"
+
+#include "base/crc32c.h"
+#include "base/log.h"
+
+enum { OPS_SOFT_MAX = 8192 };
+
+bool vector_grow(void **at, size_t *cap, size_t size)
+{
+    size_t more = *cap ? *cap * 2 : 16;
+    void *bigger = mem_realloc(*at, more * size);
+    if (!bigger)
+        return false;
+    *at = bigger;
+    *cap = more;
+    return true;
+}
+
+/* ---- waking ---- */
+
+static void open_wake(struct letter *letter, struct loop *here)
+{
+    (void)here; /* the turn that this letter makes does the work */
+    struct shard *shard = (struct shard *)((char *)letter - offsetof(struct shard, wake));
+    atomic_store(&shard->woken, false);
+}
+
+void shard_wake(struct shard *shard)
+{
+    if (atomic_exchange(&shard->woken, true))
+        return;
+    shard->wake.open = open_wake;
+    loop_post(shard->loop, &shard->wake);
+}
+
+void shard_mark_dirty(struct shard *from, struct session *s)
+{
+    int at = atomic_load(&s->shard);
+    if (at < 0 || s->dirty)
+        return;
+    struct broker *b = from->broker;
+    struct shard *to = &b->shards[at];
+    s->dirty = true;
+    s->dirty_next = to->dirty;
+    to->dirty = session_hold(s);
+    atomic_store(&to->has_dirty, true);
+    if (to != from)
+        from->wake_mask |= (uint64_t)1 << at;
+}
+
+static void wake_others(struct shard *shard)
+{
+    uint64_t mask = shard->wake_mask;
+    shard->wake_mask = 0;
+    for (unsigned k = 0; mask; k++, mask >>= 1)
+        if (mask & 1)
+            shard_wake(&shard->broker->shards[k]);
+}
+
+void broker_on_durable(void *ctx, uint64_t durable)
+{
+    struct broker *b = ctx;
+    (void)durable;
+    for (unsigned i = 0; i < b->shard_count; i++)
+        if (atomic_load(&b->shards[i].wants_durable))
+            shard_wake(&b->shards[i]);
+}
+
+/* ---- acknowledgements ---- */
+
+static void count_acknowledged(struct shard *shard, uint8_t type, uint8_t reason)
+{
+    if ((type == MQTT_PUBACK || type == MQTT_PUBREC) && reason < 0x80)
+        COUNT(shard, acknowledged, 1);
+}
+
+static void settle_inflight(struct client *c, uint8_t type, uint8_t reason)
+{
+    bool over = type == MQTT_PUBACK || type == MQTT_PUBCOMP || (type == MQTT_PUBREC && reason >= 0x80);
+    if (!over)
+        return;
+    if (c->inflight_in)
+        c->inflight_in--;
+    if ((c->paused & PAUSE_INFLIGHT) && c->inflight_in * 2 < c->shard->broker->config.limits.receive_maximum)
+        client_resume(c, PAUSE_INFLIGHT);
+}
+
+static void send_ack(struct shard *shard, struct client *c, uint8_t type, uint16_t pid, uint8_t reason, struct bytes blob)
+{
+    if (!client_alive(c))
+        return;
+    struct buf *out = conn_out(c->conn);
+    if (blob.len)
+        buf_add_bytes(out, blob);
+    else
+        mqtt_encode_ack(out, c->version, type, pid, reason, BYTES_NONE);
+    count_acknowledged(shard, type, reason);
+    settle_inflight(c, type, reason);
+    if (type == MQTT_CONNACK && c->state == CLIENT_ACCEPTED) {
+        c->state = CLIENT_LIVE;
+        client_resume(c, PAUSE_CONNACK);
+        deliver_resume(shard, c);
+    }
+}
+
+static bool pending_room(struct shard *shard)
+{
+    if (shard->pending.tail - shard->pending.head < shard->pending.cap)
+        return true;
+    size_t cap = shard->pending.cap ? shard->pending.cap * 2 : 64;
+    struct pending *ring = mem_alloc(cap * sizeof *ring);
+    if (!ring)
+        return false;
+    for (size_t i = shard->pending.head; i < shard->pending.tail; i++)
+        ring[i & (cap - 1)] = shard->pending.ring[i & (shard->pending.cap - 1)];
+    mem_free(shard->pending.ring);
+    shard->pending.ring = ring;
+    shard->pending.cap = cap;
+    return true;
+}
+
+void shard_ack(struct shard *shard, struct client *c, uint64_t seq, uint8_t type, uint16_t pid, uint8_t reason,
+               struct bytes blob)
+{
+    /* 4.6: acknowledgements keep their order, so nobody overtakes one that waits. */
+    if (c->pending == 0 && (seq == 0 || seq <= journal_durable(shard->broker->journal))) {
+        send_ack(shard, c, type, pid, reason, blob);
+        return;
+    }
+    struct pending p = { .seq = seq, .client = c, .type = type, .reason = reason, .pid = pid };
+    if (blob.len) {
+        uint8_t *copy = mem_alloc(blob.len);
+        if (copy)
+            memcpy(copy, blob.at, blob.len);
+        p.blob = bytes_of(copy, copy ? blob.len : 0);
+    }
+    if ((blob.len && !p.blob.len) || !pending_room(shard)) {
+        mem_free((void *)p.blob.at);
+        client_end(c, MQTT_SERVER_BUSY, NULL, true); /* unacknowledged is the safe side */
+        return;
+    }
+    client_hold(c);
+    c->pending++;
+    shard->pending.ring[shard->pending.tail++ & (shard->pending.cap - 1)] = p;
+    atomic_store_explicit(&shard->waiting_acks, shard->pending.tail - shard->pending.head, memory_order_relaxed);
+}
+
+static bool release_acks(struct shard *shard)
+{
+    uint64_t durable = journal_durable(shard->broker->journal);
+    bool any = false;
+    while (shard->pending.head < shard->pending.tail) {
+        struct pending p = shard->pending.ring[shard->pending.head & (shard->pending.cap - 1)];
+        if (p.seq > durable)
+            break;
+        shard->pending.head++;
+        p.client->pending--;
+        send_ack(shard, p.client, p.type, p.pid, p.reason, p.blob);
+        mem_free((void *)p.blob.at);
+        client_drop(p.client);
+        any = true;
+    }
+    atomic_store_explicit(&shard->waiting_acks, shard->pending.tail - shard->pending.head, memory_order_relaxed);
+    return any;
+}
+
+static void release_waiting(struct shard *shard)
+{
+    size_t n = shard->waiting.count;
+    if (!n)
+        return;
+    journal_lock(shard->broker->journal);
+    for (size_t i = 0; i < n; i++)
+        shard_mark_dirty(shard, shard->waiting.at[i]);
+    journal_unlock(shard->broker->journal);
+    for (size_t i = 0; i < n; i++) {
+        shard->waiting.at[i]->waiting = false;
+        session_drop(shard->waiting.at[i]);
+    }
+    shard->waiting.count = 0;
+}
+
+static void release_halted(struct shard *shard)
+{
+    if (!shard->halted.count || journal_busy(shard->broker->journal))
+        return;
+    for (size_t i = 0; i < shard->halted.count; i++) {
+        client_resume(shard->halted.at[i], PAUSE_BUSY);
+        client_drop(shard->halted.at[i]);
+    }
+    shard->halted.count = 0;
+}
+
+static bool waits(const struct shard *shard)
+{
+    return shard->pending.head < shard->pending.tail || shard->waiting.count || shard->halted.count;
+}
+
+/* ---- commit ---- */
+
+bool shard_push_op(struct shard *shard, const struct op *op)
+{
+    if (!VECTOR_ROOM(shard->ops))
+        return false;
+    shard->ops.at[shard->ops.count++] = *op;
+    if (shard->ops.count >= OPS_SOFT_MAX)
+        shard_commit(shard);
+    return true;
+}
+
+static uint8_t refusal(enum code c, const struct fold_publish *p)
+{
+    switch (c) {
+    case CODE_REFUSED:
+        return p->refused;
+    case CODE_FULL:
+        return MQTT_QUOTA_EXCEEDED;
+    case CODE_LIMIT:
+        return MQTT_PACKET_TOO_LARGE;
+    default:
+        return MQTT_IMPLEMENTATION_SPECIFIC;
+    }
+}
+
+static void commit_publish(struct shard *shard, struct op *op)
+{
+    struct client *c = op->client;
+    struct session *s = c ? c->session : NULL;
+    struct fold_publish p = { .shard = shard, .from = s, .message = op->message, .fanout = op->fanout, .crc = op->crc,
+                              .will_id = op->will_id, .v5 = c && c->version == MQTT_5,
+                              .inbound_pid = s && s->durable && op->message->qos == 2 ? op->pid : 0 };
+    struct fault why;
+    enum code code = fold_publish(shard->broker, &p, &why);
+    op->seq = p.seq;
+    op->duplicate = op->duplicate || p.duplicate;
+    if (p.dropped) {
+        COUNT(shard, dropped_queue, p.dropped);
+        log_warn("broker", "FG2040 %u session(s) are not owed a message: their queue is full (limits.queued-messages, "
+                 "limits.queued-bytes)", p.dropped);
+    }
+    if (code == CODE_NOTFOUND) {
+        op->duplicate = true; /* a will that is gone */
+        return;
+    }
+    if (code == CODE_OK)
+        return;
+    op->result = refusal(code, &p);
+    if (op->message->qos == 0)
+        COUNT(shard, dropped_refused, 1);
+    else
+        COUNT(shard, refused_full, 1);
+    if (code != CODE_REFUSED)
+        log_warn("broker", "FG7001 message refused: %s", why.text);
+}
+
+/* What an acknowledgement from a subscriber does to its queue: kind for BR_ACKS, or -1 for nothing. */
+static int judge_ack(struct session *s, const struct op *op, uint64_t *index)
+{
+    if (op->kind == OP_PUBREL) {
+        *index = op->pid;
+        return ACK_RELEASE;
+    }
+    if (!queue_find(&s->queue, op->pid, index))
+        return -1;
+    const struct entry *e = queue_at(&s->queue, *index);
+    bool sent = e->state == ENTRY_SENT, received = e->state == ENTRY_RECEIVED;
+    switch (op->kind) {
+    case OP_PUBACK:
+        return sent && e->qos == 1 ? ACK_DONE : -1;
+    case OP_PUBREC:
+        return e->qos == 2 && (sent || received) ? ACK_RECEIVED : -1;
+    case OP_PUBREC_REFUSED:
+        return e->qos == 2 && sent ? ACK_DONE : -1;
+    case OP_PUBCOMP:
+        return e->qos == 2 && received ? ACK_DONE : -1;
+    default:
+        return sent ? ACK_DONE : -1;
+    }
+}
+
+static void kept_for_later(struct shard *shard, const struct op *op)
+{
+    /* Room: this vector held them a moment ago, and the caller has emptied it. */
+    if (VECTOR_ROOM(shard->ops))
+        shard->ops.at[shard->ops.count++] = *op;
+    else if (op->client)
+        client_drop(op->client);
+    shard->retry = true;
+}
+
+/* Consecutive acknowledgements of one session become one record. Returns how many operations were used up. */
+static size_t commit_acks(struct shard *shard, struct op *ops, size_t n)
+{
+    struct broker *b = shard->broker;
+    struct session *s = ops[0].client->session;
+    struct buf *list = &shard->meta;
+    uint64_t seq = journal_appended(b->journal);
+    size_t used = 0, changes = 0;
+    buf_reset(list);
+    for (; used < n && used < 512 && ops[used].kind != OP_PUBLISH && ops[used].client->session == s; used++) {
+        uint64_t index;
+        int kind = s ? judge_ack(s, &ops[used], &index) : -1;
+        ops[used].result = kind < 0 ? MQTT_PACKET_ID_NOT_FOUND : 0;
+        if (kind < 0)
+            continue;
+        if (kind == ACK_RELEASE && !pidset_has(&s->in_pids, ops[used].pid)) {
+            ops[used].result = MQTT_PACKET_ID_NOT_FOUND;
+            continue;
+        }
+        buf_u8(list, (uint8_t)kind);
+        buf_varint(list, index);
+        changes++;
+    }
+    if (changes) {
+        struct fault why;
+        enum code c = list->bad ? CODE_NOMEM : fold_acks(b, s, buf_bytes(list), &seq, &why);
+        if (c != CODE_OK) {
+            for (size_t i = 0; i < used; i++) {
+                kept_for_later(shard, &ops[i]);
+                ops[i].client = NULL;
+            }
+            return used;
+        }
+    }
+    for (size_t i = 0; i < used; i++) {
+        struct client *c = ops[i].client;
+        bool frees = ops[i].kind != OP_PUBREL && ops[i].kind != OP_PUBREC && ops[i].result == 0;
+        if (frees && c->inflight_out)
+            c->inflight_out--;
+        ops[i].seq = seq;
+    }
+    if (s)
+        shard_mark_dirty(shard, s);
+    return used;
+}
+
+static void take_dirty(struct shard *shard)
+{
+    struct session *list = shard->dirty;
+    shard->dirty = NULL;
+    atomic_store(&shard->has_dirty, false);
+    while (list) {
+        struct session *s = list;
+        list = s->dirty_next;
+        s->dirty = false;
+        if (atomic_load(&s->shard) == shard->number)
+            deliver_gather(shard, s);
+        else
+            shard_mark_dirty(shard, s); /* it moved to another loop */
+        session_drop(s);
+    }
+}
+
+/* 3.x cannot be told: nothing more is read for a while, then the connection ends (L-QUEUE, refuse). */
+static void withhold(struct client *c)
+{
+    if (!c->withheld_us)
+        c->withheld_us = loop_now_us(c->shard->loop);
+    client_pause(c, PAUSE_WITHHELD);
+}
+
+static void finish_publish(struct shard *shard, struct op *op)
+{
+    struct client *c = op->client;
+    uint8_t qos = op->message->qos;
+    bool nobody = op->fanout && op->fanout->count == 0 && !op->fanout->to_partition && !op->message->retain;
+    if (!op->duplicate && op->fanout && (op->result == 0 || qos == 0))
+        route_deliver(shard, op->message, op->fanout, c && c->session ? c->session->id : 0);
+    if (op->will_id && !op->duplicate && op->result == 0)
+        COUNT(shard, wills_published, 1);
+    if (nobody && !op->duplicate)
+        COUNT(shard, dropped_no_subscriber, 1);
+    if (!c || qos == 0)
+        return;
+    if (op->result && qos == 2)
+        pidset_remove(&c->in_pids, op->pid);
+    if (op->result && c->version != MQTT_5) {
+        withhold(c);
+        return;
+    }
+    uint8_t reason = op->result ? op->result : nobody && c->version == MQTT_5 ? MQTT_NO_MATCHING_SUBSCRIBERS : 0;
+    shard_ack(shard, c, op->seq, qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, op->pid, reason, BYTES_NONE);
+}
+
+static void finish_op(struct shard *shard, struct op *op)
+{
+    if (op->kind == OP_PUBLISH)
+        finish_publish(shard, op);
+    else if (op->client && client_alive(op->client) && op->kind == OP_PUBREC)
+        /* PUBREL only when a crash cannot make us send PUBLISH again: the receiver has let go of the identifier. */
+        shard_ack(shard, op->client, op->seq, MQTT_PUBREL, op->pid, op->result, BYTES_NONE);
+    else if (op->client && client_alive(op->client) && op->kind == OP_PUBREL) {
+        pidset_remove(&op->client->in_pids, op->pid);
+        shard_ack(shard, op->client, op->seq, MQTT_PUBCOMP, op->pid, op->result, BYTES_NONE);
+    }
+    if (op->client)
+        client_drop(op->client);
+    message_drop(op->message);
+    fanout_drop(op->fanout);
+}
+
+static bool needs_journal(const struct op *op)
+{
+    if (op->kind != OP_PUBLISH)
+        return true;
+    if (op->message->retain || op->will_id || !op->fanout || op->fanout->to_partition)
+        return true;
+    if (op->message->qos == 0)
+        return false;
+    return op->fanout->durable_count || (op->message->qos == 2 && op->client && op->client->session &&
+                                         op->client->session->durable);
+}
+
+static bool commit_locked(struct shard *shard, struct op *ops, size_t n)
+{
+    struct journal *j = shard->broker->journal;
+    journal_lock(j);
+    uint64_t before = journal_appended(j);
+    for (size_t i = 0; i < n;) {
+        if (ops[i].kind != OP_PUBLISH) {
+            i += commit_acks(shard, ops + i, n - i);
+        } else {
+            if (needs_journal(&ops[i]))
+                commit_publish(shard, &ops[i]);
+            i++;
+        }
+    }
+    take_dirty(shard);
+    bool appended = journal_appended(j) != before;
+    journal_unlock(j);
+    return appended;
+}
+
+void shard_commit(struct shard *shard)
+{
+    if (!shard->ops.count && !atomic_load(&shard->has_dirty))
+        return;
+    struct op *ops = shard->ops.at;
+    size_t n = shard->ops.count, cap = shard->ops.cap;
+    bool journal = atomic_load(&shard->has_dirty);
+    for (size_t i = 0; i < n && !journal; i++)
+        journal = needs_journal(&ops[i]);
+    /* Finishing an operation may end a client, which commits: it must find an empty list. */
+    shard->ops.at = NULL;
+    shard->ops.count = shard->ops.cap = 0;
+    if (journal && commit_locked(shard, ops, n))
+        journal_kick(shard->broker->journal);
+    wake_others(shard);
+    for (size_t i = 0; i < n; i++)
+        finish_op(shard, &ops[i]);
+    if (!shard->ops.at) { /* keep the memory for the next turn */
+        shard->ops.at = ops;
+        shard->ops.cap = cap;
+    } else {
+        mem_free(ops);
+    }
+    deliver_parcels(shard);
+}
+
+/* ---- the turn ---- */
+
+static void open_outbox(struct letter *letter, struct loop *here)
+{
+    struct outbox *box = (struct outbox *)((char *)letter - offsetof(struct outbox, letter));
+    struct shard *shard = box->to;
+    (void)here;
+    for (uint32_t i = 0; i < box->count; i++) {
+        struct outbox_item *item = &box->items[i];
+        route_deliver_here(shard, item->message, item->fanout, item->from);
+        message_drop(item->message);
+        fanout_drop(item->fanout);
+    }
+    mem_free(box);
+}
+
+static void post_outboxes(struct shard *shard)
+{
+    for (unsigned k = 0; k < shard->broker->shard_count; k++) {
+        struct outbox *box = shard->outbox[k];
+        if (!box)
+            continue;
+        shard->outbox[k] = NULL;
+        box->to = &shard->broker->shards[k];
+        box->letter.open = open_outbox;
+        loop_post(box->to->loop, &box->letter);
+    }
+}
+
+void shard_turn(void *ctx)
+{
+    struct shard *shard = ctx;
+    atomic_store(&shard->wants_durable, false);
+    (void)release_acks(shard);
+    release_waiting(shard);
+    release_halted(shard);
+    shard_commit(shard);
+    /* The journal may get there between our look and our wish to be told: look once more after the wish. */
+    while (waits(shard)) {
+        atomic_store(&shard->wants_durable, true);
+        bool more = release_acks(shard);
+        release_halted(shard);
+        if (!more)
+            break;
+        shard_commit(shard);
+    }
+    post_outboxes(shard);
+}
+
+void shard_publish_will(struct shard *shard, uint64_t will_id)
+{
+    struct broker *b = shard->broker;
+    journal_lock(b->journal);
+    struct will *w = will_by_id(b, will_id);
+    struct message *m = w ? message_hold(w->message) : NULL;
+    journal_unlock(b->journal);
+    if (!m)
+        return;
+    struct op op = { .kind = OP_PUBLISH, .message = m, .fanout = route_find(shard, m->topic), .will_id = will_id,
+                     .crc = crc32c(0, m->encoded.at, m->encoded.len) };
+    if (op.fanout && shard_push_op(shard, &op))
+        return;
+    log_warn("broker", "FG2033 a will waits: no memory");
+    fanout_drop(op.fanout);
+    message_drop(m);
+    pthread_mutex_lock(&b->registry);
+    journal_lock(b->journal);
+    if ((w = will_by_id(b, will_id)))
+        w->due_us = loop_now_us(shard->loop) + 1000000;
+    journal_unlock(b->journal);
+    session_expires_at(b, loop_now_us(shard->loop) + 1000000);
+    pthread_mutex_unlock(&b->registry);
+}
+
+/* ---- life ---- */
+
+static void second(struct timer *t)
+{
+    struct shard *shard = (struct shard *)((char *)t - offsetof(struct shard, second));
+    if (shard->number == 0)
+        session_upkeep(shard->broker);
+    shard->retry = false; /* operations that were kept are tried again by this turn's commit */
+    timer_start(shard->loop, &shard->second, 1000, second);
+}
+
+void shard_init(struct broker *b, int number, struct loop *loop)
+{
+    struct shard *shard = &b->shards[number];
+    shard->broker = b;
+    shard->loop = loop;
+    shard->number = number;
+    loop_set_user(loop, shard);
+    loop_set_turn(loop, shard_turn, shard);
+    timer_start(loop, &shard->second, 1000, second);
+}
+
+void shard_clear(struct shard *shard)
+{
+    timer_stop(shard->loop, &shard->second);
+    for (size_t i = 0; i < shard->ops.count; i++)
+        finish_op(shard, &shard->ops.at[i]);
+    while (shard->pending.head < shard->pending.tail) {
+        struct pending p = shard->pending.ring[shard->pending.head++ & (shard->pending.cap - 1)];
+        mem_free((void *)p.blob.at);
+        p.client->pending--;
+        client_drop(p.client);
+    }
+    for (size_t i = 0; i < shard->waiting.count; i++)
+        session_drop(shard->waiting.at[i]);
+    for (size_t i = 0; i < shard->halted.count; i++)
+        client_drop(shard->halted.at[i]);
+    for (struct session *s = shard->dirty; s;) {
+        struct session *next = s->dirty_next;
+        s->dirty = false;
+        session_drop(s);
+        s = next;
+    }
+    shard->dirty = NULL;
+    for (unsigned k = 0; k < SHARDS_MAX; k++)
+        if (shard->outbox[k]) {
+            shard->outbox[k]->to = shard; /* nobody is connected any more: this only lets go */
+            open_outbox(&shard->outbox[k]->letter, shard->loop);
+            shard->outbox[k] = NULL;
+        }
+    mem_free(shard->ops.at);
+    mem_free(shard->parcels.at);
+    mem_free(shard->pending.ring);
+    mem_free(shard->waiting.at);
+    mem_free(shard->halted.at);
+    buf_clear(&shard->scratch);
+    buf_clear(&shard->meta);
+    buf_clear(&shard->props);
+    route_clear(shard);
+}
