@@ -56,6 +56,7 @@ struct reader {
     struct arena     *arena;
     struct fault     *why;
     size_t            nodes, documents;
+    uint32_t          seen_line;            /* of the newest value */
     struct yaml_node *root;
     struct yaml_node *open[YAML_DEPTH_MAX]; /* maps and lists not ended yet */
     struct yaml_node *last[YAML_DEPTH_MAX]; /* their newest entries         */
@@ -84,7 +85,7 @@ static struct yaml_node *new_node(struct reader *r, struct fy_event *e)
 {
     struct yaml_node *n = arena_zero(r->arena, sizeof *n);
     if (n) {
-        n->line = (uint32_t)mark_of(e)->line + 1;
+        n->line = r->seen_line = (uint32_t)mark_of(e)->line + 1;
         n->column = (uint32_t)mark_of(e)->column + 1;
     }
     return n;
@@ -205,7 +206,7 @@ static struct fy_token *tag_of(const struct fy_event *e)
 static enum code refuse_at(struct reader *r, struct fy_token *token, const char *text)
 {
     const struct fy_mark *m = token ? fy_token_start_mark(token) : NULL;
-    return BAD(r->why, m ? (uint32_t)m->line + 1 : 1, m ? (uint32_t)m->column + 1 : 1, "%s", text);
+    return BAD(r->why, m ? (uint32_t)m->line + 1 : r->seen_line + 1, m ? (uint32_t)m->column + 1 : 1, "%s", text);
 }
 
 static enum code step(struct reader *r, struct fy_event *e)

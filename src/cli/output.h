@@ -62,6 +62,8 @@ void output_none(struct output *);
 /* Prints what is held and closes brackets. 0, or 1 when not everything could be written (said on stderr). */
 int  output_close(struct output *);
 
+/* For people: `text` with control characters (tabs and line breaks too) and what is not UTF-8 as \xHH. */
+void output_escape(struct buf *out, struct bytes text);
 /* True if `to` is a terminal and NO_COLOR is not set and TERM is not dumb. */
 bool output_colour(FILE *to);
 /* "ok", "!!", "xx", "--", coloured where output_colour says so. */

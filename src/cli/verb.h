@@ -1,7 +1,7 @@
 /* verb.h - one verb of the command line, and what every verb has at hand.
  *
- * A verb is a file src/cli/verb_NAME.c that exports one `const struct verb verb_NAME`, and a line in verbs.c.
- * Parsing, --help, `help`, and refusals of wrong usage come from the struct; run() does the work and returns
+ * A verb is a file src/cli/verb_NAME.c that exports one `const struct verb verb_NAME`, a line in verbs.h and
+ * one in main.c. Parsing, --help, `help`, and refusals of wrong usage come from the struct; run() does the work and returns
  * the exit status. "config show" is a verb of its own, a child of "config".
  *
  *   const struct verb verb_pub = {
@@ -56,7 +56,6 @@ struct verb {
 /* main.c's whole work: finds the verb in the table, parses, runs. Returns the exit status. */
 int verb_main(const struct verb *const *verbs, const struct io *, int argc, const char *const *argv,
               const char *const *environment, FILE *out, FILE *err);
-extern const struct verb *const verbs_all[]; /* verbs.c, NULL at the end */
 
 /* Prints `fieldgate PATH: the sentence` and how to get help to stderr; returns STATUS_USAGE. */
 int verb_usage(const struct verb_call *, const char *fmt, ...) FG_PRINTF(2, 3);

@@ -1,0 +1,16 @@
+/* The table of verbs. A verb is a file verb_NAME.c, its line in verbs.h, and its line here. */
+#include "cli/verbs.h"
+
+#include <unistd.h>
+
+static const struct verb *const verbs[] = {
+    &verb_config,
+    &verb_help,
+    &verb_version,
+    NULL,
+};
+
+int main(int argc, char **argv)
+{
+    return verb_main(verbs, &io_system, argc, (const char *const *)argv, (const char *const *)environ, stdout, stderr);
+}

@@ -1,0 +1,86 @@
+/* help [VERB|TOPIC]: the page of a verb, or how to do a whole job by hand. */
+#include "base/suggest.h"
+#include "cli/verbs.h"
+
+#include <stdio.h>
+
+static const struct topic {
+    const char *name, *summary, *page;
+} topics[] = {
+    { "m2m", "machine to machine, by hand",
+      "Machine to machine, by hand: what `fieldgate demo m2m` does, in four terminals.\n"
+      "\n"
+      "  fieldgate run --set 'hub.topics=factory/#'\n"
+      "      the node: MQTT on 127.0.0.1:1883, telemetry under factory/ is kept in the partitions\n"
+      "  fieldgate sub -v -t 'factory/#'\n"
+      "      another machine, watching\n"
+      "  fieldgate simulate machine --name press-1\n"
+      "      a machine that measures temperature and humidity\n"
+      "  fieldgate events --since 1m\n"
+      "      what was kept of the last minute\n"
+      "\n"
+      "Any MQTT client does as well: mosquitto_sub -t 'factory/#' -v\n" },
+};
+enum { TOPICS = sizeof topics / sizeof topics[0], NAMES_MAX = 64 };
+
+static const struct topic *topic_find(const char *name)
+{
+    for (size_t i = 0; i < TOPICS; i++)
+        if (strcmp(topics[i].name, name) == 0)
+            return &topics[i];
+    return NULL;
+}
+
+static int unknown(const struct verb_call *call, const char *name)
+{
+    const char *names[NAMES_MAX];
+    char said[64];
+    size_t n = 0;
+    for (size_t i = 0; i < TOPICS; i++)
+        names[n++] = topics[i].name;
+    for (const struct verb *const *v = call->verbs; *v && n < NAMES_MAX; v++)
+        if ((*v)->group)
+            names[n++] = (*v)->name;
+    const char *near = suggest_word(bytes_str(name), names, n);
+    return verb_usage(call, "there is no verb or topic '%s'%s%s%s", bytes_escape(bytes_str(name), said, sizeof said),
+                      near ? ". Did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static int run(struct verb_call *call)
+{
+    const struct texts *args = &call->options->args;
+    const struct verb *const *among = call->verbs;
+    const struct verb *verb = NULL;
+    char path[64] = "";
+    if (args->count == 0) {
+        verb_print_overview(call->out, call->verbs);
+        (void)fprintf(call->out, "Whole jobs:\n");
+        for (size_t i = 0; i < TOPICS; i++)
+            (void)fprintf(call->out, "  fieldgate help %-6s %s\n", topics[i].name, topics[i].summary);
+        return STATUS_DONE;
+    }
+    const struct topic *topic = args->count == 1 ? topic_find(args->at[0]) : NULL;
+    if (topic) {
+        (void)fputs(topic->page, call->out);
+        return STATUS_DONE;
+    }
+    for (size_t i = 0, n = 0; i < args->count; i++) {
+        verb = verb_find(among, bytes_str(args->at[i]));
+        if (!verb)
+            return unknown(call, args->at[i]);
+        n += (size_t)snprintf(path + n, sizeof path - n, "%s%s", i ? " " : "", verb->name);
+        among = verb->children;
+    }
+    verb_print_help(call->out, verb, path);
+    return STATUS_DONE;
+}
+
+const struct verb verb_help = {
+    .name = "help",
+    .group = "care",
+    .summary = "the page of a verb, or a whole job by hand",
+    .examples = { "fieldgate help", "fieldgate help config show", "fieldgate help m2m" },
+    .args = "[VERB|TOPIC]",
+    .args_max = 2,
+    .run = run,
+};

@@ -1,0 +1,8 @@
+/* verbs.h - every verb of the program; a line here and one in main.c adds one. */
+#pragma once
+
+#include "cli/verb.h"
+
+extern const struct verb verb_config;
+extern const struct verb verb_help;
+extern const struct verb verb_version;
