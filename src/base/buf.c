@@ -45,7 +45,8 @@ bool buf_room(struct buf *b, size_t more)
 
 void *buf_grow(struct buf *b, size_t n)
 {
-    if (!buf_room(b, n))
+    /* Nothing asked of an empty buffer: there is no place to point to, but the writers ask for room first. */
+    if (!buf_room(b, n ? n : 1))
         return NULL;
     void *p = b->at + b->len;
     b->len += n;
