@@ -139,14 +139,23 @@ void connect_kicked(struct client *old)
     client_end(old, MQTT_TAKEN_OVER, &why, true);
 }
 
+/* A turn later than the kick: the old connection's DISCONNECT has left (P-TAKE). */
+static void open_kicked(struct letter *letter, struct loop *here)
+{
+    struct kick *k = (struct kick *)letter;
+    (void)here;
+    k->letter.open = open_claim;
+    loop_post(k->from->loop, &k->letter);
+}
+
 static void open_kick(struct letter *letter, struct loop *here)
 {
     struct kick *k = (struct kick *)letter;
     struct shard *shard = loop_user(here);
     if (atomic_load(&k->session->shard) == shard->number && k->session->client)
         connect_kicked(k->session->client);
-    k->letter.open = open_claim;
-    loop_post(k->from->loop, &k->letter);
+    k->letter.open = open_kicked;
+    loop_post(here, &k->letter);
 }
 
 static enum code post_kick(struct client *c, struct session *s, struct shard *at)
@@ -301,7 +310,7 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     journal_lock(b->journal);
     uint64_t id = b->next_session_id++;
     journal_unlock(b->journal);
-    s = session_new(b, id, ask->connect.client_id, principal_of(c), ask->expiry_s > 0);
+    s = session_new(id, ask->connect.client_id, principal_of(c), ask->expiry_s > 0);
     if (s && table_put(&b->sessions, s->client_id, s) != CODE_OK) {
         session_drop(s);
         s = NULL;
@@ -337,12 +346,12 @@ static uint8_t attach(struct client *c, struct session *found, bool *present, ui
     struct session *s = find_or_make(c, found, &fresh, &reason);
     if (!s)
         return reason;
-    struct will *will = c->ask->connect.has_will ? make_will(c, &c->ask->connect, s) : NULL;
+    bool has_will = c->ask->connect.has_will;
+    struct will *will = has_will ? make_will(c, &c->ask->connect, s) : NULL;
     struct fault why;
-    enum code code = c->ask->connect.has_will && !will ? CODE_NOMEM
-                                                       : record_connect(b, c, s, fresh, will, seq, &why);
-    if (code == CODE_OK && !pidset_copy(&c->in_pids, &s->in_pids))
-        code = CODE_NOMEM;
+    enum code code = (has_will && !will) || !pidset_copy(&c->in_pids, &s->in_pids) ? CODE_NOMEM : CODE_OK;
+    if (code == CODE_OK)
+        code = record_connect(b, c, s, fresh, will, seq, &why);
     if (code != CODE_OK) {
         if (will && !c->will_id) {
             message_drop(will->message);

@@ -13,9 +13,11 @@ static enum code broken(const struct record *r, struct fault *why)
 static enum code make_session(struct broker *b, uint64_t id, struct bytes client_id, struct bytes principal,
                               struct session **out, struct fault *why)
 {
-    struct session *s = table_reserve(&b->by_id) == CODE_OK ? session_new(b, id, client_id, principal, true) : NULL;
+    struct session *s = table_reserve(&b->by_id) == CODE_OK ? session_new(id, client_id, principal, true) : NULL;
     if (!s)
         return FAIL(why, CODE_NOMEM, 0, "no memory for a session");
+    if (id >= b->next_session_id)
+        b->next_session_id = id + 1;
     session_link(b, s);
     *out = s;
     return CODE_OK;

@@ -249,7 +249,7 @@ struct broker {
 };
 
 /* ---- session.c ---- */
-struct session *session_new(struct broker *, uint64_t id, struct bytes client_id, struct bytes principal, bool durable);
+struct session *session_new(uint64_t id, struct bytes client_id, struct bytes principal, bool durable);
 static inline struct session *session_hold(struct session *s)
 {
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);

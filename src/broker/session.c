@@ -72,7 +72,7 @@ void pidset_clear(struct pidset *p)
 
 /* ---- life ---- */
 
-struct session *session_new(struct broker *b, uint64_t id, struct bytes client_id, struct bytes principal, bool durable)
+struct session *session_new(uint64_t id, struct bytes client_id, struct bytes principal, bool durable)
 {
     struct session *s = mem_zalloc(1, sizeof *s + client_id.len + principal.len);
     if (!s)
@@ -88,8 +88,6 @@ struct session *session_new(struct broker *b, uint64_t id, struct bytes client_i
     s->principal = bytes_of(text + client_id.len, principal.len);
     atomic_init(&s->refs, 1);
     atomic_init(&s->shard, -1);
-    if (id >= b->next_session_id)
-        b->next_session_id = id + 1;
     return s;
 }
 

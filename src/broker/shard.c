@@ -236,9 +236,13 @@ static void commit_publish(struct shard *shard, struct op *op)
                               .will_id = op->will_id, .v5 = c && c->version == MQTT_5,
                               .inbound_pid = s && s->durable && op->message->qos == 2 ? op->pid : 0 };
     struct fault why;
+    if (op->duplicate) { /* what it repeats is in the log, or on its way there */
+        op->seq = journal_appended(shard->broker->journal);
+        return;
+    }
     enum code code = fold_publish(shard->broker, &p, &why);
     op->seq = p.seq;
-    op->duplicate = op->duplicate || p.duplicate;
+    op->duplicate = p.duplicate;
     if (p.dropped) {
         COUNT(shard, dropped_queue, p.dropped);
         log_warn("broker", "FG2040 %u session(s) are not owed a message: their queue is full (limits.queued-messages, "
