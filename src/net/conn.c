@@ -469,8 +469,6 @@ void conn_read_pause(struct conn *c)
 
 void conn_read_resume(struct conn *c)
 {
-    if (!c->paused)
-        return;
     c->paused = false;
     if (c->state != CONN_OPEN)
         return;

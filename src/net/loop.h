@@ -107,16 +107,19 @@ uint32_t     conn_uid(const struct conn *);
 /* Changes who is called (protocol sniffing, upgrade to WebSocket); bytes not used up go to the new one. */
 void conn_set_events(struct conn *, const struct conn_events *, void *ctx);
 
-/* The output buffer to encode into directly; everything added leaves at the end of the turn. Valid for the
- * turn. Never NULL; if it goes `bad` the connection is closed at the flush with CODE_NOMEM. */
+/* The output buffer to encode into directly; everything added leaves at the end of the turn. Valid until the next
+ * call that concerns this connection. Never NULL; if it goes `bad` the connection is closed at the flush with
+ * CODE_NOMEM. After conn_close it is a buffer that takes nothing. */
 struct buf *conn_out(struct conn *);
 /* Sends `b` by reference after what is in the buffer so far: no copy; release(arg) is called once when it is sent or
- * the connection is gone. */
+ * the connection is gone (at once, if it is closing already or `b` is empty), and must not use connections. */
 void   conn_send_ref(struct conn *, struct bytes b, void (*release)(void *arg), void *arg);
 size_t conn_unsent(const struct conn *);   /* bytes in the buffer, by reference, and refused by the kernel so far */
-int64_t conn_progress_us(const struct conn *); /* when the kernel last took a byte, loop time; for L-OUT */
+/* Loop time: when the kernel last took a byte, or when the first of the unsent ones was added. For L-OUT. */
+int64_t conn_progress_us(const struct conn *);
 void   conn_set_marks(struct conn *, size_t high, size_t low); /* default 1 MiB, 256 KiB */
-void   conn_read_pause(struct conn *);     /* back-pressure: the kernel's window closes */
+/* Back-pressure: the kernel's window closes. The peer's end is not noticed meanwhile, only a failed send. */
+void   conn_read_pause(struct conn *);
 void   conn_read_resume(struct conn *);    /* left-over bytes are shown again in the next turn */
 void   conn_want(struct conn *, size_t bytes);
 /* flush true: what is queued is still sent (at most 5 s), then closed. false: at once. No on_bytes after this. */

@@ -1,0 +1,154 @@
+/* http_call.c - one request to an HTTP server, one connection. */
+#include "base/mem.h"
+#include "net/http.h"
+
+#include <http_parser.h>
+#include <stdio.h>
+
+struct http_call {
+    struct conn *conn;
+    const struct http_call_events *events;
+    void       *ctx;
+    http_parser parser;
+    struct buf  request; /* until the connection is open */
+    bool        head_only;
+    bool        over; /* on_done was called, or nobody wants to know */
+};
+
+static void done(struct http_call *call, const struct fault *why)
+{
+    if (call->over)
+        return;
+    call->over = true;
+    conn_close(call->conn, false);
+    if (call->events->on_done)
+        call->events->on_done(call->ctx, why);
+}
+
+static bool interim(const http_parser *p)
+{
+    return p->status_code < 200;
+}
+
+static int found_head(http_parser *p)
+{
+    struct http_call *call = p->data;
+    if (interim(p))
+        return 0;
+    if (call->events->on_head)
+        call->events->on_head(call->ctx, p->status_code);
+    return call->over ? -1 : call->head_only;
+}
+
+static int found_body(http_parser *p, const char *at, size_t n)
+{
+    struct http_call *call = p->data;
+    if (call->events->on_body && !interim(p))
+        call->events->on_body(call->ctx, bytes_of(at, n));
+    return call->over ? -1 : 0;
+}
+
+static int found_end(http_parser *p)
+{
+    struct http_call *call = p->data;
+    if (interim(p))
+        return 0;
+    done(call, NULL);
+    return -1; /* whatever follows is not for us */
+}
+
+static const http_parser_settings finds = {
+    .on_headers_complete = found_head,
+    .on_body = found_body,
+    .on_message_complete = found_end,
+};
+
+static size_t on_bytes(void *ctx, struct conn *c, struct bytes in)
+{
+    struct http_call *call = ctx;
+    (void)http_parser_execute(&call->parser, &finds, (const char *)in.at, in.len);
+    enum http_errno err = HTTP_PARSER_ERRNO(&call->parser);
+    if (!call->over && err != HPE_OK) {
+        struct fault why;
+        (void)FAIL(&why, CODE_MALFORMED, 0, "%s does not answer in HTTP: %s", conn_address(c),
+                   http_errno_description(err));
+        done(call, &why);
+    }
+    return in.len;
+}
+
+static void on_open(void *ctx, struct conn *c)
+{
+    struct http_call *call = ctx;
+    buf_add_bytes(conn_out(c), buf_bytes(&call->request));
+    buf_clear(&call->request);
+}
+
+static void on_close(void *ctx, struct conn *c, const struct fault *why)
+{
+    struct http_call *call = ctx;
+    struct fault early;
+    if (!call->over && why && why->code == CODE_CLOSED) {
+        /* The end of the connection may be the end of the body. */
+        (void)http_parser_execute(&call->parser, &finds, "", 0);
+        if (!call->over) {
+            (void)FAIL(&early, CODE_CLOSED, 0, "%s closed the connection before it had answered", conn_address(c));
+            why = &early;
+        }
+    }
+    if (!call->over) {
+        call->over = true;
+        if (call->events->on_done)
+            call->events->on_done(call->ctx, why);
+    }
+    buf_clear(&call->request);
+    mem_free(call);
+}
+
+static const struct conn_events call_events = { .on_bytes = on_bytes, .on_open = on_open, .on_close = on_close };
+
+static void write_request(struct buf *out, const char *host, uint16_t port, const char *method, const char *target,
+                          struct bytes body)
+{
+    bool local = strncmp(host, "unix:", 5) == 0;
+    buf_printf(out, "%s %s HTTP/1.1\r\n", method, target);
+    if (local)
+        buf_printf(out, "Host: localhost\r\n");
+    else
+        buf_printf(out, strchr(host, ':') ? "Host: [%s]:%u\r\n" : "Host: %s:%u\r\n", host, port);
+    buf_printf(out, "Connection: close\r\n");
+    if (body.len || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0)
+        buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body.len);
+    buf_add_bytes(out, BYTES_LIT("\r\n"));
+    buf_add_bytes(out, body);
+}
+
+enum code http_call_open(struct http_call **out, struct loop *l, const char *host, uint16_t port, const char *method,
+                         const char *target, struct bytes body, const struct http_call_events *events, void *ctx,
+                         struct fault *why)
+{
+    struct http_call *call = mem_zalloc(1, sizeof *call);
+    if (!call)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a request");
+    call->events = events;
+    call->ctx = ctx;
+    call->head_only = strcmp(method, "HEAD") == 0;
+    http_parser_init(&call->parser, HTTP_RESPONSE);
+    call->parser.data = call;
+    write_request(&call->request, host, port, method, target, body);
+    enum code code = call->request.bad ? FAIL(why, CODE_NOMEM, 0, "no memory for a request")
+                                       : conn_dial(&call->conn, l, host, port, &call_events, call, why);
+    if (code != CODE_OK) {
+        buf_clear(&call->request);
+        mem_free(call);
+        return code;
+    }
+    *out = call;
+    return CODE_OK;
+}
+
+void http_call_cancel(struct http_call *call)
+{
+    call->over = true;
+    conn_close(call->conn, false);
+}
