@@ -1,0 +1,196 @@
+#include "api/api_private.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/values.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define JSON "application/json"
+
+/* ---- the node's health ---- */
+
+enum code api_trouble(const struct api *a, struct fault *why)
+{
+    const struct api_config *c = &a->config;
+    if (journal_failed(c->journal))
+        return FAIL_FG(why, CODE_IO, 7002,
+                       "%s could not be written to disk: nothing new is acknowledged, nothing acknowledged is lost. "
+                       "Look for disk errors (dmesg), then start the node again.",
+                       c->data_dir);
+    if (journal_full(c->journal)) {
+        char room[VALUE_TEXT_MAX], reserve[VALUE_TEXT_MAX], keep[VALUE_TEXT_MAX] = "unlimited";
+        int64_t left = c->io->free_bytes(c->io->self, c->data_dir);
+        if (c->settings->hub.keep_s)
+            (void)value_print_duration(c->settings->hub.keep_s * 1000000, keep);
+        return FAIL_FG(why, CODE_FULL, 7001,
+                       "new messages are refused: %s has %s left, limit %s. Nothing acknowledged is lost. "
+                       "Free space, or lower hub.keep (%s).",
+                       c->data_dir, value_print_size_about(left > 0 ? (uint64_t)left : 0, room),
+                       value_print_size_about(c->settings->journal.reserve_bytes, reserve), keep);
+    }
+    if (a->stopping)
+        return FAIL_FG(why, CODE_CLOSED, 8005, "the node is stopping");
+    return CODE_OK;
+}
+
+static void health_reply(struct api *a, struct http_exchange *x)
+{
+    struct fault why;
+    if (api_trouble(a, &why) != CODE_OK) {
+        http_reply_fault(x, 503, &why);
+        return;
+    }
+    http_reply(x, 200, JSON, BYTES_LIT("{\"status\":\"ok\"}\n"));
+}
+
+/* ---- dispatch ---- */
+
+struct route {
+    const char *path;
+    bool        public;
+    void (*serve)(struct api *, struct http_exchange *, const struct http_request *);
+};
+
+static void serve_health(struct api *a, struct http_exchange *x, const struct http_request *r)
+{
+    (void)r;
+    health_reply(a, x);
+}
+
+static void serve_metrics(struct api *a, struct http_exchange *x, const struct http_request *r)
+{
+    (void)r;
+    metrics_reply(a, x);
+}
+
+static void serve_status(struct api *a, struct http_exchange *x, const struct http_request *r)
+{
+    (void)r;
+    status_reply(a, x);
+}
+
+static const struct route routes[] = {
+    { "/health", true, serve_health },
+    { "/metrics", true, serve_metrics },
+    { "/api/v1/status", false, serve_status },
+    { "/api/v1/events", false, events_serve },
+};
+
+static void dispatch(struct api *a, struct http_exchange *x, const struct http_request *r, bool public)
+{
+    struct fault why;
+    char said[160];
+    const struct route *found = NULL;
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
+        if (bytes_is(r->path, routes[i].path) && (routes[i].public || !public))
+            found = &routes[i];
+    if (!found) {
+        (void)FAIL_FG(&why, CODE_NOTFOUND, 8001, "there is no %s here", bytes_escape(r->path, said, sizeof said));
+        http_reply_fault(x, 404, &why);
+    } else if (!bytes_is(r->method, "GET")) {
+        (void)FAIL_FG(&why, CODE_USAGE, 8002, "%s can only be read: use GET, not %s", found->path,
+                      bytes_escape(r->method, said, sizeof said));
+        http_reply_fault(x, 405, &why);
+    } else {
+        found->serve(a, x, r);
+    }
+}
+
+static void on_control(void *ctx, struct http_exchange *x, const struct http_request *r)
+{
+    dispatch(ctx, x, r, false);
+}
+
+static void on_public(void *ctx, struct http_exchange *x, const struct http_request *r)
+{
+    dispatch(ctx, x, r, true);
+}
+
+/* ---- doors ---- */
+
+void api_accept_control(void *ctx, const struct net_peer *peer)
+{
+    struct api *a = ctx;
+    /* The socket's mode says the same, but a parent directory may have been opened since. */
+    if (peer->uid != 0 && peer->uid != (uint32_t)geteuid()) {
+        log_warn("api", "FG8004 user %u refused at %s/api.sock: only the node's own user (%u) and root may control it",
+                 peer->uid, a->config.data_dir, (unsigned)geteuid());
+        net_peer_refuse(peer);
+        return;
+    }
+    http_serve(a->control, peer);
+}
+
+void api_accept_public(void *ctx, const struct net_peer *peer)
+{
+    struct api *a = ctx;
+    http_serve(a->public, peer);
+}
+
+/* ---- life ---- */
+
+static void open_wake(struct letter *letter, struct loop *here)
+{
+    (void)here;
+    struct api *a = (struct api *)(void *)((char *)letter - offsetof(struct api, wake));
+    atomic_store(&a->posted, false);
+    atomic_store(&a->wanted, false);
+    events_wake(a);
+}
+
+void api_poke(struct api *a)
+{
+    /* A stream says that it wants more before it looks for the last time, so nothing falls between. */
+    if (!atomic_load(&a->wanted) || atomic_exchange(&a->posted, true))
+        return;
+    a->wake.open = open_wake;
+    loop_post(a->config.loop, &a->wake);
+}
+
+static struct http_limits limits_of(const struct limits *l)
+{
+    struct http_limits h = http_limits_default;
+    h.request_line = l->http_request_line_bytes;
+    h.header_bytes = l->http_headers_bytes;
+    h.header_count = l->http_header_count;
+    h.header_seconds = l->connect_s;
+    h.body_bytes = 64 * 1024; /* nothing here takes a body */
+    return h;
+}
+
+enum code api_open(struct api **out, const struct api_config *config, struct fault *why)
+{
+    struct api *a = mem_zalloc(1, sizeof *a);
+    if (!a)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for the API");
+    a->config = *config;
+    a->since_wall_us = config->io->wall_us(config->io->self);
+    a->since_us = config->io->monotonic_us(config->io->self);
+    struct http_limits limits = limits_of(&config->settings->limits);
+    enum code code = http_server_open(&a->control, config->loop, &limits, on_control, a, why);
+    if (code == CODE_OK)
+        code = http_server_open(&a->public, config->loop, &limits, on_public, a, why);
+    if (code != CODE_OK) {
+        if (a->control)
+            http_server_close(a->control);
+        mem_free(a);
+        return code;
+    }
+    status_begin(a);
+    *out = a;
+    return CODE_OK;
+}
+
+void api_stop(struct api *a)
+{
+    a->stopping = true;
+    timer_stop(a->config.loop, &a->tick);
+    events_end_all(a);
+}
+
+void api_free(struct api *a)
+{
+    mem_free(a);
+}

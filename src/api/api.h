@@ -1,0 +1,45 @@
+/* api.h - what a running node tells: status, events, metrics, health. docs/api.md is the reference.
+ *
+ * Two doors with different peers behind them:
+ *   control   DATA/api.sock, for the verbs: everything; only our own user and root may come in
+ *   public    the `http` listeners: GET /metrics and /health
+ *
+ * Thread: that of the loop, except api_poke (any). Lifetime: api_open (journal and broker are open) - api_stop (the loop
+ * still runs) - the loops run out - journal_close - loop_close - api_free.
+ */
+#pragma once
+
+#include "base/io.h"
+#include "base/settings.h"
+#include "net/loop.h"
+
+struct api;
+struct broker;
+struct journal;
+
+struct api_listener {
+    const char *type;    /* "mqtt", "http" */
+    const char *address; /* with the real port */
+};
+
+struct api_config { /* all borrowed until api_free */
+    struct loop               *loop;
+    const struct io           *io;
+    const struct settings     *settings;
+    const char                *data_dir; /* absolute */
+    struct broker             *broker;
+    struct journal            *journal;
+    const char                *version;
+    const struct api_listener *listeners;
+    size_t                     listener_count;
+};
+
+FG_CHECK enum code api_open(struct api **out, const struct api_config *, struct fault *why);
+/* An accepted peer; takes it over. accept_fn with the api as its ctx. */
+void api_accept_control(void *api, const struct net_peer *);
+void api_accept_public(void *api, const struct net_peer *);
+/* The journal's durable end moved. Costs nothing while nobody waits for it. */
+void api_poke(struct api *);
+/* Ends streams; what comes from now on is answered 503. */
+void api_stop(struct api *);
+void api_free(struct api *); /* NULL is fine */

@@ -1,0 +1,59 @@
+/* api_private.h - what the files of this folder share. Not for others. */
+#pragma once
+
+#include "api/api.h"
+#include "base/buf.h"
+#include "broker/broker.h"
+#include "journal/journal.h"
+#include "net/http.h"
+
+#include <stdatomic.h>
+
+struct stream; /* events.c */
+
+/* Counters at one moment; rates are the difference of two of them. */
+struct sample {
+    int64_t  at_us; /* 0 = none */
+    uint64_t in, out, cpu_us;
+};
+enum { SAMPLES = 6, SAMPLE_MS = 1000 };
+
+struct api {
+    struct api_config   config;  /* constant */
+    int64_t             since_wall_us, since_us;
+    struct http_server *control, *public;
+    bool                stopping;
+
+    struct timer  tick;
+    struct sample samples[SAMPLES]; /* a ring */
+    unsigned      sample_next;
+
+    struct stream *streams;
+    struct letter  wake;
+    _Atomic bool   wanted; /* a stream waits for more          */
+    _Atomic bool   posted; /* the wake letter is on its way    */
+};
+
+/* ---- api.c ---- */
+/* Why the node does not do all it should; CODE_OK when it does. */
+enum code api_trouble(const struct api *, struct fault *why);
+
+/* ---- status.c ---- */
+void status_begin(struct api *); /* starts the samples */
+void status_reply(struct api *, struct http_exchange *);
+
+/* ---- metrics.c ---- */
+void metrics_reply(struct api *, struct http_exchange *);
+
+/* ---- events.c ---- */
+void events_serve(struct api *, struct http_exchange *, const struct http_request *);
+void events_wake(struct api *);    /* the journal has more */
+void events_end_all(struct api *); /* the node is stopping */
+
+/* ---- process.c: this process, as the kernel sees it; 0 for what it does not tell ---- */
+struct process_usage {
+    uint64_t rss_bytes, cpu_us, files, files_max, threads;
+};
+void process_look(const struct io *, struct process_usage *out);
+/* Only what a sample needs. */
+uint64_t process_cpu_us(void);

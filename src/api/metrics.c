@@ -1,0 +1,201 @@
+/* metrics.c - GET /metrics, in Prometheus' text format 0.0.4. One row per metric; docs/api.md lists the same rows. */
+#include "api/api_private.h"
+
+#include "base/mem.h"
+#include "message/message.h"
+
+#include <inttypes.h>
+
+struct row {
+    const char *name, *type, *labels, *help; /* rows of one name stand together; only the first has type and help */
+    size_t      offset;
+};
+#define COUNTER "counter"
+#define GAUGE "gauge"
+#define B(field) offsetof(struct broker_stats, field)
+#define J(field) offsetof(struct journal_stats, field)
+
+/* clang-format off */
+static const struct row broker_rows[] = {
+    { "mqtt_clients", GAUGE, "", "Connected clients.", B(clients) },
+    { "mqtt_clients_max", GAUGE, "", "Most clients connected at once since the start.", B(clients_max) },
+    { "mqtt_connects_total", COUNTER, "", "Connections accepted with CONNACK 0.", B(connects) },
+    { "mqtt_connects_refused_total", COUNTER, "", "Connections refused.", B(refused_connects) },
+    { "mqtt_takeovers_total", COUNTER, "", "Connections ended because their client identifier came again.", B(takeovers) },
+    { "mqtt_protocol_errors_total", COUNTER, "", "Connections ended because of what the peer sent.", B(protocol_errors) },
+    { "mqtt_sessions", GAUGE, "", "Sessions, connected or not.", B(sessions) },
+    { "mqtt_subscriptions", GAUGE, "", "Subscriptions of all sessions.", B(subscriptions) },
+    { "mqtt_retained_messages", GAUGE, "", "Retained messages.", B(retained) },
+    { "mqtt_retained_bytes", GAUGE, "", "Bytes of retained messages.", B(retained_bytes) },
+    { "mqtt_queued_messages", GAUGE, "", "Messages that wait for a session.", B(queued_messages) },
+    { "mqtt_queued_bytes", GAUGE, "", "Bytes that wait for a session.", B(queued_bytes) },
+    { "mqtt_received_messages_total", COUNTER, "qos=\"0\"", "PUBLISH packets received.", B(received[0]) },
+    { "mqtt_received_messages_total", NULL, "qos=\"1\"", NULL, B(received[1]) },
+    { "mqtt_received_messages_total", NULL, "qos=\"2\"", NULL, B(received[2]) },
+    { "mqtt_sent_messages_total", COUNTER, "qos=\"0\"", "PUBLISH packets sent.", B(sent[0]) },
+    { "mqtt_sent_messages_total", NULL, "qos=\"1\"", NULL, B(sent[1]) },
+    { "mqtt_sent_messages_total", NULL, "qos=\"2\"", NULL, B(sent[2]) },
+    { "mqtt_received_bytes_total", COUNTER, "", "Payload bytes received.", B(received_bytes) },
+    { "mqtt_sent_bytes_total", COUNTER, "", "Payload bytes sent.", B(sent_bytes) },
+    { "mqtt_stored_messages_total", COUNTER, "", "Messages written to the journal.", B(stored) },
+    { "mqtt_acknowledged_messages_total", COUNTER, "", "PUBACK and PUBREC sent with success.", B(acknowledged) },
+    { "mqtt_waiting_acknowledgements", GAUGE, "", "Acknowledgements that wait for the disk.", B(waiting_acks) },
+    { "mqtt_wills_published_total", COUNTER, "", "Wills published.", B(wills_published) },
+    { "mqtt_refused_messages_total", COUNTER, "", "Messages refused (PUBACK 0x97 and the like).", B(refused_full) },
+    { "mqtt_dropped_messages_total", COUNTER, "reason=\"slow\"", "Deliveries dropped. slow: QoS 0, the receiver does not take what it has; "
+      "queue: QoS 1 and 2, the session's queue is full; expired; too-large: for the receiver's maximum packet size; "
+      "no-subscriber: nobody wants it; away: QoS 0, the receiver is not connected; disk-full: QoS 0 for a partition.", B(dropped_slow) },
+    { "mqtt_dropped_messages_total", NULL, "reason=\"queue\"", NULL, B(dropped_queue) },
+    { "mqtt_dropped_messages_total", NULL, "reason=\"expired\"", NULL, B(dropped_expired) },
+    { "mqtt_dropped_messages_total", NULL, "reason=\"too-large\"", NULL, B(dropped_too_large) },
+    { "mqtt_dropped_messages_total", NULL, "reason=\"no-subscriber\"", NULL, B(dropped_no_subscriber) },
+    { "mqtt_dropped_messages_total", NULL, "reason=\"away\"", NULL, B(dropped_away) },
+    { "mqtt_dropped_messages_total", NULL, "reason=\"disk-full\"", NULL, B(dropped_refused) },
+    { "hub_messages_total", COUNTER, "", "Messages stored in partitions.", B(to_partitions) },
+};
+
+static const struct row journal_rows[] = {
+    { "journal_appended_sequence", GAUGE, "", "Newest record written or waiting to be.", J(appended_seq) },
+    { "journal_durable_sequence", GAUGE, "", "Newest record that is on disk.", J(durable_seq) },
+    { "journal_syncs_total", COUNTER, "", "Times the disk was synced.", J(syncs) },
+    { "journal_written_bytes_total", COUNTER, "", "Bytes written.", J(bytes_written) },
+    { "journal_segments", GAUGE, "", "Files of the journal.", J(segments) },
+    { "journal_disk_bytes", GAUGE, "", "Bytes the journal takes.", J(disk_bytes) },
+    { "journal_free_bytes", GAUGE, "", "Bytes free where the journal lies.", J(free_bytes) },
+    { "journal_damaged_frames_total", COUNTER, "", "Frames that were durable once and cannot be read any more.", J(damaged_frames) },
+    { "journal_torn_frames_total", COUNTER, "", "Frames cut by a crash before they were acknowledged.", J(torn_frames) },
+    { "journal_moved_frames_total", COUNTER, "", "Frames carried forward so that their file could go.", J(moved_frames) },
+    { "journal_refused_total", COUNTER, "", "Records refused for want of room.", J(refused_full) },
+};
+
+#define L(key, field) { key, offsetof(struct limits, field), sizeof(((struct limits *)0)->field) }
+static const struct limit_row {
+    const char *key;
+    size_t      offset, size;
+} limit_rows[] = {
+    L("packet-bytes", packet_bytes), L("connect-bytes", connect_bytes), L("connect-seconds", connect_s),
+    L("connections", connections), L("connections-per-address", connections_per_address),
+    L("connect-rate", connect_rate), L("half-open", half_open), L("receive-maximum", receive_maximum),
+    L("queued-bytes", queued_bytes), L("queued-messages", queued_messages), L("refuse-seconds", refuse_s),
+    L("unsent-bytes", unsent_bytes), L("unsent-seconds", unsent_s), L("memory-bytes", memory_bytes),
+    L("topic-bytes", topic_bytes), L("topic-levels", topic_levels), L("subscriptions", subscriptions),
+    L("filters-per-packet", filters_per_packet), L("fan-out", fan_out),
+    L("retained-messages", retained_messages), L("retained-bytes", retained_bytes),
+    L("user-properties", user_properties), L("property-bytes", property_bytes),
+    L("session-expiry", session_expiry_s), L("sessions", sessions), L("keep-alive", keep_alive_s),
+    L("http-request-line", http_request_line_bytes), L("http-headers", http_headers_bytes),
+    L("http-header-count", http_header_count),
+};
+/* clang-format on */
+
+static void announce(struct buf *out, const char *name, const char *type, const char *help)
+{
+    buf_printf(out, "# HELP fieldgate_%s %s\n# TYPE fieldgate_%s %s\n", name, help, name, type);
+}
+
+static void put_rows(struct buf *out, const struct row *rows, size_t count, const void *values)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct row *r = &rows[i];
+        uint64_t v;
+        memcpy(&v, (const char *)values + r->offset, sizeof v);
+        if (r->type)
+            announce(out, r->name, r->type, r->help);
+        buf_printf(out, *r->labels ? "fieldgate_%s{%s} %" PRIu64 "\n" : "fieldgate_%s%s %" PRIu64 "\n", r->name, r->labels, v);
+    }
+}
+
+static void put_one(struct buf *out, const char *name, const char *type, const char *help, double value)
+{
+    announce(out, name, type, help);
+    buf_printf(out, "fieldgate_%s %.9g\n", name, value);
+}
+
+static void put_limits(struct buf *out, const struct limits *limits)
+{
+    announce(out, "limit", GAUGE, "What the settings allow, by key under limits:. +Inf: unlimited.");
+    for (size_t i = 0; i < sizeof limit_rows / sizeof limit_rows[0]; i++) {
+        const struct limit_row *r = &limit_rows[i];
+        const char *at = (const char *)limits + r->offset;
+        uint32_t narrow = 0;
+        uint64_t v = 0;
+        memcpy(r->size == sizeof v ? (void *)&v : (void *)&narrow, at, r->size);
+        bool none = r->size == sizeof v ? v == LIMIT_NONE_64 : narrow == LIMIT_NONE_32;
+        v = r->size == sizeof v ? v : narrow;
+        if (none)
+            buf_printf(out, "fieldgate_limit{key=\"%s\"} +Inf\n", r->key);
+        else
+            buf_printf(out, "fieldgate_limit{key=\"%s\"} %" PRIu64 "\n", r->key, v);
+    }
+}
+
+static void put_journal_state(struct buf *out, const struct journal_stats *j, const struct settings *s)
+{
+    put_one(out, "journal_sync_seconds", GAUGE, "Median time of recent syncs.", (double)j->sync_us_p50 / 1e6);
+    put_one(out, "journal_sync_seconds_max", GAUGE, "Longest of recent syncs.", (double)j->sync_us_max / 1e6);
+    put_one(out, "journal_failed", GAUGE, "1: a sync failed, nothing is acknowledged any more.", j->failed);
+    put_one(out, "journal_full", GAUGE, "1: new messages are refused for want of room.", j->full);
+    put_one(out, "journal_verifying", GAUGE, "1: older segments are being verified.", j->verifying);
+    put_one(out, "durability_disk", GAUGE, "1: an acknowledgement means on disk. 0: durability is memory.",
+            s->durability == DURABILITY_DISK);
+}
+
+static void put_partitions(struct buf *out, struct journal *j)
+{
+    static const struct {
+        const char *name, *help;
+        bool        next;
+    } kinds[] = {
+        { "hub_partition_first", "Sequence of the oldest event that is kept.", false },
+        { "hub_partition_next", "Sequence that the next event will have.", true },
+    };
+    for (size_t k = 0; k < 2; k++) {
+        announce(out, kinds[k].name, GAUGE, kinds[k].help);
+        for (uint32_t p = 0; p < journal_partitions(j); p++) {
+            uint64_t first, next;
+            journal_partition_range(j, p, &first, &next);
+            buf_printf(out, "fieldgate_%s{partition=\"%" PRIu32 "\"} %" PRIu64 "\n", kinds[k].name, p,
+                       kinds[k].next ? next : first);
+        }
+    }
+}
+
+static void put_process(struct api *a, struct buf *out)
+{
+    struct process_usage p;
+    process_look(&io_system, &p);
+    put_one(out, "process_resident_memory_bytes", GAUGE, "Resident memory.", (double)p.rss_bytes);
+    put_one(out, "process_cpu_seconds_total", COUNTER, "Processor time, user and system.", (double)p.cpu_us / 1e6);
+    put_one(out, "process_open_fds", GAUGE, "Open files and sockets.", (double)p.files);
+    put_one(out, "process_max_fds", GAUGE, "Most files and sockets that may be open.", (double)p.files_max);
+    put_one(out, "process_threads", GAUGE, "Threads.", (double)p.threads);
+    put_one(out, "heap_bytes", GAUGE, "Heap in use by our own allocations.", (double)mem_in_use());
+    put_one(out, "message_bytes", GAUGE, "Heap bytes of messages in memory; part of heap_bytes.", (double)message_bytes_in_use());
+    put_one(out, "uptime_seconds", GAUGE, "Time since the start.",
+            (double)(a->config.io->monotonic_us(a->config.io->self) - a->since_us) / 1e6);
+}
+
+void metrics_reply(struct api *a, struct http_exchange *x)
+{
+    struct broker_stats b;
+    struct journal_stats j;
+    struct buf out = { 0 };
+    broker_stats(a->config.broker, &b);
+    journal_stats(a->config.journal, &j);
+    announce(&out, "info", GAUGE, "The program.");
+    buf_printf(&out, "fieldgate_info{version=\"%s\"} 1\n", a->config.version);
+    put_rows(&out, broker_rows, sizeof broker_rows / sizeof broker_rows[0], &b);
+    put_rows(&out, journal_rows, sizeof journal_rows / sizeof journal_rows[0], &j);
+    put_journal_state(&out, &j, a->config.settings);
+    put_partitions(&out, a->config.journal);
+    put_limits(&out, &a->config.settings->limits);
+    put_process(a, &out);
+    if (out.bad) {
+        struct fault why;
+        (void)FAIL_FG(&why, CODE_NOMEM, 8006, "no memory for the answer");
+        http_reply_fault(x, 503, &why);
+    } else {
+        http_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_bytes(&out));
+    }
+    buf_clear(&out);
+}
