@@ -35,14 +35,34 @@ enum code api_trouble(const struct api *a, struct fault *why)
     return CODE_OK;
 }
 
+/* ---- answers ---- */
+
+void api_refuse(struct http_exchange *x, unsigned status, const struct fault *why)
+{
+    if (status == 503)
+        http_add_header(x, "Retry-After", "10");
+    http_reply_fault(x, status, why);
+}
+
+void api_answer(struct http_exchange *x, const char *content_type, struct buf *out)
+{
+    struct fault why;
+    if (out->bad) {
+        (void)FAIL_FG(&why, CODE_NOMEM, 8006, "no memory for the answer");
+        api_refuse(x, 503, &why);
+    } else {
+        http_reply(x, 200, content_type, buf_bytes(out));
+    }
+    buf_clear(out);
+}
+
 static void health_reply(struct api *a, struct http_exchange *x)
 {
     struct fault why;
-    if (api_trouble(a, &why) != CODE_OK) {
-        http_reply_fault(x, 503, &why);
-        return;
-    }
-    http_reply(x, 200, JSON, BYTES_LIT("{\"status\":\"ok\"}\n"));
+    if (api_trouble(a, &why) != CODE_OK)
+        api_refuse(x, 503, &why);
+    else
+        http_reply(x, 200, JSON, BYTES_LIT("{\"status\":\"ok\"}\n"));
 }
 
 /* ---- dispatch ---- */
@@ -88,11 +108,12 @@ static void dispatch(struct api *a, struct http_exchange *x, const struct http_r
             found = &routes[i];
     if (!found) {
         (void)FAIL_FG(&why, CODE_NOTFOUND, 8001, "there is no %s here", bytes_escape(r->path, said, sizeof said));
-        http_reply_fault(x, 404, &why);
-    } else if (!bytes_is(r->method, "GET")) {
+        api_refuse(x, 404, &why);
+    } else if (!bytes_is(r->method, "GET") && !bytes_is(r->method, "HEAD")) {
         (void)FAIL_FG(&why, CODE_USAGE, 8002, "%s can only be read: use GET, not %s", found->path,
                       bytes_escape(r->method, said, sizeof said));
-        http_reply_fault(x, 405, &why);
+        http_add_header(x, "Allow", "GET, HEAD");
+        api_refuse(x, 405, &why);
     } else {
         found->serve(a, x, r);
     }
@@ -192,5 +213,9 @@ void api_stop(struct api *a)
 
 void api_free(struct api *a)
 {
+    if (!a)
+        return;
+    http_server_close(a->control);
+    http_server_close(a->public);
     mem_free(a);
 }

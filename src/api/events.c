@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#define JSONL "application/jsonl"
+
 struct stream {
     struct stream        *prev, *next; /* api->streams */
     struct api           *api;
@@ -19,6 +21,7 @@ struct stream {
     struct timer          until;
     struct letter         letter;
     bool                  posted, blocked, waiting;
+    bool                  complete;    /* what is in `out` is the last of it */
 };
 
 static void stream_free(struct stream *s)
@@ -49,6 +52,17 @@ static void stream_finish(struct stream *s)
     stream_end(s);
 }
 
+/* Gives what was read to the connection; false: it takes nothing for now. */
+static bool stream_push(struct stream *s)
+{
+    if (buf_size(&s->out) && http_chunk(s->exchange, buf_bytes(&s->out)) == CODE_AGAIN) {
+        s->blocked = true;
+        return false;
+    }
+    buf_reset(&s->out);
+    return true;
+}
+
 /* The status line has left already: the failure becomes the last line. */
 static void stream_fail(struct stream *s, const struct fault *why)
 {
@@ -56,9 +70,10 @@ static void stream_fail(struct stream *s, const struct fault *why)
     buf_printf(&s->out, "{\"error\":{\"code\":\"FG%04d\",\"message\":", why->number ? why->number : 7005);
     buf_json(&s->out, bytes_str(why->text));
     buf_printf(&s->out, "}}\n");
-    if (!s->out.bad)
-        (void)http_chunk(s->exchange, buf_bytes(&s->out));
-    stream_finish(s);
+    if (stream_push(s))
+        stream_finish(s);
+    else
+        s->complete = true;
 }
 
 static void open_letter(struct letter *letter, struct loop *here);
@@ -76,25 +91,29 @@ static void stream_step(struct stream *s)
 {
     struct fault why;
     struct api *a = s->api;
-    if (s->blocked)
+    if (s->blocked || !stream_push(s))
         return;
+    if (s->complete) {
+        stream_finish(s);
+        return;
+    }
     s->waiting = false;
     /* First this, then the look: whatever becomes durable in between wakes us. */
     atomic_store(&a->wanted, true);
-    buf_reset(&s->out);
     enum code code = reader_next(s->reader, loop_wall_us(a->config.loop), &s->out, &why);
     if (code != CODE_OK && code != CODE_AGAIN && code != CODE_END) {
         log_warn("api", "events: %s", why.text);
         stream_fail(s, &why);
         return;
     }
-    if (buf_size(&s->out) && http_chunk(s->exchange, buf_bytes(&s->out)) == CODE_AGAIN)
-        s->blocked = true;
-    if (code == CODE_END)
+    s->complete = code == CODE_END;
+    if (!stream_push(s))
+        return;
+    if (s->complete)
         stream_finish(s);
     else if (code == CODE_AGAIN)
         s->waiting = true;
-    else if (!s->blocked)
+    else
         stream_post(s);
 }
 
@@ -156,7 +175,7 @@ static enum code stream_open(struct api *a, struct http_exchange *x, const struc
         s->next->prev = s;
     a->streams = s;
     http_watch(x, on_drained, on_gone, s);
-    http_begin(x, 200, "application/jsonl");
+    http_begin(x, 200, JSONL);
     if (ask->follow && ask->until_us) {
         s->until_us = ask->until_us;
         until_start(s);
@@ -177,14 +196,18 @@ void events_serve(struct api *a, struct http_exchange *x, const struct http_requ
     struct fault why;
     enum code code = a->stopping ? api_trouble(a, &why) : CODE_OK;
     if (code != CODE_OK) {
-        http_reply_fault(x, 503, &why);
+        api_refuse(x, 503, &why);
+        return;
+    }
+    if (bytes_is(r->method, "HEAD")) {
+        http_reply(x, 200, JSONL, BYTES_NONE);
         return;
     }
     code = ask_parse(r->query, loop_wall_us(a->config.loop), &ask, &why);
     if (code == CODE_OK)
         code = stream_open(a, x, &ask, &why);
     if (code != CODE_OK)
-        http_reply_fault(x, status_of(code), &why);
+        api_refuse(x, status_of(code), &why);
 }
 
 void events_wake(struct api *a)
@@ -200,6 +223,9 @@ void events_end_all(struct api *a)
 {
     struct fault why;
     (void)FAIL_FG(&why, CODE_CLOSED, 8005, "the node is stopping");
-    while (a->streams)
-        stream_fail(a->streams, &why);
+    for (struct stream *s = a->streams, *next; s; s = next) {
+        next = s->next;
+        if (!s->blocked) /* a peer that does not read is cut off, which does not look like a good end */
+            stream_fail(s, &why);
+    }
 }

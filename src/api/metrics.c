@@ -190,12 +190,5 @@ void metrics_reply(struct api *a, struct http_exchange *x)
     put_partitions(&out, a->config.journal);
     put_limits(&out, &a->config.settings->limits);
     put_process(a, &out);
-    if (out.bad) {
-        struct fault why;
-        (void)FAIL_FG(&why, CODE_NOMEM, 8006, "no memory for the answer");
-        http_reply_fault(x, 503, &why);
-    } else {
-        http_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_bytes(&out));
-    }
-    buf_clear(&out);
+    api_answer(x, "text/plain; version=0.0.4; charset=utf-8", &out);
 }

@@ -193,12 +193,5 @@ void status_reply(struct api *a, struct http_exchange *x)
     put_hub(a, &out);
     put_accounts(&out, &b, &j);
     put_journal(&out, &j);
-    if (out.bad) {
-        struct fault why;
-        (void)FAIL_FG(&why, CODE_NOMEM, 8006, "no memory for the answer");
-        http_reply_fault(x, 503, &why);
-    } else {
-        http_reply(x, 200, "application/json", buf_bytes(&out));
-    }
-    buf_clear(&out);
+    api_answer(x, "application/json", &out);
 }
