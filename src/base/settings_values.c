@@ -131,10 +131,7 @@ static enum code store_choice(const struct setting *row, void *base, struct byte
 static enum code store_text(const struct setting *row, void *base, struct bytes text, struct arena *arena,
                             struct fault *why)
 {
-    bool plain = utf8_valid(text, false);
-    for (size_t i = 0; i < text.len; i++)
-        plain = plain && text.at[i] >= 0x20 && text.at[i] != 0x7f;
-    if (!plain)
+    if (!yaml_visible(text))
         return MUST(why, "text without control characters, got '%s'", SAID(text));
     if (text.len < row->min || text.len > row->max)
         return MUST(why, "text of %" PRIu64 " to %" PRIu64 " bytes, got %zu", row->min, row->max, text.len);

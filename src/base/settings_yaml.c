@@ -8,20 +8,32 @@
 
 /* ---- what libfyaml may see ---- */
 
-static size_t sequence_bytes(uint8_t lead)
+/* The character at the front, in bytes, when it is UTF-8 that can be seen or a tab or line end; else 0. */
+static size_t visible(struct bytes text)
 {
-    return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-}
-
-static bool printable(const uint8_t *p, size_t n)
-{
+    const uint8_t *p = text.at;
+    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (n > text.len || !utf8_valid(bytes_of(p, n), true))
+        return 0;
     if (n == 1)
         return (p[0] >= 0x20 && p[0] != 0x7f) || p[0] == '\t' || p[0] == '\n' || p[0] == '\r';
     /* C1 controls, the Unicode line ends that YAML 1.1 counted as such, the byte order mark, non-characters */
-    return !(n == 2 && p[0] == 0xc2 && p[1] < 0xa0) &&
-           !(n == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)) &&
-           !(n == 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf) &&
-           !(n == 3 && p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe);
+    bool hidden = (n == 2 && p[0] == 0xc2 && p[1] < 0xa0) ||
+                  (n == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)) ||
+                  (n == 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf) ||
+                  (n == 3 && p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe);
+    return hidden ? 0 : n;
+}
+
+bool yaml_visible(struct bytes text)
+{
+    while (text.len) {
+        size_t n = visible(text);
+        if (!n || text.at[0] < 0x20)
+            return false;
+        text = bytes_from(text, n);
+    }
+    return true;
 }
 
 static enum code check_bytes(struct bytes text, struct fault *why)
@@ -29,11 +41,11 @@ static enum code check_bytes(struct bytes text, struct fault *why)
     uint32_t line = 1, column = 1;
     for (size_t i = 0; i < text.len;) {
         uint8_t c = text.at[i];
-        size_t n = sequence_bytes(c);
-        if (n > text.len - i || !utf8_valid(bytes_of(text.at + i, n), true))
-            return BAD(why, line, column, "byte 0x%02x is not UTF-8; save the file as UTF-8", c);
-        if (!printable(text.at + i, n))
-            return BAD(why, line, column, "a character that cannot be seen (0x%02x); remove it", c);
+        size_t n = visible(bytes_from(text, i));
+        if (!n)
+            return BAD(why, line, column, "byte 0x%02x is %s", c,
+                       utf8_valid(text, true) ? "part of a character that cannot be seen; remove it"
+                                              : "not UTF-8; save the file as UTF-8");
         if (c == '%' && column == 1)
             return BAD(why, line, column, "a YAML directive; settings need none, remove the line");
         if (c == '\r' && (i + 1 == text.len || text.at[i + 1] != '\n'))
@@ -53,6 +65,7 @@ static enum code check_bytes(struct bytes text, struct fault *why)
 struct reader {
     struct fy_parser *fyp;
     struct fy_diag   *diag;
+    struct bytes      text;
     struct arena     *arena;
     struct fault     *why;
     size_t            nodes, documents;
@@ -148,20 +161,63 @@ static enum code begin(struct reader *r, struct fy_event *e, enum yaml_kind kind
     return CODE_OK;
 }
 
-static enum code scalar(struct reader *r, struct fy_event *e)
+/* libfyaml 0.7.12 loses memory over many '' in one text (its issue 233), so single quotes are read from the file
+ * itself: what stands between the marks, with '' for '. */
+static char *single_quoted(struct reader *r, struct fy_token *token, size_t *len)
 {
-    struct yaml_node *n = new_node(r, e);
+    const struct fy_mark *from = fy_token_start_mark(token), *to = fy_token_end_mark(token);
+    FG_ASSERT(from && to && from->input_pos <= to->input_pos && to->input_pos <= r->text.len);
+    struct bytes raw = bytes_of(r->text.at + from->input_pos, to->input_pos - from->input_pos);
+    char *copy = arena_text(r->arena, raw);
+    *len = 0;
+    for (size_t i = 0; copy && i < raw.len; i++) {
+        copy[(*len)++] = (char)raw.at[i];
+        if (raw.at[i] == '\'')
+            i++;
+    }
+    if (copy)
+        copy[*len] = 0;
+    return copy;
+}
+
+static bool on_one_line(struct fy_token *token)
+{
+    const struct fy_mark *from = fy_token_start_mark(token), *to = fy_token_end_mark(token);
+    return from && to && from->line == to->line;
+}
+
+/* The text of a scalar, or why not. */
+static enum code read_scalar(struct reader *r, struct fy_token *token, struct yaml_node *n)
+{
+    enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
     size_t len = 0;
-    struct fy_token *token = e->scalar.value;
-    const char *text = token ? fy_token_get_text(token, &len) : "";
-    char *copy = n && text ? arena_text(r->arena, bytes_of(text, len)) : NULL;
+    char *copy;
+    /* No setting has lines, and libfyaml takes stack (its issue 315) or square time for them. */
+    if (token && (style == FYSS_LITERAL || style == FYSS_FOLDED || !on_one_line(token)))
+        return BAD(r->why, r->keyed ? r->keyed->key_line : n->line, r->keyed ? r->keyed->key_column : n->column,
+                   "a text of several lines; write it on one line, in quotes");
+    if (style == FYSS_SINGLE_QUOTED) {
+        copy = single_quoted(r, token, &len);
+    } else {
+        const char *text = token ? fy_token_get_text(token, &len) : "";
+        copy = text ? arena_text(r->arena, bytes_of(text, len)) : NULL;
+    }
     if (!copy)
         return no_memory(r);
     n->kind = YAML_SCALAR;
     n->text = bytes_of(copy, len);
-    n->plain = !token || fy_token_scalar_style(token) == FYSS_PLAIN;
-    if (!wants_key(r))
-        return place(r, n);
+    n->plain = style == FYSS_PLAIN;
+    /* A quoted text's mark stands behind its quote. */
+    n->column -= n->plain ? 0 : 1;
+    return CODE_OK;
+}
+
+static enum code scalar(struct reader *r, struct fy_event *e)
+{
+    struct yaml_node *n = new_node(r, e);
+    enum code c = n ? read_scalar(r, e->scalar.value, n) : no_memory(r);
+    if (c != CODE_OK || !wants_key(r))
+        return c == CODE_OK ? place(r, n) : c;
     for (struct yaml_node *other = parent_of(r)->first; other; other = other->next)
         if (bytes_equal(other->key, n->text))
             return BAD(r->why, n->line, n->column, "key '%s' stands here twice, first at line %u; keep one",
@@ -275,7 +331,7 @@ enum code settings_yaml_parse(struct bytes text, struct arena *arena, struct yam
     enum code c = check_bytes(text, why);
     if (c != CODE_OK)
         return c;
-    struct reader r = { .arena = arena, .why = why };
+    struct reader r = { .text = text, .arena = arena, .why = why };
     struct fy_diag_cfg diag_cfg;
     fy_diag_cfg_default(&diag_cfg);
     diag_cfg.fp = NULL;

@@ -1,10 +1,10 @@
 /* settings_yaml.h - a settings file as a tree, each value with its line and column.
  *
- * The only file that knows libfyaml. Of YAML we take what settings need: maps with plain keys, lists, scalars
- * in every quoting. Refused with a sentence: anchors and aliases (a small file could unfold into a large one),
- * tags, directives, a second document, keys that are not scalars, control characters, bytes that are not
- * UTF-8, a key twice, more than 16 levels, 1,000 entries in one place or 20,000 in all.
- * libfyaml sees only bytes that passed our own check.
+ * The only file that knows libfyaml. Of YAML we take what settings need: maps with plain keys, lists, scalars on
+ * one line in quotes or without. Refused with a sentence: texts of several lines, anchors and aliases (a small
+ * file could unfold into a large one), tags, directives, a second document, keys that are not scalars, control
+ * characters, bytes that are not UTF-8, a key twice, more than 16 levels, 1,000 entries in one place or 20,000
+ * in all. libfyaml sees only bytes that passed our own check.
  */
 #pragma once
 
@@ -34,3 +34,6 @@ static inline uint64_t yaml_place(uint32_t line, uint32_t column)
 {
     return ((uint64_t)line << 16) | (column < 65535 ? column : 65535);
 }
+
+/* UTF-8 without control characters, Unicode line ends and the like: fit for one line of a file or a log. */
+bool yaml_visible(struct bytes text);
