@@ -14,7 +14,7 @@ struct crash *crash_begin(struct memfs *fs)
     c->fs = fs;
     GROW(c->names, c->name_count, c->name_cap);
     c->names[c->name_count++] = (struct name){.text = "/"};
-    memfs_set_watch(fs, &(struct memfs_watch){c, crash_note});
+    memfs_set_watch(fs, &(struct memfs_watch){c, crash_note}, true);
     c->start = c->op_count;
     return c;
 }
@@ -22,7 +22,7 @@ struct crash *crash_begin(struct memfs *fs)
 void crash_end(struct crash *c)
 {
     if (c->fs)
-        memfs_set_watch(c->fs, NULL);
+        memfs_set_watch(c->fs, NULL, false);
     c->fs = NULL;
 }
 
@@ -120,6 +120,7 @@ static bool keeps_name(struct choice *k, uint64_t op)
     case CRASH_NONE:
     case CRASH_NO_NAMES: return false;
     case CRASH_ALL:
+    case CRASH_KILL:
     case CRASH_TORN_LAST:
     case CRASH_NO_DATA: return true;
     case CRASH_ONLY_LAST: return op == k->last_op;
@@ -136,6 +137,7 @@ static size_t keeps_sizes(struct choice *k, size_t n, bool has_first, bool has_l
     case CRASH_ONLY_LAST: return has_last ? n : 0;
     case CRASH_ALL_BUT_FIRST: return has_first && n == 1 ? 0 : n;
     case CRASH_ALL:
+    case CRASH_KILL:
     case CRASH_TORN_LAST:
     case CRASH_NO_DATA:
     case CRASH_NO_NAMES: return n;
@@ -156,6 +158,7 @@ static enum data_fate data_fate(struct choice *k, uint64_t op)
     case CRASH_NONE:
     case CRASH_NO_DATA: return LOST;
     case CRASH_ALL:
+    case CRASH_KILL:
     case CRASH_NO_NAMES: return KEPT;
     case CRASH_ONLY_LAST: return op == k->last_op ? KEPT : LOST;
     case CRASH_ALL_BUT_FIRST: return op != k->first_op ? KEPT : LOST;
@@ -270,11 +273,11 @@ static void hand_over(struct crash *c, struct memfs *out)
         if (!there)
             continue;
         if (e->is_dir) {
-            memfs_put_dir(out, c->names[e->name].text);
+            memfs_put_dir(out, e->node, c->names[e->name].text);
             continue;
         }
         const struct inode *n = c->built[e->node].content ? &c->built[e->node] : &c->inodes[e->node];
-        memfs_put_file(out, c->names[e->name].text, n->content, n->size);
+        memfs_put_file(out, e->node, c->names[e->name].text, n->content, n->size);
     }
 }
 
@@ -296,6 +299,7 @@ void crash_state_build(struct crash *c, uint64_t prefix, uint64_t variant, struc
             build_file(c, &k, i);
     memfs_clear(out);
     hand_over(c, out);
+    memfs_number_from(out, c->node_max);
     for (size_t i = 0; i < c->change_count; i++) {
         struct inode *n = &c->built[c->changes[i].node];
         pages_drop(n->content);

@@ -67,11 +67,16 @@ enum {
     CRASH_TORN_LAST,     /* everything, and of the last write some sectors                     */
     CRASH_NO_DATA,       /* names and sizes                                                    */
     CRASH_NO_NAMES,      /* data and sizes                                                     */
+    CRASH_KILL,          /* as CRASH_ALL: the process died, the power did not go               */
     CRASH_RANDOM
 };
 /* Makes `out` hold that state (what it held is gone, its open files too). Cheapest in order of prefix:
  * content is shared until written, so a state costs microseconds. The same arguments give the same state. */
 void crash_state_build(struct crash *, uint64_t prefix, uint64_t variant, struct memfs *out);
+
+/* `kill -9`: `out` is what the next process sees, everything, and the recording that is given back goes on
+ * from there: what was not synced can still be lost in it. Its positions begin with these changes. */
+struct crash *crash_kill(struct crash *, uint64_t prefix, struct memfs *out);
 
 /* For a person: the last operations before `prefix` and what is not covered there. */
 void crash_print(struct crash *, uint64_t prefix, FILE *to);

@@ -35,20 +35,41 @@ static uint32_t name_number(struct crash *c, const char *path)
     return (uint32_t)c->name_count++;
 }
 
-/* A sector is written as a whole, with what earlier writes left in its other parts. */
-static size_t keep_sectors(struct crash *c, const struct memfs_op *op)
+static uint8_t *room_for_bytes(struct crash *c, size_t n)
 {
-    uint64_t from = op->at / SECTOR_BYTES * SECTOR_BYTES;
-    size_t n = (size_t)((op->at + op->len - from + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES);
     while (c->byte_cap - c->byte_count < n) {
         c->byte_cap = c->byte_cap ? c->byte_cap * 2 : 1 << 16;
         c->bytes = realloc(c->bytes, c->byte_cap);
         if (!c->bytes)
             abort();
     }
-    pages_read(op->content, c->bytes + c->byte_count, n, from);
     c->byte_count += n;
-    return c->byte_count - n;
+    return c->bytes + c->byte_count - n;
+}
+
+size_t crash_keep_bytes(struct crash *c, const uint8_t *from, size_t n)
+{
+    uint8_t *to = room_for_bytes(c, n);
+    memcpy(to, from, n);
+    return (size_t)(to - c->bytes);
+}
+
+/* A sector is written as a whole, with what earlier writes left in its other parts. */
+static size_t keep_sectors(struct crash *c, const struct memfs_op *op)
+{
+    uint64_t from = op->at / SECTOR_BYTES * SECTOR_BYTES;
+    size_t n = (size_t)((op->at + op->len - from + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES);
+    uint8_t *to = room_for_bytes(c, n);
+    pages_read(op->content, to, n, from);
+    return (size_t)(to - c->bytes);
+}
+
+void crash_push(struct crash *c, struct op op)
+{
+    if (op.node > c->node_max)
+        c->node_max = op.node;
+    GROW(c->ops, c->op_count, c->op_cap);
+    c->ops[c->op_count++] = op;
 }
 
 void crash_note(void *rec, const struct memfs_op *in)
@@ -70,10 +91,7 @@ void crash_note(void *rec, const struct memfs_op *in)
         op.data = keep_sectors(c, in);
     if (in->kind == OP_FOUND)
         op.found = pages_hold(in->content);
-    if (in->node > c->node_max)
-        c->node_max = in->node;
-    GROW(c->ops, c->op_count, c->op_cap);
-    c->ops[c->op_count++] = op;
+    crash_push(c, op);
 }
 
 /* ---- applying ---- */
@@ -254,10 +272,11 @@ static void step(struct crash *c, uint64_t index)
     case OP_WRITE:
     case OP_SIZE:
         if (op->resized)
-            push_change(c, (struct change){.op = index, .node = op->node, .is_size = true});
+            push_change(c, (struct change){.op = index, .node = op->node, .is_size = true, .orphan = op->orphan});
         if (op->kind == OP_WRITE)
             push_change(c, (struct change){.op = index,
                                            .node = op->node,
+                                           .orphan = op->orphan,
                                            .first = op->at / SECTOR_BYTES,
                                            .end = (op->at + op->len + SECTOR_BYTES - 1) / SECTOR_BYTES});
         break;
@@ -268,7 +287,7 @@ static void step(struct crash *c, uint64_t index)
     case OP_RENAME:
     case OP_UNLINK:
         GROW(c->renamings, c->renaming_count, c->renaming_cap);
-        c->renamings[c->renaming_count++] = (struct renaming){.op = index};
+        c->renamings[c->renaming_count++] = (struct renaming){.op = index, .orphan = op->orphan};
         break;
     case OP_SYNC_DIR: sync_dir(c, op->name); break;
     case OP_SYNC_DIR_FAILED:

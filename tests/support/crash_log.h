@@ -9,6 +9,7 @@
 struct op {
     enum memfs_op_kind kind;
     bool               resized, reserved;
+    bool               orphan;   /* from crash_kill: a sync of it failed already */
     uint32_t           name, to; /* numbers of names */
     uint64_t           node, at, len, size;
     int64_t            wall_us;
@@ -81,6 +82,8 @@ struct crash {
 void *crash_grow(void *array, size_t each, size_t count, size_t *cap);
 
 void crash_note(void *rec, const struct memfs_op *);
+void crash_push(struct crash *, struct op);
+size_t crash_keep_bytes(struct crash *, const uint8_t *, size_t n); /* where they lie in `bytes` */
 /* Moves the cursor to a prefix of what was recorded. */
 void crash_seek(struct crash *, uint64_t prefix);
 void crash_forget_cursor(struct crash *);

@@ -462,6 +462,84 @@ static void states_do_not_depend_on_the_order_of_building(void **state)
     }
 }
 
+/* A process that was killed leaves what it wrote to the next one; the power can still take it. */
+static void after_a_kill_all_is_seen_and_the_unsynced_can_still_go(void **state)
+{
+    (void)state;
+    struct bench b = bench_open();
+    assert_int_equal(b.io->mkdir(b.io->self, "/d"), 0);
+    b.rec = crash_begin(b.fs);
+    int f = open_new(b.io, "/d/a");
+    put(b.io, f, "synced", 6, 0);
+    b.io->fdatasync(b.io->self, f);
+    b.io->sync_dir(b.io->self, "/d");
+    put(b.io, f, " written", 8, 6);
+    int g = open_new(b.io, "/d/b");
+    b.io->close(b.io->self, g);
+    b.io->close(b.io->self, f);
+    crash_end(b.rec);
+    for (int sync = 0; sync < 2; sync++) {
+        struct memfs *next = memfs_new(3), *disk = b.disk;
+        char got[16] = {0};
+        struct crash *inner = crash_kill(b.rec, crash_length(b.rec), next);
+        b.disk_io = memfs_io(next);
+        assert_int_equal(get(&b, "/d/a", got, sizeof got), 14);
+        assert_memory_equal(got, "synced written", 14);
+        assert_true(memfs_exists(next, "/d/b"));
+        f = b.disk_io->open(b.disk_io->self, "/d/a", IO_READ | IO_WRITE);
+        g = open_new(b.disk_io, "/d/c"); /* must not be taken for one of the old ones */
+        put(b.disk_io, g, "c", 1, 0);
+        if (sync)
+            b.disk_io->fdatasync(b.disk_io->self, f);
+        b.disk_io->close(b.disk_io->self, f);
+        b.disk_io->close(b.disk_io->self, g);
+        crash_end(inner);
+        b.disk_io = memfs_io(disk);
+        bool lost = false, kept = false, b_gone = false;
+        for (uint64_t v = 0; v < VARIANTS; v++) {
+            crash_state_build(inner, crash_length(inner), v, disk);
+            int64_t n = get(&b, "/d/a", got, sizeof got);
+            assert_true(n >= 6);
+            assert_memory_equal(got, "synced", 6);
+            lost |= n < 14;
+            kept |= n == 14 && memcmp(got, "synced written", 14) == 0;
+            b_gone |= !memfs_exists(disk, "/d/b");
+        }
+        assert_true(kept && b_gone && lost == !sync);
+        crash_free(inner);
+        memfs_free(next);
+    }
+    bench_close(&b);
+}
+
+static void a_sync_that_failed_before_a_kill_covers_nothing_after_it(void **state)
+{
+    (void)state;
+    struct bench b = bench_open();
+    int f = open_new(b.io, "/a");
+    b.rec = crash_begin(b.fs);
+    fill(b.io, f, 'x', 1024, 0);
+    memfs_fail(b.fs, FS_FDATASYNC, 1, EIO, false);
+    assert_int_equal(b.io->fdatasync(b.io->self, f), -EIO);
+    b.io->close(b.io->self, f);
+    crash_end(b.rec);
+    struct memfs *next = memfs_new(3);
+    struct crash *inner = crash_kill(b.rec, crash_length(b.rec), next);
+    const struct io *io = memfs_io(next);
+    f = io->open(io->self, "/a", IO_READ | IO_WRITE);
+    assert_int_equal(io->fdatasync(io->self, f), 0);
+    io->close(io->self, f);
+    crash_end(inner);
+    char got[1024];
+    crash_state_build(inner, crash_length(inner), CRASH_NONE, b.disk);
+    assert_int_equal(get(&b, "/a", got, sizeof got), 0);
+    crash_state_build(inner, crash_length(inner), CRASH_ALL, b.disk);
+    assert_int_equal(get(&b, "/a", got, sizeof got), 1024);
+    crash_free(inner);
+    memfs_free(next);
+    bench_close(&b);
+}
+
 /* A log of a few hundred operations over preallocated segments of 64 KiB, as a journal writes it. */
 static void thousands_of_states_are_built_in_a_second(void **state)
 {
@@ -513,6 +591,8 @@ int main(void)
         cmocka_unit_test(a_truncation_is_undone_or_done_and_what_it_cut_stays_cut),
         cmocka_unit_test(a_disk_that_ignores_syncs_loses_what_it_confirmed),
         cmocka_unit_test(marks_are_told_up_to_the_crash),
+        cmocka_unit_test(after_a_kill_all_is_seen_and_the_unsynced_can_still_go),
+        cmocka_unit_test(a_sync_that_failed_before_a_kill_covers_nothing_after_it),
         cmocka_unit_test(states_do_not_depend_on_the_order_of_building),
         cmocka_unit_test(thousands_of_states_are_built_in_a_second),
     };

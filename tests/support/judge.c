@@ -100,26 +100,36 @@ static uint64_t some_variant(struct random *dice)
                                    : CRASH_RANDOM + random_below(dice, 1u << 30);
 }
 
+/* A program that was repaired meanwhile may do less. */
+static uint64_t within(const struct crash *rec, uint64_t prefix)
+{
+    return prefix < crash_length(rec) ? prefix : crash_length(rec);
+}
+
 /* One state; with `times` > 0 its recovery is crashed so often, or with `only` at that one place. */
 static void recover(struct run *r, struct place at, unsigned times, const struct place *only)
 {
-    crash_state_build(r->rec, at.prefix, at.variant, r->disk);
-    boot(r->disk, r->rec, at.prefix, r->seed);
     bool record = times > 0 || only;
-    struct crash *inner = record ? crash_begin(r->disk) : NULL;
+    struct crash *inner = NULL;
+    if (record && at.variant == CRASH_KILL) {
+        inner = crash_kill(r->rec, at.prefix, r->disk);
+    } else {
+        crash_state_build(r->rec, at.prefix, at.variant, r->disk);
+        inner = record ? crash_begin(r->disk) : NULL;
+    }
+    boot(r->disk, r->rec, at.prefix, r->seed);
     const char *what = r->judge->verify(r->judge->ctx, r->disk, crash_marks_before(r->rec, at.prefix), inner);
     r->verdict->states++;
     if (what)
         violation(r, at, NULL, what, NULL);
-    if (record) {
+    if (inner)
         crash_end(inner);
-        struct random dice = {random_mix(at.prefix, at.variant)};
-        if (only)
-            recover_again(r, at, inner, *only);
-        for (unsigned i = 0; !only && !what && i < times; i++) {
-            struct place again = {random_below(&dice, crash_length(inner) + 1), some_variant(&dice)};
-            recover_again(r, at, inner, again);
-        }
+    if (only)
+        recover_again(r, at, inner, (struct place){within(inner, only->prefix), only->variant});
+    struct random dice = {random_mix(at.prefix, at.variant)};
+    for (unsigned i = 0; !only && !what && i < times; i++) {
+        struct place again = {random_below(&dice, crash_length(inner) + 1), some_variant(&dice)};
+        recover_again(r, at, inner, again);
     }
     crash_free(inner);
 }
@@ -147,8 +157,8 @@ static void crash_everywhere(struct run *r)
             continue;
         last = prefix;
         struct place at = {prefix, some_variant(&dice)};
-        unsigned times = random_chance(&dice, j->again_percent) ? j->again_states ? j->again_states : 4 : 0;
-        recover(r, at, times, NULL);
+        bool again = random_chance(&dice, at.variant == CRASH_KILL ? 100 : j->again_percent);
+        recover(r, at, again && j->again_percent > 0 ? j->again_states ? j->again_states : 4 : 0, NULL);
     }
 }
 
@@ -173,7 +183,7 @@ static void one_place(struct run *r, const char *at)
         n[count++] = strtoull(at, &end, 10);
     record(r, n[0]);
     struct place again = {n[3], n[4]};
-    recover(r, (struct place){n[1], n[2]}, 0, count == 5 ? &again : NULL);
+    recover(r, (struct place){within(r->rec, n[1]), n[2]}, 0, count == 5 ? &again : NULL);
     crash_free(r->rec);
 }
 

@@ -30,8 +30,8 @@ struct judge {
     uint64_t    seed;           /* of the first workload; the following ones count up          */
     uint64_t    states;         /* to build and verify, in all, crashes of recoveries included */
     uint64_t    states_per_log; /* of one workload's recording; default 1,000                  */
-    unsigned    again_percent;  /* of the states: their recovery is recorded, and crashed      */
-    unsigned    again_states;   /* so many times; default 4                                    */
+    unsigned    again_percent;  /* of the states, and with it every kill -9: the recovery is   */
+    unsigned    again_states;   /* recorded and crashed so many times (4); 0 percent: none     */
     uint64_t    violations_max; /* ends the run; default 1                                     */
     bool        quiet;          /* violations are expected                                     */
     const char *at;             /* CRASH_AT                                                    */

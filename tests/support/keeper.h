@@ -37,7 +37,8 @@ struct keeper_options {
 
 struct keeper;
 
-struct keeper *keeper_new(uint64_t seed, const struct keeper_options *, struct crash *rec); /* rec may be NULL */
+/* `options` and `rec` may be NULL. */
+struct keeper *keeper_new(uint64_t seed, const struct keeper_options *options, struct crash *rec);
 void           keeper_free(struct keeper *); /* abandons an open journal */
 
 /* Opens and replays. What is durable then is marked as acknowledged. */
@@ -62,8 +63,8 @@ const char *keeper_check_offline(struct keeper *, const struct io *);
 void keeper_recall(struct keeper *, struct crash_marks);
 
 struct journal *keeper_journal(struct keeper *);
-uint64_t keeper_done(const struct keeper *);   /* operations in memory                                    */
-uint64_t keeper_acked(const struct keeper *);  /* known to be durable; never goes back while the keeper lives */
+uint64_t keeper_done(const struct keeper *);  /* operations in memory                       */
+uint64_t keeper_acked(const struct keeper *); /* known to be durable; never goes back       */
 uint64_t keeper_sent(const struct keeper *);
 
 /* ---- a life of such a program, for tests that break something in it ---- */
@@ -75,5 +76,5 @@ const char *keeper_live(struct keeper *, struct memfs *, unsigned rounds);
 
 /* On a disk as a crash left it: recovers, checks, works on, stops, checks from outside, starts again, checks.
  * NULL, or what is wrong, in `text`. */
-const char *keeper_verify(uint64_t seed, const struct keeper_options *, struct memfs *disk, struct crash_marks,
-                          struct crash *rec, char *text, size_t cap);
+const char *keeper_verify(uint64_t seed, const struct keeper_options *, struct memfs *disk,
+                          struct crash_marks, struct crash *rec, char *text, size_t cap);

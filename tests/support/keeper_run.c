@@ -14,9 +14,10 @@ static bool open_somehow(struct keeper *k, const struct io *io)
         enum code code = keeper_open(k, io, &why);
         if (code == CODE_OK)
             return true;
-        if (code != CODE_NOMEM && code != CODE_IO &&
-            code != CODE_FULL) /* those are the world's; another is ours */
+        if (code != CODE_NOMEM && code != CODE_IO && code != CODE_FULL) { /* these are the world's */
             keeper_wrong(k, "the journal cannot be opened: %s: %s", code_name(code), why.text);
+            return false;
+        }
     }
     return false;
 }

@@ -204,11 +204,11 @@ static void note_entry(struct memfs *fs, const struct entry *e)
                        .kind = OP_FOUND, .node = node->number, .size = node->size, .content = node->content});
 }
 
-void memfs_set_watch(struct memfs *self, const struct memfs_watch *watch)
+void memfs_set_watch(struct memfs *self, const struct memfs_watch *watch, bool tell)
 {
     struct memfs *fs = memfs_enter(self);
     fs->watch = watch ? *watch : (struct memfs_watch){0};
-    for (size_t i = 0; i < fs->entry_count; i++)
+    for (size_t i = 0; tell && i < fs->entry_count; i++)
         note_entry(fs, &fs->entries[i]);
     pthread_mutex_unlock(&fs->lock);
 }
@@ -223,16 +223,28 @@ void memfs_release(struct memfs *fs)
     pthread_mutex_unlock(&fs->lock);
 }
 
-void memfs_put_dir(struct memfs *self, const char *path)
+static void put_entry(struct memfs *fs, uint64_t number, const char *path, struct pages *content, uint64_t size)
+{
+    memfs_add(fs, path, content, size)->node->number = number;
+}
+
+void memfs_put_dir(struct memfs *self, uint64_t node, const char *path)
 {
     struct memfs *fs = memfs_enter(self);
-    memfs_add(fs, path, NULL, 0);
+    put_entry(fs, node, path, NULL, 0);
     pthread_mutex_unlock(&fs->lock);
 }
 
-void memfs_put_file(struct memfs *self, const char *path, struct pages *content, uint64_t size)
+void memfs_put_file(struct memfs *self, uint64_t node, const char *path, struct pages *content, uint64_t size)
 {
     struct memfs *fs = memfs_enter(self);
-    memfs_add(fs, path, pages_hold(content), size);
+    put_entry(fs, node, path, pages_hold(content), size);
+    pthread_mutex_unlock(&fs->lock);
+}
+
+void memfs_number_from(struct memfs *self, uint64_t node)
+{
+    struct memfs *fs = memfs_enter(self);
+    fs->last_number = fs->last_number > node ? fs->last_number : node;
     pthread_mutex_unlock(&fs->lock);
 }

@@ -94,11 +94,14 @@ struct memfs_watch {
     void *ctx;
     void (*note)(void *ctx, const struct memfs_op *); /* under the mutex: must not call back */
 };
-/* Tells every entry that is there as OP_MKDIR, or OP_CREATE and OP_FOUND; NULL ends it. */
-void memfs_set_watch(struct memfs *, const struct memfs_watch *);
+/* With `tell` it first hears of every entry that is there: OP_MKDIR, or OP_CREATE and OP_FOUND. NULL ends it.
+ * */
+void memfs_set_watch(struct memfs *, const struct memfs_watch *, bool tell);
 /* The mutex, for a recorder that has something of its own to put in order with the calls. */
 void memfs_hold(struct memfs *);
 void memfs_release(struct memfs *);
-/* Adds an entry as it is found on the disk. Parents first. `content` is shared (one more reference). */
-void memfs_put_dir(struct memfs *, const char *path);
-void memfs_put_file(struct memfs *, const char *path, struct pages *content, uint64_t size);
+/* Adds an entry as it is found on the disk, with this number. `content` is shared (one more reference). */
+void memfs_put_dir(struct memfs *, uint64_t node, const char *path);
+void memfs_put_file(struct memfs *, uint64_t node, const char *path, struct pages *content, uint64_t size);
+/* Files to come get larger numbers than this. */
+void memfs_number_from(struct memfs *, uint64_t node);
