@@ -72,7 +72,7 @@ static void look_at_file(void *ctx, const char *name)
 static void look_at_process(void *ctx, const char *name)
 {
     struct search *s = ctx;
-    long pid = atol(name);
+    long pid = strtol(name, NULL, 10);
     if (s->pid || pid <= 0)
         return;
     (void)snprintf(s->folder, sizeof s->folder, "/proc/%ld/fd", pid);

@@ -57,7 +57,9 @@ static bool accept_one(struct uv_listener *s)
     if (fd < 0) {
         int err = errno;
         if (err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM) {
-            log_warn("net", "cannot accept on %s: %s; trying again in %d ms", s->core.address, strerror(err), PAUSE_MS);
+            struct fault why;
+            (void)FAIL_SYS(&why, CODE_IO, err, "cannot accept on %s", s->core.address);
+            log_warn("net", "%s; trying again in %d ms", why.text, PAUSE_MS);
             (void)uv_poll_stop(&s->poll);
             timer_start(s->core.loop, &s->pause, PAUSE_MS, go_on);
             return false;
