@@ -1,0 +1,58 @@
+/* mqtt_target.h - the flags that say which broker, as whom, and how: the same for every verb that is an MQTT client, with
+ * the letters that mosquitto's users know. Thread: main. */
+#pragma once
+
+#include "cli/verb.h"
+#include "mqtt/client.h"
+
+struct mqtt_target {
+    const char            *host;      /* -h */
+    uint32_t               port;      /* -p */
+    const char            *id;        /* -i */
+    const char            *user, *password;
+    bool                   keep_session; /* -c: no clean start, and the session outlives the connection */
+    uint64_t               expiry_us; /* -x */
+    uint64_t               keep_alive_us;
+    int                    version;   /* -V: index in mqtt_version_words */
+    const char            *will_topic, *will_payload;
+    uint32_t               will_qos;
+    bool                   will_retain;
+    struct flag_properties props;     /* -D */
+};
+
+extern const char *const mqtt_version_words[]; /* 5 mqttv5 311 mqttv311 31 mqttv31 */
+
+#define MQTT_TARGET_FLAGS(type, field)                                                                                     \
+    { 'h', "host", FLAG_TEXT, FLAG_FIELD(type, field.host), .value = "HOST", .def = "127.0.0.1", .help = "the broker" },  \
+    { 'p', "port", FLAG_COUNT, FLAG_FIELD(type, field.port), .value = "PORT", .min = 1, .max = 65535, .def = "1883",      \
+      .help = "its port" },                                                                                               \
+    { 'i', "id", FLAG_TEXT, FLAG_FIELD(type, field.id), .value = "ID", .help = "client identifier (default: made up)" },  \
+    { 'u', "username", FLAG_TEXT, FLAG_FIELD(type, field.user), .value = "NAME", .help = "user name" },                   \
+    { 'P', "pw", FLAG_TEXT, FLAG_FIELD(type, field.password), .value = "PASSWORD",                                       \
+      .help = "password; @FILE or - (standard input) keeps it from other users' eyes" },                                  \
+    { 'c', "disable-clean-session", FLAG_SWITCH, FLAG_FIELD(type, field.keep_session),                                    \
+      .help = "keep the session when the connection ends (needs --id)" },                                                 \
+    { 'x', "session-expiry-interval", FLAG_SECONDS, FLAG_FIELD(type, field.expiry_us), .value = "TIME",                   \
+      .help = "how long the broker keeps the session (5.0)" },                                                            \
+    { 'k', "keepalive", FLAG_SECONDS, FLAG_FIELD(type, field.keep_alive_us), .value = "TIME", .def = "60",                \
+      .help = "keep alive" },                                                                                             \
+    { 'V', "protocol-version", FLAG_CHOICE, FLAG_FIELD(type, field.version), .value = "VERSION",                          \
+      .words = mqtt_version_words, .def = "5", .help = "5, 311, 31 (or mqttv5, mqttv311, mqttv31)" },                     \
+    { 0, "will-topic", FLAG_TEXT, FLAG_FIELD(type, field.will_topic), .value = "TOPIC", .help = "the will's topic" },     \
+    { 0, "will-payload", FLAG_TEXT, FLAG_FIELD(type, field.will_payload), .value = "TEXT", .help = "the will's payload" },\
+    { 0, "will-qos", FLAG_COUNT, FLAG_FIELD(type, field.will_qos), .max = 2, .value = "QOS", .help = "the will's QoS" },  \
+    { 0, "will-retain", FLAG_SWITCH, FLAG_FIELD(type, field.will_retain), .help = "the will is retained" },               \
+    { 'D', "property", FLAG_PROPERTY, FLAG_FIELD(type, field.props), .value = "COMMAND NAME VALUE",                       \
+      .help = "a property (5.0): PUBLISH user-property KEY VALUE; may be repeated" }
+
+struct mqtt_target_memory { /* what the settings point to */
+    struct buf connect, will;
+    char      *password;
+    char       id[40];
+};
+/* Fills the client's settings. STATUS_DONE, or what to exit with after it said why. Clear the memory in any case. */
+int  mqtt_target_settings(const struct verb_call *, const struct mqtt_target *, struct mqtt_client_settings *,
+                          struct mqtt_target_memory *);
+void mqtt_target_clear(struct mqtt_target_memory *);
+/* The property list given for one command (PUBLISH, SUBSCRIBE, ...), appended to `out`. CODE_USAGE names what is wrong. */
+FG_CHECK enum code mqtt_target_props(const struct mqtt_target *, const char *command, struct buf *out, struct fault *why);
