@@ -35,8 +35,6 @@ struct api {
 };
 
 /* ---- api.c ---- */
-/* Why the node does not do all it should; CODE_OK when it does. */
-enum code api_trouble(const struct api *, struct fault *why);
 /* http_reply_fault, with Retry-After for 503: a refusal says when to come back. */
 void api_refuse(struct http_exchange *, unsigned status, const struct fault *);
 /* `out` as the whole answer, or 503 when it went bad; frees it. */

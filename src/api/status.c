@@ -32,8 +32,7 @@ static void on_tick(struct timer *t)
 
 void status_begin(struct api *a)
 {
-    take_sample(a);
-    timer_start(a->config.loop, &a->tick, SAMPLE_MS, on_tick);
+    timer_start(a->config.loop, &a->tick, 0, on_tick); /* when the loop runs, and the broker with it */
 }
 
 struct rates {
@@ -42,6 +41,8 @@ struct rates {
 
 static struct rates rates_now(struct api *a)
 {
+    if (a->sample_next == 0)
+        return (struct rates){ 0 };
     const struct sample *newest = &a->samples[(a->sample_next - 1) % SAMPLES];
     const struct sample *oldest = a->sample_next < SAMPLES ? &a->samples[0] : &a->samples[a->sample_next % SAMPLES];
     double us = (double)(newest->at_us - oldest->at_us);

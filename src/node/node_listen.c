@@ -1,0 +1,100 @@
+#include "node/node_private.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+
+static const char *const type_names[] = { [LISTENER_MQTT] = "mqtt", [LISTENER_HTTP] = "http" };
+
+static void accept_mqtt(void *ctx, const struct net_peer *peer)
+{
+    struct node *n = ctx;
+    broker_accept(n->broker, peer);
+}
+
+enum code node_socket(const char *data_dir, char out[NODE_SOCKET_MAX], struct fault *why)
+{
+    int len = snprintf(out, NODE_SOCKET_MAX, "%s/api.sock", data_dir);
+    if (len < 0 || len >= NODE_SOCKET_MAX)
+        return FAIL_FG(why, CODE_LIMIT, 1003,
+                       "the data directory's path has %zu bytes, at most %d are possible: its control socket must have a "
+                       "name that the system takes. Choose a shorter one, or set data to a symbolic link.",
+                       strlen(data_dir), NODE_SOCKET_MAX - 1 - (int)strlen("/api.sock"));
+    return CODE_OK;
+}
+
+enum code listen_prepare(struct node *n, struct fault *why)
+{
+    const struct settings *s = n->options.settings;
+    for (size_t i = 0; i < s->listener_count; i++)
+        n->address_count += s->listeners[i].at_count;
+    n->listeners = mem_zalloc(n->address_count + 1, sizeof(struct listener *));
+    n->addresses = mem_zalloc(n->address_count + 1, sizeof n->addresses[0]);
+    if (!n->listeners || !n->addresses)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for %zu listeners", n->address_count);
+    return CODE_OK;
+}
+
+static enum code listen_one(struct node *n, size_t which, const struct settings_listener *l, const char *at,
+                            size_t slot, struct fault *why)
+{
+    accept_fn accept = l->type == LISTENER_MQTT ? accept_mqtt : api_accept_public;
+    void *ctx = l->type == LISTENER_MQTT ? (void *)n : (void *)n->api;
+    struct fault inner;
+    enum code code = net_listen(&n->listeners[slot], n->loops[0], at, accept, ctx, &inner);
+    if (code == CODE_EXISTS)
+        return FAIL_FG(why, code, 1002, "%s It is set in listeners[%zu].at.", inner.text, which);
+    if (code != CODE_OK)
+        return FAIL_FG(why, code, 1001, "%s. It is set in listeners[%zu].at.", inner.text, which);
+    n->addresses[slot].type = type_names[l->type];
+    n->addresses[slot].address = mem_strdup(listener_address(n->listeners[slot]));
+    if (!n->addresses[slot].address)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a listener");
+    return CODE_OK;
+}
+
+static enum code listen_control(struct node *n, size_t slot, struct fault *why)
+{
+    char path[NODE_SOCKET_MAX], at[NODE_SOCKET_MAX + 8];
+    enum code code = node_socket(n->data_dir, path, why);
+    if (code != CODE_OK)
+        return code;
+    (void)snprintf(at, sizeof at, "unix:%s", path);
+    return net_listen(&n->listeners[slot], n->loops[0], at, api_accept_control, n->api, why);
+}
+
+enum code listen_all(struct node *n, struct fault *why)
+{
+    const struct settings *s = n->options.settings;
+    size_t slot = 0;
+    for (size_t i = 0; i < s->listener_count; i++)
+        for (size_t k = 0; k < s->listeners[i].at_count; k++) {
+            enum code code = listen_one(n, i, &s->listeners[i], s->listeners[i].at[k].text, slot++, why);
+            if (code != CODE_OK)
+                return code;
+        }
+    return listen_control(n, slot, why);
+}
+
+void listen_end(struct node *n)
+{
+    for (size_t i = 0; n->listeners && i <= n->address_count; i++) {
+        if (n->listeners[i])
+            listener_close(n->listeners[i]);
+        n->listeners[i] = NULL;
+    }
+}
+
+void listen_free(struct node *n)
+{
+    for (size_t i = 0; n->addresses && i < n->address_count; i++)
+        mem_free((void *)(uintptr_t)n->addresses[i].address);
+    mem_free(n->addresses);
+    mem_free(n->listeners);
+}
+
+void node_each_listener(const struct node *n, void (*each)(void *, const char *, const char *), void *ctx)
+{
+    for (size_t i = 0; i < n->address_count; i++)
+        each(ctx, n->addresses[i].type, n->addresses[i].address);
+}

@@ -1,0 +1,64 @@
+/* node_private.h - what the files of this folder share. Not for others. */
+#pragma once
+
+#include "api/api.h"
+#include "broker/broker.h"
+#include "journal/journal.h"
+#include "net/loop.h"
+#include "node/node.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+enum { LOOPS_MAX = 64, DATA_PATH_MAX = 1024 };
+
+struct node {
+    struct node_options options;                /* constant */
+    char                data_dir[DATA_PATH_MAX]; /* absolute */
+
+    struct loop    *loops[LOOPS_MAX];
+    unsigned        loop_count;
+    pthread_t       threads[LOOPS_MAX]; /* of loops 1.. */
+    unsigned        thread_count;
+    struct broker  *broker;
+    struct journal *journal;
+    struct api     *api;
+
+    struct listener    **listeners; /* of loop 0; the control socket is the last one */
+    struct api_listener *addresses; /* of the others                                 */
+    size_t               address_count;
+
+    /* What the committer's thread calls; NULL or false once nobody may be called any more. */
+    pthread_mutex_t durable_lock;
+    struct api     *poked;
+    bool            quiet;
+    struct letter   trouble;
+    _Atomic bool    trouble_posted;
+    _Atomic bool    was_failed, was_full; /* as told in the log */
+
+    struct letter stop_letter;
+    _Atomic bool  stopping, running, stop_posted;
+
+    sigset_t  old_mask;
+    bool      masked, watching;
+    _Atomic bool unwatch;
+    pthread_t watcher;
+};
+
+/* ---- node_signals.c ---- */
+FG_CHECK enum code signals_begin(struct node *, struct fault *why); /* before any other thread is made */
+void               signals_end(struct node *);
+
+/* ---- node_data.c: the data directory ---- */
+/* Absolute, made if missing (0700, parents too), writable. */
+FG_CHECK enum code data_prepare(struct node *, struct fault *why);
+/* Opens the journal, with the person's sentence when it cannot. */
+FG_CHECK enum code data_open_journal(struct node *, struct journal_options *, struct fault *why);
+void               data_end(struct node *); /* the journal is closed */
+
+/* ---- node_listen.c ---- */
+FG_CHECK enum code listen_prepare(struct node *, struct fault *why); /* room for what listen_all fills */
+FG_CHECK enum code listen_all(struct node *, struct fault *why);
+void               listen_end(struct node *);  /* on loop 0 or while it does not run; harmless when done before */
+void               listen_free(struct node *);
