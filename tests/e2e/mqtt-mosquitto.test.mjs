@@ -1,7 +1,7 @@
 // Debian's mosquitto_pub and mosquitto_sub, unchanged: bodies, order, wildcards, retained messages, wills, properties.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test } from './lib/bounded.mjs';
 import { mosquittoPub, mosquittoReceive, mosquittoSub } from './lib/mosquitto.mjs';
 import { ours, sharedPeer, unique } from './lib/peer.mjs';
 import { run } from './lib/process.mjs';

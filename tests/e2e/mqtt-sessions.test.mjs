@@ -1,7 +1,7 @@
 // Sessions that outlive their connections: across reconnect, an orderly stop and kill -9, with the clients people have.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test } from './lib/bounded.mjs';
 import { mosquittoPub, mosquittoSub } from './lib/mosquitto.mjs';
 import { mqttConnect } from './lib/mqttjs.mjs';
 import { MOSQUITTO, ours, sharedPeer, startPeer, unique } from './lib/peer.mjs';
