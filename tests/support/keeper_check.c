@@ -126,6 +126,23 @@ static void check_partition(struct keeper *k, uint32_t p)
         check_find(k, p, want, first, next);
 }
 
+/* Retention by size gives up whole segments, and only when what is left is about as large as it may be. */
+static void check_retention(struct keeper *k)
+{
+    uint64_t left = 0, slack = 2 * k->opt.segment_bytes;
+    bool given_up = false;
+    for (uint32_t p = 0; p < KEEPER_PARTITIONS; p++) {
+        uint64_t first, next;
+        journal_partition_range(k->journal, p, &first, &next);
+        given_up |= first > 0;
+        for (uint64_t s = first; s < k->model.partitions[p].count; s++)
+            left += model_op(&k->model, k->model.partitions[p].at[s])->payload_len + JOURNAL_FRAME_HEAD;
+    }
+    if (given_up && left + slack < k->opt.keep_bytes)
+        keeper_wrong(k, "%" PRIu64 " bytes of partition records are left, %" PRIu64 " should be kept", left,
+                     k->opt.keep_bytes);
+}
+
 const char *keeper_check(struct keeper *k)
 {
     struct journal_stats stats;
@@ -134,6 +151,8 @@ const char *keeper_check(struct keeper *k)
         check_kept(k);
     for (uint32_t p = 0; p < KEEPER_PARTITIONS && !k->wrong[0]; p++)
         check_partition(k, p);
+    if (!k->wrong[0])
+        check_retention(k);
     journal_stats(k->journal, &stats);
     if (stats.damaged_frames > 0)
         keeper_wrong(k, "%" PRIu64 " frames are said to be damaged", stats.damaged_frames);
