@@ -4,5 +4,9 @@
 #include "cli/verb.h"
 
 extern const struct verb verb_config;
+extern const struct verb verb_demo;
 extern const struct verb verb_help;
+extern const struct verb verb_pub;
+extern const struct verb verb_simulate;
+extern const struct verb verb_sub;
 extern const struct verb verb_version;
