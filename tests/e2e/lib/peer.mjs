@@ -62,11 +62,19 @@ export async function startPeer({ t, ...options } = {}) {
     return peer;
 }
 
-/** A broker for all tests of a file: an object that has the broker's port and more once the tests run. */
-export function sharedPeer(options = {}) {
+/** A broker for all tests of a file: an object that has the broker's port and more once the tests run.
+ *  `prepare(shared)` runs once it is there, what it gives back runs in the end. */
+export function sharedPeer({ prepare, ...options } = {}) {
     const shared = { get port() { return shared.node.mqttPort; } };
-    before(async () => (shared.node = await startPeer(options)));
-    after(() => shared.node?.stop());
+    let finish;
+    before(async () => {
+        shared.node = await startPeer(options);
+        finish = await prepare?.(shared);
+    });
+    after(async () => {
+        await finish?.();
+        await shared.node?.stop();
+    });
     return shared;
 }
 
