@@ -158,6 +158,8 @@ void buf_json(struct buf *b, struct bytes text)
             buf_printf(b, "\\%c", c);
         else if (c < 0x20 || c == 0x7f)
             buf_printf(b, "\\u%04x", c);
+        else if (c == 0xc2 && text.at[i + 1] < 0xa0) /* C1 controls steer terminals */
+            buf_printf(b, "\\u%04x", text.at[i + 1]);
         else
             buf_add(b, text.at + i, n);
         i += n ? n : 1;

@@ -44,7 +44,8 @@ void  buf_varint(struct buf *b, uint64_t v); /* LEB128, 7 bits a byte, low first
 /* u32 little-endian length, then the bytes. */
 void  buf_le_blob(struct buf *b, struct bytes v);
 void  buf_printf(struct buf *b, const char *fmt, ...) FG_PRINTF(2, 3);
-/* `text` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
+/* `text` as a JSON string with its quotes, control characters (C1 too) as \u00HH; bytes that are not UTF-8
+ * become U+FFFD. */
 void  buf_json(struct buf *b, struct bytes text);
 /* Drops n bytes from the front; memory is kept unless `b` became empty and large. */
 void  buf_take(struct buf *b, size_t n);

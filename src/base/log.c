@@ -85,8 +85,8 @@ static int json_text(char *out, size_t cap, const char *text)
         if (step > rest.len || !utf8_valid(bytes_of(rest.at, step), true)) {
             n += (size_t)snprintf(out + n, cap - n, "\\ufffd");
             step = 1;
-        } else if (c < 0x20 || c == 0x7f) {
-            n += (size_t)snprintf(out + n, cap - n, "\\u%04x", c);
+        } else if (c < 0x20 || c == 0x7f || (c == 0xc2 && rest.at[1] < 0xa0)) {
+            n += (size_t)snprintf(out + n, cap - n, "\\u%04x", rest.at[step - 1]);
         } else {
             if (c == '"' || c == '\\')
                 out[n++] = '\\';

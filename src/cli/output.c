@@ -1,6 +1,5 @@
 #include "cli/output.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -44,7 +43,7 @@ void output_open(struct output *o, FILE *to, enum output_format format, const ch
                  const struct column *columns, size_t count)
 {
     FG_ASSERT(count > 0 && count <= OUTPUT_COLUMNS_MAX);
-    *o = (struct output){ .to = to, .format = format, .name = name, .columns = columns, .column_count = count };
+    *o = (struct output){ .to = to, .err = stderr, .format = format, .name = name, .columns = columns, .column_count = count };
     o->aligned = format == OUTPUT_TABLE && isatty(fileno(to));
     o->held.max = HELD_BYTES_MAX + FIELD_BYTES_MAX;
     if (format == OUTPUT_JSON) {
@@ -96,7 +95,8 @@ static void put_aligned(struct output *o, size_t column, struct bytes text)
 
 static void release(struct output *o)
 {
-    struct bytes rest = buf_bytes(&o->held);
+    /* After a failed addition the last cell may lack its end. */
+    struct bytes rest = o->held.bad ? BYTES_NONE : buf_bytes(&o->held);
     if (o->rows == o->held_rows)
         for (size_t i = 0; i < o->column_count; i++)
             put_aligned(o, i, bytes_str(o->columns[i].title));
@@ -286,8 +286,9 @@ int output_close(struct output *o)
     if (o->format == OUTPUT_JSON)
         emit_str(o, o->rows ? "\n]}\n" : "]}\n");
     buf_clear(&o->held);
-    bool lost = fflush(o->to) != 0 || o->failed || ferror(o->to);
-    if (lost)
-        (void)fprintf(stderr, "fieldgate: not everything could be written: %s\n", errno ? strerror(errno) : "too long");
-    return lost;
+    bool lost = fflush(o->to) != 0 || ferror(o->to);
+    /* What the kernel did not take is said by verb_main, for every verb. */
+    if (o->failed && !lost)
+        (void)fprintf(o->err, "fieldgate: no memory to print everything\n");
+    return lost || o->failed;
 }

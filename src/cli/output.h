@@ -34,7 +34,7 @@ struct column {
 enum { OUTPUT_COLUMNS_MAX = 24 };
 
 struct output {
-    FILE                *to;
+    FILE                *to, *err; /* err: stderr, unless set after output_open */
     enum output_format   format;
     bool                 aligned; /* table on a terminal */
     const char          *name;
@@ -59,7 +59,8 @@ void output_decimal(struct output *, double, int digits);
 void output_either(struct output *, struct bytes text, struct bytes json);
 /* The next cell. "-" for people, null for programs. */
 void output_none(struct output *);
-/* Prints what is held and closes brackets. 0, or 1 when not everything could be written (said on stderr). */
+/* Prints what is held and closes brackets. 0, or 1 when not everything could be printed; it has been said, or
+ * verb_main says it. */
 int  output_close(struct output *);
 
 /* For people: `text` with control characters (tabs and line breaks too) and what is not UTF-8 as \xHH. */

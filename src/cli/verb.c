@@ -186,12 +186,9 @@ static int check_written(const struct verb_call *call, int status)
     errno = 0;
     if (fflush(call->out) == 0 && !ferror(call->out))
         return status;
-    if (status == STATUS_DONE || status == STATUS_WARNINGS) {
-        (void)fprintf(call->err, "fieldgate %s: not everything could be written: %s\n", call->path,
-                      errno ? strerror(errno) : "the output is closed");
-        return STATUS_FAILED;
-    }
-    return status;
+    (void)fprintf(call->err, "fieldgate%s%s: not everything could be written: %s\n", call->path[0] ? " " : "",
+                  call->path, errno ? strerror(errno) : "its reader or the disk did not take it");
+    return status == STATUS_DONE || status == STATUS_WARNINGS ? STATUS_FAILED : status;
 }
 
 static int run_parsed(struct verb_call *call)

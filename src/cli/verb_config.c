@@ -27,6 +27,7 @@ static int print_findings(const struct verb_call *call, enum output_format forma
     };
     struct output o;
     output_open(&o, call->out, format, "findings", columns, sizeof columns / sizeof columns[0]);
+    o.err = call->err;
     for (size_t i = 0; i < report->count; i++) {
         const struct settings_note *n = &report->notes[i];
         output_text(&o, bytes_str(n->warning ? "warning" : "error"));
@@ -145,6 +146,7 @@ static int run_show(struct verb_call *call)
     struct output o;
     struct showing s = { &o, show };
     output_open(&o, call->out, show->format, "settings", columns, 3);
+    o.err = call->err;
     enum code c = settings_each(settings, show_line, &s);
     settings_free(settings);
     int lost = output_close(&o);

@@ -18,6 +18,7 @@ static int run(struct verb_call *call)
     }
     struct output o;
     output_open(&o, call->out, v->format, "programs", columns, 2);
+    o.err = call->err;
     output_text(&o, BYTES_LIT("fieldgate"));
     output_text(&o, bytes_str(FG_VERSION));
     return output_close(&o);
