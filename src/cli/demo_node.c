@@ -62,8 +62,7 @@ static void become_node(const struct demo_node *n, int out)
     int err = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (err < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
         _exit(126);
-    char *const argv[] = { "fieldgate", "run", "--config", config, NULL };
-    (void)execv("/proc/self/exe", argv);
+    (void)execl("/proc/self/exe", "fieldgate", "run", "--config", config, (char *)NULL);
     _exit(127);
 }
 

@@ -5,7 +5,11 @@
 
 static const struct verb *const verbs[] = {
     &verb_config,
+    &verb_demo,
     &verb_help,
+    &verb_pub,
+    &verb_simulate,
+    &verb_sub,
     &verb_version,
     NULL,
 };
