@@ -139,8 +139,18 @@ enum code rig_open(struct rig *rig, struct fault *why)
     return c;
 }
 
+/* Connections end while every loop is still there: their ends may have letters for each other. */
+static void end_connections(struct rig *rig)
+{
+    if (!rig->journal || !rig->broker->shard_count)
+        return;
+    broker_stop(rig->broker);
+    (void)sim_step(rig->sim);
+}
+
 void rig_abandon(struct rig *rig)
 {
+    end_connections(rig);
     close_world(rig);
     if (rig->journal)
         journal_abandon(rig->journal);
