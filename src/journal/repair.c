@@ -1,0 +1,198 @@
+/* repair.c - after the survey: the disk is made to say what was decided, and is synced, before anything new is written.
+ *
+ * Order matters, because the power may fail again in between:
+ *   1. `clean` goes, durably: from here on the log may change.
+ *   2. If durable frames are missing at the end, a new segment is made whose header remembers up to where they went.
+ *   3. Frames above the last sequence known durable are written again and synced: they may be in the page cache only,
+ *      or the kernel may have failed to write them and forgotten it.
+ *   4. What lies behind the end is cleared and synced, segments behind it are removed and the folder is synced.
+ * Each step leaves a log that the survey reads in the same way.
+ */
+#include "journal/journal_private.h"
+
+#include <errno.h>
+
+enum { BLOCK = 64 * 1024 };
+
+static enum code io_fault(struct fault *why, const struct journal *j, const struct segment *s, uint64_t at, int r)
+{
+    return FAIL_SYS(why, r == -ENOSPC || r == -EDQUOT ? CODE_FULL : CODE_IO, -r,
+                    "cannot repair segment %" PRIx64 " in %s at %" PRIu64, s->number, j->dir, at);
+}
+
+static enum code remove_clean(struct journal *j, struct fault *why)
+{
+    char path[PATH_MAX_OWN];
+    int r = j->io->unlink(j->io->self, journal_path(j, path, "clean"));
+    if (r == -ENOENT)
+        return CODE_OK;
+    if (r == 0)
+        r = j->io->sync_dir(j->io->self, j->dir);
+    return r < 0 ? FAIL_SYS(why, CODE_IO, -r, "cannot remove %s", path) : CODE_OK;
+}
+
+/* ---- rewriting and clearing ---- */
+
+enum work { WRITE_AGAIN, CLEAR };
+
+/* [from, to) of the segment, by blocks. Clearing writes only to blocks with something in them. */
+static enum code go_over(struct journal *j, struct segment *s, uint64_t from, uint64_t to, enum work work,
+                         struct fault *why)
+{
+    int file;
+    journal_lock(j);
+    segment_pin_locked(s);
+    journal_unlock(j);
+    enum code code = segment_open_pinned(j, s, &file, why);
+    size_t cap = to - from < BLOCK ? (size_t)(to - from) : BLOCK;
+    uint8_t *buf = code == CODE_OK ? mem_alloc(cap) : NULL;
+    if (code == CODE_OK && !buf)
+        code = FAIL(why, CODE_NOMEM, 0, "no memory to repair a segment");
+    bool wrote = false;
+    int64_t r = 0;
+    for (uint64_t at = from; code == CODE_OK && r >= 0 && at < to; at += cap) {
+        size_t n = to - at < cap ? (size_t)(to - at) : cap;
+        r = io_read_all(j->io, file, buf, n, at);
+        if (r < 0 || (work == CLEAR && bytes_zero(buf, (size_t)r)))
+            continue;
+        n = (size_t)r;
+        if (work == CLEAR)
+            memset(buf, 0, n);
+        r = io_write_all(j->io, file, buf, n, at);
+        wrote = true;
+    }
+    if (code == CODE_OK && r >= 0 && (wrote || work == WRITE_AGAIN))
+        r = j->io->fdatasync(j->io->self, file);
+    mem_free(buf);
+    if (code == CODE_OK && r < 0)
+        code = io_fault(why, j, s, from, (int)r);
+    segment_unpin(j, s);
+    return code;
+}
+
+static enum code write_again(struct journal *j, const struct survey *v, struct place first, struct fault *why)
+{
+    enum code code = CODE_OK;
+    for (size_t i = 0; i < j->segment_count && code == CODE_OK; i++) {
+        struct segment *s = j->segments[i];
+        if (s->number < first.segment || s->number > v->end.segment)
+            continue;
+        uint64_t from = s->number == first.segment ? first.offset : 0;
+        if (from <= SEGMENT_HEAD)
+            from = 0; /* with its header, which came with the first frame */
+        code = go_over(j, s, from, s->end, WRITE_AGAIN, why);
+    }
+    return code;
+}
+
+/* Frames that the log does not count as its own, behind durable ones that are missing. The damaged bytes stay. */
+static enum code erase_frames(struct journal *j, struct segment *s, uint64_t above, struct fault *why)
+{
+    int file;
+    journal_lock(j);
+    segment_pin_locked(s);
+    journal_unlock(j);
+    enum code code = segment_open_pinned(j, s, &file, why);
+    struct scan scan;
+    scan_init(&scan, j->io, file, "a segment", j->id, s->number, s->size);
+    while (code == CODE_OK) {
+        struct scan_item item;
+        code = scan_next(&scan, &item, why);
+        if (code != CODE_OK || item.kind == SCAN_END)
+            break;
+        if (item.kind != SCAN_GARBAGE && item.frame.seq > above)
+            code = go_over(j, s, item.from, item.to, CLEAR, why);
+    }
+    scan_clear(&scan);
+    segment_unpin(j, s);
+    return code;
+}
+
+/* ---- segments behind the end ---- */
+
+static bool usable(const struct journal *j, const struct segment *s)
+{
+    return s->head_fine && s->size == s->bytes && s->bytes == j->opt.segment_bytes;
+}
+
+static enum code remove_behind(struct journal *j, uint64_t number, bool keep_ready, struct fault *why)
+{
+    bool removed = false;
+    uint64_t want = number + 1;
+    for (size_t i = 0; i < j->segment_count;) {
+        struct segment *s = j->segments[i];
+        if (s->number <= number || s == j->active) {
+            i++;
+            continue;
+        }
+        if (keep_ready && s->number == want && usable(j, s) && s->head.first_seq == 0) {
+            s->sealed = false; /* made ahead of time, and still empty */
+            s->surveyed = false;
+            want++;
+            i++;
+            continue;
+        }
+        char name[SEGMENT_NAME], path[PATH_MAX_OWN];
+        segment_name(s->number, "seg", name);
+        int r = j->io->unlink(j->io->self, journal_path(j, path, name));
+        if (r < 0)
+            return FAIL_SYS(why, CODE_IO, -r, "cannot remove %s", path);
+        segment_name(s->number, "idx", name);
+        (void)j->io->unlink(j->io->self, journal_path(j, path, name));
+        journal_lock(j);
+        segment_forget(j, s);
+        journal_unlock(j);
+        removed = true;
+    }
+    int r = removed ? j->io->sync_dir(j->io->self, j->dir) : 0;
+    return r < 0 ? FAIL_SYS(why, CODE_IO, -r, "cannot sync %s", j->dir) : CODE_OK;
+}
+
+static enum code new_active(struct journal *j, struct fault *why)
+{
+    uint64_t last = j->segment_count ? j->segments[j->segment_count - 1]->number : 0;
+    journal_lock(j);
+    struct segment *s = segment_add(j, last + 1, (uint32_t)j->opt.segment_bytes);
+    journal_unlock(j);
+    if (!s)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a segment");
+    enum code code = segment_make(j, s, why);
+    if (code == CODE_OK)
+        j->active = s;
+    else
+        segment_forget(j, s);
+    return code;
+}
+
+enum code repair_run(struct journal *j, const struct survey *v, struct place unproven, struct fault *why)
+{
+    enum code code = remove_clean(j, why);
+    if (code != CODE_OK)
+        return code;
+    if (v->empty)
+        return new_active(j, why);
+    struct segment *end = segment_find(j, v->end.segment);
+    FG_ASSERT(end);
+    bool go_on = !v->damaged_end && usable(j, end);
+    if (v->damaged_end) {
+        code = new_active(j, why);
+        if (code == CODE_OK)
+            code = erase_frames(j, end, v->end.seq, why);
+    } else if (unproven.seq && !v->clean.valid && !j->opt.no_sync) {
+        code = write_again(j, v, unproven, why);
+    }
+    if (code == CODE_OK && !v->damaged_end && !v->tail_clean && v->end.offset < end->size)
+        code = go_over(j, end, v->end.offset, end->size, CLEAR, why);
+    if (code == CODE_OK)
+        code = remove_behind(j, v->end.segment, go_on && v->tail_clean, why);
+    if (code != CODE_OK)
+        return code;
+    if (go_on) {
+        end->sealed = false;
+        end->end = v->end.offset;
+        j->active = end;
+    } else if (!j->active) {
+        code = new_active(j, why);
+    }
+    return code;
+}
