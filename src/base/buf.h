@@ -25,7 +25,7 @@ static inline size_t buf_size(const struct buf *b)
 
 static inline struct bytes buf_bytes(const struct buf *b)
 {
-    return bytes_of(b->at + b->from, b->len - b->from);
+    return bytes_of(b->at ? b->at + b->from : NULL, b->len - b->from); /* no arithmetic on NULL */
 }
 
 /* Room for `more` bytes behind len; false sets bad. */
