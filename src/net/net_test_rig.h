@@ -62,7 +62,7 @@ static void rig_open(struct rig *r, bool simulated, uint64_t seed)
     rig_ok(net_listen(&r->listener, r->loop, "127.0.0.1:0", rig_accept, r, &why), &why);
 }
 
-static struct conn *rig_dial(struct rig *r, const struct conn_events *events, void *ctx)
+static __attribute__((unused)) struct conn *rig_dial(struct rig *r, const struct conn_events *events, void *ctx)
 {
     struct conn *c;
     struct fault why;
@@ -71,7 +71,7 @@ static struct conn *rig_dial(struct rig *r, const struct conn_events *events, vo
 }
 
 /* Until somebody calls loop_stop; 20 s are too long. */
-static void rig_run(struct rig *r)
+static __attribute__((unused)) void rig_run(struct rig *r)
 {
     timer_start(r->loop, &r->guard, 20000, rig_guard);
     loop_run(r->loop);
@@ -87,9 +87,9 @@ static void rig_close(struct rig *r)
 }
 
 /* Each test is run with *state: 0 real, 1 simulated, 2 simulated with every byte stream cut at random places. */
-static int rig_kinds[] = { 0, 1, 2 };
+static __attribute__((unused)) int rig_kinds[] = { 0, 1, 2 };
 
-static void rig_open_kind(struct rig *r, void **state)
+static __attribute__((unused)) void rig_open_kind(struct rig *r, void **state)
 {
     int kind = *(int *)*state;
     rig_open(r, kind > 0, 7);
