@@ -8,6 +8,7 @@ static const struct verb *const verbs[] = {
     &verb_demo,
     &verb_help,
     &verb_pub,
+    &verb_run,
     &verb_simulate,
     &verb_sub,
     &verb_version,

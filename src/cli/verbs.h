@@ -7,6 +7,7 @@ extern const struct verb verb_config;
 extern const struct verb verb_demo;
 extern const struct verb verb_help;
 extern const struct verb verb_pub;
+extern const struct verb verb_run;
 extern const struct verb verb_simulate;
 extern const struct verb verb_sub;
 extern const struct verb verb_version;
