@@ -33,6 +33,6 @@ FG_CHECK enum code node_run(struct node *, struct fault *why);
 void node_stop(struct node *); /* returns at once */
 void node_close(struct node *); /* NULL is fine */
 
-/* The path of a data directory's control socket; CODE_LIMIT when it is longer than a socket's may be. */
+/* The absolute path of a data directory's control socket; CODE_LIMIT with FG1003 when it is longer than a socket's may be. */
 enum { NODE_SOCKET_MAX = 108 };
 FG_CHECK enum code node_socket(const char *data_dir, char out[NODE_SOCKET_MAX], struct fault *why);

@@ -8,17 +8,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static enum code make_absolute(struct node *n, struct fault *why)
+enum code data_absolute(const char *data, char out[DATA_PATH_MAX], struct fault *why)
 {
-    const char *data = n->options.settings->data;
     char here[DATA_PATH_MAX] = "";
     if (data[0] != '/' && !getcwd(here, sizeof here))
-        return FAIL_SYS(why, CODE_IO, errno, "cannot tell the current directory, which data: %s starts from", data);
-    int len = snprintf(n->data_dir, sizeof n->data_dir, "%s%s%s", here, here[0] ? "/" : "", data);
-    if (len < 0 || (size_t)len >= sizeof n->data_dir)
+        return FAIL_SYS(why, CODE_IO, errno, "cannot tell the current directory, from which %s starts", data);
+    int len = snprintf(out, DATA_PATH_MAX, "%s%s%s", here, here[0] ? "/" : "", data);
+    if (len < 0 || len >= DATA_PATH_MAX)
         return FAIL_FG(why, CODE_LIMIT, 1003, "the path of the data directory is longer than %d bytes", DATA_PATH_MAX - 1);
-    while (len > 1 && n->data_dir[len - 1] == '/')
-        n->data_dir[--len] = 0;
+    while (len > 1 && out[len - 1] == '/')
+        out[--len] = 0;
     return CODE_OK;
 }
 
@@ -59,7 +58,7 @@ enum code data_prepare(struct node *n, struct fault *why)
 {
     const struct io *io = n->options.io;
     char path[DATA_PATH_MAX + 8], socket_path[NODE_SOCKET_MAX];
-    enum code code = make_absolute(n, why);
+    enum code code = data_absolute(n->options.settings->data, n->data_dir, why);
     if (code == CODE_OK)
         code = node_socket(n->data_dir, socket_path, why);
     if (code != CODE_OK)

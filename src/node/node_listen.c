@@ -14,12 +14,17 @@ static void accept_mqtt(void *ctx, const struct net_peer *peer)
 
 enum code node_socket(const char *data_dir, char out[NODE_SOCKET_MAX], struct fault *why)
 {
-    int len = snprintf(out, NODE_SOCKET_MAX, "%s/api.sock", data_dir);
-    if (len < 0 || len >= NODE_SOCKET_MAX)
+    char absolute[DATA_PATH_MAX];
+    enum code code = data_absolute(data_dir, absolute, why);
+    if (code != CODE_OK)
+        return code;
+    if (strlen(absolute) + sizeof "/api.sock" > NODE_SOCKET_MAX)
         return FAIL_FG(why, CODE_LIMIT, 1003,
-                       "the data directory's path has %zu bytes, at most %d are possible: its control socket must have a "
-                       "name that the system takes. Choose a shorter one, or set data to a symbolic link.",
-                       strlen(data_dir), NODE_SOCKET_MAX - 1 - (int)strlen("/api.sock"));
+                       "the data directory's path has %zu bytes, at most %zu are possible: the system takes no longer name "
+                       "for its control socket. Choose a shorter one, or a symbolic link.",
+                       strlen(absolute), NODE_SOCKET_MAX - sizeof "/api.sock");
+    memcpy(out, absolute, strlen(absolute));
+    memcpy(out + strlen(absolute), "/api.sock", sizeof "/api.sock");
     return CODE_OK;
 }
 

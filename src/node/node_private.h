@@ -51,7 +51,9 @@ FG_CHECK enum code signals_begin(struct node *, struct fault *why); /* before an
 void               signals_end(struct node *);
 
 /* ---- node_data.c: the data directory ---- */
-/* Absolute, made if missing (0700, parents too), writable. */
+/* `data` from the current directory on, without slashes at its end. */
+FG_CHECK enum code data_absolute(const char *data, char out[DATA_PATH_MAX], struct fault *why);
+/* n->data_dir: absolute, made if missing (0700, parents too), writable. */
 FG_CHECK enum code data_prepare(struct node *, struct fault *why);
 /* Opens the journal, with the person's sentence when it cannot. */
 FG_CHECK enum code data_open_journal(struct node *, struct journal_options *, struct fault *why);

@@ -1,0 +1,27 @@
+/* api_client.h - asking the running node, from a verb: blocking, over DATA/api.sock.
+ *
+ * What the node refuses comes back as its own sentence and number. CODE_CLOSED: no node runs there (verb_fail makes it
+ * exit status 3). Thread: main; a loop lives as long as the call.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "cli/config.h"
+#include "node/node.h"
+
+enum { API_BODY_MAX = 8 * 1024 * 1024 };
+
+struct api_client {
+    char        host[NODE_SOCKET_MAX + 8];    /* "unix:/var/lib/fieldgate/api.sock" */
+    char        data_dir[NODE_SOCKET_MAX];    /* absolute                         */
+};
+
+/* Finds the data directory: --data, else the settings'. STATUS_DONE, else said on stderr. */
+int api_client_find(const struct verb_call *, const struct config_flags *, struct api_client *out);
+
+/* GET; the answer's body is appended to `body`, at most API_BODY_MAX. Gives up after 10 s. */
+FG_CHECK enum code api_client_get(const struct api_client *, const char *target, struct buf *body, struct fault *why);
+/* GET of a stream: line() is called with each whole line, without its end, until it returns false, the stream ends
+ * (CODE_OK) or breaks off. deadline_us: give up after so long, as if it had ended; 0 = never. */
+FG_CHECK enum code api_client_lines(const struct api_client *, const char *target, uint64_t deadline_us,
+                                    bool (*line)(void *ctx, struct bytes line), void *ctx, struct fault *why);
