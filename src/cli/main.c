@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 static const struct verb *const verbs[] = {
+    &verb_check,
     &verb_config,
     &verb_demo,
+    &verb_events,
     &verb_help,
     &verb_pub,
     &verb_run,
     &verb_simulate,
+    &verb_status,
     &verb_sub,
     &verb_version,
     NULL,

@@ -3,11 +3,14 @@
 
 #include "cli/verb.h"
 
+extern const struct verb verb_check;
 extern const struct verb verb_config;
 extern const struct verb verb_demo;
+extern const struct verb verb_events;
 extern const struct verb verb_help;
 extern const struct verb verb_pub;
 extern const struct verb verb_run;
 extern const struct verb verb_simulate;
+extern const struct verb verb_status;
 extern const struct verb verb_sub;
 extern const struct verb verb_version;
