@@ -108,9 +108,9 @@ struct mqtt_frame {
 };
 /* Splits the packet at the front. CODE_MORE: not complete (out->size is what it needs in all, or 0 when even
  * that is not known). Over limits->packet_bytes: CODE_LIMIT with 0x95 as soon as the length is known. A
- * remaining length over 4 bytes or not in its shortest form, reserved fixed-header flags (2.1.3), a PUBLISH of
- * QoS 3 or a ping with a body: CODE_MALFORMED at once. AUTH passes for every version: the caller knows which it
- * speaks. */
+ * remaining length over 4 bytes or not in its shortest form, reserved fixed-header flags (2.1.3), a PUBLISH
+ * of QoS 3 or a ping with a body: CODE_MALFORMED at once. AUTH passes for every version: the caller knows which
+ * it speaks. */
 FG_CHECK enum code mqtt_frame(struct bytes in, uint32_t packet_bytes, struct mqtt_frame *out,
                               struct fault *why);
 
@@ -137,11 +137,12 @@ struct mqtt_publish {
     struct mqtt_props props;
 };
 /* Checks the topic name: UTF-8 (0x81), no wildcard (CODE_PROTOCOL 0x90), L-TOPIC (CODE_LIMIT 0x90); empty is
- * allowed only with a topic alias in v5. When the topic is refused, qos and packet_id are set, so that a PUBACK
- * or PUBREC can say it. Not checked, because it depends on who sent it: subscription identifiers, which a
+ * allowed only with a topic alias in v5. When the topic is refused, qos and packet_id are set, so that a
+ * PUBACK or PUBREC can say it. Not checked, because it depends on who sent it: subscription identifiers, which a
  * client must not send (3.3.4), and the highest topic alias. */
 FG_CHECK enum code mqtt_decode_publish(enum mqtt_version, uint8_t first, struct bytes body,
-                                       const struct mqtt_limits *, struct mqtt_publish *out, struct fault *why);
+                                       const struct mqtt_limits *, struct mqtt_publish *out,
+                                       struct fault *why);
 
 /* PUBACK, PUBREC, PUBREL, PUBCOMP. A shortened v5 packet means reason 0 (3.4.2.1). Unknown reason codes for
  * that packet are CODE_PROTOCOL 0x82. */
@@ -222,8 +223,8 @@ void mqtt_encode_connect(struct buf *out, const struct mqtt_connect_out *);
 /* `reason` is v5's; for 3.x it becomes the nearest return code (3.1.1 section 3.2.2.3). */
 void mqtt_encode_connack(struct buf *out, enum mqtt_version, bool session_present, uint8_t reason,
                          struct bytes props);
-/* Everything of a PUBLISH up to the payload; the payload of `payload_len` bytes follows (copied by the caller,
- * or by reference in a writev). The list on the wire is props_a then props_b. */
+/* Everything of a PUBLISH up to the payload; the payload of `payload_len` bytes follows (copied by the
+ * caller, or by reference in a writev). The list on the wire is props_a then props_b. */
 void mqtt_encode_publish_head(struct buf *out, enum mqtt_version, uint8_t qos, bool dup, bool retain,
                               struct bytes topic, uint16_t packet_id, struct bytes props_a,
                               struct bytes props_b, size_t payload_len);
