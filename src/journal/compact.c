@@ -25,7 +25,7 @@ static bool worth_it(const struct journal *j, const struct segment *s)
 
 static struct segment *choose(const struct journal *j)
 {
-    if (j->round.running || j->stuck || j->low || j->shut || j->state.seq != j->witness.seq)
+    if (j->round.running || j->batch_open || j->stuck || j->low || j->shut || j->state.seq != j->witness.seq)
         return NULL;
     for (size_t i = 0; i < j->segment_count && j->segments[i]->number < j->witness.segment; i++)
         if (worth_it(j, j->segments[i]) && !j->segments[i]->unreadable)

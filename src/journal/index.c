@@ -264,6 +264,22 @@ enum code index_load(struct journal *j, struct segment *s, struct fault *why)
     return CODE_OK;
 }
 
+bool index_same(const struct segment *a, const struct segment *b)
+{
+    if (a->first_seq != b->first_seq || a->last_seq != b->last_seq || a->span_count != b->span_count ||
+        a->partition_bytes != b->partition_bytes || a->end != b->end)
+        return false;
+    for (uint32_t i = 0; i < a->span_count; i++) {
+        const struct span *x = &a->spans[i], *y = &b->spans[i];
+        if (x->partition != y->partition || x->first != y->first || x->count != y->count || x->max_us != y->max_us ||
+            x->min_us != y->min_us || x->sorted != y->sorted)
+            return false;
+        if (x->offsets && y->offsets && memcmp(x->offsets, y->offsets, x->count * sizeof *x->offsets) != 0)
+            return false;
+    }
+    return true;
+}
+
 /* ---- offsets on demand ---- */
 
 void index_give_back(struct journal *j, struct loaded *l)
@@ -345,6 +361,26 @@ static struct loaded *loaded_new(uint64_t segment, uint32_t partition, uint32_t 
     return l;
 }
 
+/* One partition's, from an open file; checked. NULL: not usable, or *no_memory. */
+static struct loaded *read_offsets(struct journal *j, int file, const uint8_t *row, uint64_t segment, bool *no_memory)
+{
+    struct span have;
+    take_row(row, &have);
+    struct loaded *l = loaded_new(segment, have.partition, have.count);
+    *no_memory = l == NULL;
+    if (!l)
+        return NULL;
+    size_t bytes = (size_t)have.count * 4;
+    int64_t n = io_read_all(j->io, file, l->offsets, bytes, get_le32(row + 36));
+    if (n != (int64_t)bytes || crc32c(0, l->offsets, bytes) != get_le32(row + 40)) {
+        mem_free(l);
+        return NULL;
+    }
+    for (uint32_t k = 0; k < have.count; k++)
+        l->offsets[k] = get_le32((uint8_t *)&l->offsets[k]);
+    return l;
+}
+
 /* From the .idx file. NULL with CODE_OK: it is not usable. */
 static enum code load_offsets(struct journal *j, const struct segment *s, const struct span *want, struct loaded **out,
                               struct fault *why)
@@ -363,20 +399,10 @@ static enum code load_offsets(struct journal *j, const struct segment *s, const 
         take_row(row, &have);
         if (have.partition != want->partition || have.first != want->first || have.count != want->count)
             continue;
-        l = loaded_new(s->number, have.partition, have.count);
-        if (!l) {
+        bool no_memory;
+        l = read_offsets(j, file, row, s->number, &no_memory);
+        if (no_memory)
             code = FAIL(why, CODE_NOMEM, 0, "no memory for the index of segment %" PRIx64, s->number);
-            break;
-        }
-        size_t bytes = (size_t)have.count * 4;
-        int64_t n = io_read_all(j->io, file, l->offsets, bytes, get_le32(row + 36));
-        if (n != (int64_t)bytes || crc32c(0, l->offsets, bytes) != get_le32(row + 40)) {
-            mem_free(l);
-            l = NULL;
-            break;
-        }
-        for (uint32_t k = 0; k < have.count; k++)
-            l->offsets[k] = get_le32((uint8_t *)&l->offsets[k]);
         break;
     }
     mem_free(table);
@@ -496,4 +522,25 @@ enum code index_offsets(struct journal *j, struct segment *s, uint32_t partition
     journal_unlock(j);
     *out = l;
     return CODE_OK;
+}
+
+enum code index_load_whole(struct journal *j, struct segment *s, struct fault *why)
+{
+    enum code code = index_load(j, s, why);
+    for (uint32_t i = 0; i < s->span_count && code == CODE_OK; i++) {
+        struct span *p = &s->spans[i];
+        struct loaded *l;
+        code = load_offsets(j, s, p, &l, why);
+        if (code == CODE_OK && !l)
+            code = FAIL(why, CODE_DAMAGED, 0, "the offsets of partition %u do not hold their checksum", p->partition);
+        if (code != CODE_OK)
+            break;
+        p->offsets = mem_alloc(p->count * sizeof *p->offsets);
+        if (p->offsets)
+            memcpy(p->offsets, l->offsets, p->count * sizeof *p->offsets);
+        else
+            code = FAIL(why, CODE_NOMEM, 0, "no memory for an index");
+        mem_free(l);
+    }
+    return code;
 }

@@ -165,7 +165,8 @@ static void finish(struct journal *j)
     seal.wall_us = j->io->wall_us(j->io->self);
     journal_lock(j);
     bool sealed = j->seal_seq == j->appended && j->synced + 1 >= j->appended;
-    if (!sealed && append_record(j, &seal, true, NULL, NULL) != CODE_OK)
+    /* A seal behind an unfinished batch would end it; so the batch is left to the next start, which drops it. */
+    if (!sealed && !j->batch_open && append_record(j, &seal, true, NULL, NULL) != CODE_OK)
         log_info(JOURNAL_AREA, "no room for the seal of an orderly stop");
     journal_unlock(j);
     while (commit_group(j, true))

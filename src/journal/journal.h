@@ -34,6 +34,8 @@
 #include "base/fault.h"
 #include "base/io.h"
 
+#include "journal/check.h"
+
 struct journal;
 struct stored;
 struct message;
@@ -170,18 +172,3 @@ FG_CHECK enum code journal_partition_find_time(struct journal *, uint32_t partit
 FG_CHECK enum code journal_partition_read(struct journal *, uint32_t partition, uint64_t seq, size_t max_bytes,
                                           bool (*each)(void *ctx, const struct record *), void *ctx, uint64_t *next_seq,
                                           struct fault *why);
-
-/* ---- offline ---- */
-struct journal_finding {
-    bool        error; /* false: a remark (torn tail) */
-    const char *file;
-    uint64_t    offset;
-    char        text[200];
-};
-struct journal_check_result {
-    uint64_t segments, frames, messages, partition_records, damaged, torn;
-};
-/* Verifies every byte of the journal of a node that is not running: headers, bodies, padding, zero tails, sequences without
- * gap, partition sequences, index files. Takes LOCK. each() is called per finding. */
-FG_CHECK enum code journal_check(const struct io *, const char *data_dir, void (*each)(void *ctx, const struct journal_finding *),
-                                 void *ctx, struct journal_check_result *, struct fault *why);

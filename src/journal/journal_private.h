@@ -289,8 +289,10 @@ void         index_forget(struct journal *, uint64_t segment); /* locked: out of
 void         index_clear(struct journal *);
 /* Reads the whole segment into fresh spans with offsets. */
 FG_CHECK enum code index_rebuild(struct journal *, struct segment *, struct fault *why);
-/* check.c: 1 the file says the same as the segment's spans, 0 it does not. */
-int          index_compare(const struct io *, const char *path, uint64_t journal, const struct segment *);
+/* Both say the same of what lies where; offsets are compared where both have them. */
+bool         index_same(const struct segment *, const struct segment *);
+/* As index_load, with the offsets. */
+FG_CHECK enum code index_load_whole(struct journal *, struct segment *, struct fault *why);
 
 /* ---- handle.c, locked ---- */
 /* From where it lay, if anywhere, to this frame. */

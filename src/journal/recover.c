@@ -211,23 +211,11 @@ static enum code replay_all(struct replay *r, struct fault *why)
 
 /* ---- indexes and partitions ---- */
 
-static bool same_spans(const struct segment *a, const struct segment *b)
-{
-    if (a->first_seq != b->first_seq || a->last_seq != b->last_seq || a->span_count != b->span_count)
-        return false;
-    for (uint32_t i = 0; i < a->span_count; i++)
-        if (a->spans[i].partition != b->spans[i].partition || a->spans[i].first != b->spans[i].first ||
-            a->spans[i].count != b->spans[i].count || a->spans[i].max_us != b->spans[i].max_us ||
-            a->spans[i].min_us != b->spans[i].min_us)
-            return false;
-    return true;
-}
-
 /* A segment that was read has its index in memory; the file spares that memory if it says the same. */
 static void trade_index(struct journal *j, struct segment *s)
 {
     struct segment file = { .number = s->number, .bytes = s->bytes };
-    if (index_load(j, &file, NULL) == CODE_OK && same_spans(&file, s)) {
+    if (index_load(j, &file, NULL) == CODE_OK && index_same(&file, s)) {
         index_drop(s);
         s->spans = file.spans;
         s->span_count = file.span_count;

@@ -83,7 +83,7 @@ static bool release(struct journal *j, struct segment *s)
 static bool release_one(struct journal *j)
 {
     journal_lock(j);
-    struct segment *s = expired(j);
+    struct segment *s = j->batch_open ? NULL : expired(j);
     if (s && s->pins > 0)
         s = NULL; /* somebody reads it */
     if (s && !release(j, s))

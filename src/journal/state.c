@@ -76,7 +76,7 @@ static void round_refused(struct journal *j)
 
 static bool due(const struct journal *j)
 {
-    if (!j->opt.write_state || j->round.running || j->moving)
+    if (!j->opt.write_state || j->round.running || j->moving || j->batch_open)
         return false;
     if (j->round_refused_us && now_us(j) - j->round_refused_us < SECOND_US)
         return false;
@@ -154,7 +154,7 @@ bool state_step(struct journal *j)
 {
     bool did = false;
     journal_lock(j);
-    if (j->round.running && j->round.end_seq == 0) {
+    if (j->round.running && j->round.end_seq == 0 && !j->batch_open) {
         slice(j);
         did = true;
     } else if (adopt(j)) {
@@ -177,9 +177,9 @@ void state_run(struct journal *j)
     if (!j->opt.write_state)
         return;
     journal_lock(j);
-    if (!j->round.running)
+    if (!j->round.running && !j->batch_open)
         begin(j);
-    while (j->round.running && j->round.end_seq == 0)
+    while (!j->batch_open && j->round.running && j->round.end_seq == 0)
         slice(j);
     journal_unlock(j);
     while (commit_group(j, true))
