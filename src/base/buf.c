@@ -11,22 +11,25 @@ bool buf_room(struct buf *b, size_t more)
 {
     if (b->bad)
         return false;
-    if (b->cap - b->len >= more)
-        return true;
     size_t held = b->len - b->from;
     size_t max = b->max ? b->max : (size_t)1 << 30;
     if (more > max || held > max - more) {
         b->bad = true;
         return false;
     }
-    if (b->from && b->cap >= held + more && b->from >= b->cap / 2) {
+    if (b->cap - b->len >= more)
+        return true;
+    /* Moving costs no more than was taken since the last move. */
+    if (b->from >= held && b->cap >= held + more && b->cap) {
         memmove(b->at, b->at + b->from, held);
         b->from = 0;
         b->len = held;
         return true;
     }
     size_t cap = b->cap ? b->cap : FIRST;
-    while (cap < held + more)
+    /* A queue that stays long gets twice its length, or every few bytes taken would move all of it. */
+    size_t want = b->from ? 2 * (held + more) : held + more;
+    while (cap < want)
         cap *= 2;
     uint8_t *fresh = mem_alloc(cap);
     if (!fresh) {

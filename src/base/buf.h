@@ -3,8 +3,8 @@
  *   0        from            len            cap
  *   | taken  | waiting bytes | free         |
  *
- * A failed add marks the buffer `bad` and leaves the contents as they were; a writer of many small
- * pieces checks once at the end.
+ * A failed add marks the buffer `bad` and leaves the contents as they were; a writer of many small pieces
+ * checks once at the end. Memory is less than four times the most that has waited at once.
  */
 #pragma once
 

@@ -47,7 +47,7 @@ bool utf8_valid(struct bytes text, bool allow_nul)
 
 char *bytes_escape(struct bytes b, char *out, size_t cap)
 {
-    size_t n = 0;
+    size_t n = 0, cut = 0; /* cut: the longest beginning that leaves room for ".." */
     for (size_t i = 0; i < b.len;) {
         uint8_t c = b.at[i];
         size_t step = utf8_step(b.at + i, b.len - i);
@@ -55,23 +55,24 @@ char *bytes_escape(struct bytes b, char *out, size_t cap)
         bool plain = step > 1 ? !(c == 0xc2 && b.at[i + 1] < 0xa0)
                               : step == 1 && c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
         size_t want = plain ? step : 4;
-        if (n + want + 3 > cap) {
-            if (cap >= n + 3) {
+        if (n + want + 1 > cap) {
+            n = cut;
+            if (cap >= 3) {
                 memcpy(out + n, "..", 2);
                 n += 2;
             }
             break;
         }
-        if (plain) {
+        if (plain)
             memcpy(out + n, b.at + i, step);
-            i += step;
-        } else {
+        else
             (void)snprintf(out + n, 5, "\\x%02x", c);
-            i++;
-        }
+        i += plain ? step : 1;
         n += want;
+        if (n + 3 <= cap)
+            cut = n;
     }
     if (cap)
-        out[n < cap ? n : cap - 1] = 0;
+        out[n] = 0;
     return out;
 }

@@ -269,7 +269,10 @@ enum code io_replace(const struct io *io, const char *dir, const char *name, str
     if (a < 0 || b < 0 || (size_t)a >= sizeof path || (size_t)b >= sizeof temp)
         return FAIL(why, CODE_LIMIT, 0, "path too long: %s/%s", dir, name);
     int r = replace_steps(io, temp, path, dir, content);
-    if (r < 0)
+    if (r < 0) {
+        /* What was written of it would hold the room that was missing. */
+        (void)io->unlink(io->self, temp);
         return FAIL_SYS(why, r == -ENOSPC || r == -EDQUOT ? CODE_FULL : CODE_IO, -r, "cannot write %s", path);
+    }
     return CODE_OK;
 }

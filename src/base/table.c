@@ -37,7 +37,8 @@ static void place(struct table *t, struct table_slot item)
 static enum code resize(struct table *t)
 {
     size_t cap = 16;
-    while (cap * 3 / 4 <= t->count + 1)
+    /* Half full at most, so that a table that only changes its items is not rebuilt every few changes. */
+    while (cap / 2 <= t->count + 1)
         cap *= 2;
     struct table_slot *slots = mem_zalloc(cap, sizeof *slots);
     if (!slots)
