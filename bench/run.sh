@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# bench/run.sh - ours beside Debian's mosquitto, in one run, interleaved, same generator, same pinning. Prints CPU
+# microseconds of the broker per message and the ratio; then what durability costs, idle memory and start time.
+#
+#   bench/run.sh [ROWS...]     all rows, or those whose name contains one of the words
+#   RUNS=3 SECONDS_PER_RUN=2   medians of RUNS
+#
+# Ratios travel between machines, microseconds do not.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+runs=${RUNS:-3}
+secs=${SECONDS_PER_RUN:-2}
+binary=${FIELDGATE:-build/fieldgate}
+dir=$(mktemp -d)
+pids=()
+trap 'for p in "${pids[@]:-}"; do [ -n "$p" ] && kill "$p" 2>/dev/null; done; rm -rf "$dir"' EXIT
+
+cc -O2 -std=c17 -D_GNU_SOURCE -o "$dir/load" bench/load.c
+
+# Broker on one core, generator on the other.
+pin_broker="taskset -c 0" pin_load="taskset -c 1"
+[ "$(nproc)" -ge 2 ] || pin_broker="" pin_load=""
+
+start_ours() { # $1 durability; sets port, pid
+    local name=ours-$1
+    mkdir -p "$dir/$name"
+    printf 'version: 1\ndata: %s/data\ndurability: %s\nloops: 1\njournal: { disk-reserve: 1MiB }\nlisteners:\n  - { type: mqtt, at: ["127.0.0.1:0"] }\n' \
+        "$dir/$name" "$1" > "$dir/$name/f.yaml"
+    $pin_broker "$binary" run --config "$dir/$name/f.yaml" > "$dir/$name/out" 2> "$dir/$name/err" &
+    pid=$!
+    for _ in $(seq 100); do grep -q '^ready' "$dir/$name/out" && break; sleep 0.05; done
+    port=$(sed -n 's/^listening mqtt 127.0.0.1:\([0-9]*\)$/\1/p' "$dir/$name/out")
+    [ -n "$port" ] || { cat "$dir/$name/err" >&2; exit 1; }
+    pids+=("$pid")
+}
+
+start_mosquitto() {
+    port=$(python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])')
+    printf 'listener %s 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\n' "$port" > "$dir/mosquitto.conf"
+    $pin_broker mosquitto -c "$dir/mosquitto.conf" > "$dir/mosquitto.log" 2>&1 &
+    pid=$!
+    for _ in $(seq 100); do (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null && break; sleep 0.05; done
+    pids+=("$pid")
+}
+
+wants() {
+    [ ${#words[@]} -eq 0 ] && return 0
+    local w
+    for w in "${words[@]}"; do case $1 in *"$w"*) return 0 ;; esac; done
+    return 1
+}
+
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+field() { sed -n "s|.*$1 \([0-9.]*\).*|\1|p"; }
+
+words=("$@")
+start_ours disk; ours_port=$port ours_pid=$pid
+start_mosquitto; peer_port=$port peer_pid=$pid
+
+printf '%-34s %12s %12s %8s   %s\n' "row (CPU us per message)" fieldgate mosquitto ratio "goal ratio"
+row() { # name goal args...
+    local name=$1 goal=$2 i
+    shift 2
+    wants "$name" || return 0
+    : > "$dir/a"; : > "$dir/b"; : > "$dir/ap"; : > "$dir/bp"
+    for i in $(seq "$runs"); do
+        $pin_load "$dir/load" --port "$ours_port" --pid "$ours_pid" --seconds "$secs" "$@" > "$dir/line"
+        field cpu_us/message < "$dir/line" >> "$dir/a"; field p50_us < "$dir/line" >> "$dir/ap"
+        $pin_load "$dir/load" --port "$peer_port" --pid "$peer_pid" --seconds "$secs" "$@" > "$dir/line"
+        field cpu_us/message < "$dir/line" >> "$dir/b"; field p50_us < "$dir/line" >> "$dir/bp"
+    done
+    if [ "${latency:-}" ]; then
+        awk -v n="$name" -v a="$(median < "$dir/ap")" -v b="$(median < "$dir/bp")" -v g="$goal" \
+            'BEGIN { printf "%-34s %9d us %9d us %8.1f   %s\n", n, a, b, a ? b / a : 0, g }'
+    else
+        awk -v n="$name" -v a="$(median < "$dir/a")" -v b="$(median < "$dir/b")" -v g="$goal" \
+            'BEGIN { printf "%-34s %12.3f %12.3f %8.1f   %s\n", n, a, b, a ? b / a : 0, g }'
+    fi
+}
+row "QoS 0, 1:1, 16 B" 30 --qos 0 --size 16
+row "QoS 0, 1:1, 256 B" 20 --qos 0 --size 256
+row "QoS 0, 1:1, 4 KiB" 5 --qos 0 --size 4096
+row "QoS 1, 1:1, 256 B" 19 --qos 1 --size 256
+row "QoS 1, 50 publishers to 1, 256 B" 9 --qos 1 --size 256 --pubs 50 --window 10
+row "QoS 0, 1 to 100, 16 B, delivery" 22 --qos 0 --size 16 --subs 100 --window 50
+row "QoS 2, 1:1, 256 B" 22 --qos 2 --size 256
+latency=1 row "one in flight, end to end p50" 1 --qos 0 --size 256 --window 1
+kill "$ours_pid" "$peer_pid"; wait "$ours_pid" "$peer_pid" 2> /dev/null || true
+pids=()
+
+if wants durability; then
+    printf '\n%-34s %12s %12s %8s\n' "durability (persistent subscriber)" disk memory "disk/mem"
+    start_ours disk; disk_port=$port disk_pid=$pid
+    start_ours memory; memory_port=$port memory_pid=$pid
+    for layout in "--pubs 1 --window 500" "--pubs 4 --window 1000"; do
+        : > "$dir/a"; : > "$dir/b"; : > "$dir/ar"; : > "$dir/br"
+        for i in $(seq "$runs"); do
+            # shellcheck disable=SC2086
+            $pin_load "$dir/load" --port "$disk_port" --pid "$disk_pid" --seconds "$secs" --qos 1 --size 256 --persistent $layout > "$dir/line"
+            field cpu_us/message < "$dir/line" >> "$dir/a"; field delivered/s < "$dir/line" >> "$dir/ar"
+            # shellcheck disable=SC2086
+            $pin_load "$dir/load" --port "$memory_port" --pid "$memory_pid" --seconds "$secs" --qos 1 --size 256 --persistent $layout > "$dir/line"
+            field cpu_us/message < "$dir/line" >> "$dir/b"; field delivered/s < "$dir/line" >> "$dir/br"
+        done
+        awk -v n="CPU us, QoS 1, 256 B, $layout" -v a="$(median < "$dir/a")" -v b="$(median < "$dir/b")" \
+            'BEGIN { printf "%-50s %8.3f %8.3f %8.2f\n", n, a, b, b ? a / b : 0 }'
+        awk -v n="messages/s" -v a="$(median < "$dir/ar")" -v b="$(median < "$dir/br")" \
+            'BEGIN { printf "%-50s %8d %8d\n", n, a, b }'
+    done
+    kill "$disk_pid" "$memory_pid"; wait "$disk_pid" "$memory_pid" 2> /dev/null || true
+    pids=()
+fi
+
+if wants idle; then
+    printf '\n'
+    FIELDGATE=$binary python3 bench/idle.py "$dir"
+fi
