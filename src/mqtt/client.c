@@ -7,7 +7,13 @@
 #include <stddef.h>
 
 enum { PORT = 1883, CONNECT_MS = 10000, RETRY_MIN_MS = 500, RETRY_MAX_MS = 30000, WINDOW = 1024 };
-enum { WINDOW_BYTES = 16 << 20, UNSENT_BYTES = 1 << 20, RECEIVE_MAX = 1024, PACKET_BYTES = 1 << 20 };
+enum {
+    LEAVE_MS = 2000,
+    WINDOW_BYTES = 16 << 20,
+    UNSENT_BYTES = 1 << 20,
+    RECEIVE_MAX = 1024,
+    PACKET_BYTES = 1 << 20
+};
 
 static struct mqtt_client *of_timer(struct timer *t)
 {
@@ -150,15 +156,20 @@ void mqtt_client_disconnect(struct mqtt_client *c, uint8_t reason)
     if (c->state == CLIENT_ENDED || c->state == CLIENT_LEAVING)
         return;
     c->left = true;
-    if (c->state == CLIENT_OPEN)
-        mqtt_encode_disconnect(client_out(c), c->set.version, reason, BYTES_NONE);
-    bool flush = c->state == CLIENT_OPEN;
+    c->left_reason = reason;
+    if (!c->in_message)
+        client_leave(c);
+}
+
+void client_leave(struct mqtt_client *c)
+{
+    bool open = c->state == CLIENT_OPEN;
+    if (open)
+        mqtt_encode_disconnect(client_out(c), c->set.version, c->left_reason, BYTES_NONE);
     c->state = CLIENT_LEAVING;
-    timer_stop(c->loop, &c->timer);
-    if (c->conn)
-        conn_close(c->conn, flush);
-    else
-        timer_start(c->loop, &c->timer, 0, on_timer);
+    /* The server closes when it has read the DISCONNECT. If we did so first, with bytes from it unread, the
+     * kernel would take back what the server has not read yet, and it would publish the will. */
+    timer_start(c->loop, &c->timer, open ? LEAVE_MS : 0, on_timer);
 }
 
 static void client_fail(struct mqtt_client *c)
@@ -292,16 +303,17 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
                 conn_want(conn, f.size);
             break;
         }
-        used += f.size;
-        if (!code)
+        if (!code) {
+            used += f.size;
             code = client_packet(c, &f, &why);
+        }
         if (code && listens(c)) {
             c->why = why;
             client_fail(c);
         }
     }
     tell_ready(c);
-    return used;
+    return listens(c) ? used : in.len;
 }
 
 static void on_drained(void *ctx, struct conn *conn)
@@ -361,6 +373,15 @@ static void keep_alive(struct mqtt_client *c)
     timer_start(c->loop, &c->timer, (due - now) / 1000 + 1, on_timer);
 }
 
+/* The server did not close, or there never was a connection. */
+static void leave_late(struct mqtt_client *c)
+{
+    if (c->conn)
+        conn_close(c->conn, true);
+    else
+        ended(c, NULL);
+}
+
 static void on_timer(struct timer *t)
 {
     struct mqtt_client *c = of_timer(t);
@@ -369,7 +390,7 @@ static void on_timer(struct timer *t)
     case CLIENT_DIALLING:
     case CLIENT_GREETING: fail_late(c, "did not answer", c->set.connect_ms); break;
     case CLIENT_OPEN: keep_alive(c); break;
-    case CLIENT_LEAVING: /* mqtt_client_disconnect found no connection */ ended(c, NULL); break;
+    case CLIENT_LEAVING: leave_late(c); break;
     case CLIENT_ENDED: break;
     }
 }

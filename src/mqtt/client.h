@@ -78,8 +78,9 @@ FG_CHECK enum code mqtt_client_open(struct mqtt_client **out, struct loop *,
                                     void *ctx, struct fault *why);
 /* Ends at once, without a DISCONNECT (the server publishes the will). To be called before loop_close. */
 void mqtt_client_close(struct mqtt_client *);
-/* Sends DISCONNECT behind everything that was sent; then on_close comes, also when there was no connection.
- * Unfinished messages stay so: wait for on_ack first. No retry. Harmless after the end. */
+/* Sends DISCONNECT behind everything that was sent, and waits up to 2 s for the server to close; then on_close
+ * comes, also when there was no connection. From inside on_message, that message is acknowledged first.
+ * Unfinished messages of ours stay so: wait for on_ack. No retry. Harmless after the end. */
 void mqtt_client_disconnect(struct mqtt_client *, uint8_t reason);
 
 struct mqtt_client_message {

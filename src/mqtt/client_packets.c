@@ -153,10 +153,14 @@ static enum code on_publish(struct mqtt_client *c, const struct mqtt_frame *f, s
         if (code)
             return code;
     }
+    c->in_message = true;
     if (!known && c->events.on_message)
         c->events.on_message(c->ctx, c, &m);
+    c->in_message = false;
     if (m.qos)
         answer(c, m.qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, m.packet_id, MQTT_SUCCESS);
+    if (c->left && c->state == CLIENT_OPEN)
+        client_leave(c);
     return CODE_OK;
 }
 

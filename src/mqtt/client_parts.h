@@ -54,6 +54,8 @@ struct mqtt_client {
     struct fault      why;           /* why we end the connection; code CODE_OK: we do not            */
     bool              final;         /* no retry after this connection                                */
     bool              left;          /* mqtt_client_disconnect was called                             */
+    uint8_t           left_reason;   /* for the DISCONNECT                                            */
+    bool              in_message;    /* inside on_message: its answer goes before a DISCONNECT        */
     bool              dead;          /* mqtt_client_close was called                                  */
     bool              telling;       /* inside on_close, with no connection that keeps us in memory   */
     bool              known;         /* a connection succeeded before: the next one may resume        */
@@ -85,6 +87,8 @@ struct mqtt_client {
 struct buf *client_out(struct mqtt_client *c);
 /* The CONNACK said yes; keep_alive_s is what the two agreed on. */
 void client_opened(struct mqtt_client *c, uint16_t keep_alive_s);
+/* Does what mqtt_client_disconnect asked for. */
+void client_leave(struct mqtt_client *c);
 
 /* ---- client_window.c ---- */
 FG_CHECK enum code window_init(struct window *w, uint16_t messages, size_t bytes_max, uint16_t draw,

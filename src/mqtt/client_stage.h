@@ -32,7 +32,7 @@ struct stage {
     struct buf log;
     struct fault why;
     /* what a callback is to do */
-    bool close_in_callback, publish_in_ready, publish_in_connect;
+    bool leave_in_message, close_in_callback, publish_in_ready, publish_in_connect;
     unsigned sent_in_ready;
 };
 
@@ -97,9 +97,10 @@ static inline void on_connect(void *ctx, struct mqtt_client *c, const struct mqt
 static inline void on_message(void *ctx, struct mqtt_client *c, const struct mqtt_publish *m)
 {
     struct stage *st = ctx;
-    (void)c;
     buf_printf(&st->log, "message(%.*s %.*s %u%s%s) ", BYTES_FMT(m->topic), BYTES_FMT(m->payload), m->qos,
                m->retain ? " retain" : "", m->dup ? " dup" : "");
+    if (st->leave_in_message)
+        mqtt_client_disconnect(c, 0);
     maybe_close(st);
 }
 

@@ -15,6 +15,11 @@ static void it_greets_and_leaves(void **state)
     mqtt_client_disconnect(st.client, 0);
     sim_step(st.sim);
     heard(&st, "e0()");
+    publish(&st, "t", "x", 0, 0, CODE_CLOSED);
+    /* What comes until the server has read it is of no interest any more. */
+    say(&st, "30('t' () \"x\") 00");
+    told(&st, "");
+    hang_up(&st);
     told(&st, "close(left -1) ");
     publish(&st, "t", "x", 0, 0, CODE_CLOSED);
     stage_close(&st);
@@ -431,6 +436,52 @@ static void a_released_qos_2_message_makes_room(void **state)
     stage_close(&st);
 }
 
+static void a_server_that_does_not_close_is_left_all_the_same(void **state)
+{
+    (void)state;
+    struct mqtt_client_settings s = plain_settings();
+    struct stage st;
+    stage_open(&st, &s);
+    greet_with(&st, "20(00 00 ())");
+    mqtt_client_disconnect(st.client, MQTT_DISCONNECT_WITH_WILL);
+    sim_advance(st.sim, SECOND);
+    heard(&st, "e0(04)");
+    told(&st, "connect ");
+    assert_non_null(st.peer);
+    sim_advance(st.sim, 2 * SECOND);
+    told(&st, "close(left -1) ");
+    assert_null(st.peer);
+    stage_close(&st);
+}
+
+static void the_last_message_is_acknowledged_before_leaving(void **state)
+{
+    (void)state;
+    struct mqtt_client_settings s = plain_settings();
+    struct stage st;
+    stage_open(&st, &s);
+    greet_with(&st, "20(00 00 ())");
+    st.leave_in_message = true;
+    say(&st, "32('t' 0007 () \"x\") 32('t' 0008 () \"y\")");
+    told(&st, "connect message(t x 1) ");
+    heard(&st, "40(0007) e0()");
+    stage_close(&st);
+}
+
+static void leaving_before_the_greeting_is_told_too(void **state)
+{
+    (void)state;
+    struct mqtt_client_settings s = plain_settings();
+    struct stage st;
+    stage_open(&st, &s);
+    mqtt_client_disconnect(st.client, 0);
+    sim_advance(st.sim, SECOND);
+    told(&st, "close(left -1) ");
+    heard(&st, HELLO);
+    assert_null(st.peer);
+    stage_close(&st);
+}
+
 static void bytes_cut_anywhere_make_no_difference(void **state)
 {
     (void)state;
@@ -465,6 +516,9 @@ int main(void)
         cmocka_unit_test(a_server_that_does_not_answer_is_given_up),
         cmocka_unit_test(what_only_clients_send_ends_the_connection),
         cmocka_unit_test(a_released_qos_2_message_makes_room),
+        cmocka_unit_test(a_server_that_does_not_close_is_left_all_the_same),
+        cmocka_unit_test(the_last_message_is_acknowledged_before_leaving),
+        cmocka_unit_test(leaving_before_the_greeting_is_told_too),
         cmocka_unit_test(bytes_cut_anywhere_make_no_difference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
