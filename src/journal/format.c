@@ -14,12 +14,18 @@ enum { FORMAT = 1, FORMAT_BYTES_MAX = 64 * 1024, CLEAN_BYTES_MAX = 1024 };
 
 /* ---- folders and the lock ---- */
 
-/* Makes one folder and its entry in the parent durable. */
+static bool exists(const struct io *io, const char *path, bool as_dir)
+{
+    struct io_stat st;
+    return io->stat(io->self, path, &st) == 0 && st.is_dir == as_dir;
+}
+
+/* The folder is there, and durably so: whoever made it may have been killed before it could sync its entry. A parent
+ * that we may not read was not made by us. */
 static enum code make_dir(const struct io *io, const char *path, struct fault *why)
 {
-    int r = io->mkdir(io->self, path);
-    if (r == -EEXIST)
-        return CODE_OK;
+    bool there = exists(io, path, true);
+    int r = there ? 0 : io->mkdir(io->self, path);
     if (r < 0)
         return FAIL_SYS(why, r == -ENOSPC || r == -EDQUOT ? CODE_FULL : CODE_IO, -r, "cannot make the folder %s", path);
     char parent[PATH_MAX_OWN];
@@ -32,13 +38,9 @@ static enum code make_dir(const struct io *io, const char *path, struct fault *w
     else
         *slash = 0;
     r = io->sync_dir(io->self, parent);
-    return r < 0 ? FAIL_SYS(why, CODE_IO, -r, "cannot sync the folder %s", parent) : CODE_OK;
-}
-
-static bool is_dir(const struct io *io, const char *path)
-{
-    struct io_stat st;
-    return io->stat(io->self, path, &st) == 0 && st.is_dir;
+    if (r < 0 && !(there && (r == -EACCES || r == -EPERM || r == -EINVAL || r == -EROFS)))
+        return FAIL_SYS(why, CODE_IO, -r, "cannot sync the folder %s", parent);
+    return CODE_OK;
 }
 
 enum code format_make_dirs(const struct io *io, const char *data_dir, struct fault *why)
@@ -48,13 +50,15 @@ enum code format_make_dirs(const struct io *io, const char *data_dir, struct fau
     /* Names of files are added to this later. */
     if (n < 0 || (size_t)n + 64 > sizeof path || data_dir[0] == 0)
         return FAIL(why, CODE_USAGE, 0, "'%s' cannot be the path of a data folder", data_dir);
-    if (is_dir(io, path))
-        return CODE_OK;
+    char format[PATH_MAX_OWN];
+    (void)snprintf(format, sizeof format, "%.*s/format.json", (int)(sizeof format - 16), data_dir);
+    if (exists(io, format, false) && exists(io, path, true))
+        return CODE_OK; /* written after all of this was durable */
     for (char *at = path + 1; *at; at++) {
-        if (*at != '/')
+        if (*at != '/' || at[-1] == '/')
             continue;
         *at = 0;
-        enum code code = is_dir(io, path) ? CODE_OK : make_dir(io, path, why);
+        enum code code = make_dir(io, path, why);
         *at = '/';
         if (code != CODE_OK)
             return code;

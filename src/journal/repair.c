@@ -115,13 +115,31 @@ static bool usable(const struct journal *j, const struct segment *s)
     return s->head_fine && s->size == s->bytes && s->bytes == j->opt.segment_bytes;
 }
 
+static enum code remove_segment(struct journal *j, struct segment *s, struct fault *why)
+{
+    char name[SEGMENT_NAME], path[PATH_MAX_OWN];
+    segment_name(s->number, "seg", name);
+    int r = j->io->unlink(j->io->self, journal_path(j, path, name));
+    if (r < 0)
+        return FAIL_SYS(why, CODE_IO, -r, "cannot remove %s", path);
+    segment_name(s->number, "idx", name);
+    (void)j->io->unlink(j->io->self, journal_path(j, path, name));
+    journal_lock(j);
+    segment_forget(j, s);
+    journal_unlock(j);
+    return CODE_OK;
+}
+
+/* Segments behind `number`, but for those that were made ahead of time, if they may be kept. And that one itself if it
+ * is empty and cannot be used: its making was interrupted. */
 static enum code remove_behind(struct journal *j, uint64_t number, bool keep_ready, struct fault *why)
 {
     bool removed = false;
     uint64_t want = number + 1;
     for (size_t i = 0; i < j->segment_count;) {
         struct segment *s = j->segments[i];
-        if (s->number <= number || s == j->active) {
+        bool unfinished = s->number == number && s->first_seq == 0 && !usable(j, s);
+        if ((s->number <= number && !unfinished) || s == j->active) {
             i++;
             continue;
         }
@@ -132,16 +150,9 @@ static enum code remove_behind(struct journal *j, uint64_t number, bool keep_rea
             i++;
             continue;
         }
-        char name[SEGMENT_NAME], path[PATH_MAX_OWN];
-        segment_name(s->number, "seg", name);
-        int r = j->io->unlink(j->io->self, journal_path(j, path, name));
-        if (r < 0)
-            return FAIL_SYS(why, CODE_IO, -r, "cannot remove %s", path);
-        segment_name(s->number, "idx", name);
-        (void)j->io->unlink(j->io->self, journal_path(j, path, name));
-        journal_lock(j);
-        segment_forget(j, s);
-        journal_unlock(j);
+        enum code code = remove_segment(j, s, why);
+        if (code != CODE_OK)
+            return code;
         removed = true;
     }
     int r = removed ? j->io->sync_dir(j->io->self, j->dir) : 0;
