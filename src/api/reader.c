@@ -90,28 +90,34 @@ struct filling {
     struct reader *reader;
     struct lane   *lane;
     struct buf    *direct; /* render this one record here, however large */
-    size_t         bytes;  /* of payloads taken                    */
-    bool           seen;   /* there was a record, taken or not     */
+    size_t         bytes;  /* of payloads taken                         */
+    bool           refused; /* the last record seen stays for next time */
 };
+
+static bool refuse(struct filling *f, const struct record *record)
+{
+    f->refused = true;
+    f->lane->ahead = record->partition_seq;
+    return false;
+}
 
 /* False: not this one, or this one and no more. */
 static bool take(void *ctx, const struct record *record)
 {
     struct filling *f = ctx;
     struct lane *l = f->lane;
-    f->seen = true;
     if (record->partition_seq >= l->stop)
-        return false;
+        return refuse(f, record);
     /* A damaged record has no time of its own. */
     int64_t wall_us = record->type ? record->wall_us : l->count ? l->lines[l->count - 1].wall_us : 0;
     if (f->reader->ask.until_us && record->type && wall_us >= f->reader->ask.until_us) {
         l->ended = true;
-        return false;
+        return refuse(f, record);
     }
     struct line *line = &l->lines[l->count];
     if (record->payload.len > BIG_RECORD) {
         if (l->count)
-            return false;
+            return refuse(f, record);
         line->bytes = 0;
         l->big = record->partition_seq;
     } else {
@@ -123,7 +129,6 @@ static bool take(void *ctx, const struct record *record)
     }
     line->wall_us = wall_us;
     l->count++;
-    l->ahead = record->partition_seq + 1;
     f->bytes += record->payload.len;
     return line->bytes && l->count < LANE_LINES && buf_size(&l->text) < f->reader->lane_bytes;
 }
@@ -148,20 +153,20 @@ static enum code lane_fill(struct reader *r, struct lane *l, size_t *work, struc
     if (code != CODE_OK && code != CODE_END)
         return code;
     *work += f.bytes;
+    bool moved = !f.refused && go_on > l->ahead;
+    if (moved)
+        l->ahead = go_on;
     if (l->count || l->ended)
         return CODE_OK;
-    if (f.seen || go_on <= l->ahead) {
-        l->idle = true;
-        return CODE_OK;
-    }
-    l->ahead = go_on; /* a stretch without a single record is passed over */
-    return CODE_AGAIN;
+    l->idle = !moved;
+    return moved ? CODE_AGAIN : CODE_OK; /* a stretch without a single record was passed over */
 }
 
 static bool take_direct(void *ctx, const struct record *record)
 {
     struct filling *f = ctx;
-    event_line(f->direct, f->lane->partition, record);
+    if (record->partition_seq == f->lane->big) /* else it is kept no longer */
+        event_line(f->direct, f->lane->partition, record);
     return false;
 }
 
