@@ -404,6 +404,18 @@ static void a_refused_publish_still_tells_which_one_it_was(void **state)
     free(body.at);
 }
 
+/* mqtt_frame sees it first; whoever comes by another way is told as well. */
+static void a_publish_of_qos_3_is_malformed(void **state)
+{
+    (void)state;
+    struct mqtt_publish m;
+    struct fault why = {0};
+    assert_int_equal(
+        mqtt_decode_publish(MQTT_5, 0x36, BYTES_LIT("\0\1t\0\1\0"), &mqtt_limits_default, &m, &why),
+        CODE_MALFORMED);
+    assert_int_equal(why.mqtt_reason, MQTT_MALFORMED);
+}
+
 static struct mqtt_subscribe subscribe(enum mqtt_version version, const char *text, struct arena *arena,
                                        struct test_bytes *body)
 {
@@ -634,6 +646,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_unknown_protocol_tells_in_which_format_to_refuse_it),
         cmocka_unit_test(every_field_of_a_connect_arrives),
         cmocka_unit_test(a_refused_publish_still_tells_which_one_it_was),
+        cmocka_unit_test(a_publish_of_qos_3_is_malformed),
         cmocka_unit_test(one_bad_filter_is_refused_and_the_others_are_not),
         cmocka_unit_test(filters_above_the_limit_are_refused_one_by_one),
         cmocka_unit_test(filters_without_memory_refuse_the_packet),
