@@ -13,6 +13,7 @@ static void pieces_follow_each_other(void **state)
 {
     (void)state;
     struct buf b = { 0 };
+    assert_int_equal(buf_bytes(&b).len, 0);
     buf_u8(&b, 1);
     buf_be16(&b, 0x0203);
     buf_be32(&b, 0x04050607);

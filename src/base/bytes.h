@@ -45,7 +45,7 @@ static inline bool bytes_starts(struct bytes a, const char *prefix)
 /* The part from `from` on; from must not exceed len. */
 static inline struct bytes bytes_from(struct bytes a, size_t from)
 {
-    return (struct bytes){ a.at + from, a.len - from };
+    return (struct bytes){ from ? a.at + from : a.at, a.len - from };
 }
 
 /* Well-formed UTF-8 without surrogates; with `allow_nul` false, U+0000 is refused too

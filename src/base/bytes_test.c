@@ -23,6 +23,7 @@ static void views_compare_by_their_bytes(void **state)
     assert_false(bytes_starts(BYTES_LIT("a"), "ab"));
     assert_true(bytes_is(bytes_from(BYTES_LIT("abc"), 1), "bc"));
     assert_int_equal(bytes_from(BYTES_LIT("abc"), 3).len, 0);
+    assert_null(bytes_from(BYTES_NONE, 0).at);
     assert_int_equal(bytes_str(NULL).len, 0);
 }
 

@@ -1,5 +1,6 @@
 /* table.h - a hash table from a byte string to a pointer. Keys are borrowed: the value owns the bytes and
- * keeps them until table_remove. Open addressing, linear probing, grows by doubling at three quarters.
+ * keeps them until table_remove. Open addressing, linear probing, rebuilt when three quarters are used, at
+ * most half full then.
  * One owner or the owner's lock. Iteration order is unspecified; removing during table_next is allowed
  * for the item just returned only (tombstones keep the walk valid until the next put). */
 #pragma once

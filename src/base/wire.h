@@ -12,7 +12,8 @@ struct wire {
 
 static inline struct wire wire_of(struct bytes b)
 {
-    return (struct wire){ b.at, b.at + b.len, b.at, false };
+    /* Nothing may be added to NULL, not even 0. */
+    return (struct wire){ b.at, b.len ? b.at + b.len : b.at, b.at, false };
 }
 
 static inline size_t wire_left(const struct wire *w)
@@ -32,7 +33,8 @@ static inline const uint8_t *wire_skip(struct wire *w, size_t n)
         return NULL;
     }
     const uint8_t *p = w->at;
-    w->at += n;
+    if (n)
+        w->at += n;
     return p;
 }
 
