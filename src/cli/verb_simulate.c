@@ -25,8 +25,8 @@ struct simulate {
 };
 
 static const struct flag flags[] = {
-    { 0, "name", FLAG_TEXT, FLAG_FIELD(struct simulate, name), .value = "NAME", .def = "press-1",
-      .help = "the machine's name; a fleet appends a number" },
+    { 0, "name", FLAG_TEXT, FLAG_FIELD(struct simulate, name), .value = "NAME",
+      .help = "the machine's name (default press-1); a fleet's are NAME-1, NAME-2 (default press)" },
     { 't', "topic", FLAG_TEXT, FLAG_FIELD(struct simulate, topic), .value = "TOPIC", .def = "factory/line1/{name}/telemetry",
       .help = "where to publish; {name} is the machine's" },
     { 0, "interval", FLAG_DURATION, FLAG_FIELD(struct simulate, interval_us), .value = "TIME", .min = 1000,
@@ -76,7 +76,7 @@ struct run {
     uint32_t          count, open;
     uint64_t          acknowledged, refused;
     int64_t           replay_start_us, replay_first_us;
-    bool              ending;
+    bool              ending, fleet;
     int               status;
 };
 
@@ -322,11 +322,11 @@ static enum code open_device(struct run *r, uint32_t i, const struct mqtt_client
 {
     struct device *d = &r->devices[i];
     d->run = r;
-    if (r->count > 1)
+    if (r->fleet)
         (void)snprintf(d->id, sizeof d->id, "%s-%u", r->sim->name, i + 1);
     else
         (void)snprintf(d->id, sizeof d->id, "%s", r->sim->target.id ? r->sim->target.id : r->sim->name);
-    fill_topic(r->sim->topic, r->count > 1 ? d->id : r->sim->name, d->topic, sizeof d->topic);
+    fill_topic(r->sim->topic, r->fleet ? d->id : r->sim->name, d->topic, sizeof d->topic);
     machine_init(&d->machine, &(struct machine_config){ .seed = r->sim->seed + i, .temperature_step = r->sim->step,
                                                         .humidity_step = r->sim->step,
                                                         .disturb_every = r->sim->disturb_every });
@@ -379,13 +379,15 @@ static int choose(struct run *r)
 {
     const struct texts *args = &r->call->options->args;
     const char *what = args->count ? args->at[0] : "machine";
-    bool fleet = strcmp(what, "fleet") == 0;
+    bool fleet = r->fleet = strcmp(what, "fleet") == 0;
     struct fault why;
     if (!fleet && strcmp(what, "machine") != 0)
         return verb_usage(r->call, "there is no '%s' to simulate; there is: machine, fleet", what);
     if (fleet && r->sim->file)
         return verb_usage(r->call, "a recording is replayed by one machine, not by a fleet");
     r->count = fleet ? r->sim->devices : 1;
+    if (!r->sim->name)
+        r->sim->name = fleet ? "press" : "press-1";
     r->devices = mem_zalloc(r->count, sizeof *r->devices);
     if (!r->devices)
         return STATUS_FAILED;
