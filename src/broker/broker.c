@@ -169,6 +169,7 @@ void broker_free(struct broker *b)
 {
     if (!b)
         return;
+    b->journal_gone = true;
     for (unsigned i = 0; i < b->shard_count; i++)
         shard_clear(&b->shards[i]);
     for (struct session *s = b->durable_first; s;) {

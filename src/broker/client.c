@@ -77,8 +77,8 @@ void client_resume(struct client *c, uint8_t why)
 
 static void say_goodbye(struct client *c, uint8_t reason, const struct fault *why)
 {
-    if (!c->conn || c->version != MQTT_5 || reason == 0 || c->state == CLIENT_NEW || c->state == CLIENT_CLAIMING)
-        return;
+    if (!c->conn || c->version != MQTT_5 || reason == 0 || c->state != CLIENT_LIVE)
+        return; /* [MQTT-3.2.0-1] nothing may come before CONNACK */
     struct buf props = { 0 };
     if (why && why->text[0] && c->request_problem)
         mqtt_put_bytes(&props, MQTT_PROP_REASON_STRING, bytes_str(why->text));

@@ -99,7 +99,7 @@ void handle_connect(struct client *c, struct bytes body)
         return;
     }
     if (atomic_load(&b->stopping)) {
-        refuse(c, c->version == MQTT_5 ? MQTT_SHUTTING_DOWN : MQTT_SERVER_UNAVAILABLE, "the node is stopping");
+        refuse(c, MQTT_SERVER_UNAVAILABLE, "the node is stopping"); /* 3.2.2.2: CONNACK has no 0x8B */
         return;
     }
     if (mqtt_props_has(&ask->connect.props, MQTT_PROP_AUTH_METHOD)) {
@@ -289,7 +289,9 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     struct broker *b = c->shard->broker;
     struct connect_ask *ask = c->ask;
     *fresh = false;
-    if (s && ask->connect.clean_start) {
+    /* The sweep that ends sessions runs once a second: what is over is not there, swept or not. */
+    bool expired = s && s->expires_us && s->expires_us <= loop_now_us(c->shard->loop);
+    if (s && (ask->connect.clean_start || expired)) {
         settle_delayed_wills(b, s, false);
         if (session_end(b, s, NULL) != CODE_OK) {
             *reason = MQTT_QUOTA_EXCEEDED;

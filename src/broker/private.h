@@ -246,6 +246,8 @@ struct broker {
     uint64_t         round_retained; /* how far the round has come */
     uint8_t          round_phase;
     _Atomic uint64_t queued_messages, queued_bytes;
+
+    bool journal_gone; /* broker_free: its handles died with it */
 };
 
 /* ---- session.c ---- */

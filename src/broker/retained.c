@@ -218,8 +218,6 @@ static void node_free(struct retained_node *n)
     size_t cursor = 0;
     for (struct retained_node *c; (c = table_next(&n->children, &cursor));)
         node_free(c);
-    if (n->stored)
-        stored_drop(n->stored);
     table_clear(&n->children);
     mem_free(n);
 }

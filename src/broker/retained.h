@@ -25,4 +25,5 @@ void retained_match(const struct retained *, struct bytes filter, bool (*each)(v
  * what is returned (check topic->bad). */
 void           retained_walk_start(struct retained *);
 struct stored *retained_walk_next(struct retained *, struct buf *topic, uint64_t *bytes, uint8_t *qos);
+/* After the journal's end: the handles, which died with it, are not touched. */
 void           retained_clear(struct retained *);

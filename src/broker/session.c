@@ -130,7 +130,8 @@ static void let_go_of_queue(struct broker *b, struct session *s)
         if (s->durable) {
             atomic_fetch_sub_explicit(&b->queued_messages, 1, memory_order_relaxed);
             atomic_fetch_sub_explicit(&b->queued_bytes, e->bytes, memory_order_relaxed);
-            stored_drop(e->what);
+            if (!b->journal_gone)
+                stored_drop(e->what);
         } else {
             message_drop(e->what);
         }
