@@ -128,8 +128,8 @@ test('a refused CONNECT of 3.1.1 gets its return code', async (t) => {
     await raw.send(m.connect({ version: 4, id: '', clean: false }));
     assert.equal(await ending(raw), 2, 'identifier rejected');
     const old = await rawOpen({ t, port: shared.port, version: 4 });
-    await old.send(m.connect({ version: 4, level: 99, id: 'x' }));
-    assert.ok([1, 0x84].includes(await ending(old)), 'unacceptable protocol version');
+    await old.send(m.connect({ version: 4, level: 2, id: 'x' }));
+    assert.equal(await ending(old), 1, 'unacceptable protocol version');
 });
 
 test('enhanced authentication is refused with 0x8C', ours('it is configured differently'), async (t) => {
@@ -350,10 +350,7 @@ test('more filters in a packet, and more subscriptions, than allowed', ours('it 
     assert.deepEqual((await old.subscribe(['a', 'b', 'c'])).reasons, [0, 0, 0]);
     assert.deepEqual((await old.subscribe(['d', 'e', 'f'])).reasons, [0, 0, 0x80]);
     const many = await rawConnect({ t, port: node.mqttPort });
-    await many.send(m.subscribe({ filters: ['a', 'b', 'c', 'd'] }));
-    const answer = await many.next();
-    if (answer.type === m.SUBACK) assert.ok(answer.reasons.every((r) => r === 0x97), answer.reasons.join());
-    else assert.deepEqual([answer.type, answer.reason], [m.DISCONNECT, 0x97]);
+    assert.equal((await many.subscribe(['a', 'b', 'c', 'd'])).reasons[3], 0x97);
 });
 
 // ---- too much ----

@@ -119,13 +119,12 @@ test('overlapping subscriptions deliver a message once, with the highest QoS', o
     assert.deepEqual(client.messages.map((m) => [m.text, m.qos]).sort(), [['deep', 0], ['once', 2]]);
 });
 
-test('overlapping subscriptions of which one has no local', ours('it may deliver once for each'), async (t) => {
+test('of overlapping subscriptions, one without no local brings what the client itself sent', ours('it may deliver once for each'), async (t) => {
     const topic = unique('over');
     const client = await join(t);
     await client.subscribeAsync({ [`${topic}/#`]: { qos: 1, nl: true }, [`${topic}/+`]: { qos: 0 } });
     await client.publishAsync(`${topic}/a`, 'own', { qos: 1 });
-    const [message] = await client.take(1);
-    assert.deepEqual([message.text, message.qos], ['own', 0], 'the one without no local asks for it');
+    assert.deepEqual(texts(await client.take(1)), ['own']);
     await settle();
     assert.equal(client.messages.length, 1);
 });

@@ -201,6 +201,7 @@ test('an expiry interval runs on while the node is down', ours('kill -9'), async
         await client.subscribeAsync('a', { qos: 1 });
         if (id !== 'long') await client.endAsync(); // the other one is connected when the node dies
     }
+    await sleep(200); // a DISCONNECT is not acknowledged: give it time to reach the disk
     await node.kill9();
     await sleep(2500);
     await node.start();
