@@ -70,6 +70,12 @@ static void stream_fail(struct stream *s, const struct fault *why)
     buf_printf(&s->out, "{\"error\":{\"code\":\"FG%04d\",\"message\":", why->number ? why->number : 7005);
     buf_json(&s->out, bytes_str(why->text));
     buf_printf(&s->out, "}}\n");
+    if (s->out.bad) { /* it must not look like a good end */
+        buf_clear(&s->out);
+        (void)http_chunk(s->exchange, BYTES_LIT("{\"error\":{\"code\":\"FG8006\",\"message\":\"no memory\"}}\n"));
+        stream_finish(s);
+        return;
+    }
     if (stream_push(s))
         stream_finish(s);
     else
