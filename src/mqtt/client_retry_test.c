@@ -1,5 +1,5 @@
 /* client_retry_test.c - connections that end: what is sent again, and when; what is freed. */
-#include "mqtt/client_stage.h"
+#include "mqtt/client_test_stage.h"
 
 static void a_qos_2_message_comes_once(void **state)
 {

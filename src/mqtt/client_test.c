@@ -1,5 +1,5 @@
 /* client_test.c - the client over one connection. */
-#include "mqtt/client_stage.h"
+#include "mqtt/client_test_stage.h"
 
 static void it_greets_and_leaves(void **state)
 {

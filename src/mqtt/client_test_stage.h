@@ -1,4 +1,4 @@
-/* client_stage.h - one MQTT client on the simulated loop, and a server that the test plays itself, byte by
+/* client_test_stage.h - one MQTT client on the simulated loop, and a server that the test plays itself, byte by
  * byte. Test code. */
 #pragma once
 
