@@ -91,12 +91,13 @@ static const char *verify(struct keeper *k, struct memfs *disk, struct random *r
     else
         keeper_abandon(k);
     memfs_advance(disk, 1000000);
-    if (!what)
+    bool outside = random_chance(r, 20); /* it reads every byte, which takes its time */
+    if (!what && outside)
         what = keeper_check_offline(k, io);
     if (!what)
         what = open_strictly(k, io, clean ? "after a clean stop" : "after a kill");
     keeper_close(k);
-    return what ? what : keeper_check_offline(k, io);
+    return what || !outside ? what : keeper_check_offline(k, io);
 }
 
 const char *keeper_verify(uint64_t seed, const struct keeper_options *options, struct memfs *disk,

@@ -58,7 +58,7 @@ void     memfs_fail(struct memfs *, enum memfs_call, uint64_t n, int err, bool f
 uint64_t memfs_failed(struct memfs *, enum memfs_call);
 /* Calls of the kind so far, failed ones included. */
 uint64_t memfs_calls(struct memfs *, enum memfs_call);
-/* So many of a hundred reads and writes of more than one byte stop early. */
+/* So many of a hundred reads stop early, at any byte, and of writes, between two sectors. */
 void     memfs_short(struct memfs *, unsigned percent);
 /* A disk that lies: syncs return 0 and cover nothing. For proving that a judge can fail. */
 void     memfs_ignore_sync(struct memfs *, bool files, bool dirs);

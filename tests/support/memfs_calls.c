@@ -43,6 +43,14 @@ static size_t shortened(struct memfs *fs, size_t n)
     return n;
 }
 
+/* The kernel takes over whole pages, or at the least sectors; what lies in one sector it takes or refuses. */
+static size_t short_write(struct memfs *fs, size_t n, uint64_t at)
+{
+    size_t part = shortened(fs, n);
+    uint64_t end = (at + part) / SECTOR_BYTES * SECTOR_BYTES;
+    return part < n && end > at ? (size_t)(end - at) : n;
+}
+
 /* ---- the table ---- */
 
 /* A number that is not open is a mistake of the program under test, not a condition to handle. */
@@ -163,7 +171,7 @@ static int64_t pwrite_locked(struct memfs *fs, struct file *file, const void *fr
     size_t fits = fitting(fs, node, n, at);
     if (n > 0 && fits == 0)
         return -ENOSPC;
-    n = shortened(fs, fits);
+    n = short_write(fs, fits, at);
     uint32_t held = node->content->held;
     pages_write(&node->content, from, n, at);
     fs->used += (uint64_t)(node->content->held - held) * PAGE_BYTES;

@@ -263,17 +263,21 @@ static void short_reads_and_writes_happen_when_asked_for(void **state)
     (void)state;
     struct memfs *fs = memfs_new(5);
     const struct io *io = memfs_io(fs);
-    int f = make(io, "a"), shorter = 0;
-    char block[100] = {0};
+    int f = make(io, "a"), reads = 0, writes = 0;
+    static char block[4000];
     memfs_short(fs, 50);
-    for (int i = 0; i < 100; i++) {
-        int64_t n = io->pwrite(io->self, f, block, sizeof block, 0);
-        assert_true(n >= 1 && n <= 100);
-        shorter += n < 100;
-    }
-    assert_true(shorter > 20 && shorter < 80);
     assert_int_equal(io_write_all(io, f, block, sizeof block, 0), 0);
-    assert_int_equal(io_read_all(io, f, block, sizeof block, 0), 100);
+    for (int i = 0; i < 100; i++) {
+        int64_t n = io->pread(io->self, f, block, sizeof block, 0);
+        assert_true(n >= 1 && n <= 4000);
+        reads += n < 4000;
+        n = io->pwrite(io->self, f, block, sizeof block, 100);
+        assert_true(n >= 1 && n <= 4000 && (n == 4000 || (n + 100) % 512 == 0));
+        writes += n < 4000;
+        assert_int_equal(io->pwrite(io->self, f, block, 400, 100), 400); /* within one sector */
+    }
+    assert_true(reads > 20 && reads < 80 && writes > 20 && writes < 80);
+    assert_int_equal(io_read_all(io, f, block, sizeof block, 0), 4000);
     io->close(io->self, f);
     memfs_free(fs);
 }
