@@ -74,8 +74,13 @@ static void json_strings_hold_anything(void **state)
         { { (const uint8_t *)"\"\\", 2 }, "\"\\\"\\\\\"" },
         { { (const uint8_t *)"\0\n\x1f\x7f", 4 }, "\"\\u0000\\u000a\\u001f\\u007f\"" },
         { { (const uint8_t *)"\xc2\x9b\xc2\xa0", 4 }, "\"\\u009b\xc2\xa0\"" },
-        { { (const uint8_t *)"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 9 }, "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"" },
-        { { (const uint8_t *)"\xff" "a\xc3", 3 }, "\"\xef\xbf\xbd" "a\xef\xbf\xbd\"" },
+        { { (const uint8_t *)"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 9 },
+          "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"" },
+        { { (const uint8_t *)"\xff"
+                             "a\xc3",
+            3 },
+          "\"\xef\xbf\xbd"
+          "a\xef\xbf\xbd\"" },
         { { (const uint8_t *)"\xed\xa0\x80", 3 }, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

@@ -136,7 +136,8 @@ static void long_text_is_cut_with_two_dots(void **state)
     char out[16];
     assert_string_equal(bytes_escape(BYTES_LIT("abcdef"), out, 7), "abcdef");
     assert_string_equal(bytes_escape(BYTES_LIT("abcdefg"), out, 7), "abcd..");
-    assert_string_equal(bytes_escape(BYTES_LIT("\xc3\xa4\xc3\xa4\xc3\xa4"), out, 7), "\xc3\xa4\xc3\xa4\xc3\xa4");
+    assert_string_equal(bytes_escape(BYTES_LIT("\xc3\xa4\xc3\xa4\xc3\xa4"), out, 7),
+                        "\xc3\xa4\xc3\xa4\xc3\xa4");
     /* Never half a character. */
     assert_string_equal(bytes_escape(BYTES_LIT("\xc3\xa4\xc3\xa4\xc3\xa4x"), out, 7), "\xc3\xa4\xc3\xa4..");
     assert_string_equal(bytes_escape(BYTES_LIT("ab\n"), out, 7), "ab\\x0a");

@@ -52,7 +52,8 @@ static void pieces_chain(void **state)
     uint32_t whole = crc32c(0, text, sizeof text);
     for (size_t cut = 0; cut <= sizeof text; cut++) {
         assert_int_equal(crc32c(crc32c(0, text, cut), text + cut, sizeof text - cut), whole);
-        assert_int_equal(crc32c_portable(crc32c_portable(0, text, cut), text + cut, sizeof text - cut), whole);
+        assert_int_equal(crc32c_portable(crc32c_portable(0, text, cut), text + cut, sizeof text - cut),
+                         whole);
     }
 }
 

@@ -6,7 +6,7 @@
 
 enum { TEXT_BYTES_MAX = 4096, PATH_BYTES_MAX = 1024 };
 
-/* Files below /proc and /sys have no size to ask for; they are small. Returns what was read, NUL-terminated. */
+/* Files below /proc and /sys have no size to ask for; they are small. What was read, NUL-terminated. */
 static struct bytes small_file(const struct io *io, const char *path, char out[TEXT_BYTES_MAX])
 {
     int file = io->open(io->self, path, IO_READ);

@@ -49,7 +49,7 @@ struct limits {
     uint32_t subscriptions;        /* subscriptions         per session                    */
     uint32_t filters_per_packet;
     /* L-FAN */
-    uint32_t fan_out;              /* fan-out               deliveries of one PUBLISH before others get a turn */
+    uint32_t fan_out;              /* fan-out               of one PUBLISH before others get a turn */
     /* L-RETAIN */
     uint32_t retained_messages;
     uint64_t retained_bytes;
@@ -67,6 +67,7 @@ struct limits {
     uint32_t http_header_count;       /* http-header-count  431 above */
 };
 
-/* What `limits.memory-bytes` is when nobody says: 60 % of the machine's memory or of the smallest limit among the
- * control groups we are in, 600 MiB where neither can be read. Reads /proc and /sys through the table. */
+/* What `limits.memory-bytes` is when nobody says: 60 % of the machine's memory or of the smallest limit
+ * among the control groups we are in, 600 MiB where neither can be read. Reads /proc and /sys through the
+ * table. */
 uint64_t limits_memory(const struct io *);

@@ -100,7 +100,8 @@ static int json_text(char *out, size_t cap, const char *text)
 }
 
 /* `more` lines were swallowed before this one. Both return the length, at most cap - 1. */
-static int put_text(char *line, size_t cap, enum log_level level, const char *area, const char *said, int64_t more)
+static int put_text(char *line, size_t cap, enum log_level level, const char *area, const char *said,
+                    int64_t more)
 {
     char counted[64] = "";
     if (more > 0)
@@ -110,11 +111,13 @@ static int put_text(char *line, size_t cap, enum log_level level, const char *ar
     return (size_t)n < cap ? n : (int)cap - 1;
 }
 
-static int put_json(char *line, size_t cap, enum log_level level, const char *area, const char *said, int64_t more)
+static int put_json(char *line, size_t cap, enum log_level level, const char *area, const char *said,
+                    int64_t more)
 {
     int n = snprintf(line, cap, "{\"time\":\"");
     n += stamp(line + n, cap - (size_t)n);
-    n += snprintf(line + n, cap - (size_t)n, "\",\"level\":\"%s\",\"area\":\"%s\",", level_names[level], area);
+    n += snprintf(line + n, cap - (size_t)n, "\",\"level\":\"%s\",\"area\":\"%s\",", level_names[level],
+                  area);
     if (more > 0)
         n += snprintf(line + n, cap - (size_t)n, "\"repeats\":%lld,", (long long)more);
     n += snprintf(line + n, cap - (size_t)n, "\"text\":\"");

@@ -21,7 +21,8 @@ struct log_site {
     _Atomic uint32_t count;
 };
 
-void log_line(struct log_site *site, enum log_level level, const char *area, const char *fmt, ...) FG_PRINTF(4, 5);
+void log_line(struct log_site *site, enum log_level level, const char *area, const char *fmt, ...)
+    FG_PRINTF(4, 5);
 /* The threshold of every area (default LOG_INFO). */
 void           log_set_level(enum log_level level);
 enum log_level log_get_level(void);

@@ -125,8 +125,9 @@ static void json_lines_are_json_whatever_was_said(void **state)
     (void)state;
     log_set_format(LOG_JSON);
     log_error("mqtt", "a \"b\" \\ \n \x7f \xc2\x9b \xc3\xa4 \xff \xc3");
-    assert_string_equal(lines[0] + 32, "Z\",\"level\":\"error\",\"area\":\"mqtt\",\"text\":"
-                                       "\"a \\\"b\\\" \\\\ \\u000a \\u007f \\u009b \xc3\xa4 \\ufffd \\ufffd\"}");
+    assert_string_equal(lines[0] + 32,
+                        "Z\",\"level\":\"error\",\"area\":\"mqtt\",\"text\":"
+                        "\"a \\\"b\\\" \\\\ \\u000a \\u007f \\u009b \xc3\xa4 \\ufffd \\ufffd\"}");
     assert_memory_equal(lines[0], "{\"time\":\"", 9);
 }
 

@@ -44,7 +44,8 @@ static void print_where(const struct loading *l, const struct origin *o, char *o
     }
 }
 
-void settings_say(struct loading *l, int number, bool warning, const struct origin *origin, const char *fmt, ...)
+void settings_say(struct loading *l, int number, bool warning, const struct origin *origin, const char *fmt,
+                  ...)
 {
     struct settings_note n = { .warning = warning, .number = number };
     va_list ap;
@@ -57,7 +58,8 @@ void settings_say(struct loading *l, int number, bool warning, const struct orig
         n.column = origin->place.column;
     }
     if (!warning && l->report->errors++ == 0)
-        (void)fault_set(l->why, CODE_USAGE, number, yaml_place(n.line, n.column), FG_HERE, "%s: %s", n.where, n.text);
+        (void)fault_set(l->why, CODE_USAGE, number, yaml_place(n.line, n.column), FG_HERE, "%s: %s", n.where,
+                        n.text);
     if (l->report->count < SETTINGS_NOTES_MAX)
         l->report->notes[l->report->count++] = n;
     else
@@ -84,7 +86,8 @@ const char *settings_variable(const char *const *environment, const char *name)
     return NULL;
 }
 
-static void store_said(struct loading *l, const struct setting *row, const char *value, const struct origin *o)
+static void store_said(struct loading *l, const struct setting *row, const char *value,
+                       const struct origin *o)
 {
     struct fault why;
     enum code c = setting_store(row, &l->inner->settings, bytes_str(value), &l->inner->arena, &why);
@@ -152,8 +155,9 @@ static void read_flag(struct loading *l, const struct settings_flag *flag)
     char text[64];
     const char *near = suggest_word(bytes_str(flag->key), keys, settings_row_count);
     settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s'. %s%s%s",
-         bytes_escape(bytes_str(flag->key), text, sizeof text), near ? "Did you mean '" : "All keys: fieldgate config",
-         near ? near : " show", near ? "'?" : "");
+                 bytes_escape(bytes_str(flag->key), text, sizeof text),
+                 near ? "Did you mean '" : "All keys: fieldgate config", near ? near : " show",
+                 near ? "'?" : "");
 }
 
 /* ---- values that depend on others ---- */
@@ -205,9 +209,11 @@ static void check_topics(struct loading *l)
             o.place = whole.items[i];
         if (l->source->filter_valid &&
             !l->source->filter_valid(filter, s->limits.topic_bytes, s->limits.topic_levels))
-            settings_say(l, NOTE_VALUE, false, &o, "hub.topics[%zu]: '%s' is not an MQTT topic filter of at most %u bytes and"
-                 " %u levels. + stands for one whole level, # for all the rest and last, as in \"factory/#\"", i,
-                 bytes_escape(filter, said, sizeof said), s->limits.topic_bytes, s->limits.topic_levels);
+            settings_say(
+                l, NOTE_VALUE, false, &o,
+                "hub.topics[%zu]: '%s' is not an MQTT topic filter of at most %u bytes and"
+                " %u levels. + stands for one whole level, # for all the rest and last, as in \"factory/#\"",
+                i, bytes_escape(filter, said, sizeof said), s->limits.topic_bytes, s->limits.topic_levels);
     }
 }
 
@@ -215,14 +221,18 @@ static void check_sizes(struct loading *l)
 {
     const struct settings *s = &l->inner->settings;
     if (s->limits.packet_bytes > s->journal.segment_bytes - RECORD_OVERHEAD)
-        settings_say(l, NOTE_TOGETHER, false, origin_of(l, "limits.packet-bytes"),
-             "limits.packet-bytes (%u) does not fit into journal.segment-bytes (%llu), which needs %d more than the"
-             " largest packet. Make the packet smaller or the segment larger",
-             s->limits.packet_bytes, (unsigned long long)s->journal.segment_bytes, RECORD_OVERHEAD);
+        settings_say(
+            l, NOTE_TOGETHER, false, origin_of(l, "limits.packet-bytes"),
+            "limits.packet-bytes (%u) does not fit into journal.segment-bytes (%llu), which needs %d more"
+            " than the"
+            " largest packet. Make the packet smaller or the segment larger",
+            s->limits.packet_bytes, (unsigned long long)s->journal.segment_bytes, RECORD_OVERHEAD);
     if (s->limits.connect_bytes > s->limits.packet_bytes)
-        settings_say(l, NOTE_TOGETHER, false, origin_of(l, "limits.connect-bytes"),
-             "limits.connect-bytes (%u) is more than limits.packet-bytes (%u), which holds afterwards; lower it",
-             s->limits.connect_bytes, s->limits.packet_bytes);
+        settings_say(
+            l, NOTE_TOGETHER, false, origin_of(l, "limits.connect-bytes"),
+            "limits.connect-bytes (%u) is more than limits.packet-bytes (%u), which holds afterwards; lower"
+            " it",
+            s->limits.connect_bytes, s->limits.packet_bytes);
 }
 
 static void check_together(struct loading *l)
@@ -250,8 +260,9 @@ static void read_text(struct loading *l, struct bytes text)
     struct fault why;
     if (text.len > SETTINGS_FILE_BYTES_MAX) {
         struct origin o = setting_in_file(0, 0);
-        settings_say(l, NOTE_UNREADABLE, false, &o, "the file has %zu bytes, the most is %zu; this is not a settings file",
-             text.len, SETTINGS_FILE_BYTES_MAX);
+        settings_say(l, NOTE_UNREADABLE, false, &o,
+                     "the file has %zu bytes, the most is %zu; this is not a settings file", text.len,
+                     SETTINGS_FILE_BYTES_MAX);
         return;
     }
     arena_init(&tree, NULL, 0, ARENA_BYTES_MAX);
@@ -277,7 +288,8 @@ static void read_path(struct loading *l, const struct io *io)
         l->nomem = true;
     } else if (c != CODE_OK) {
         struct origin o = setting_in_file(0, 0);
-        settings_say(l, NOTE_UNREADABLE, false, &o, "%s. Name the right file, or none to use the defaults", why.text);
+        settings_say(l, NOTE_UNREADABLE, false, &o, "%s. Name the right file, or none to use the defaults",
+                     why.text);
     } else {
         read_text(l, bytes_of(text, len));
         mem_free(text);
@@ -304,7 +316,8 @@ static enum code finish(struct loading *l, const struct settings **out, const st
 
 /* `text` NULL: read source->path, if there is one. */
 static enum code load(const struct settings **out, const struct io *io, const struct settings_source *source,
-                      const char *name, const struct bytes *text, struct settings_report *report, struct fault *why)
+                      const char *name, const struct bytes *text, struct settings_report *report,
+                      struct fault *why)
 {
     struct settings_inner *inner = mem_zalloc(1, sizeof *inner);
     struct settings_report *own = report ? NULL : mem_zalloc(1, sizeof *own);
@@ -331,14 +344,16 @@ static enum code load(const struct settings **out, const struct io *io, const st
     return c;
 }
 
-enum code settings_load(const struct settings **out, const struct io *io, const struct settings_source *source,
-                        struct settings_report *report, struct fault *why)
+enum code settings_load(const struct settings **out, const struct io *io,
+                        const struct settings_source *source, struct settings_report *report,
+                        struct fault *why)
 {
     return load(out, io, source, source->path, NULL, report, why);
 }
 
-enum code settings_parse(const struct settings **out, const struct io *io, const struct settings_source *source,
-                         const char *name, struct bytes text, struct settings_report *report, struct fault *why)
+enum code settings_parse(const struct settings **out, const struct io *io,
+                         const struct settings_source *source, const char *name, struct bytes text,
+                         struct settings_report *report, struct fault *why)
 {
     return load(out, io, source, name, &text, report, why);
 }

@@ -38,7 +38,7 @@ struct settings_address {
 struct settings_listener {
     enum settings_listener_type    type;
     enum settings_auth             auth;
-    bool                           insecure; /* the owner accepts plain, anonymous access from other machines */
+    bool                           insecure; /* the owner accepts plain access from other machines */
     const struct settings_address *at;
     size_t                         at_count;
 };
@@ -75,7 +75,7 @@ struct settings {
     struct settings_inner *inner; /* where each value came from, and the memory of all of this */
 };
 
-/* `--data DIR` is { "data", "DIR", "--data" }, `--set log.level=debug` is { "log.level", "debug", "--set" }. */
+/* `--data DIR` is { "data", "DIR", "--data" }, `--set loops=2` is { "loops", "2", "--set" }. */
 struct settings_flag {
     const char *key;
     const char *value;
@@ -88,8 +88,8 @@ struct settings_source {
     const char *const          *environment; /* "NAME=value", NULL at the end, as environ; NULL = none  */
     const struct settings_flag *flags;
     size_t                      flag_count;
-    bool                        system;      /* we run as root: data lies in /var/lib/fieldgate, else at home */
-    /* True if `filter` is an MQTT topic filter within the limits (mqtt/topic.h). NULL = only UTF-8, not empty. */
+    bool                        system;      /* as root: data lies in /var/lib/fieldgate, else at home */
+    /* True if `filter` is an MQTT topic filter within the limits (mqtt/topic.h). NULL = any text. */
     bool (*filter_valid)(struct bytes filter, uint32_t max_bytes, uint32_t max_levels);
 };
 
@@ -113,12 +113,13 @@ struct settings_report {
 
 /* CODE_OK and *out (settings_free), perhaps with warnings; or CODE_USAGE with at least one error in the
  * report, or CODE_NOMEM. `report` may be NULL. *why is the first error ("FILE:LINE:COLUMN: TEXT"). */
-FG_CHECK enum code settings_load(const struct settings **out, const struct io *, const struct settings_source *,
-                                 struct settings_report *report, struct fault *why);
+FG_CHECK enum code settings_load(const struct settings **out, const struct io *,
+                                 const struct settings_source *, struct settings_report *report,
+                                 struct fault *why);
 /* As settings_load, from the bytes of a file that is called `name`. source->path is not read. */
-FG_CHECK enum code settings_parse(const struct settings **out, const struct io *, const struct settings_source *,
-                                  const char *name, struct bytes text, struct settings_report *report,
-                                  struct fault *why);
+FG_CHECK enum code settings_parse(const struct settings **out, const struct io *,
+                                  const struct settings_source *, const char *name, struct bytes text,
+                                  struct settings_report *report, struct fault *why);
 void settings_free(const struct settings *); /* NULL is fine */
 
 /* The file a verb reads when none is named: FIELDGATE_CONFIG, else SETTINGS_SYSTEM_FILE if it is there, else
@@ -137,8 +138,8 @@ struct settings_line {
     struct bytes origin;
     bool         is_default;
 };
-FG_CHECK enum code settings_each(const struct settings *, void (*each)(void *ctx, const struct settings_line *),
-                                 void *ctx);
+FG_CHECK enum code settings_each(const struct settings *,
+                                 void (*each)(void *ctx, const struct settings_line *), void *ctx);
 
 /* docs/settings.md, generated. */
 void settings_doc(struct buf *out);

@@ -49,8 +49,8 @@ static const char *default_hint(const struct setting *row, char *out, size_t cap
     return out;
 }
 
-void setting_bad_value(struct loading *l, const struct yaml_node *n, const char *path, const struct setting *row,
-                      enum code c, const struct fault *why)
+void setting_bad_value(struct loading *l, const struct yaml_node *n, const char *path,
+                       const struct setting *row, enum code c, const struct fault *why)
 {
     if (c == CODE_NOMEM) {
         l->nomem = true;
@@ -58,18 +58,21 @@ void setting_bad_value(struct loading *l, const struct yaml_node *n, const char 
     }
     char hint[HINT_MAX_BYTES];
     struct origin o = setting_place(n);
-    settings_say(l, NOTE_VALUE, false, &o, "%s must be %s%s", path, why->text, default_hint(row, hint, sizeof hint));
+    settings_say(l, NOTE_VALUE, false, &o, "%s must be %s%s", path, why->text,
+                 default_hint(row, hint, sizeof hint));
 }
 
 /* True if `n` is one value; else says what it must be. */
-bool setting_one_value(struct loading *l, const struct yaml_node *n, const char *path, const struct setting *row)
+bool setting_one_value(struct loading *l, const struct yaml_node *n, const char *path,
+                       const struct setting *row)
 {
     struct origin o = setting_place(n);
     char hint[HINT_MAX_BYTES];
     if (n->kind != YAML_SCALAR) {
         settings_say(l, NOTE_VALUE, false, &o, "%s must be one value, got a %s%s", path,
-             n->kind == YAML_LIST ? "list; write it without brackets or dashes" : "map; remove the keys below it",
-             default_hint(row, hint, sizeof hint));
+                     n->kind == YAML_LIST ? "list; write it without brackets or dashes"
+                                          : "map; remove the keys below it",
+                     default_hint(row, hint, sizeof hint));
         return false;
     }
     if (setting_means_nothing(n)) {
@@ -89,24 +92,28 @@ const struct yaml_node *setting_items(const struct yaml_node *n, size_t *count)
     return n->kind == YAML_LIST ? n->first : n;
 }
 
-bool setting_is_list(struct loading *l, const struct yaml_node *n, const char *path, const struct setting *row)
+bool setting_is_list(struct loading *l, const struct yaml_node *n, const char *path,
+                     const struct setting *row)
 {
     size_t count;
     struct origin o = setting_place(n);
     (void)setting_items(n, &count);
     if (n->kind == YAML_MAP || setting_means_nothing(n) || (n->kind == YAML_LIST && count < row->min)) {
         settings_say(l, NOTE_VALUE, false, &o, "%s must be a list, such as [a, b], got %s", path,
-             n->kind == YAML_MAP ? "a map; put a dash before each entry" : "nothing; remove the line or fill it in");
+                     n->kind == YAML_MAP ? "a map; put a dash before each entry"
+                                         : "nothing; remove the line or fill it in");
         return false;
     }
     if (count > row->max) {
-        settings_say(l, NOTE_VALUE, false, &o, "%s holds %zu entries, the most is %zu", path, count, (size_t)row->max);
+        settings_say(l, NOTE_VALUE, false, &o, "%s holds %zu entries, the most is %zu", path, count,
+                     (size_t)row->max);
         return false;
     }
     return true;
 }
 
-static void read_texts(struct loading *l, const struct setting *row, const struct yaml_node *n, struct origin *origin)
+static void read_texts(struct loading *l, const struct setting *row, const struct yaml_node *n,
+                       struct origin *origin)
 {
     size_t count;
     if (!setting_is_list(l, n, row->key, row))
@@ -190,16 +197,18 @@ static void unknown_key(struct loading *l, const struct yaml_node *n, const char
     const char *near = suggest_word(n->key, level.at, level.count);
     const char *home = near ? NULL : belongs_to(n->key, group);
     if (near) {
-        settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s'%s. Did you mean '%s'?", escaped(n->key, said), in, near);
+        settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s'%s. Did you mean '%s'?",
+                     escaped(n->key, said), in, near);
     } else if (home) {
-        settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s'%s. It belongs %s%s", escaped(n->key, said), in,
-             home[0] ? "under " : "to the top level of the file", home);
+        settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s'%s. It belongs %s%s", escaped(n->key, said),
+                     in, home[0] ? "under " : "to the top level of the file", home);
     } else {
         char list[256] = "";
         for (size_t i = 0, at = 0; i < level.count && level.count <= SHOWN_NAMES_MAX; i++)
-            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : ". Known here: ", level.at[i]);
-        settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s'%s%s. All keys: fieldgate config show", escaped(n->key, said),
-             in, list);
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s",
+                                   i ? ", " : ". Known here: ", level.at[i]);
+        settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s'%s%s. All keys: fieldgate config show",
+                     escaped(n->key, said), in, list);
     }
 }
 
@@ -255,8 +264,8 @@ static void read_map(struct loading *l, const struct yaml_node *map, const char 
             if (n->kind == YAML_MAP)
                 read_map(l, n, deeper);
             else if (!setting_means_nothing(n))
-                settings_say(l, NOTE_VALUE, false, &o, "%s holds keys, got %s; write them below it, indented", key,
-                     n->kind == YAML_LIST ? "a list" : "one value");
+                settings_say(l, NOTE_VALUE, false, &o, "%s holds keys, got %s; write them below it, indented",
+                             key, n->kind == YAML_LIST ? "a list" : "one value");
         } else {
             unknown_key(l, n, prefix);
         }
@@ -273,5 +282,6 @@ void settings_read_tree(struct loading *l, const struct yaml_node *root)
     }
     struct origin o = setting_in_file(root->line, root->column);
     settings_say(l, NOTE_VALUE, false, &o, "settings are `key: value` lines, got %s",
-         root->kind == YAML_LIST ? "a list; remove the dashes" : "plain text; write `site: NAME`, for example");
+                 root->kind == YAML_LIST ? "a list; remove the dashes"
+                                         : "plain text; write `site: NAME`, for example");
 }

@@ -47,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct settings_report report;
     const struct settings *settings;
     struct fault why;
-    enum code c = settings_parse(&settings, &io_system, &source, "fuzz.yaml", bytes_of(data, size), &report, &why);
+    enum code c = settings_parse(&settings, &io_system, &source, "fuzz.yaml", bytes_of(data, size), &report,
+                                 &why);
     check_report(&report);
     FG_ASSERT((c == CODE_OK) == (report.errors == 0) && (c == CODE_OK || c == CODE_USAGE));
     if (c != CODE_OK)

@@ -2,8 +2,8 @@
 #include "base/settings_table.h"
 #include "base/suggest.h"
 
-static void read_addresses(struct loading *l, const struct setting *row, const struct yaml_node *n, const char *path,
-                           struct settings_listener *listener)
+static void read_addresses(struct loading *l, const struct setting *row, const struct yaml_node *n,
+                           const char *path, struct settings_listener *listener)
 {
     size_t count;
     if (!setting_is_list(l, n, path, row))
@@ -36,10 +36,12 @@ static void check_reach(struct loading *l, const struct yaml_node *n, const char
     struct origin o = setting_in_file(n->line, n->column);
     for (size_t i = 0; i < listener->at_count; i++)
         if (!listener->at[i].loopback && !listener->insecure)
-            settings_say(l, NOTE_TOGETHER, false, &o,
-                 "%s listens on %s, which other machines reach, without encryption and for anyone (auth: anonymous)."
-                 " Listen on 127.0.0.1 or [::1], or accept that with `insecure: true`",
-                 path, listener->at[i].text);
+            settings_say(
+                l, NOTE_TOGETHER, false, &o,
+                "%s listens on %s, which other machines reach, without encryption and for anyone (auth:"
+                " anonymous)."
+                " Listen on 127.0.0.1 or [::1], or accept that with `insecure: true`",
+                path, listener->at[i].text);
 }
 
 static const struct setting *listener_row(struct bytes key, const char *names[LISTENER_ROWS_MAX])
@@ -62,9 +64,10 @@ static void read_listener_key(struct loading *l, const struct yaml_node *n, cons
     struct origin o = setting_key_place(n);
     if (!row) {
         const char *near = suggest_word(n->key, names, listener_row_count);
-        settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s' in %s. %s%s%s", bytes_escape(n->key, said, sizeof said), path,
-             near ? "Did you mean '" : "A listener has type, at, auth and insecure", near ? near : "",
-             near ? "'?" : "");
+        settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s' in %s. %s%s%s",
+                     bytes_escape(n->key, said, sizeof said), path,
+                     near ? "Did you mean '" : "A listener has type, at, auth and insecure", near ? near : "",
+                     near ? "'?" : "");
         return;
     }
     places[row - listener_rows] = (struct place){ n->key_line, n->key_column };
@@ -89,7 +92,8 @@ static void read_listener(struct loading *l, const struct yaml_node *n, size_t i
     struct origin o = setting_place(n);
     setting_path(path, sizeof path, "listeners[%zu]", index);
     if (n->kind != YAML_MAP) {
-        settings_say(l, NOTE_VALUE, false, &o, "%s must be a map, such as { type: mqtt, at: [\"127.0.0.1:1883\"] }", path);
+        settings_say(l, NOTE_VALUE, false, &o,
+                     "%s must be a map, such as { type: mqtt, at: [\"127.0.0.1:1883\"] }", path);
         return;
     }
     for (size_t i = 0; i < listener_row_count; i++)
@@ -99,8 +103,10 @@ static void read_listener(struct loading *l, const struct yaml_node *n, size_t i
         read_listener_key(l, k, path, listener, places);
     for (size_t i = 0; i < listener_row_count; i++)
         if (!listener_rows[i].def && !places[i].line)
-            settings_say(l, NOTE_VALUE, false, &o, "%s has no %s; a listener must say its type and where it listens, such as"
-                 " { type: mqtt, at: [\"127.0.0.1:1883\"] }", path, listener_rows[i].key);
+            settings_say(l, NOTE_VALUE, false, &o,
+                         "%s has no %s; a listener must say its type and where it listens, such as"
+                         " { type: mqtt, at: [\"127.0.0.1:1883\"] }",
+                         path, listener_rows[i].key);
     /* What is wrong already would only be said twice. */
     if (l->report->errors == before)
         check_reach(l, n, path, listener);
@@ -116,8 +122,10 @@ static void check_twice(struct loading *l, const struct yaml_node *n, const stru
                     const struct settings_address *x = &all[i].at[a], *y = &all[k].at[b];
                     struct origin o = setting_in_file(n->line, n->column);
                     if (x->port && x->port == y->port && strcmp(x->host, y->host) == 0)
-                        settings_say(l, NOTE_TOGETHER, false, &o, "listeners[%zu] listens on %s, and so does listeners[%zu];"
-                             " give one of them another port", i, x->text, k);
+                        settings_say(l, NOTE_TOGETHER, false, &o,
+                                     "listeners[%zu] listens on %s, and so does listeners[%zu];"
+                                     " give one of them another port",
+                                     i, x->text, k);
                 }
 }
 
@@ -127,11 +135,14 @@ void settings_read_listeners(struct loading *l, const struct setting *row, const
     struct settings_inner *inner = l->inner;
     struct origin o = setting_place(n);
     if (n->kind != YAML_LIST) {
-        settings_say(l, NOTE_VALUE, false, &o, "listeners must be a list; put a dash before each: - { type: mqtt, at: [\"127.0.0.1:1883\"] }");
+        settings_say(
+            l, NOTE_VALUE, false, &o,
+            "listeners must be a list; put a dash before each: - { type: mqtt, at: [\"127.0.0.1:1883\"] }");
         return;
     }
     if (n->count > row->max) {
-        settings_say(l, NOTE_VALUE, false, &o, "listeners holds %zu entries, the most is %zu", n->count, (size_t)row->max);
+        settings_say(l, NOTE_VALUE, false, &o, "listeners holds %zu entries, the most is %zu", n->count,
+                     (size_t)row->max);
         return;
     }
     struct settings_listener *all = arena_zero(&inner->arena, (n->count + 1) * sizeof *all);

@@ -19,17 +19,19 @@ static const char *const listener_words[] = { "mqtt", "http", NULL };
 static const char *const auth_words[] = { "anonymous", NULL };
 
 const struct setting settings_rows[] = {
-    { "version", AS_COUNT, 0, 0, 1, 1, "1", .help = "The form of this file. A program reads the versions it knows." },
+    { "version", AS_COUNT, 0, 0, 1, 1, "1",
+      .help = "The form of this file. A program reads the versions it knows." },
     { "site", AS_TEXT, FIELD(site), 0, 64, "", .help = "A name for this place, shown by `status`." },
     { "data", AS_TEXT, FIELD(data), 1, 1024, NULL,
-      .def_said = "`/var/lib/fieldgate` for root, else `$XDG_STATE_HOME/fieldgate` or `~/.local/state/fieldgate`",
+      .def_said = "`/var/lib/fieldgate` for root, else `$XDG_STATE_HOME/fieldgate` or"
+                  " `~/.local/state/fieldgate`",
       .help = "The data directory: journal, lock, control socket. One node at a time." },
     { "listeners", AS_LISTENERS, 0, 0, 0, LISTENERS_MAX, NULL,
       .def_said = "mqtt on `127.0.0.1:1883` and `[::1]:1883`, http on `127.0.0.1:8080`",
       .help = "Where to listen and for what; replaces the default list as a whole." },
     { "durability", AS_CHOICE, FIELD(durability), 0, 0, "disk", .words = durability_words,
-      .help = "What an acknowledgement means. `disk`: the message is synced. `memory`: faster, and a crash may lose"
-              " what was acknowledged; `status` says so." },
+      .help = "What an acknowledgement means. `disk`: the message is synced. `memory`: faster, and a crash"
+              " may lose what was acknowledged; `status` says so." },
     { "loops", AS_COUNT, FIELD(loops), 0, 256, "0",
       .help = "Event loops, each a thread with its share of the connections. 0: one per processor." },
 
@@ -37,7 +39,8 @@ const struct setting settings_rows[] = {
       .help = "Ordered sequences that telemetry is kept in. May grow later, never shrink." },
     { "hub.keep", AS_SECONDS, FIELD(hub.keep_s), 1, 36500 * DAYS, "7d", .unlimited = UNLIMITED_IS_ZERO,
       .help = "How long telemetry is kept in the partitions." },
-    { "hub.keep-size", AS_BYTES, FIELD(hub.keep_bytes), MIB, 1024 * TIB, "unlimited", .unlimited = UNLIMITED_IS_ZERO,
+    { "hub.keep-size", AS_BYTES, FIELD(hub.keep_bytes), MIB, 1024 * TIB, "unlimited",
+      .unlimited = UNLIMITED_IS_ZERO,
       .help = "How many bytes of telemetry are kept, the oldest go first. Unlimited still ends at"
               " `journal.disk-reserve`." },
     { "hub.topics", AS_TEXTS, FIELD(hub.topics), 0, 1000, "",
@@ -48,28 +51,31 @@ const struct setting settings_rows[] = {
     { "journal.disk-reserve", AS_BYTES, FIELD(journal.reserve_bytes), 0, 1024 * TIB, "1GiB",
       .help = "Free disk space below which new messages are refused instead of acknowledged." },
     { "journal.sync-wait", AS_MICROS, FIELD(journal.sync_wait_us), 0, MILLION, "0s",
-      .help = "How long an acknowledgement may wait for company before the disk is synced. 0s: a sync begins when"
-              " the one before has ended." },
+      .help = "How long an acknowledgement may wait for company before the disk is synced. 0s: a sync"
+              " begins when the one before has ended." },
 
     { "limits.packet-bytes", AS_BYTES, FIELD(limits.packet_bytes), 1 * KIB, 268435455, "1MiB",
       .help = "Largest MQTT packet or HTTP body. Above: DISCONNECT 0x95 (3.1.1: closed), HTTP 413." },
     { "limits.connect-bytes", AS_BYTES, FIELD(limits.connect_bytes), 256, MIB, "16KiB",
       .help = "Largest first packet, before its sender is accepted." },
     { "limits.connect-seconds", AS_SECONDS, FIELD(limits.connect_s), 1, 3600, "10s", .bare = true,
-      .help = "Time from a connection to its CONNECT, or to the end of an HTTP header. Then: closed, HTTP 408." },
+      .help = "Time from a connection to its CONNECT, or to the end of an HTTP header. Then: closed, HTTP"
+              " 408." },
     { "limits.connections", AS_COUNT, FIELD(limits.connections), 1, 10 * MILLION, "100000",
       .help = "Connections to this node. Above: CONNACK 0x97 (3.1.1: 3), HTTP 503." },
-    { "limits.connections-per-address", AS_COUNT, FIELD(limits.connections_per_address), 1, 10 * MILLION, "1000",
-      .unlimited = UNLIMITED_IS_MAX, .help = "Connections from one address; this machine's own are exempt." },
-    { "limits.connect-rate", AS_COUNT, FIELD(limits.connect_rate), 1, MILLION, "100", .unlimited = UNLIMITED_IS_MAX,
+    { "limits.connections-per-address", AS_COUNT, FIELD(limits.connections_per_address), 1, 10 * MILLION,
+      "1000", .unlimited = UNLIMITED_IS_MAX,
+      .help = "Connections from one address; this machine's own are exempt." },
+    { "limits.connect-rate", AS_COUNT, FIELD(limits.connect_rate), 1, MILLION, "100",
+      .unlimited = UNLIMITED_IS_MAX,
       .help = "New connections a second from one address; this machine's own are exempt. Above: CONNACK 0x9F,"
               " HTTP 429." },
     { "limits.half-open", AS_COUNT, FIELD(limits.half_open), 1, 10 * MILLION, NULL,
       .def_said = "5 % of `limits.connections`, at least 10",
       .help = "Connections that have not been accepted yet. Above: the oldest of them is closed." },
     { "limits.receive-maximum", AS_COUNT, FIELD(limits.receive_maximum), 1, 65535, "1024",
-      .help = "Unfinished QoS 1 and 2 messages one client may have sent. Above: DISCONNECT 0x93 (3.1.1: its socket"
-              " is not read)." },
+      .help = "Unfinished QoS 1 and 2 messages one client may have sent. Above: DISCONNECT 0x93 (3.1.1: its"
+              " socket is not read)." },
     { "limits.queued-bytes", AS_BYTES, FIELD(limits.queued_bytes), 64 * KIB, TIB, "64MiB",
       .unlimited = UNLIMITED_IS_MAX, .help = "Bytes that wait for one session. Above: `limits.on-full`." },
     { "limits.queued-messages", AS_COUNT, FIELD(limits.queued_messages), 1, 100 * MILLION, "100000",
@@ -78,10 +84,11 @@ const struct setting settings_rows[] = {
       .help = "When a session's queue is full: it does not get the new message, or loses its oldest one, both"
               " counted and logged; or the publisher is refused (PUBACK 0x97)." },
     { "limits.refuse-seconds", AS_SECONDS, FIELD(limits.refuse_s), 1, 3600, "30s", .bare = true,
-      .help = "With `on-full: refuse`, how long a 3.1.1 publisher's PUBACK is withheld before it is closed." },
+      .help = "With `on-full: refuse`, how long a 3.1.1 publisher's PUBACK is withheld before it is"
+              " closed." },
     { "limits.unsent-bytes", AS_BYTES, FIELD(limits.unsent_bytes), 64 * KIB, TIB, "8MiB",
-      .help = "Bytes given to one connection and not taken by its peer. Above: no more is given, QoS 0 is dropped"
-              " and counted." },
+      .help = "Bytes given to one connection and not taken by its peer. Above: no more is given, QoS 0 is"
+              " dropped and counted." },
     { "limits.unsent-seconds", AS_SECONDS, FIELD(limits.unsent_s), 1, 3600, "60s", .bare = true,
       .help = "A peer that takes nothing for so long is closed (0x97)." },
     { "limits.memory-bytes", AS_BYTES, FIELD(limits.memory_bytes), 16 * MIB, 1024 * TIB, NULL,
@@ -96,8 +103,8 @@ const struct setting settings_rows[] = {
     { "limits.filters-per-packet", AS_COUNT, FIELD(limits.filters_per_packet), 1, 10000, "100",
       .help = "Filters in one SUBSCRIBE or UNSUBSCRIBE. Above: 0x97 (3.1.1: 0x80)." },
     { "limits.fan-out", AS_COUNT, FIELD(limits.fan_out), 1, 100 * MILLION, "100000",
-      .help = "Deliveries of one PUBLISH that are made in one go; the rest follows in slices and the publisher"
-              " waits." },
+      .help = "Deliveries of one PUBLISH that are made in one go; the rest follows in slices and the"
+              " publisher waits." },
     { "limits.retained-messages", AS_COUNT, FIELD(limits.retained_messages), 0, 100 * MILLION, "1000000",
       .help = "Retained messages in all. Above: PUBACK 0x97 (3.1.1: forwarded, not retained, counted)." },
     { "limits.retained-bytes", AS_BYTES, FIELD(limits.retained_bytes), 0, TIB, "1GiB",
@@ -108,12 +115,13 @@ const struct setting settings_rows[] = {
       .help = "Bytes of all properties of one packet. Above: DISCONNECT 0x95." },
     { "limits.session-expiry", AS_SECONDS, FIELD(limits.session_expiry_s), 0, 36500 * DAYS, "30d",
       .unlimited = UNLIMITED_IS_MAX,
-      .help = "How long a session may outlive its connection; a client that asks for more is told in CONNACK." },
+      .help = "How long a session may outlive its connection; a client that asks for more is told in"
+              " CONNACK." },
     { "limits.sessions", AS_COUNT, FIELD(limits.sessions), 1, 100 * MILLION, "1000000",
       .help = "Sessions in all, connected or not. Above: CONNACK 0x97 (3.1.1: 3)." },
     { "limits.keep-alive", AS_SECONDS, FIELD(limits.keep_alive_s), 1, 65535, "20m",
-      .help = "Longest keep-alive, also of a client that asks for none. Silence of one and a half times as long:"
-              " 0x8D, closed." },
+      .help = "Longest keep-alive, also of a client that asks for none. Silence of one and a half times as"
+              " long: 0x8D, closed." },
     { "limits.http-request-line", AS_BYTES, FIELD(limits.http_request_line_bytes), 256, 64 * KIB, "8KiB",
       .help = "Longest HTTP request line. Above: 414." },
     { "limits.http-headers", AS_BYTES, FIELD(limits.http_headers_bytes), KIB, MIB, "32KiB",
@@ -147,8 +155,8 @@ const struct setting_group settings_groups[] = {
     { "", "" },
     { "hub", "The partitions: telemetry kept in order, read back from an offset or a date." },
     { "journal", "The one log that everything durable is written to." },
-    { "limits", "How much a peer may take. What is above a limit is refused by the protocol's own answer, counted on"
-                " `/metrics`, and costs nobody else anything." },
+    { "limits", "How much a peer may take. What is above a limit is refused by the protocol's own answer,"
+                " counted on `/metrics`, and costs nobody else anything." },
     { "log", "Lines on standard error." },
 };
 const size_t settings_group_count = ARRAY_COUNT(settings_groups);

@@ -107,14 +107,16 @@ enum {
     NOTE_VALUE = 1013,      /* wrong type or out of range                  */
     NOTE_TOGETHER = 1014    /* right by itself, wrong with another setting */
 };
-void settings_say(struct loading *, int number, bool warning, const struct origin *, const char *fmt, ...) FG_PRINTF(5, 6);
+void settings_say(struct loading *, int number, bool warning, const struct origin *, const char *fmt, ...)
+    FG_PRINTF(5, 6);
 struct origin setting_in_file(uint32_t line, uint32_t column);
 
 /* ---- the file (settings_file.c, settings_listeners.c) ---- */
 enum { PATH_MAX_BYTES = 128 };
 
 void settings_read_tree(struct loading *, const struct yaml_node *root);
-void settings_read_listeners(struct loading *, const struct setting *, const struct yaml_node *, struct origin *);
+void settings_read_listeners(struct loading *, const struct setting *, const struct yaml_node *,
+                             struct origin *);
 /* What both read a value with; each notes what is wrong itself. `path` is "listeners[0].at". */
 bool                    setting_means_nothing(const struct yaml_node *); /* `key:`, `key: ~`, `key: null` */
 struct origin           setting_place(const struct yaml_node *);
@@ -123,7 +125,8 @@ bool                    setting_one_value(struct loading *, const struct yaml_no
                                           const struct setting *);
 bool                    setting_is_list(struct loading *, const struct yaml_node *, const char *path,
                                         const struct setting *);
-const struct yaml_node *setting_items(const struct yaml_node *, size_t *count); /* one value is a list of one */
+const struct yaml_node *setting_items(const struct yaml_node *,
+                                      size_t *count); /* one value is a list of one */
 void                    setting_bad_value(struct loading *, const struct yaml_node *, const char *path,
                                           const struct setting *, enum code, const struct fault *why);
 void                    setting_path(char *out, size_t cap, const char *fmt, ...) FG_PRINTF(3, 4);

@@ -87,7 +87,9 @@ static enum code parse_number(const struct setting *row, struct bytes text, uint
 static enum code number_wrong(const struct setting *row, struct bytes text, struct fault *why)
 {
     static const char *const nouns[] = {
-        [AS_COUNT] = "a whole number", [AS_BYTES] = "a size with its unit", [AS_SECONDS] = "a duration with its unit",
+        [AS_COUNT] = "a whole number",
+        [AS_BYTES] = "a size with its unit",
+        [AS_SECONDS] = "a duration with its unit",
         [AS_MICROS] = "a duration with its unit",
     };
     char low[VALUE_TEXT_MAX], high[VALUE_TEXT_MAX];
@@ -214,7 +216,8 @@ static bool loopback6(const struct in6_addr *a)
     return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
 }
 
-enum code setting_address(struct bytes text, struct settings_address *out, struct arena *arena, struct fault *why)
+enum code setting_address(struct bytes text, struct settings_address *out, struct arena *arena,
+                          struct fault *why)
 {
     static const char shape[] = "a numeric address with its port, such as 127.0.0.1:1883 or \"[::1]:1883\"";
     size_t colon = text.len;
@@ -238,10 +241,11 @@ enum code setting_address(struct bytes text, struct settings_address *out, struc
         return MUST(why, "%s; names are not looked up here, got '%s'", shape, SAID(text));
     /* One spelling per address, so that two listeners on the same one are seen. */
     FG_ASSERT(inet_ntop(family, &address, canonical, sizeof canonical));
-    *out = (struct settings_address){
-        .host = arena_text(arena, bytes_str(canonical)), .text = arena_text(arena, text), .port = (uint16_t)port,
-        .loopback = six ? loopback6(&address) : ((const uint8_t *)&address)[0] == 127
-    };
+    *out = (struct settings_address){ .host = arena_text(arena, bytes_str(canonical)),
+                                      .text = arena_text(arena, text),
+                                      .port = (uint16_t)port,
+                                      .loopback = six ? loopback6(&address)
+                                                      : ((const uint8_t *)&address)[0] == 127 };
     return out->host && out->text ? CODE_OK : FAIL(why, CODE_NOMEM, 0, "no memory for the settings");
 }
 

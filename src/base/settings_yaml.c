@@ -17,7 +17,8 @@ static size_t visible(struct bytes text)
         return 0;
     if (n == 1)
         return (p[0] >= 0x20 && p[0] != 0x7f) || p[0] == '\t' || p[0] == '\n' || p[0] == '\r';
-    /* C1 controls, the Unicode line ends that YAML 1.1 counted as such, the byte order mark, non-characters */
+    /* C1 controls, the Unicode line ends that YAML 1.1 counted as such, the byte order mark, non-characters
+     * */
     bool hidden = (n == 2 && p[0] == 0xc2 && p[1] < 0xa0) ||
                   (n == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)) ||
                   (n == 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf) ||
@@ -49,7 +50,8 @@ static enum code check_bytes(struct bytes text, struct fault *why)
         if (c == '%' && column == 1)
             return BAD(why, line, column, "a YAML directive; settings need none, remove the line");
         if (c == '\r' && (i + 1 == text.len || text.at[i + 1] != '\n'))
-            return BAD(why, line, column, "a carriage return without a line feed; end lines with a line feed");
+            return BAD(why, line, column,
+                       "a carriage return without a line feed; end lines with a line feed");
         i += n;
         column++;
         if (c == '\n') {
@@ -161,8 +163,8 @@ static enum code begin(struct reader *r, struct fy_event *e, enum yaml_kind kind
     return CODE_OK;
 }
 
-/* libfyaml 0.7.12 loses memory over many '' in one text (its issue 233), so single quotes are read from the file
- * itself: what stands between the marks, with '' for '. */
+/* libfyaml 0.7.12 loses memory over many '' in one text (its issue 233), so single quotes are read from the
+ * file itself: what stands between the marks, with '' for '. */
 static char *single_quoted(struct reader *r, struct fy_token *token, size_t *len)
 {
     const struct fy_mark *from = fy_token_start_mark(token), *to = fy_token_end_mark(token);
@@ -194,7 +196,8 @@ static enum code read_scalar(struct reader *r, struct fy_token *token, struct ya
     char *copy;
     /* No setting has lines, and libfyaml takes stack (its issue 315) or square time for them. */
     if (token && (style == FYSS_LITERAL || style == FYSS_FOLDED || !on_one_line(token)))
-        return BAD(r->why, r->keyed ? r->keyed->key_line : n->line, r->keyed ? r->keyed->key_column : n->column,
+        return BAD(r->why, r->keyed ? r->keyed->key_line : n->line,
+                   r->keyed ? r->keyed->key_column : n->column,
                    "a text of several lines; write it on one line, in quotes");
     if (style == FYSS_SINGLE_QUOTED) {
         copy = single_quoted(r, token, &len);
@@ -262,14 +265,16 @@ static struct fy_token *tag_of(const struct fy_event *e)
 static enum code refuse_at(struct reader *r, struct fy_token *token, const char *text)
 {
     const struct fy_mark *m = token ? fy_token_start_mark(token) : NULL;
-    return BAD(r->why, m ? (uint32_t)m->line + 1 : r->seen_line + 1, m ? (uint32_t)m->column + 1 : 1, "%s", text);
+    return BAD(r->why, m ? (uint32_t)m->line + 1 : r->seen_line + 1, m ? (uint32_t)m->column + 1 : 1, "%s",
+               text);
 }
 
 static enum code step(struct reader *r, struct fy_event *e)
 {
     if (e->type == FYET_ALIAS || anchor_of(e))
-        return refuse_at(r, anchor_of(e), "anchors and aliases (& and *) are not read here; write the value out, or"
-                                          " quote it");
+        return refuse_at(r, anchor_of(e),
+                         "anchors and aliases (& and *) are not read here; write the value out, or"
+                         " quote it");
     if (tag_of(e))
         return refuse_at(r, tag_of(e), "tags (!) are not read here; remove it, or quote the value");
     switch (e->type) {
@@ -324,7 +329,8 @@ static void quiet(struct fy_diag *diag, void *user, const char *at, size_t len)
     (void)diag, (void)user, (void)at, (void)len;
 }
 
-enum code settings_yaml_parse(struct bytes text, struct arena *arena, struct yaml_node **root, struct fault *why)
+enum code settings_yaml_parse(struct bytes text, struct arena *arena, struct yaml_node **root,
+                              struct fault *why)
 {
     if (bytes_starts(text, "\xef\xbb\xbf"))
         text = bytes_from(text, 3);
@@ -341,9 +347,11 @@ enum code settings_yaml_parse(struct bytes text, struct arena *arena, struct yam
     if (!r.diag)
         return no_memory(&r);
     fy_diag_set_collect_errors(r.diag, true);
-    struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_JSON_NONE | FYPCF_DISABLE_MMAP_OPT, .diag = r.diag };
+    struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_JSON_NONE | FYPCF_DISABLE_MMAP_OPT,
+                                .diag = r.diag };
     r.fyp = fy_parser_create(&cfg);
-    c = r.fyp && fy_parser_set_string(r.fyp, (const char *)text.at, text.len) == 0 ? read_events(&r) : no_memory(&r);
+    c = r.fyp && fy_parser_set_string(r.fyp, (const char *)text.at, text.len) == 0 ? read_events(&r)
+                                                                                   : no_memory(&r);
     if (r.fyp)
         fy_parser_destroy(r.fyp);
     fy_diag_destroy(r.diag);

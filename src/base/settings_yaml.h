@@ -1,10 +1,10 @@
 /* settings_yaml.h - a settings file as a tree, each value with its line and column.
  *
- * The only file that knows libfyaml. Of YAML we take what settings need: maps with plain keys, lists, scalars on
- * one line in quotes or without. Refused with a sentence: texts of several lines, anchors and aliases (a small
- * file could unfold into a large one), tags, directives, a second document, keys that are not scalars, control
- * characters, bytes that are not UTF-8, a key twice, more than 16 levels, 1,000 entries in one place or 20,000
- * in all. libfyaml sees only bytes that passed our own check.
+ * The only file that knows libfyaml. Of YAML we take what settings need: maps with plain keys, lists,
+ * scalars on one line in quotes or without. Refused with a sentence: texts of several lines, anchors and
+ * aliases (a small file could unfold into a large one), tags, directives, a second document, keys that are
+ * not scalars, control characters, bytes that are not UTF-8, a key twice, more than 16 levels, 1,000 entries
+ * in one place or 20,000 in all. libfyaml sees only bytes that passed our own check.
  */
 #pragma once
 
@@ -25,8 +25,8 @@ struct yaml_node {
 
 enum { YAML_DEPTH_MAX = 16, YAML_ENTRIES_MAX = 1000, YAML_NODES_MAX = 20000 };
 
-/* The tree lives in the arena. *root is NULL for a file that holds nothing but comments. CODE_USAGE: why->at is
- * line << 16 | column (line capped), why->text the sentence without the place. CODE_NOMEM. */
+/* The tree lives in the arena. *root is NULL for a file that holds nothing but comments. CODE_USAGE: why->at
+ * is line << 16 | column (line capped), why->text the sentence without the place. CODE_NOMEM. */
 FG_CHECK enum code settings_yaml_parse(struct bytes text, struct arena *, struct yaml_node **root,
                                        struct fault *why);
 

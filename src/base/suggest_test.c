@@ -56,15 +56,25 @@ static void very_long_words_are_near_nothing(void **state)
 static void the_nearest_word_wins(void **state)
 {
     (void)state;
-    static const char *const words[] = { "packet-bytes", "property-bytes", "hub", "journal", "log", "site", "at" };
+    static const char *const words[] = { "packet-bytes", "property-bytes", "hub", "journal",
+                                         "log",          "site",           "at" };
     static const struct {
         const char *typed, *want;
     } table[] = {
-        { "packet-byte", "packet-bytes" }, { "proprety-bytes", "property-bytes" }, { "Hub", "hub" },
-        { "jurnal", "journal" },           { "lgo", "log" },                       { "packet", "packet-bytes" },
-        { "journaling", "journal" },       { "jobs", NULL },                       { "enroll", NULL },
-        { "", NULL },                      { "x", NULL },                          { "ta", NULL },
-        { "stie", "site" },                { "mqtt", NULL },
+        { "packet-byte", "packet-bytes" },
+        { "proprety-bytes", "property-bytes" },
+        { "Hub", "hub" },
+        { "jurnal", "journal" },
+        { "lgo", "log" },
+        { "packet", "packet-bytes" },
+        { "journaling", "journal" },
+        { "jobs", NULL },
+        { "enroll", NULL },
+        { "", NULL },
+        { "x", NULL },
+        { "ta", NULL },
+        { "stie", "site" },
+        { "mqtt", NULL },
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         const char *got = suggest_word(bytes_str(table[i].typed), words, sizeof words / sizeof words[0]);

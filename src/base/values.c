@@ -73,8 +73,10 @@ enum code value_parse_count(struct bytes text, uint64_t min, uint64_t max, uint6
 
 static enum code not_a_size(struct bytes text, struct fault *why)
 {
-    return FAIL(why, CODE_USAGE, 0, "a size is a whole number with a unit, such as 512B, 64KiB, 64MiB, 1GiB or 20GB,"
-                " got '%s'", SAID(text));
+    return FAIL(why, CODE_USAGE, 0,
+                "a size is a whole number with a unit, such as 512B, 64KiB, 64MiB, 1GiB or 20GB,"
+                " got '%s'",
+                SAID(text));
 }
 
 enum code value_parse_size(struct bytes text, uint64_t *bytes, struct fault *why)
@@ -94,8 +96,10 @@ enum code value_parse_size(struct bytes text, uint64_t *bytes, struct fault *why
 
 static enum code not_a_duration(struct bytes text, struct fault *why)
 {
-    return FAIL(why, CODE_USAGE, 0, "a duration is a whole number with a unit, such as 500us, 20ms, 30s, 10m, 2h30m"
-                " or 7d, got '%s'", SAID(text));
+    return FAIL(why, CODE_USAGE, 0,
+                "a duration is a whole number with a unit, such as 500us, 20ms, 30s, 10m, 2h30m"
+                " or 7d, got '%s'",
+                SAID(text));
 }
 
 enum code value_parse_duration(struct bytes text, uint64_t *us, struct fault *why)

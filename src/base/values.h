@@ -14,7 +14,8 @@
 #define VALUE_US_PER_S INT64_C(1000000)
 
 /* Digits only, from min to max. */
-FG_CHECK enum code value_parse_count(struct bytes text, uint64_t min, uint64_t max, uint64_t *out, struct fault *why);
+FG_CHECK enum code value_parse_count(struct bytes text, uint64_t min, uint64_t max, uint64_t *out,
+                                     struct fault *why);
 /* "512", "512B", "64KiB", "64MiB", "1GiB", "2TiB" by 1,024; "64kB", "20MB", "20GB", "2TB" by 1,000. */
 FG_CHECK enum code value_parse_size(struct bytes text, uint64_t *bytes, struct fault *why);
 /* "500us", "20ms", "30s", "10m", "2h30m", "7d", "4w", larger unit first; a bare "0". */

@@ -79,8 +79,10 @@ static void sizes_have_units(void **state)
         assert_int_equal(got, good[i].want);
         drop(text);
     }
-    static const char *const bad[] = { "", "MiB", "64 MiB", "64mib", "1G", "1.5GiB", "-1", "64MiBx", "64MiB1", "1KB",
-                                       "16777216TiB", "99999999999999999999", "1GiB2MiB" };
+    static const char *const bad[] = { "",        "MiB",    "64 MiB",      "64mib",
+                                       "1G",      "1.5GiB", "-1",          "64MiBx",
+                                       "64MiB1",  "1KB",    "16777216TiB", "99999999999999999999",
+                                       "1GiB2MiB" };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         uint64_t got = 77;
         struct fault why;
@@ -111,8 +113,11 @@ static void durations_have_units_the_larger_first(void **state)
         assert_int_equal(got, good[i].want);
         drop(text);
     }
-    static const char *const bad[] = { "", "10", "s", "m10", "10 m", "30m2h", "1m1m", "1.5h", "-1s", "10min", "10M",
-                                       "1h ", "30500568904944w", "18446744073709551615us1us", "1h30" };
+    static const char *const bad[] = {
+        "",     "10",  "s",     "m10", "10 m", "30m2h",           "1m1m",
+        "1.5h", "-1s", "10min", "10M", "1h ",  "30500568904944w", "18446744073709551615us1us",
+        "1h30"
+    };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         uint64_t got = 77;
         struct fault why;
@@ -212,11 +217,37 @@ static void a_time_cut_anywhere_is_refused_or_shorter(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "tomorrow", "today06:00", "today 6:00", "today ", "yesterday yesterday", "24:00", "12:60", "12:00:61",
-        "2026-13-01", "2026-00-01", "2026-02-29", "2026-11-31", "2026-11-00", "1969-12-31T23:59:59Z",
-        "2026-11-22T", "2026-11-22T06", "2026-11-22T06:00:00.", "2026-11-22T06:00:00+1:00",
-        "2026-11-22T06:00:00+0100", "2026-11-22T06:00:00Zz", "2026-11-22T06:00:00 Z", "20261122", "2026-11-22x",
-        "1m ago ", " ago", "ago", "60000d", "1970-01-01T00:00:00+00:01", "2026-1-1", "12:00:0x",
+        "",
+        "tomorrow",
+        "today06:00",
+        "today 6:00",
+        "today ",
+        "yesterday yesterday",
+        "24:00",
+        "12:60",
+        "12:00:61",
+        "2026-13-01",
+        "2026-00-01",
+        "2026-02-29",
+        "2026-11-31",
+        "2026-11-00",
+        "1969-12-31T23:59:59Z",
+        "2026-11-22T",
+        "2026-11-22T06",
+        "2026-11-22T06:00:00.",
+        "2026-11-22T06:00:00+1:00",
+        "2026-11-22T06:00:00+0100",
+        "2026-11-22T06:00:00Zz",
+        "2026-11-22T06:00:00 Z",
+        "20261122",
+        "2026-11-22x",
+        "1m ago ",
+        " ago",
+        "ago",
+        "60000d",
+        "1970-01-01T00:00:00+00:01",
+        "2026-1-1",
+        "12:00:0x",
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         int64_t got = 77;
@@ -246,9 +277,12 @@ static void sizes_print_so_that_they_read_back(void **state)
         uint64_t    bytes;
         const char *want;
     } table[] = {
-        { 0, "0" },           { 1, "1" },           { 1000, "1000" },    { 1024, "1KiB" },      { 16384, "16KiB" },
-        { 64u << 20, "64MiB" }, { 1u << 30, "1GiB" }, { UINT64_C(20000000000), "20GB" }, { 262144, "256KiB" },
-        { 65535, "65535" },   { 10000, "10kB" },    { UINT64_MAX, "18446744073709551615" },
+        { 0, "0" },           { 1, "1" },
+        { 1000, "1000" },     { 1024, "1KiB" },
+        { 16384, "16KiB" },   { 64u << 20, "64MiB" },
+        { 1u << 30, "1GiB" }, { UINT64_C(20000000000), "20GB" },
+        { 262144, "256KiB" }, { 65535, "65535" },
+        { 10000, "10kB" },    { UINT64_MAX, "18446744073709551615" },
     };
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         char out[VALUE_TEXT_MAX];
@@ -266,8 +300,14 @@ static void durations_print_so_that_they_read_back(void **state)
         uint64_t    us;
         const char *want;
     } table[] = {
-        { 0, "0s" }, { 1, "1us" }, { 500, "500us" }, { 30 * S, "30s" }, { 9000 * S, "2h30m" }, { 604800 * S, "7d" },
-        { 30 * 86400 * S, "30d" }, { UINT64_MAX, "213503982d8h1m49s551ms615us" },
+        { 0, "0s" },
+        { 1, "1us" },
+        { 500, "500us" },
+        { 30 * S, "30s" },
+        { 9000 * S, "2h30m" },
+        { 604800 * S, "7d" },
+        { 30 * 86400 * S, "30d" },
+        { UINT64_MAX, "213503982d8h1m49s551ms615us" },
     };
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         char out[VALUE_TEXT_MAX];

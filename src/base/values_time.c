@@ -8,8 +8,10 @@
 
 static enum code not_a_time(struct bytes text, struct fault *why)
 {
-    return FAIL(why, CODE_USAGE, 0, "a time is 2026-11-22T06:00:00Z, 2026-11-22, today 06:00, yesterday 22:15,"
-                " 06:00, or how long ago, such as 10m, got '%s'", SAID(text));
+    return FAIL(why, CODE_USAGE, 0,
+                "a time is 2026-11-22T06:00:00Z, 2026-11-22, today 06:00, yesterday 22:15,"
+                " 06:00, or how long ago, such as 10m, got '%s'",
+                SAID(text));
 }
 
 /* Exactly `n` digits at the front of *rest. */
@@ -120,7 +122,8 @@ static bool read_rfc3339(struct bytes rest, int64_t *out)
     int us = 0, offset_s = 0;
     if (!read_date(&rest, &tm))
         return false;
-    if (rest.len && (!sign(&rest, "Tt ") || !read_clock(&rest, &tm, &us) || !read_offset(&rest, &local, &offset_s)))
+    if (rest.len &&
+        (!sign(&rest, "Tt ") || !read_clock(&rest, &tm, &us) || !read_offset(&rest, &local, &offset_s)))
         return false;
     time_t t = local ? mktime(&tm) : timegm(&tm);
     *out = ((int64_t)t - offset_s) * VALUE_US_PER_S + us;

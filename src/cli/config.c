@@ -32,8 +32,9 @@ static void forget(struct settings_flag *flags, size_t count, bool data)
     mem_free(flags);
 }
 
-enum code config_read(const struct verb_call *call, const struct config_flags *given, const struct settings **out,
-                      const char **file, struct settings_report *report, struct fault *why)
+enum code config_read(const struct verb_call *call, const struct config_flags *given,
+                      const struct settings **out, const char **file, struct settings_report *report,
+                      struct fault *why)
 {
     size_t count = 0;
     struct settings_flag *flags = mem_zalloc(given->set.count + 1, sizeof *flags);
@@ -56,7 +57,8 @@ enum code config_read(const struct verb_call *call, const struct config_flags *g
 void config_print_notes(FILE *to, const struct settings_report *report)
 {
     for (size_t i = 0; i < report->count; i++)
-        (void)fprintf(to, "FG%d %s: %s\n", report->notes[i].number, report->notes[i].where, report->notes[i].text);
+        (void)fprintf(to, "FG%d %s: %s\n", report->notes[i].number, report->notes[i].where,
+                      report->notes[i].text);
     if (report->unlisted)
         (void)fprintf(to, "%zu more are not listed\n", report->unlisted);
 }

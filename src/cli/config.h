@@ -36,7 +36,8 @@ int config_load(const struct verb_call *, const struct config_flags *, const str
 
 /* The same without a word: the code of settings_load, notes in `report`, the file's name in *file (NULL =
  * none). A --set without `=` is a note too. */
-FG_CHECK enum code config_read(const struct verb_call *, const struct config_flags *, const struct settings **out,
-                               const char **file, struct settings_report *report, struct fault *why);
+FG_CHECK enum code config_read(const struct verb_call *, const struct config_flags *,
+                               const struct settings **out, const char **file, struct settings_report *report,
+                               struct fault *why);
 /* "FG1012 FILE:1:1: TEXT", a line each. */
 void config_print_notes(FILE *to, const struct settings_report *);

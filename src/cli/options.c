@@ -121,7 +121,10 @@ static enum code set_choice(const struct parsing *p, const struct flag *f, const
             return CODE_OK;
         }
         if (n < sizeof must)
-            n += (size_t)snprintf(must + n, sizeof must - n, "%s%s", !i ? "" : f->words[i + 1] ? ", " : " or ",
+            n += (size_t)snprintf(must + n, sizeof must - n, "%s%s",
+                                  !i                ? ""
+                                  : f->words[i + 1] ? ", "
+                                                    : " or ",
                                   f->words[i]);
     }
     if (n < sizeof must)
@@ -194,8 +197,9 @@ static enum code set_property(struct parsing *p, const struct flag *f)
         return no_memory(p);
     const char *const *word = &p->argv[p->at];
     list->at = more;
-    list->at[list->count++] = (struct flag_property){ .command = word[0], .name = word[1],
-                                                      .key = user ? word[2] : NULL, .value = word[user ? 3 : 2] };
+    list->at[list->count++] = (struct flag_property){
+        .command = word[0], .name = word[1], .key = user ? word[2] : NULL, .value = word[user ? 3 : 2]
+    };
     p->at += user ? 4 : 3;
     return CODE_OK;
 }
@@ -225,7 +229,8 @@ static enum code take(struct parsing *p, const struct flag *f, const char *text)
     if (f->kind == FLAG_PROPERTY && !text)
         return set_property(p, f);
     if (!text && p->at == p->argc)
-        return FAIL(p->why, CODE_USAGE, 0, "%s needs a value: %s", spelled(f, name), f->value ? f->value : "VALUE");
+        return FAIL(p->why, CODE_USAGE, 0, "%s needs a value: %s", spelled(f, name),
+                    f->value ? f->value : "VALUE");
     return set_value(p, f, text ? text : p->argv[p->at++]);
 }
 
@@ -329,8 +334,8 @@ static enum code check_required(const struct parsing *p)
     char name[64];
     for (const struct flag *f = p->o->flags; f && f->name; f++)
         if (f->required && !(p->o->given & (UINT64_C(1) << (f - p->o->flags))))
-            return FAIL(p->why, CODE_USAGE, 0, "%s %s is missing: %s", spelled(f, name), f->value ? f->value : "",
-                        f->help);
+            return FAIL(p->why, CODE_USAGE, 0, "%s %s is missing: %s", spelled(f, name),
+                        f->value ? f->value : "", f->help);
     return CODE_OK;
 }
 

@@ -1,14 +1,14 @@
 /* options.h - command lines from a table of rows.
  *
- * A row (struct flag) is the flag: parsing, range, default, --help and completion all read it. Values land in a
- * struct of the verb's own, at the row's field:
+ * A row (struct flag) is the flag: parsing, range, default, --help and completion all read it. Values land
+ * in a struct of the verb's own, at the row's field:
  *
  *   struct pub { struct texts topics; uint32_t qos; bool retain; uint64_t for_us; };
  *   static const struct flag flags[] = {
- *       { 't', "topic", FLAG_TEXTS, FLAG_FIELD(struct pub, topics), .value = "TOPIC", .help = "where to publish" },
+ *       { 't', "topic", FLAG_TEXTS, FLAG_FIELD(struct pub, topics), .value = "TOPIC", .help = "where to" },
  *       { 'q', "qos", FLAG_COUNT, FLAG_FIELD(struct pub, qos), .max = 2, .def = "0", .help = "0, 1 or 2" },
- *       { 'r', "retain", FLAG_SWITCH, FLAG_FIELD(struct pub, retain), .help = "the broker keeps the message" },
- *       { 0, "for", FLAG_DURATION, FLAG_FIELD(struct pub, for_us), .value = "TIME", .help = "end after so long" },
+ *       { 'r', "retain", FLAG_SWITCH, FLAG_FIELD(struct pub, retain), .help = "the broker keeps it" },
+ *       { 0, "for", FLAG_DURATION, FLAG_FIELD(struct pub, for_us), .value = "TIME", .help = "end then" },
  *   };
  *
  * Understood: -t X, -tX, -rt X (switches bundle), --topic X, --topic=X, -- (the rest are arguments), - (an

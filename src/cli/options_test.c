@@ -30,22 +30,26 @@ static const char *const colours[] = { "red", "green", "blue", NULL };
 
 /* As mosquitto's users know them: -h is the host, so only --help asks for help. */
 static const struct flag all[] = {
-    { 'h', "host", FLAG_TEXT, FLAG_FIELD(struct values, host), .value = "HOST", .help = "the broker", .def = "127.0.0.1" },
-    { 'p', "port", FLAG_COUNT, FLAG_FIELD(struct values, port), .min = 1, .max = 65535, .def = "1883", .help = "port" },
+    { 'h', "host", FLAG_TEXT, FLAG_FIELD(struct values, host), .value = "HOST", .help = "the broker",
+      .def = "127.0.0.1" },
+    { 'p', "port", FLAG_COUNT, FLAG_FIELD(struct values, port), .min = 1, .max = 65535, .def = "1883",
+      .help = "port" },
     { 't', "topic", FLAG_TEXTS, FLAG_FIELD(struct values, topics), .value = "TOPIC", .help = "the topic" },
     { 0, "filter", FLAG_TEXTS, FLAG_FIELD(struct values, filters), .help = "filter", .def = "#" },
     { 'm', "message", FLAG_TEXT, FLAG_FIELD(struct values, message), .help = "the message" },
     { 'q', "qos", FLAG_COUNT, FLAG_FIELD(struct values, qos), .max = 2, .help = "0, 1 or 2" },
     { 'C', "count", FLAG_COUNT, FLAG_FIELD(struct values, count), .help = "end after so many" },
     { 'W', "wait", FLAG_SECONDS, FLAG_FIELD(struct values, wait_us), .help = "give up after so long" },
-    { 0, "for", FLAG_DURATION, FLAG_FIELD(struct values, for_us), .min = 1000000, .max = 3600000000, .help = "how long" },
+    { 0, "for", FLAG_DURATION, FLAG_FIELD(struct values, for_us), .min = 1000000, .max = 3600000000,
+      .help = "how long" },
     { 0, "bytes", FLAG_SIZE, FLAG_FIELD(struct values, bytes), .max = 1 << 20, .help = "size" },
     { 0, "speed", FLAG_DECIMAL, FLAG_FIELD(struct values, speed), .def = "1.5", .help = "speed" },
     { 0, "since", FLAG_TIME, FLAG_FIELD(struct values, since), .help = "from when" },
     { 'r', "retain", FLAG_SWITCH, FLAG_FIELD(struct values, retain), .help = "retain" },
     { 'l', "lines", FLAG_SWITCH, FLAG_FIELD(struct values, lines), .help = "lines" },
     { 0, "quiet", FLAG_SWITCH, FLAG_FIELD(struct values, quiet), .help = "quiet" },
-    { 0, "colour", FLAG_CHOICE, FLAG_FIELD(struct values, colour), .words = colours, .def = "green", .help = "colour" },
+    { 0, "colour", FLAG_CHOICE, FLAG_FIELD(struct values, colour), .words = colours, .def = "green",
+      .help = "colour" },
     { 'D', "property", FLAG_PROPERTY, FLAG_FIELD(struct values, properties), .help = "property" },
     { 0, "old-name", FLAG_TEXT, FLAG_FIELD(struct values, message), .help = "hidden", .hidden = true },
     FLAGS_END,
@@ -103,8 +107,11 @@ static void without_flags_the_defaults_hold(void **state)
 static void every_spelling_of_a_flag_means_the_same(void **state)
 {
     (void)state;
-    static const char *const lines[] = { "-t a/b -p 1884 -r", "--topic a/b --port 1884 --retain",
-                                         "--topic=a/b --port=1884 --retain", "-ta/b -p1884 -r", "-rp 1884 -t a/b",
+    static const char *const lines[] = { "-t a/b -p 1884 -r",
+                                         "--topic a/b --port 1884 --retain",
+                                         "--topic=a/b --port=1884 --retain",
+                                         "-ta/b -p1884 -r",
+                                         "-rp 1884 -t a/b",
                                          "-rp1884 -ta/b" };
     for (size_t i = 0; i < COUNT_OF(lines); i++) {
         good(lines[i]);
@@ -141,7 +148,9 @@ static void mosquittos_fingers_work(void **state)
 static void properties_take_three_words_or_four(void **state)
 {
     (void)state;
-    good("-D PUBLISH user-property colour red -t a -D publish content-type text/plain -D connect user-property -t -m");
+    good(
+        "-D PUBLISH user-property colour red -t a -D publish content-type text/plain -D connect"
+        " user-property -t -m");
     assert_int_equal(values.properties.count, 3);
     assert_string_equal(values.properties.at[0].command, "PUBLISH");
     assert_string_equal(values.properties.at[0].name, "user-property");
@@ -253,8 +262,9 @@ static void help_wins_over_whatever_else_is_wrong(void **state)
     assert_false(options.help);
     options_clear(&options);
     /* Without an own -h it asks for help too. */
-    static const struct flag few[] = { { 'q', "quiet", FLAG_SWITCH, FLAG_FIELD(struct values, quiet), .help = "q" },
-                                       FLAGS_END };
+    static const struct flag few[] = {
+        { 'q', "quiet", FLAG_SWITCH, FLAG_FIELD(struct values, quiet), .help = "q" }, FLAGS_END
+    };
     assert_int_equal(parse_table(few, "-qh"), CODE_OK);
     assert_true(options.help);
     options_clear(&options);

@@ -43,7 +43,9 @@ void output_open(struct output *o, FILE *to, enum output_format format, const ch
                  const struct column *columns, size_t count)
 {
     FG_ASSERT(count > 0 && count <= OUTPUT_COLUMNS_MAX);
-    *o = (struct output){ .to = to, .err = stderr, .format = format, .name = name, .columns = columns, .column_count = count };
+    *o = (struct output){
+        .to = to, .err = stderr, .format = format, .name = name, .columns = columns, .column_count = count
+    };
     o->aligned = format == OUTPUT_TABLE && isatty(fileno(to));
     o->held.max = HELD_BYTES_MAX + FIELD_BYTES_MAX;
     if (format == OUTPUT_JSON) {

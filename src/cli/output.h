@@ -8,9 +8,9 @@
  *   return output_close(&o);                                          0, or 1 when the reader has gone
  *
  * table: aligned on a terminal, else separated by tabs with the same header line. json: one object
- * {"version":1,"partitions":[{..},..]}. jsonl: an object a line, written at once. csv: RFC 4180 with a header.
- * Text from peers is escaped for people and quoted for programs. stdout carries results only; everything
- * else goes to stderr (verb.h). Thread: one.
+ * {"version":1,"partitions":[{..},..]}. jsonl: an object a line, written at once. csv: RFC 4180 with a
+ * header. Text from peers is escaped for people and quoted for programs. stdout carries results only;
+ * everything else goes to stderr (verb.h). Thread: one.
  */
 #pragma once
 
@@ -48,14 +48,16 @@ struct output {
     bool                 failed;
 };
 
-void output_open(struct output *, FILE *to, enum output_format, const char *name, const struct column *, size_t count);
+void output_open(struct output *, FILE *to, enum output_format, const char *name, const struct column *,
+                 size_t count);
 /* The next cell. JSON: a string. */
 void output_text(struct output *, struct bytes);
 void output_printf(struct output *, const char *fmt, ...) FG_PRINTF(2, 3);
 /* The next cell. JSON: a number. */
 void output_count(struct output *, uint64_t);
 void output_decimal(struct output *, double, int digits);
-/* The next cell. For people `text`; for programs (json, jsonl) `json`, a complete JSON value of the caller's. */
+/* The next cell. For people `text`; for programs (json, jsonl) `json`, a complete JSON value of the
+ * caller's. */
 void output_either(struct output *, struct bytes text, struct bytes json);
 /* The next cell. "-" for people, null for programs. */
 void output_none(struct output *);

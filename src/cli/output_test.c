@@ -46,7 +46,8 @@ static const char *printed(enum output_format format, void (*rows)(struct output
 static void a_table_that_is_no_terminal_has_tabs(void **state)
 {
     (void)state;
-    assert_string_equal(printed(OUTPUT_TABLE, two_rows), "OWNER\tLAG\tLAST EVENT\nreader-a\t0\t0.2 s ago\nb\t12345\t-\n");
+    assert_string_equal(printed(OUTPUT_TABLE, two_rows),
+                        "OWNER\tLAG\tLAST EVENT\nreader-a\t0\t0.2 s ago\nb\t12345\t-\n");
 }
 
 static void json_is_one_versioned_object(void **state)
@@ -103,11 +104,13 @@ static void text_from_peers_steers_nothing(void **state)
     assert_string_equal(printed(OUTPUT_TABLE, hostile_rows),
                         "OWNER\tLAG\tLAST EVENT\n"
                         "a\\x09b\\x0a\\x1b[31m\"\\\\xff\\xc2\\x9b,\t0.333\t7d\n\t-\t1.0e+300\n");
-    assert_string_equal(printed(OUTPUT_JSONL, hostile_rows),
-                        "{\"owner\":\"a\\u0009b\\u000a\\u001b[31m\\\"\\\\\xef\xbf\xbd\\u009b,\",\"lag\":0.333,"
-                        "\"last-event\":604800}\n{\"owner\":\"\",\"lag\":null,\"last-event\":1.0e+300}\n");
-    assert_string_equal(printed(OUTPUT_CSV, hostile_rows),
-                        "owner,lag,last-event\r\n\"a\tb\n\x1b[31m\"\"\\\xff\xc2\x9b,\",0.333,7d\r\n,,1.0e+300\r\n");
+    assert_string_equal(
+        printed(OUTPUT_JSONL, hostile_rows),
+        "{\"owner\":\"a\\u0009b\\u000a\\u001b[31m\\\"\\\\\xef\xbf\xbd\\u009b,\",\"lag\":0.333,"
+        "\"last-event\":604800}\n{\"owner\":\"\",\"lag\":null,\"last-event\":1.0e+300}\n");
+    assert_string_equal(
+        printed(OUTPUT_CSV, hostile_rows),
+        "owner,lag,last-event\r\n\"a\tb\n\x1b[31m\"\"\\\xff\xc2\x9b,\",0.333,7d\r\n,,1.0e+300\r\n");
 }
 
 /* ---- on a terminal ---- */

@@ -132,8 +132,8 @@ static void print_verbs(FILE *to, const struct verb *verb, const char *before)
 
 void verb_print_overview(FILE *to, const struct verb *const *verbs)
 {
-    static const char *const groups[] = { "run", "messages", "hub", "identity", "field", "streaming SQL", "modules",
-                                          "care" };
+    static const char *const groups[] = { "run",   "messages",      "hub",     "identity",
+                                          "field", "streaming SQL", "modules", "care" };
     static const char *const first[] = { "demo", "run", "sub" };
     (void)fprintf(to, "fieldgate - edge gateway and hub for machines\n\n");
     for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) {
@@ -152,8 +152,10 @@ void verb_print_overview(FILE *to, const struct verb *const *verbs)
             print_verbs(to, *v, "");
         }
     }
-    (void)fprintf(to, "\nfieldgate VERB --help shows examples and flags. Exit status: 0 done, 1 failed, 2 wrong usage,\n"
-                      "3 not running, 4 done with warnings.\n");
+    (void)fprintf(
+        to,
+        "\nfieldgate VERB --help shows examples and flags. Exit status: 0 done, 1 failed, 2 wrong usage,\n"
+        "3 not running, 4 done with warnings.\n");
 }
 
 /* ---- dispatch ---- */
@@ -173,7 +175,8 @@ static int unknown_verb(const struct verb_call *call, const struct verb *const *
     char said[64];
     const char *near = nearest(verbs, typed);
     bytes_escape(bytes_str(typed), said, sizeof said);
-    (void)fprintf(call->err, "fieldgate%s%s: there is no verb '%s'.", call->path[0] ? " " : "", call->path, said);
+    (void)fprintf(call->err, "fieldgate%s%s: there is no verb '%s'.", call->path[0] ? " " : "", call->path,
+                  said);
     if (near)
         (void)fprintf(call->err, " Did you mean '%s'?", near);
     (void)fprintf(call->err, "\nAll verbs: fieldgate %s%s--help\n", call->path, call->path[0] ? " " : "");
@@ -233,7 +236,8 @@ static int run_verb(struct verb_call *call, int argc, const char *const *argv)
     return status;
 }
 
-/* `fieldgate config show ...`: walks down while a verb has children. argv[0] is the first word behind the verb. */
+/* `fieldgate config show ...`: walks down while a verb has children. argv[0] is the first word behind the
+ * verb. */
 static int descend(struct verb_call *call, int argc, const char *const *argv)
 {
     char path[PATH_BYTES_MAX];

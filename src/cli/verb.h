@@ -1,8 +1,8 @@
 /* verb.h - one verb of the command line, and what every verb has at hand.
  *
  * A verb is a file src/cli/verb_NAME.c that exports one `const struct verb verb_NAME`, a line in verbs.h and
- * one in main.c. Parsing, --help, `help`, and refusals of wrong usage come from the struct; run() does the work and returns
- * the exit status. "config show" is a verb of its own, a child of "config".
+ * one in main.c. Parsing, --help, `help`, and refusals of wrong usage come from the struct; run() does the
+ * work and returns the exit status. "config show" is a verb of its own, a child of "config".
  *
  *   const struct verb verb_pub = {
  *       .name = "pub", .group = "messages", .summary = "publish messages to a topic",

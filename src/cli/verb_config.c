@@ -22,8 +22,9 @@ static int print_findings(const struct verb_call *call, enum output_format forma
                           const struct settings_report *report)
 {
     static const struct column columns[] = {
-        { "LEVEL", "level", COLUMN_TEXT },   { "CODE", "code", COLUMN_TEXT },     { "WHERE", "where", COLUMN_TEXT },
-        { "LINE", "line", COLUMN_NUMBER },   { "COLUMN", "column", COLUMN_NUMBER }, { "TEXT", "text", COLUMN_TEXT },
+        { "LEVEL", "level", COLUMN_TEXT },     { "CODE", "code", COLUMN_TEXT },
+        { "WHERE", "where", COLUMN_TEXT },     { "LINE", "line", COLUMN_NUMBER },
+        { "COLUMN", "column", COLUMN_NUMBER }, { "TEXT", "text", COLUMN_TEXT },
     };
     struct output o;
     output_open(&o, call->out, format, "findings", columns, sizeof columns / sizeof columns[0]);
@@ -112,7 +113,8 @@ struct show {
 };
 
 static const struct flag show_flags[] = {
-    { 0, "effective", FLAG_SWITCH, FLAG_FIELD(struct show, effective), .help = "also what is left at its default" },
+    { 0, "effective", FLAG_SWITCH, FLAG_FIELD(struct show, effective),
+      .help = "also what is left at its default" },
     CONFIG_FLAGS(struct show, config),
     FLAG_OUTPUT(struct show, format),
     FLAGS_END,
@@ -192,7 +194,8 @@ static const struct verb verb_config_doc = {
     .run = run_doc,
 };
 
-static const struct verb *const children[] = { &verb_config_check, &verb_config_show, &verb_config_doc, NULL };
+static const struct verb *const children[] = { &verb_config_check, &verb_config_show, &verb_config_doc,
+                                               NULL };
 
 const struct verb verb_config = {
     .name = "config",

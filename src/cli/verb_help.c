@@ -42,8 +42,9 @@ static int unknown(const struct verb_call *call, const char *name)
         if ((*v)->group)
             names[n++] = (*v)->name;
     const char *near = suggest_word(bytes_str(name), names, n);
-    return verb_usage(call, "there is no verb or topic '%s'%s%s%s", bytes_escape(bytes_str(name), said, sizeof said),
-                      near ? ". Did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return verb_usage(call, "there is no verb or topic '%s'%s%s%s",
+                      bytes_escape(bytes_str(name), said, sizeof said), near ? ". Did you mean '" : "",
+                      near ? near : "", near ? "'?" : "");
 }
 
 static int run(struct verb_call *call)

@@ -22,9 +22,12 @@ struct send {
 };
 
 static const struct flag send_flags[] = {
-    { 't', "topic", FLAG_TEXT, FLAG_FIELD(struct send, topic), .value = "TOPIC", .help = "where to", .required = true },
-    { 'C', "count", FLAG_COUNT, FLAG_FIELD(struct send, count), .value = "N", .help = "how often", .def = "1" },
-    { 0, "a-flag-with-a-very-long-name-indeed", FLAG_SWITCH, FLAG_FIELD(struct send, retain), .help = "long" },
+    { 't', "topic", FLAG_TEXT, FLAG_FIELD(struct send, topic), .value = "TOPIC", .help = "where to",
+      .required = true },
+    { 'C', "count", FLAG_COUNT, FLAG_FIELD(struct send, count), .value = "N", .help = "how often",
+      .def = "1" },
+    { 0, "a-flag-with-a-very-long-name-indeed", FLAG_SWITCH, FLAG_FIELD(struct send, retain),
+      .help = "long" },
     { 0, "secret", FLAG_SWITCH, FLAG_FIELD(struct send, retain), .help = "hidden", .hidden = true },
     FLAGS_END,
 };
@@ -40,9 +43,16 @@ static int run_send(struct verb_call *call)
 }
 
 static const struct verb verb_send = {
-    .name = "send", .group = "messages", .summary = "send something", .detail = "A word more.",
+    .name = "send",
+    .group = "messages",
+    .summary = "send something",
+    .detail = "A word more.",
     .examples = { "fieldgate send -t a", "fieldgate send -t a -C 3", "fieldgate send -t a x y" },
-    .args = "[FROM [TO]]", .args_max = 2, .flags = send_flags, .values_size = sizeof(struct send), .run = run_send,
+    .args = "[FROM [TO]]",
+    .args_max = 2,
+    .flags = send_flags,
+    .values_size = sizeof(struct send),
+    .run = run_send,
 };
 
 static enum code failing = CODE_IO;
@@ -110,7 +120,8 @@ static void wrong_usage_is_two_and_says_where_help_is(void **state)
         { "frobnicate", "fieldgate: there is no verb 'frobnicate'.\nAll verbs: fieldgate --help\n" },
         { "hiddne", "there is no verb 'hiddne'.\n" },
         { "-t a", "fieldgate: a verb comes first, got '-t'\nHow to use it: fieldgate --help\n" },
-        { "send", "fieldgate send: -t, --topic TOPIC is missing: where to\nHow to use it: fieldgate send --help\n" },
+        { "send",
+          "fieldgate send: -t, --topic TOPIC is missing: where to\nHow to use it: fieldgate send --help\n" },
         { "send -t a --cuont 3", "unknown flag --cuont. Did you mean --count?" },
         { "send -t a 1 2 3", "fieldgate send: takes [FROM [TO]], got also '3'" },
         { "fail", "fieldgate fail: needs WHAT" },
@@ -274,10 +285,13 @@ static void config_show_prints_values_with_their_origin(void **state)
     (void)state;
     char line[256], want[256];
     write_file("site: plant-a\nhub: { keep: 1d }\n");
-    (void)snprintf(line, sizeof line, "config show --config %s --data /d --set hub.keep=2d --set loops=2", file);
+    (void)snprintf(line, sizeof line, "config show --config %s --data /d --set hub.keep=2d --set loops=2",
+                   file);
     assert_int_equal(run(line), STATUS_DONE);
-    (void)snprintf(want, sizeof want,
-                   "KEY\tVALUE\tFROM\nsite\tplant-a\t%s:1\ndata\t/d\t--data\nloops\t2\t--set\nhub.keep\t2d\t--set\n", file);
+    (void)snprintf(
+        want, sizeof want,
+        "KEY\tVALUE\tFROM\nsite\tplant-a\t%s:1\ndata\t/d\t--data\nloops\t2\t--set\nhub.keep\t2d\t--set\n",
+        file);
     assert_string_equal(out_text, want);
     (void)snprintf(line, sizeof line, "config show --effective --config %s -o jsonl", file);
     assert_int_equal(run(line), STATUS_DONE);
@@ -332,7 +346,8 @@ static void what_cannot_be_written_is_a_failure(void **state)
     assert_int_equal(verb_main(verbs, &io_system, 2, argv, home, full, err), STATUS_FAILED);
     (void)fclose(full);
     (void)fclose(err);
-    assert_string_equal(err_text, "fieldgate version: not everything could be written: No space left on device\n");
+    assert_string_equal(err_text,
+                        "fieldgate version: not everything could be written: No space left on device\n");
 }
 
 static int make_file(void **state)

@@ -11,7 +11,8 @@ static const struct flag flags[] = { FLAG_OUTPUT(struct version, format), FLAGS_
 static int run(struct verb_call *call)
 {
     struct version *v = call->values;
-    static const struct column columns[] = { { "NAME", "name", COLUMN_TEXT }, { "VERSION", "version", COLUMN_TEXT } };
+    static const struct column columns[] = { { "NAME", "name", COLUMN_TEXT },
+                                             { "VERSION", "version", COLUMN_TEXT } };
     if (v->format == OUTPUT_TABLE) {
         (void)fprintf(call->out, "fieldgate %s\n", FG_VERSION);
         return STATUS_DONE;
