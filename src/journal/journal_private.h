@@ -307,6 +307,7 @@ struct gap { /* a place where frames are missing, or bytes that should not be th
     uint64_t     missing;  /* how many; 0 = none, or nobody knows (nothing behind it)  */
     bool         last;     /* there is no frame behind it                              */
     bool         dirty;    /* bytes that are not zero and not a frame                  */
+    bool         jump;     /* segments are missing there: deleted, if the state begins behind it */
     const char  *what;
 };
 struct seq_range {
@@ -324,6 +325,7 @@ struct round_seen {
 struct survey {
     struct clean clean;
     struct place start;          /* the state by the best header, or by `clean`; seq 0 = the beginning of the log */
+    bool         start_lost;     /* that segment is not there                                                     */
     uint64_t     first_segment;  /* where the reading began                                                       */
     uint64_t     synced;         /* highest sequence known to have been durable                                   */
     struct gap        *gaps;

@@ -5,7 +5,8 @@
  *   2. If durable frames are missing at the end, a new segment is made whose header remembers up to where they went.
  *   3. Frames above the last sequence known durable are written again and synced: they may be in the page cache only,
  *      or the kernel may have failed to write them and forgotten it.
- *   4. What lies behind the end is cleared and synced, segments behind it are removed and the folder is synced.
+ *   4. A header names where the state begins, if only segments that go did.
+ *   5. What lies behind the end is cleared and synced, segments behind it are removed and the folder is synced.
  * Each step leaves a log that the survey reads in the same way.
  */
 #include "journal/journal_private.h"
@@ -130,15 +131,15 @@ static enum code remove_segment(struct journal *j, struct segment *s, struct fau
     return CODE_OK;
 }
 
-/* Segments behind `number`, but for those that were made ahead of time, if they may be kept. And that one itself if it
- * is empty and cannot be used: its making was interrupted. */
+/* Segments behind `number`, but for those that were made ahead of time, after an orderly stop. And that one itself if
+ * it is empty: whoever made it may have been killed before it was durable, and nothing in it proves the contrary. */
 static enum code remove_behind(struct journal *j, uint64_t number, bool keep_ready, struct fault *why)
 {
     bool removed = false;
     uint64_t want = number + 1;
     for (size_t i = 0; i < j->segment_count;) {
         struct segment *s = j->segments[i];
-        bool unfinished = s->number == number && s->first_seq == 0 && !usable(j, s);
+        bool unfinished = s->number == number && s->first_seq == 0 && !(keep_ready && usable(j, s));
         if ((s->number <= number && !unfinished) || s == j->active) {
             i++;
             continue;
@@ -175,16 +176,43 @@ static enum code new_active(struct journal *j, struct fault *why)
     return code;
 }
 
+/* A header that stays must name the state before those go that did. */
+static enum code keep_witness(struct journal *j, struct segment *end, struct fault *why)
+{
+    for (size_t i = 0; i < j->segment_count && j->segments[i]->number <= end->number; i++)
+        if (j->segments[i]->head_fine && j->segments[i]->head.state.seq >= j->state.seq)
+            return CODE_OK;
+    uint8_t bytes[SEGMENT_HEAD];
+    struct segment_head head;
+    journal_lock(j);
+    segment_head_now(j, end, &head);
+    segment_pin_locked(end);
+    journal_unlock(j);
+    segment_head_encode(bytes, &head, j->id);
+    int file, r = 0;
+    enum code code = segment_open_pinned(j, end, &file, why);
+    if (code == CODE_OK)
+        r = io_write_all(j->io, file, bytes, sizeof bytes, 0);
+    if (code == CODE_OK && r == 0)
+        r = j->io->fdatasync(j->io->self, file);
+    segment_unpin(j, end);
+    return r < 0 ? io_fault(why, j, end, 0, r) : code;
+}
+
 enum code repair_run(struct journal *j, const struct survey *v, struct place unproven, struct fault *why)
 {
     enum code code = remove_clean(j, why);
     if (code != CODE_OK)
         return code;
+    /* format.json may have come from a process that was killed before its name was durable. */
+    int r = v->clean.valid ? 0 : j->io->sync_dir(j->io->self, j->data_dir);
+    if (r < 0)
+        return FAIL_SYS(why, CODE_IO, -r, "cannot sync the folder %s", j->data_dir);
     if (v->empty)
         return new_active(j, why);
     struct segment *end = segment_find(j, v->end.segment);
     FG_ASSERT(end);
-    bool go_on = !v->damaged_end && usable(j, end);
+    bool go_on = !v->damaged_end && usable(j, end) && (v->clean.valid || end->first_seq);
     if (v->damaged_end) {
         code = new_active(j, why);
         if (code == CODE_OK)
@@ -194,16 +222,18 @@ enum code repair_run(struct journal *j, const struct survey *v, struct place unp
     }
     if (code == CODE_OK && !v->damaged_end && !v->tail_clean && v->end.offset < end->size)
         code = go_over(j, end, v->end.offset, end->size, CLEAR, why);
+    if (code == CODE_OK && go_on)
+        code = keep_witness(j, end, why);
+    else if (code == CODE_OK && !j->active)
+        code = new_active(j, why);
     if (code == CODE_OK)
-        code = remove_behind(j, v->end.segment, go_on && v->tail_clean, why);
+        code = remove_behind(j, v->end.segment, go_on && v->clean.valid && v->tail_clean, why);
     if (code != CODE_OK)
         return code;
     if (go_on) {
         end->sealed = false;
         end->end = v->end.offset;
         j->active = end;
-    } else if (!j->active) {
-        code = new_active(j, why);
     }
-    return code;
+    return CODE_OK;
 }

@@ -19,6 +19,7 @@ struct walk {
     bool            orphan;      /* frames that continue now belong to a broken batch     */
     struct gap      open;        /* bytes met that were no frame                          */
     bool            has_open;
+    bool            jump;        /* segments are missing before the one being read         */
     struct round_seen round;
     bool            in_round;
     uint64_t        lost_at_begin, lost;
@@ -89,6 +90,7 @@ static enum code close_gap(struct walk *w, uint64_t seq, struct fault *why)
     g.batch = w->batch;
     g.missing = seq && w->expect ? seq - w->expect : 0;
     g.last = seq == 0;
+    g.jump = w->jump;
     g.what = g.dirty ? "no frame where one should be" : "frames are missing";
     if (w->batch.seq && w->expect && g.missing) {
         enum code code = add_broken(w, w->batch.seq, w->expect - 1, why);
@@ -181,6 +183,8 @@ static enum code take(struct walk *w, uint64_t segment, const struct scan_item *
         meet_garbage(w, segment, &stale);
         return CODE_OK;
     }
+    if (w->expect == 0 && v->start.seq && f->seq > v->start.seq)
+        w->expect = v->start.seq; /* that one was there */
     enum code code = CODE_OK;
     if (w->has_open || (w->expect && f->seq != w->expect))
         code = close_gap(w, f->seq, why);
@@ -190,6 +194,7 @@ static enum code take(struct walk *w, uint64_t segment, const struct scan_item *
     if (item->kind == SCAN_BAD_BODY)
         return bad_body(w, segment, item, why);
     w->expect = f->seq + 1;
+    w->jump = false;
     code = follow_batch(w, segment, item, why);
     return code == CODE_OK ? follow_round(w, segment, item, why) : code;
 }
@@ -254,7 +259,6 @@ static void end_at(struct survey *v, const struct gap *g)
     v->batch_from = g->batch.seq; /* what is left of it is not applied */
     if (v->synced >= v->next_seq) {
         v->damaged_end = true;
-        v->damaged += v->synced - v->end.seq;
         v->next_seq = v->synced + 1;
     }
 }
@@ -275,7 +279,6 @@ static void decide_end(struct walk *w)
             end_at(v, g);
             return;
         }
-        v->damaged += g->missing;
     }
     FG_ASSERT(!"the walk ends with a gap");
 }
@@ -294,6 +297,25 @@ static void decide_state(struct survey *v)
                 v->state_bytes = r->bytes;
             }
         }
+    }
+}
+
+static void count_damage(struct survey *v)
+{
+    for (size_t i = 0; i < v->gap_count; i++) {
+        struct gap *g = &v->gaps[i];
+        if (g->at.seq == 0 || g->at.seq > v->synced || g->last)
+            continue;
+        if (g->jump && g->at.seq < v->state.seq)
+            g->missing = 0; /* nobody needed them any more */
+        uint64_t most = v->synced + 1 - g->at.seq;
+        v->damaged += g->missing < most ? g->missing : most;
+    }
+    if (v->damaged_end && v->gaps[v->gap_count - 1].last)
+        v->damaged += v->synced - v->end.seq;
+    if (v->start_lost && v->state.seq == 0 && v->synced > 0) {
+        log_error(JOURNAL_AREA, "no complete round of state is left: what lay in older segments is lost");
+        v->damaged++;
     }
 }
 
@@ -325,10 +347,10 @@ static struct segment *first_segment(struct journal *j, struct survey *v)
         struct segment *s = segment_find(j, v->start.segment);
         if (s)
             return s;
-        log_error(JOURNAL_AREA, "segment %" PRIx64 ", where the state begins, is not in %s: reading all there is",
-                  v->start.segment, j->dir);
+        log_warn(JOURNAL_AREA, "segment %" PRIx64 ", where the state began, is not in %s: reading all there is",
+                 v->start.segment, j->dir);
         v->start = (struct place){ 0 };
-        v->damaged++;
+        v->start_lost = true;
     }
     return j->segment_count ? j->segments[0] : NULL;
 }
@@ -346,11 +368,15 @@ enum code survey_run(struct journal *j, struct survey *v, struct fault *why)
     struct walk w = { .j = j, .v = v, .orphan = true };
     scan_init(&w.scan, j->io, -1, "", j->id, 0, 0);
     w.here = (struct place){ .segment = s->number, .offset = SEGMENT_HEAD };
-    w.expect = s->head_fine && s->head.first_seq ? s->head.first_seq : s->number == 1 ? 1 : 0;
+    /* Without any state nothing was deleted yet, and the log begins with 1. */
+    bool beginning = v->start.seq == 0 && !v->start_lost;
+    w.expect = s->head_fine && s->head.first_seq ? s->head.first_seq : beginning ? 1 : 0;
     enum code code = CODE_OK;
     for (; s && code == CODE_OK; s = segment_after(j, s)) {
         code = walk_segment(&w, s, why);
         s->surveyed = true;
+        const struct segment *next = segment_after(j, s);
+        w.jump |= next && next->number != s->number + 1;
     }
     if (w.expect == 0)
         w.expect = v->start.seq ? v->start.seq : v->synced + 1;
@@ -366,6 +392,7 @@ enum code survey_run(struct journal *j, struct survey *v, struct fault *why)
     decide_end(&w);
     v->tail_clean = quiet && !v->damaged_end;
     decide_state(v);
+    count_damage(v);
     return CODE_OK;
 }
 
