@@ -42,7 +42,7 @@ static void check_report(const struct settings_report *report)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const environment[] = { "HOME=/home/x", NULL };
+    static const char *const environment[] = { "HOME=/h/x", NULL };
     struct settings_source source = { .environment = environment, .filter_valid = has_wildcard_or_text };
     static struct settings_report report;
     const struct settings *settings;

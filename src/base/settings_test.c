@@ -16,7 +16,7 @@ static void without_a_file_the_defaults_hold(void **state)
     assert_int_equal(settings_load(&s, &io_system, &source, &report, &why), CODE_OK);
     assert_int_equal(report.count, 0);
     assert_string_equal(s->site, "");
-    assert_string_equal(s->data, "/home/ann/.local/state/fieldgate");
+    assert_string_equal(s->data, "/h/ann/.local/state/fieldgate");
     assert_int_equal(s->durability, DURABILITY_DISK);
     assert_int_equal(s->loops, 0);
     assert_int_equal(s->hub.partitions, 4);
@@ -97,13 +97,13 @@ static void data_lies_where_the_user_may_write(void **state)
         bool        system;
         const char *want;
     } table[] = {
-        { { "HOME=/home/ann" }, false, "/home/ann/.local/state/fieldgate" },
-        { { "HOME=/home/ann", "XDG_STATE_HOME=/s" }, false, "/s/fieldgate" },
-        { { "HOME=/home/ann", "XDG_STATE_HOME=relative" }, false, "/home/ann/.local/state/fieldgate" },
+        { { "HOME=/h/ann" }, false, "/h/ann/.local/state/fieldgate" },
+        { { "HOME=/h/ann", "XDG_STATE_HOME=/s" }, false, "/s/fieldgate" },
+        { { "HOME=/h/ann", "XDG_STATE_HOME=relative" }, false, "/h/ann/.local/state/fieldgate" },
         { { "HOME=/root" }, true, "/var/lib/fieldgate" },
         { { NULL }, false, "fieldgate-data" },
         { { "HOME=relative" }, false, "fieldgate-data" },
-        { { "FIELDGATE_DATA=/d", "HOME=/home/ann" }, true, "/d" },
+        { { "FIELDGATE_DATA=/d", "HOME=/h/ann" }, true, "/d" },
     };
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         const struct settings *s;

@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { PATH_BYTES_MAX = 64, NAMES_MAX = 64 };
 
@@ -189,8 +188,12 @@ static int check_written(const struct verb_call *call, int status)
     errno = 0;
     if (fflush(call->out) == 0 && !ferror(call->out))
         return status;
-    (void)fprintf(call->err, "fieldgate%s%s: not everything could be written: %s\n", call->path[0] ? " " : "",
-                  call->path, errno ? strerror(errno) : "its reader or the disk did not take it");
+    struct fault why = { 0 };
+    if (errno)
+        (void)FAIL_SYS(&why, CODE_IO, errno, "not everything could be written");
+    else
+        (void)FAIL(&why, CODE_IO, 0, "not everything could be written: its reader or the disk did not take it");
+    verb_warn(call, "%s", why.text);
     return status == STATUS_DONE || status == STATUS_WARNINGS ? STATUS_FAILED : status;
 }
 

@@ -79,7 +79,7 @@ static const struct verb *const verbs[] = { &verb_send, &verb_fails, &verb_hidde
 
 static char  *out_text, *err_text;
 static size_t out_len, err_len;
-static const char *const home[] = { "HOME=/home/ann", "FIELDGATE_CONFIG=/nowhere/f.yaml", NULL };
+static const char *const home[] = { "HOME=/h/ann", "FIELDGATE_CONFIG=/nowhere/f.yaml", NULL };
 static const char *const *environment = home;
 
 static int run(const char *line)
