@@ -40,6 +40,16 @@ enum code listen_prepare(struct node *n, struct fault *why)
     return CODE_OK;
 }
 
+/* "127.0.0.1:1883 is taken by mosquitto (pid 812)." and what the person can do about it here. */
+static enum code taken(const struct fault *inner, size_t which, struct fault *why)
+{
+    const char *text = inner->text, *advice = strstr(text, " Stop it");
+    if (strncmp(text, "FG1002 ", 7) == 0)
+        text += 7;
+    return FAIL_FG(why, CODE_EXISTS, 1002, "%.*s Stop it, or set listeners[%zu].at.",
+                   advice ? (int)(advice - text) : (int)strlen(text), text, which);
+}
+
 static enum code listen_one(struct node *n, size_t which, const struct settings_listener *l, const char *at,
                             size_t slot, struct fault *why)
 {
@@ -48,7 +58,7 @@ static enum code listen_one(struct node *n, size_t which, const struct settings_
     struct fault inner;
     enum code code = net_listen(&n->listeners[slot], n->loops[0], at, accept, ctx, &inner);
     if (code == CODE_EXISTS)
-        return FAIL_FG(why, code, 1002, "%s It is set in listeners[%zu].at.", inner.text, which);
+        return taken(&inner, which, why);
     if (code != CODE_OK)
         return FAIL_FG(why, code, 1001, "%s. It is set in listeners[%zu].at.", inner.text, which);
     n->addresses[slot].type = type_names[l->type];
