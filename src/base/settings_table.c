@@ -110,9 +110,9 @@ const struct setting settings_rows[] = {
     { "limits.retained-bytes", AS_BYTES, FIELD(limits.retained_bytes), 0, TIB, "1GiB",
       .help = "Bytes of retained messages in all; answered as `limits.retained-messages`." },
     { "limits.user-properties", AS_COUNT, FIELD(limits.user_properties), 0, 10000, "64",
-      .help = "User properties of one packet. Above: DISCONNECT 0x95." },
+      .help = "User properties of one packet. Above: DISCONNECT 0x82 (in CONNECT: CONNACK 0x82)." },
     { "limits.property-bytes", AS_BYTES, FIELD(limits.property_bytes), 256, 16 * MIB, "16KiB",
-      .help = "Bytes of all properties of one packet. Above: DISCONNECT 0x95." },
+      .help = "Bytes of all properties of one packet. Above: DISCONNECT 0x95 (in CONNECT: CONNACK 0x95)." },
     { "limits.session-expiry", AS_SECONDS, FIELD(limits.session_expiry_s), 0, 36500 * DAYS, "30d",
       .unlimited = UNLIMITED_IS_MAX,
       .help = "How long a session may outlive its connection; a client that asks for more is told in"
