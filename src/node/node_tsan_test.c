@@ -1,4 +1,5 @@
-/* Whole nodes on this machine: real sockets on loopback, real files in a folder that goes afterwards. */
+/* Whole nodes on this machine, also under the thread sanitizer: real sockets on loopback, real files in a folder that goes
+ * afterwards. */
 #include "node/node.h"
 
 #include "base/mem.h"
