@@ -82,7 +82,8 @@ static void count_acknowledged(struct shard *shard, uint8_t type, uint8_t reason
 
 static void settle_inflight(struct client *c, uint8_t type, uint8_t reason)
 {
-    bool over = type == MQTT_PUBACK || type == MQTT_PUBCOMP || (type == MQTT_PUBREC && reason >= 0x80);
+    /* A PUBCOMP with a reason answers a release of what was never published: it makes no room. */
+    bool over = type == MQTT_PUBACK || (type == MQTT_PUBCOMP && reason == 0) || (type == MQTT_PUBREC && reason >= 0x80);
     if (!over)
         return;
     if (c->inflight_in)
@@ -220,9 +221,8 @@ static uint8_t refusal(enum code c, const struct fold_publish *p)
     case CODE_REFUSED:
         return p->refused;
     case CODE_FULL:
+    case CODE_LIMIT: /* longer than a segment; PUBACK and PUBREC know no 0x95 */
         return MQTT_QUOTA_EXCEEDED;
-    case CODE_LIMIT:
-        return MQTT_PACKET_TOO_LARGE;
     default:
         return MQTT_IMPLEMENTATION_SPECIFIC;
     }
