@@ -65,9 +65,7 @@ static void copy_changes(struct crash *to, const struct crash *from)
             copy_change(to, from, &from->changes[a++]);
             continue;
         }
-        struct op op = from->ops[from->renamings[b].op];
-        op.orphan = from->renamings[b++].orphan;
-        crash_push(to, op);
+        crash_push(to, from->ops[from->renamings[b++].op]);
     }
 }
 

@@ -31,7 +31,6 @@ struct change {
 };
 struct renaming { /* and of one directory */
     uint64_t op;
-    bool     orphan;
 };
 
 struct inode {

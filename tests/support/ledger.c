@@ -1,0 +1,597 @@
+#include "support/ledger.h"
+
+#include "base/fault.h"
+#include "mqtt/topic.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { NO_KEY = 0xff };
+
+static void broken(struct ledger *l, const char *fmt, ...) FG_PRINTF(2, 3);
+static void broken(struct ledger *l, const char *fmt, ...)
+{
+    if (l->broken[0])
+        return;
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(l->broken, sizeof l->broken, fmt, args);
+    va_end(args);
+}
+
+static uint16_t bit(unsigned actor)
+{
+    return (uint16_t)(1u << actor);
+}
+
+static const char *name_of(const struct ledger *l, unsigned actor)
+{
+    return l->cast->actors[actor].client_id;
+}
+
+/* ---- life ---- */
+
+void ledger_cast_finish(struct ledger_cast *c)
+{
+    for (unsigned t = 0; t < c->topic_count; t++)
+        for (unsigned f = 0; f < c->filter_count; f++)
+            if (topic_matches(bytes_str(c->filters[f]), bytes_str(c->topics[t])))
+                c->matches[t] |= 1u << f;
+}
+
+void ledger_init(struct ledger *l, const struct ledger_cast *cast)
+{
+    memset(l, 0, sizeof *l);
+    l->cast = cast;
+    memset(l->keys, NO_KEY, sizeof l->keys);
+    for (unsigned a = 0; a < LEDGER_ACTORS; a++)
+        l->members[a].will = l->members[a].delayed = LEDGER_NONE;
+}
+
+void ledger_copy(struct ledger *to, const struct ledger *from)
+{
+    memcpy(to, from, offsetof(struct ledger, messages));
+    memcpy(to->messages, from->messages, from->message_count * sizeof from->messages[0]);
+    memcpy(to->count, from->count, from->message_count * sizeof from->count[0]);
+}
+
+/* ---- who has asked for what ---- */
+
+/* Filters of this actor that match and can be owed something. */
+static bool covered(const struct ledger *l, unsigned a, const struct ledger_message *m)
+{
+    const struct ledger_actor *who = &l->cast->actors[a];
+    uint32_t filters = l->cast->matches[m->topic] & l->members[a].sure;
+    if (!who->persistent || l->members[a].exists != PRESENT)
+        return false;
+    for (unsigned f = 0; filters; f++, filters >>= 1)
+        if ((filters & 1) && who->filter_qos[f])
+            return true;
+    return false;
+}
+
+static bool possible(const struct ledger *l, unsigned a, const struct ledger_message *m)
+{
+    return l->members[a].exists != ABSENT && (l->cast->matches[m->topic] & l->members[a].maybe);
+}
+
+static void allow(struct ledger *l, struct ledger_message *m)
+{
+    for (unsigned a = 0; a < l->cast->actor_count; a++)
+        if (possible(l, a, m))
+            m->allowed |= bit(a);
+}
+
+/* Something became less certain: messages in flight may not reach this actor any more. */
+static void reconsider(struct ledger *l, unsigned a)
+{
+    for (unsigned i = 0; i < l->message_count; i++) {
+        struct ledger_message *m = &l->messages[i];
+        if ((m->candidates & bit(a)) && !covered(l, a, m))
+            m->candidates &= (uint16_t)~bit(a);
+    }
+}
+
+static void owes_nothing_to(struct ledger *l, unsigned a)
+{
+    for (unsigned i = 0; i < l->message_count; i++) {
+        l->messages[i].owed &= (uint16_t)~bit(a);
+        l->messages[i].candidates &= (uint16_t)~bit(a);
+    }
+}
+
+/* ---- sessions ---- */
+
+/* The session is a new one: it knows nothing of what was acknowledged before CONNECT was sent. */
+static void begins_anew(struct ledger *l, unsigned a)
+{
+    struct ledger_member *s = &l->members[a];
+    owes_nothing_to(l, a);
+    for (unsigned i = 0; i < l->message_count; i++) {
+        struct ledger_message *m = &l->messages[i];
+        if (m->acked && m->acked_at < s->opened_at)
+            m->allowed &= (uint16_t)~bit(a);
+        m->seen &= (uint16_t)~bit(a);
+        m->done &= (uint16_t)~bit(a);
+        l->count[i][a] = 0;
+    }
+    for (unsigned i = 0; i < s->out_count; i++)
+        l->messages[s->out[i].message].candidates = 0; /* the client gives them up; they may arrive or not */
+    memset(l->last[a], 0, sizeof l->last[a]);
+    s->sure = s->maybe = 0;
+    s->out_count = s->held_count = 0;
+}
+
+static void opened(struct ledger *l, const struct event *e)
+{
+    struct ledger_member *s = &l->members[e->actor];
+    s->open = true;
+    s->live = false;
+    s->clean = e->flags & EVENT_CLEAN;
+    s->will = e->message;
+    s->delayed = LEDGER_NONE; /* withdrawn or published, both are right from here on */
+    s->opened_at = l->now;
+    if (s->clean) {
+        s->sure = 0;
+        owes_nothing_to(l, e->actor);
+        if (s->exists == PRESENT)
+            s->exists = POSSIBLE;
+    }
+    if (s->exists == ABSENT)
+        s->exists = l->cast->actors[e->actor].persistent ? POSSIBLE : ABSENT;
+    if (e->message == LEDGER_NONE)
+        return;
+    const struct ledger_actor *who = &l->cast->actors[e->actor];
+    FG_ASSERT(e->message == l->message_count && l->message_count < LEDGER_MESSAGES);
+    struct ledger_message *m = &l->messages[l->message_count];
+    memset(l->count[l->message_count++], 0, sizeof l->count[0]);
+    *m = (struct ledger_message){ .topic = who->will_topic, .flags = who->will_qos, .publisher = e->actor, .key = NO_KEY,
+                                  .is_will = true, .flying = true, .allowed = l->cast->watchers, .sent_at = l->now };
+    allow(l, m);
+}
+
+static void answered(struct ledger *l, const struct event *e)
+{
+    struct ledger_member *s = &l->members[e->actor];
+    bool present = e->flags & EVENT_PRESENT;
+    if (e->value) {
+        broken(l, "%s is refused with reason 0x%02X", name_of(l, e->actor), e->value);
+        return;
+    }
+    if (present && s->clean)
+        broken(l, "P-SESS: %s asked for a clean start, a session is present", name_of(l, e->actor));
+    if (present && !l->cast->actors[e->actor].persistent)
+        broken(l, "P-SESS: %s never had a lasting session, one is present", name_of(l, e->actor));
+    if (!present && s->exists == PRESENT)
+        broken(l, "P-SESS: the session of %s is gone", name_of(l, e->actor));
+    if (!present)
+        begins_anew(l, e->actor);
+    s->exists = PRESENT;
+    s->live = true;
+    s->resend = present;
+    if (s->will != LEDGER_NONE)
+        l->messages[s->will].registered = true;
+}
+
+static void lost_will(struct ledger *l, unsigned a)
+{
+    struct ledger_member *s = &l->members[a];
+    const struct ledger_actor *who = &l->cast->actors[a];
+    struct ledger_message *w = s->will == LEDGER_NONE ? NULL : &l->messages[s->will];
+    if (w && w->registered && !w->quit) {
+        if (who->will_delay_s && who->persistent)
+            s->delayed = s->will;
+        else if (w->flags & EVENT_QOS)
+            w->owed = l->cast->watchers;
+    }
+    s->will = LEDGER_NONE;
+}
+
+static void disconnected(struct ledger *l, unsigned a)
+{
+    struct ledger_member *s = &l->members[a];
+    lost_will(l, a);
+    s->open = s->live = s->resend = false;
+    s->sub_count = 0; /* what was asked stays possible */
+    for (unsigned i = 0; i < s->held_count; i++)
+        s->held[i].former = true;
+    if (l->cast->actors[a].persistent)
+        return;
+    s->exists = ABSENT;
+    s->sure = s->maybe = 0;
+    s->out_count = s->held_count = 0;
+}
+
+static void quit(struct ledger *l, unsigned a)
+{
+    struct ledger_member *s = &l->members[a];
+    if (s->will != LEDGER_NONE)
+        l->messages[s->will].quit = true;
+}
+
+static void closed(struct ledger *l, unsigned a)
+{
+    struct ledger_member *s = &l->members[a];
+    if (s->will != LEDGER_NONE)
+        l->messages[s->will].closed_at = l->now;
+    disconnected(l, a);
+}
+
+/* This acknowledgement is in the log behind every will that was withdrawn before its message was sent. */
+static void wills_are_withdrawn(struct ledger *l, const struct ledger_message *proof)
+{
+    for (unsigned i = 0; i < l->message_count; i++) {
+        struct ledger_message *w = &l->messages[i];
+        if (w->is_will && w->quit && w->closed_at && w->closed_at < proof->sent_at)
+            w->allowed = 0;
+    }
+}
+
+static void crashed(struct ledger *l)
+{
+    for (unsigned a = 0; a < l->cast->actor_count; a++)
+        if (l->members[a].open)
+            disconnected(l, a);
+}
+
+/* ---- subscriptions ---- */
+
+static void subscribes(struct ledger *l, const struct event *e)
+{
+    struct ledger_member *s = &l->members[e->actor];
+    FG_ASSERT(s->sub_count < 4);
+    bool remove = e->kind == EV_UNSUBSCRIBE;
+    s->subs[s->sub_count++] = (struct ledger_sub){ .pid = e->pid, .filter = (uint8_t)e->value, .remove = remove };
+    if (remove) {
+        s->sure &= (uint16_t)~(1u << e->value);
+        reconsider(l, e->actor);
+        return;
+    }
+    s->maybe |= (uint16_t)(1u << e->value);
+    for (unsigned i = 0; i < l->message_count; i++) {
+        struct ledger_message *m = &l->messages[i];
+        if (m->flying && possible(l, e->actor, m))
+            m->allowed |= bit(e->actor);
+    }
+}
+
+static void subscribed(struct ledger *l, const struct event *e)
+{
+    struct ledger_member *s = &l->members[e->actor];
+    unsigned i = 0;
+    while (i < s->sub_count && s->subs[i].pid != e->pid)
+        i++;
+    if (i == s->sub_count || s->subs[i].remove != (e->kind == EV_UNSUBACK)) {
+        broken(l, "%s got an acknowledgement of no subscription", name_of(l, e->actor));
+        return;
+    }
+    struct ledger_sub sub = s->subs[i];
+    memmove(&s->subs[i], &s->subs[i + 1], (--s->sub_count - i) * sizeof sub);
+    if (e->value >= 0x80)
+        broken(l, "%s is refused a subscription with reason 0x%02X", name_of(l, e->actor), e->value);
+    else if (sub.remove)
+        s->maybe &= (uint16_t)~(1u << sub.filter);
+    else
+        s->sure |= (uint16_t)(1u << sub.filter);
+}
+
+/* ---- out of the client ---- */
+
+static uint8_t key_of(struct ledger *l, unsigned publisher, unsigned topic, unsigned qos)
+{
+    uint8_t *key = &l->keys[publisher][topic][qos];
+    if (*key == NO_KEY && l->key_count < LEDGER_KEYS)
+        *key = (uint8_t)l->key_count++;
+    return *key;
+}
+
+static void published(struct ledger *l, const struct event *e)
+{
+    struct ledger_member *s = &l->members[e->actor];
+    struct ledger_message *m = &l->messages[e->message];
+    uint8_t qos = e->flags & EVENT_QOS;
+    if (e->flags & EVENT_DUP) {
+        allow(l, m);
+        return;
+    }
+    FG_ASSERT(e->message == l->message_count && l->message_count < LEDGER_MESSAGES);
+    memset(l->count[l->message_count++], 0, sizeof l->count[0]);
+    *m = (struct ledger_message){ .topic = (uint8_t)e->value, .flags = e->flags, .publisher = e->actor, .flying = true,
+                                  .key = key_of(l, e->actor, e->value, qos), .sent_at = l->now };
+    allow(l, m);
+    if (qos == 0)
+        return;
+    FG_ASSERT(s->out_count < LEDGER_FLIGHT);
+    s->out[s->out_count++] = (struct ledger_out){ .message = e->message, .pid = e->pid };
+    for (unsigned a = 0; a < l->cast->actor_count && !(e->flags & EVENT_EMPTY); a++)
+        if (covered(l, a, m))
+            m->candidates |= bit(a);
+}
+
+static struct ledger_out *find_out(struct ledger_member *s, uint16_t pid)
+{
+    for (unsigned i = 0; i < s->out_count; i++)
+        if (s->out[i].pid == pid)
+            return &s->out[i];
+    return NULL;
+}
+
+static void forget_out(struct ledger_member *s, const struct ledger_out *o)
+{
+    size_t i = (size_t)(o - s->out);
+    memmove(&s->out[i], &s->out[i + 1], (--s->out_count - i) * sizeof *o);
+}
+
+static void acknowledged(struct ledger *l, const struct event *e)
+{
+    struct ledger_member *s = &l->members[e->actor];
+    struct ledger_out *o = find_out(s, e->pid);
+    struct ledger_message *m = o ? &l->messages[o->message] : NULL;
+    bool right = m && (m->flags & EVENT_QOS) == (e->kind == EV_PUBACK ? 1 : 2);
+    if (!right) {
+        broken(l, "%s got an acknowledgement of what it never sent, identifier %u", name_of(l, e->actor), e->pid);
+        return;
+    }
+    if (e->value >= 0x80) {
+        broken(l, "message %u is refused with reason 0x%02X", o->message, e->value);
+        return;
+    }
+    if (e->value == 0x10 && m->candidates)
+        broken(l, "P-SESS: nobody has subscribed to message %u, it is said, but somebody has", o->message);
+    if (!m->acked) {
+        m->acked = true;
+        m->acked_at = l->now;
+        m->owed = m->candidates;
+        if ((m->flags & EVENT_RETAIN) && o->message + 1 > l->retained[m->topic])
+            l->retained[m->topic] = (uint16_t)(o->message + 1);
+        if (m->candidates)
+            wills_are_withdrawn(l, m);
+    }
+    m->flying = false;
+    if (e->kind == EV_PUBACK)
+        forget_out(s, o);
+    else
+        o->received = true;
+}
+
+static void completed(struct ledger *l, const struct event *e)
+{
+    struct ledger_member *s = &l->members[e->actor];
+    struct ledger_out *o = find_out(s, e->pid);
+    if (!o || !o->received)
+        broken(l, "%s got PUBCOMP for what it never released, identifier %u", name_of(l, e->actor), e->pid);
+    else
+        forget_out(s, o);
+}
+
+/* ---- into the client ---- */
+
+static struct ledger_held *find_held(struct ledger_member *s, uint16_t pid)
+{
+    for (unsigned i = 0; i < s->held_count; i++)
+        if (s->held[i].pid == pid)
+            return &s->held[i];
+    return NULL;
+}
+
+static void forget_held(struct ledger_member *s, const struct ledger_held *h)
+{
+    size_t i = (size_t)(h - s->held);
+    memmove(&s->held[i], &s->held[i + 1], (--s->held_count - i) * sizeof *h);
+}
+
+/* P-QOS2, P-ORDER and who may get it at all; of deliveries that are new to the client. */
+static void judge_delivery(struct ledger *l, const struct event *e)
+{
+    struct ledger_message *m = &l->messages[e->message];
+    uint8_t qos = m->flags & EVENT_QOS, got = e->flags & EVENT_QOS;
+    uint8_t *count = &l->count[e->message][e->actor];
+    if (!(m->allowed & bit(e->actor)))
+        broken(l, "%s: %s got message %u, which is not for it", m->is_will ? "P-WILL" : "P-SESS", name_of(l, e->actor),
+               e->message);
+    if (got > qos)
+        broken(l, "message %u of QoS %u came with QoS %u", e->message, qos, got);
+    if (*count < 255)
+        ++*count;
+    if (*count > 1 && (qos == 0 || (qos == 2 && got == 2)))
+        broken(l, "%s: %s got message %u twice", m->is_will ? "P-WILL" : qos == 2 ? "P-QOS2" : "P-QOS0",
+               name_of(l, e->actor), e->message);
+    if (m->seen & bit(e->actor))
+        return;
+    m->seen |= bit(e->actor);
+    if (m->key == NO_KEY)
+        return;
+    uint16_t *last = &l->last[e->actor][m->key];
+    if (*last > e->message + 1)
+        broken(l, "P-ORDER: %s got message %u after %u", name_of(l, e->actor), e->message, *last - 1);
+    else
+        *last = (uint16_t)(e->message + 1);
+}
+
+/* A message with an identifier that the client has in use. */
+static void came_again(struct ledger *l, const struct event *e, struct ledger_held *h)
+{
+    bool durable = h->message == LEDGER_NONE || h->qos == 2 || l->messages[h->message].acked;
+    if (h->message != e->message && h->message != LEDGER_NONE && e->message != LEDGER_NONE) {
+        if (durable)
+            broken(l, "P-QOS%u: %s has message %u with identifier %u, now it means message %u", h->qos, name_of(l, e->actor),
+                   h->message, h->pid, e->message);
+        h->message = e->message;
+        judge_delivery(l, e);
+    } else if (h->former && !(e->flags & EVENT_DUP)) {
+        broken(l, "[MQTT-3.3.1-1] %s got identifier %u again, not marked as a duplicate", name_of(l, e->actor), h->pid);
+    } else if (!h->former) {
+        broken(l, "%s got identifier %u twice on one connection", name_of(l, e->actor), h->pid);
+    }
+    if (h->phase == HELD_RECEIVED)
+        h->phase = HELD_NEW; /* PUBREC was lost */
+    h->former = false;
+}
+
+static void delivered(struct ledger *l, const struct event *e)
+{
+    struct ledger_member *s = &l->members[e->actor];
+    bool known = e->message != LEDGER_NONE;
+    uint8_t qos = e->flags & EVENT_QOS;
+    if (known && (e->message >= l->message_count || l->messages[e->message].topic != e->value)) {
+        broken(l, "%s got something that nobody sent", name_of(l, e->actor));
+        return;
+    }
+    struct ledger_held *h = qos ? find_held(s, e->pid) : NULL;
+    if (h) {
+        came_again(l, e, h);
+        return;
+    }
+    if (known && !(e->flags & EVENT_RETAIN))
+        judge_delivery(l, e);
+    if (qos == 0)
+        return;
+    FG_ASSERT(s->held_count < LEDGER_HELD);
+    s->held[s->held_count++] = (struct ledger_held){ .message = e->message, .pid = e->pid, .qos = qos, .phase = HELD_NEW };
+}
+
+static void released(struct ledger *l, const struct event *e)
+{
+    struct ledger_member *s = &l->members[e->actor];
+    struct ledger_held *h = find_held(s, e->pid);
+    if (h && (h->qos != 2 || h->phase == HELD_NEW)) {
+        broken(l, "%s got PUBREL %u for what it had not received", name_of(l, e->actor), e->pid);
+        return;
+    }
+    if (!h) { /* completed once already; the broker has not heard of it */
+        FG_ASSERT(s->held_count < LEDGER_HELD);
+        h = &s->held[s->held_count++];
+        *h = (struct ledger_held){ .message = LEDGER_NONE, .pid = e->pid, .qos = 2 };
+    }
+    h->phase = HELD_RELEASED;
+}
+
+static void takes(struct ledger *l, const struct event *e)
+{
+    struct ledger_member *s = &l->members[e->actor];
+    struct ledger_held *h = find_held(s, e->pid);
+    FG_ASSERT(h);
+    if (h->message != LEDGER_NONE && e->kind != EV_COMPLETED)
+        l->messages[h->message].done |= bit(e->actor);
+    if (e->kind == EV_RECEIVED)
+        h->phase = HELD_RECEIVED;
+    else
+        forget_held(s, h);
+}
+
+static void was_read(struct ledger *l, const struct event *e)
+{
+    uint16_t *count = &l->part_count[e->actor];
+    if (e->value == *count && *count < LEDGER_RECORDS)
+        l->parts[e->actor][(*count)++] = e->message;
+    else if (e->value < *count && l->parts[e->actor][e->value] != e->message)
+        broken(l, "P-PART: record %u of partition %u was message %u, now it is %u", e->value, e->actor,
+               l->parts[e->actor][e->value], e->message);
+}
+
+void ledger_apply(struct ledger *l, const struct event *e)
+{
+    l->now++;
+    switch (e->kind) {
+    case EV_OPEN: opened(l, e); break;
+    case EV_CONNACK: answered(l, e); break;
+    case EV_LOST: disconnected(l, e->actor); break;
+    case EV_QUIT: quit(l, e->actor); break;
+    case EV_CLOSED: closed(l, e->actor); break;
+    case EV_PUBLISH: published(l, e); break;
+    case EV_PUBACK:
+    case EV_PUBREC: acknowledged(l, e); break;
+    case EV_PUBCOMP: completed(l, e); break;
+    case EV_PUBREL: break;
+    case EV_SUBSCRIBE:
+    case EV_UNSUBSCRIBE: subscribes(l, e); break;
+    case EV_SUBACK:
+    case EV_UNSUBACK: subscribed(l, e); break;
+    case EV_DELIVER: delivered(l, e); break;
+    case EV_RELEASE: released(l, e); break;
+    case EV_ACKED:
+    case EV_RECEIVED:
+    case EV_COMPLETED: takes(l, e); break;
+    case EV_READ: was_read(l, e); break;
+    case EV_CRASH: crashed(l); break;
+    }
+}
+
+/* ---- sums ---- */
+
+void ledger_check_retained(struct ledger *l, const uint16_t values[LEDGER_TOPICS])
+{
+    bool right[LEDGER_TOPICS];
+    for (unsigned t = 0; t < l->cast->topic_count; t++)
+        right[t] = !l->retained[t] && values[t] == LEDGER_NONE;
+    for (unsigned i = 0; i < l->message_count; i++) {
+        const struct ledger_message *m = &l->messages[i];
+        if (!(m->flags & EVENT_RETAIN) || m->is_will || i + 1 < l->retained[m->topic])
+            continue;
+        uint16_t value = m->flags & EVENT_EMPTY ? LEDGER_NONE : (uint16_t)i;
+        right[m->topic] = right[m->topic] || values[m->topic] == value;
+    }
+    for (unsigned t = 0; t < l->cast->topic_count; t++)
+        if (!right[t])
+            broken(l, "P-RETAIN: %s has message %d, acknowledged was %d", l->cast->topics[t],
+                   values[t] == LEDGER_NONE ? -1 : values[t], l->retained[t] - 1);
+}
+
+static void check_devices(struct ledger *l, unsigned partition, uint64_t first, const uint16_t *messages, size_t count)
+{
+    uint16_t last[LEDGER_ACTORS] = { 0 };
+    static bool there[LEDGER_MESSAGES];
+    memset(there, 0, l->message_count * sizeof there[0]);
+    for (size_t i = 0; i < count; i++) {
+        const struct ledger_message *m = &l->messages[messages[i]];
+        if (!there[messages[i]]) {
+            if (last[m->publisher] > messages[i])
+                broken(l, "P-PART: message %u stands behind %u", messages[i], last[m->publisher]);
+            last[m->publisher] = messages[i];
+        } else if ((m->flags & EVENT_QOS) == 2 && l->cast->actors[m->publisher].persistent) {
+            broken(l, "P-PART: message %u of QoS 2 is there twice", messages[i]);
+        }
+        there[messages[i]] = true;
+    }
+    /* Every device's records lie in one partition: the one that has any has them all. */
+    for (unsigned i = 0; i < l->message_count && first == 0; i++) {
+        const struct ledger_message *m = &l->messages[i];
+        if (m->acked && !there[i] && l->cast->hub_topic[m->topic] && last[m->publisher])
+            broken(l, "P-PART: message %u, acknowledged, is not in partition %u", i, partition);
+    }
+}
+
+void ledger_check_partition(struct ledger *l, unsigned partition, uint64_t first, const uint16_t *messages, size_t count)
+{
+    if (first + count < l->part_count[partition])
+        broken(l, "P-PART: partition %u ends at %llu, record %u was read", partition, (unsigned long long)(first + count),
+               l->part_count[partition] - 1);
+    for (size_t i = 0; i < count; i++) {
+        if (messages[i] >= l->message_count || !l->cast->hub_topic[l->messages[messages[i]].topic]) {
+            broken(l, "P-PART: partition %u holds something that nobody sent", partition);
+            return;
+        }
+        if (first + i < l->part_count[partition] && l->parts[partition][first + i] != messages[i])
+            broken(l, "P-PART: record %llu of partition %u was message %u, now it is %u", (unsigned long long)(first + i),
+                   partition, l->parts[partition][first + i], messages[i]);
+    }
+    check_devices(l, partition, first, messages, count);
+}
+
+void ledger_check_end(struct ledger *l)
+{
+    for (unsigned a = 0; a < l->cast->actor_count; a++) {
+        uint16_t w = l->members[a].delayed;
+        if (w != LEDGER_NONE && (l->messages[w].flags & EVENT_QOS))
+            l->messages[w].owed = l->cast->watchers;
+    }
+    for (unsigned i = 0; i < l->message_count; i++) {
+        const struct ledger_message *m = &l->messages[i];
+        uint16_t missing = m->owed & (uint16_t)~m->done;
+        if (missing && m->is_will)
+            broken(l, "P-WILL: message %u, the will of %s, reached not every watcher", i, name_of(l, m->publisher));
+        else if (missing)
+            broken(l, "P-QOS%u: message %u on %s, acknowledged, is lost for %s", m->flags & EVENT_QOS, i,
+                   l->cast->topics[m->topic], name_of(l, (unsigned)__builtin_ctz(missing)));
+    }
+}

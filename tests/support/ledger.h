@@ -1,0 +1,140 @@
+/* ledger.h - what a broker has promised, computed from outside: from the packets that clients sent and received.
+ *
+ * A history is a row of events. ledger_apply goes through it and keeps, for every client, what it must do next (what it
+ * has in flight, what it has to acknowledge) and, for every message, who is owed it, who may get it and who has it.
+ * Where an event breaks a promise (P-QOS1, P-QOS2, P-ORDER, P-SESS, P-RETAIN, P-WILL, P-PART), `broken` says which.
+ * A crash is an event, too: a ledger of the events before it, copied, goes on with the recovery.
+ *
+ * What is only possible is told from what is certain: a subscription is certain from SUBACK to UNSUBSCRIBE, possible from
+ * SUBSCRIBE to UNSUBACK. A message is owed to whom it was certain for from the moment it was sent until it was
+ * acknowledged, and may only be delivered to those for whom it was possible.
+ *
+ * A plain value without pointers but to its cast: copy it as you like. Thread: one.
+ */
+#pragma once
+
+#include "base/bytes.h"
+
+enum {
+    LEDGER_ACTORS = 12,
+    LEDGER_TOPICS = 24,
+    LEDGER_FILTERS = 12,
+    LEDGER_MESSAGES = 900,
+    LEDGER_KEYS = 160,
+    LEDGER_PARTITIONS = 2,
+    LEDGER_RECORDS = 600,
+    LEDGER_FLIGHT = 12, /* unacknowledged PUBLISH packets of one actor */
+    LEDGER_HELD = 160,  /* deliveries of one actor that it has not finished */
+    LEDGER_NONE = 0xffff
+};
+
+/* Who takes part; constant for a run. */
+struct ledger_actor {
+    char     client_id[16];
+    bool     persistent;
+    uint8_t  version;
+    bool     has_will;
+    uint8_t  will_qos, will_topic;
+    uint8_t  will_delay_s;
+    uint8_t  filter_qos[LEDGER_FILTERS];
+};
+struct ledger_cast {
+    struct ledger_actor actors[LEDGER_ACTORS];
+    unsigned            actor_count;
+    char                topics[LEDGER_TOPICS][24];
+    unsigned            topic_count;
+    bool                retained_topic[LEDGER_TOPICS], hub_topic[LEDGER_TOPICS];
+    char                filters[LEDGER_FILTERS][24];
+    unsigned            filter_count;
+    uint32_t            matches[LEDGER_TOPICS]; /* bit f: filter f matches */
+    uint16_t            watchers;               /* bits of the actors that get every will, from the beginning on */
+};
+void ledger_cast_finish(struct ledger_cast *); /* fills `matches` */
+
+enum event_kind {
+    EV_OPEN,       /* CONNECT left the client; flags CLEAN; message: its will or NONE */
+    EV_CONNACK,    /* flags PRESENT; value: reason */
+    EV_LOST,       /* the connection ended without DISCONNECT */
+    EV_QUIT,       /* DISCONNECT left the client */
+    EV_CLOSED,     /* the broker closed after that */
+    EV_PUBLISH,    /* message, pid, value: topic, flags QOS RETAIN EMPTY DUP */
+    EV_PUBACK, EV_PUBREC, EV_PUBCOMP,       /* pid; value: reason */
+    EV_PUBREL,     /* left the client */
+    EV_SUBSCRIBE, EV_UNSUBSCRIBE,           /* pid; value: filter */
+    EV_SUBACK, EV_UNSUBACK,                 /* pid; value: reason */
+    EV_DELIVER,    /* pid, message (NONE: not to be told), value: topic, flags QOS RETAIN DUP */
+    EV_RELEASE,    /* PUBREL came; pid */
+    EV_ACKED, EV_RECEIVED, EV_COMPLETED,    /* PUBACK, PUBREC, PUBCOMP left the client; pid */
+    EV_READ,       /* actor: the partition; value: its sequence; message */
+    EV_CRASH
+};
+enum { EVENT_QOS = 3, EVENT_RETAIN = 4, EVENT_DUP = 8, EVENT_EMPTY = 16, EVENT_CLEAN = 32, EVENT_PRESENT = 64 };
+struct event {
+    uint8_t  kind, actor, flags;
+    uint16_t pid, message;
+    uint32_t value;
+};
+
+struct ledger_message {
+    uint8_t  topic, flags, publisher, key;
+    bool     acked, flying, is_will;
+    bool     registered, quit;  /* wills */
+    uint16_t owed, candidates, allowed, seen, done;
+    uint32_t sent_at, acked_at, closed_at;
+};
+struct ledger_out {
+    uint16_t message, pid;
+    bool     received; /* PUBREC came: PUBREL is what is sent again */
+};
+enum held_phase { HELD_NEW, HELD_RECEIVED, HELD_RELEASED };
+struct ledger_held {
+    uint16_t message, pid;
+    uint8_t  qos, phase;
+    bool     former; /* received on a former connection */
+};
+struct ledger_sub {
+    uint16_t pid;
+    uint8_t  filter;
+    bool     remove;
+};
+enum presence { ABSENT, POSSIBLE, PRESENT };
+struct ledger_member {
+    uint8_t            exists;
+    bool               open, live, clean; /* CONNECT sent; CONNACK came; with clean start */
+    bool               resend;            /* CONNACK said that a session is present: in flight again */
+    uint16_t           will, delayed;     /* of this connection; of a former one, waiting */
+    uint16_t           sure, maybe;       /* filters */
+    uint32_t           opened_at;
+    uint16_t           next_pid;
+    struct ledger_out  out[LEDGER_FLIGHT];
+    unsigned           out_count;
+    struct ledger_held held[LEDGER_HELD];
+    unsigned           held_count;
+    struct ledger_sub  subs[4];
+    unsigned           sub_count;
+};
+
+struct ledger {
+    const struct ledger_cast *cast;
+    uint32_t                  now;          /* events so far */
+    uint16_t                  message_count, key_count;
+    struct ledger_member      members[LEDGER_ACTORS];
+    uint16_t                  last[LEDGER_ACTORS][LEDGER_KEYS]; /* highest number + 1 first delivered */
+    uint8_t                   keys[LEDGER_ACTORS][LEDGER_TOPICS][3];
+    uint16_t                  retained[LEDGER_TOPICS];      /* last acknowledged + 1 */
+    uint16_t                  parts[LEDGER_PARTITIONS][LEDGER_RECORDS];
+    uint16_t                  part_count[LEDGER_PARTITIONS];
+    char                      broken[200]; /* empty: every promise was kept so far */
+    struct ledger_message     messages[LEDGER_MESSAGES];
+    uint8_t                   count[LEDGER_MESSAGES][LEDGER_ACTORS];
+};
+
+void ledger_init(struct ledger *, const struct ledger_cast *);
+void ledger_copy(struct ledger *to, const struct ledger *from); /* cheaper than assignment */
+void ledger_apply(struct ledger *, const struct event *);
+/* What a new subscriber was given as retained: number per topic, NONE: nothing. */
+void ledger_check_retained(struct ledger *, const uint16_t values[LEDGER_TOPICS]);
+/* All records of a partition, [first, first + count). */
+void ledger_check_partition(struct ledger *, unsigned partition, uint64_t first, const uint16_t *messages, size_t count);
+/* When everybody who has a session came back and took what there was, and delays are over. */
+void ledger_check_end(struct ledger *);
