@@ -7,7 +7,7 @@
 //   streams     { name: { topic, qos, source, sentAt: [tick], ackedAt: [tick] } }
 //   sessions    { id: { qos, subscriptions: [{ filter, askedAt, grantedAt, endAskedAt, endedAt }],
 //                       got: { stream: [n, ...] in order of arrival } } }
-//   connects    [{ id, expected: true | false | undefined, present }]
+//   connects    [{ id, expected: true | false | undefined, present, text }]
 //   retained    [{ topic, writes: [{ n, deleted }] that may be seen, from the last acknowledged one on, seen: n | null }]
 //   partitions  { number: [{ sequence, offset, stream, n, source }] in the order read, from its beginning }
 //   partitioned filter of the topics that also go to a partition
@@ -119,9 +119,9 @@ export function judge(history) {
         for (const name of Object.keys(session.got))
             if (!history.streams[name]) say('unasked', `${id} got ${name}, which nobody sent`);
     }
-    for (const { id, expected, present } of history.connects ?? [])
+    for (const { id, expected, present, text } of history.connects ?? [])
         if (expected !== undefined && expected !== present)
-            say('session-present', `${id} was told session present ${present}, it is ${expected}`);
+            say('session-present', `${id} was told session present ${present}, it is ${expected}${text ? ` (${text})` : ''}`);
     for (const read of history.retained ?? []) judgeRetained(say, read);
     const records = judgePartitions(say, history);
     const kinds = {};

@@ -1,0 +1,355 @@
+// The clients of a kill loop: they keep their side of the session as the standard asks, over any number of connections,
+// and write down what they were told. They come back as long as they are not told to end.
+
+import { DISCONNECT, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, CONNACK, SUBACK, UNSUBACK, ack, connect, describe, disconnect,
+    publish, subscribe, unsubscribe } from '../e2e/lib/packets.mjs';
+import { Raw } from '../e2e/lib/raw.mjs';
+import { sleep } from '../e2e/lib/wait.mjs';
+import { bodyOf, readBody } from './ledger.mjs';
+
+const FOREVER = 0xffffffff;
+const CONNECT_MS = 10_000;
+
+/** What a client may expect of "session present". `there` is undefined while nobody can know it. */
+class Known {
+    there = false;
+    /** A CONNECT leaves: gives what its CONNACK must say. Until that comes, the session may be the old or the new one. */
+    asks({ clean, kept }) {
+        const expected = clean ? false : this.there;
+        if (clean || this.there !== true) this.there = kept || this.there !== false ? undefined : false;
+        return expected;
+    }
+    told() { this.there = true; }
+    /** The connection has ended; `surely`: the node knows it, too. */
+    over({ kept, surely }) {
+        if (!kept && this.there === true) this.there = surely ? false : undefined;
+    }
+}
+
+class Client {
+    constructor({ ledger, port, random, id, version = 5 }) {
+        Object.assign(this, { ledger, port, random, id, version });
+        this.known = new Known();
+        this.ending = false;
+        this.live = false;
+        this.former = new Set(); // connections that a takeover left behind
+    }
+
+    /** How the next connection asks for its session. */
+    choose() { return { clean: false, kept: true }; }
+
+    /** Begins to connect, and goes on until end(). */
+    start() { this.running = this.#run(); }
+
+    async #run() {
+        while (!this.ending) {
+            const raw = await this.#open();
+            if (raw) await this.#converse(raw);
+            else await sleep(5 + this.random.below(20));
+        }
+        for (const raw of this.former) raw.socket.destroy();
+    }
+
+    async #open() {
+        const port = this.port();
+        if (!port) return undefined;
+        const raw = new Raw(port, { version: this.version });
+        try {
+            await raw.opened;
+        } catch {
+            return undefined;
+        }
+        return raw;
+    }
+
+    /** One connection, until it ends or is left behind. */
+    async #converse(raw) {
+        this.raw = raw;
+        const wish = this.choose();
+        const props = { sessionExpiry: wish.kept ? FOREVER : undefined, receiveMax: this.receiveMax };
+        const expected = this.known.asks(wish);
+        let accepted = false;
+        raw.onPacket = (p) => {
+            if (this.raw !== raw) { // left behind: only the farewell counts
+                if (p.type === DISCONNECT && p.reason === 0x8e) this.ledger.counts.told++;
+            } else if (!accepted) {
+                accepted = p.type === CONNACK && p.reason === 0;
+                if (accepted) this.#accepted(raw, wish, expected, p);
+                else this.ledger.observe('refused', `${this.id}: ${describe(p)} for CONNECT`);
+            } else if (p.type === DISCONNECT) {
+                if (p.reason !== 0x8b) this.ledger.observe('disconnected', `${this.id}: ${describe(p)}`);
+            } else this.onPacket(raw, p);
+        };
+        raw.send(connect({ version: this.version, id: this.id, clean: wish.clean, keepAlive: 60, props }));
+        const late = setTimeout(() => {
+            if (accepted || raw.ended) return;
+            this.ledger.observe('late', `${this.id}: no CONNACK within ${CONNECT_MS} ms`);
+            raw.socket.destroy();
+        }, CONNECT_MS);
+        const behind = new Promise((resolve) => (this.leaveBehind = resolve));
+        const closed = raw.closed.then(() => {
+            clearTimeout(late);
+            this.former.delete(raw);
+            if (raw.wrong) this.ledger.observe('protocol', `${this.id}: ${raw.wrong.message}`);
+        });
+        await Promise.race([closed, behind]);
+        if (this.raw === raw) {
+            this.live = false;
+            this.known.over({ kept: wish.kept, surely: !this.mayLinger });
+            this.past = `before ${JSON.stringify(wish)}, ${accepted ? 'accepted' : 'not answered'}, ${this.ended ?? 'the node went'}`;
+            this.mayLinger = false;
+            this.ended = undefined;
+        }
+    }
+
+    #accepted(raw, wish, expected, connack) {
+        this.ledger.connected(this.id, expected, connack.sessionPresent, `${this.past}; now ${JSON.stringify(wish)}`);
+        this.known.told();
+        this.live = true;
+        this.onLive(raw, connack.sessionPresent);
+    }
+
+    /** The connection is lost; when the node sees it is not known. */
+    cut() {
+        if (!this.live) return;
+        this.ledger.counts.cuts++;
+        this.ended = 'cut';
+        this.live = false;
+        this.mayLinger = true;
+        this.raw.socket.destroy();
+    }
+    /** Says goodbye and, once the node has closed, comes back. */
+    leave() {
+        if (!this.live) return;
+        this.ledger.counts.leaves++;
+        this.ended = 'left';
+        this.live = false;
+        this.raw.send(disconnect({ version: this.version }));
+    }
+    /** Connects again while the old connection lives; what that one still brings is not read any more. */
+    takeOver() {
+        if (!this.live) return;
+        this.ledger.counts.takeovers++;
+        this.live = false;
+        this.former.add(this.raw);
+        this.raw = undefined;
+        this.leaveBehind();
+    }
+
+    async end() {
+        this.ending = true;
+        await this.raw?.cut();
+        await this.running;
+    }
+}
+
+/** Comes and goes, with a session or without: what it is told of it must be true. */
+export class Fickle extends Client {
+    choose() {
+        const kept = this.random.chance(0.5);
+        return this.version === 5 ? { kept, clean: this.random.chance(0.4) } : { kept, clean: !kept };
+    }
+    onLive() { setTimeout(() => (this.random.chance(0.5) ? this.leave() : this.cut()), this.random.below(60)); }
+    onPacket(raw, p) { this.ledger.observe('protocol', `${this.id}: ${describe(p)} fits nothing`); }
+}
+
+/**
+ * Sends numbered messages of several streams, `window` of them unfinished at most, and finishes every flow over as many
+ * connections as it takes. A stream: { name, topic, qos, retain, alone } - alone: one of its messages at a time.
+ */
+export class Publisher extends Client {
+    constructor({ streams, window = 20, sizes = [16, 256], pace = 0, ...rest }) {
+        super(rest);
+        this.window = window;
+        this.sizes = sizes;
+        this.pace = pace;
+        this.flows = new Map(); // packet identifier -> flow, in the order in which they began
+        this.nextPid = 1;
+        this.paused = false;
+        this.streams = streams.map((s) => ({ ...s, ledger: this.ledger.stream(s.name, { ...s, source: this.id }), next: 0, busy: false }));
+    }
+
+    onLive(raw, present) {
+        // What is unfinished goes again, in its order (4.4); had the session been lost, from the beginning.
+        const again = [];
+        for (const flow of this.flows.values()) {
+            if (!present) flow.released = false;
+            if (flow.released) again.push(ack(PUBREL, flow.pid, { version: this.version }));
+            else {
+                this.ledger.sent(flow.stream.ledger, flow.n);
+                again.push(this.#packet(flow, present));
+            }
+        }
+        if (again.length) raw.send(...again);
+        this.#pump();
+    }
+
+    #packet({ stream, n, pid, size, deleted }, dup) {
+        const payload = deleted ? '' : bodyOf(stream.name, n, size);
+        return publish({ version: this.version, topic: stream.topic, payload, qos: stream.qos, pid, dup, retain: stream.retain });
+    }
+
+    #pump() {
+        if (!this.live || this.paused) return;
+        const batch = [];
+        while (this.flows.size < this.window) {
+            const free = this.streams.filter((s) => !(s.alone && s.busy));
+            if (!free.length) break;
+            const stream = this.random.pick(free);
+            while (this.flows.has(this.nextPid)) this.nextPid = (this.nextPid % 65535) + 1;
+            const n = stream.next++;
+            const flow = { stream, n, pid: this.nextPid, size: Math.floor(this.random.between(...this.sizes)), deleted: stream.retain && n % 7 === 6 };
+            this.nextPid = (this.nextPid % 65535) + 1;
+            stream.busy = true;
+            this.flows.set(flow.pid, flow);
+            this.ledger.sent(stream.ledger, n);
+            batch.push(this.#packet(flow, false));
+        }
+        if (batch.length) this.raw.send(...batch);
+    }
+
+    onPacket(raw, p) {
+        const flow = this.flows.get(p.pid);
+        if (!flow || ![PUBACK, PUBREC, PUBCOMP].includes(p.type)) {
+            // A PUBREC or PUBCOMP may come a second time after a re-send that crossed it.
+            if (p.type !== PUBREC && p.type !== PUBCOMP) this.ledger.observe('protocol', `${this.id}: ${describe(p)} fits nothing`);
+            return;
+        }
+        const { stream, n } = flow;
+        if (p.reason >= 0x80 && p.reason !== 0x92) {
+            this.ledger.counts.refused++;
+            this.ledger.observe('refused', `${this.id}: ${describe(p)} for ${stream.name} ${n}`);
+        } else if (p.type === PUBREC) {
+            this.ledger.acked(stream.ledger, n); // from here on the node has it
+            flow.released = true;
+            raw.send(ack(PUBREL, p.pid, { version: this.version }));
+            return;
+        } else {
+            if (p.reason === 0x92 && !flow.released) this.ledger.observe('protocol', `${this.id}: ${describe(p)}`);
+            this.ledger.acked(stream.ledger, n);
+        }
+        this.flows.delete(p.pid);
+        stream.busy = false;
+        if (this.pace) setTimeout(() => this.#pump(), this.random.between(0, this.pace));
+        else this.#pump();
+    }
+
+    /** No new messages; resolves when all flows are finished, false when they are not in time. */
+    async finish(ms) {
+        this.paused = true;
+        const end = performance.now() + ms;
+        while (this.flows.size && performance.now() < end) await sleep(10);
+        return this.flows.size === 0;
+    }
+    resume() {
+        this.paused = false;
+        this.#pump();
+    }
+}
+
+/** Keeps a session with subscriptions and writes down what comes. Acknowledges in order, at once or a little later. */
+export class Subscriber extends Client {
+    constructor({ qos, filters, receiveMax, dawdle = 0, ...rest }) {
+        super(rest);
+        this.receiveMax = receiveMax;
+        this.dawdle = dawdle;
+        this.qos = qos;
+        this.session = this.ledger.session(this.id, qos);
+        this.wanted = filters.map((filter) => ({ filter }));
+        this.unreleased = new Map(); // QoS 2 identifiers between PUBLISH and PUBREL -> body
+        this.answers = [];
+        this.nextPid = 1;
+        this.asking = new Map(); // packet identifier -> subscriptions asked for or ended
+    }
+
+    get settled() { return this.wanted.every((s) => s.grantedAt !== undefined); }
+
+    onLive(raw, present) {
+        this.answers = [];
+        if (!present) this.unreleased.clear();
+        this.asking.clear();
+        // What was not answered is asked again.
+        for (const s of this.wanted) if (s.grantedAt === undefined) this.#ask(raw, s);
+        for (const s of this.session.subscriptions) if (s.endAskedAt !== undefined && s.endedAt === undefined) this.#askEnd(raw, s);
+    }
+
+    #pid() {
+        const pid = this.nextPid;
+        this.nextPid = (pid % 65535) + 1;
+        return pid;
+    }
+    #ask(raw, s) {
+        if (s.askedAt === undefined) {
+            s.askedAt = ++this.ledger.tick;
+            this.session.subscriptions.push(s);
+        }
+        const pid = this.#pid();
+        this.asking.set(pid, s);
+        raw.send(subscribe({ version: this.version, pid, filters: s.filter, qos: this.qos }));
+    }
+    #askEnd(raw, s) {
+        s.endAskedAt ??= ++this.ledger.tick;
+        const pid = this.#pid();
+        this.asking.set(pid, s);
+        raw.send(unsubscribe({ version: this.version, pid, filters: s.filter }));
+    }
+
+    /** Ends the subscription, or begins it anew when it has ended. One step at a time. */
+    toggle(filter) {
+        if (!this.live) return;
+        const at = this.wanted.findIndex((s) => s.filter === filter);
+        if (at < 0) {
+            if (this.session.subscriptions.some((s) => s.filter === filter && s.endAskedAt !== undefined && s.endedAt === undefined)) return;
+            const s = { filter };
+            this.wanted.push(s);
+            this.#ask(this.raw, s);
+        } else if (this.wanted[at].grantedAt !== undefined) {
+            const [s] = this.wanted.splice(at, 1);
+            this.#askEnd(this.raw, s);
+        }
+    }
+
+    onPacket(raw, p) {
+        if (p.type === PUBLISH) return this.#publish(raw, p);
+        if (p.type === PUBREL) {
+            this.unreleased.delete(p.pid);
+            return this.#answer(raw, ack(PUBCOMP, p.pid, { version: this.version }));
+        }
+        const s = this.asking.get(p.pid);
+        this.asking.delete(p.pid);
+        if (p.type === SUBACK && s && p.reasons.every((r) => r === this.qos)) s.grantedAt = ++this.ledger.tick;
+        else if (p.type === UNSUBACK && s) s.endedAt = ++this.ledger.tick;
+        else this.ledger.observe('protocol', `${this.id}: ${describe(p)} fits nothing`);
+    }
+
+    #publish(raw, p) {
+        const text = p.payload.toString('latin1');
+        const fresh = p.qos !== 2 || !this.unreleased.has(p.pid);
+        if (!fresh && this.unreleased.get(p.pid) !== text)
+            this.ledger.observe('pid', `${this.id}: ${describe(p)} while ${p.pid} is ${this.unreleased.get(p.pid).slice(0, 40)}`);
+        if (fresh) this.#deliver(p, text);
+        if (p.qos === 2) this.unreleased.set(p.pid, text);
+        if (p.qos > 0) this.#answer(raw, ack(p.qos === 1 ? PUBACK : PUBREC, p.pid, { version: this.version }));
+    }
+
+    #deliver(p, text) {
+        const body = readBody(text);
+        const stream = body && this.ledger.streams[body.stream];
+        if (!stream || stream.topic !== p.topic || p.qos !== Math.min(stream.qos, this.qos)) {
+            this.ledger.observe('corrupt', `${this.id}: ${describe(p)}`);
+            return;
+        }
+        this.ledger.got(this.session, body.stream, body.n);
+    }
+
+    #answer(raw, packet) {
+        this.answers.push(packet);
+        const flush = () => {
+            if (raw !== this.raw || !this.answers.length) return;
+            raw.send(...this.answers);
+            this.answers = [];
+        };
+        if (!this.dawdle) flush();
+        else if (this.answers.length === 1) setTimeout(flush, this.random.below(this.dawdle));
+    }
+}

@@ -1,0 +1,249 @@
+// Kills a loaded node and compares what it had acknowledged with what it gives back.
+//
+//   node tests/torture/killloop.mjs [--kills 10] [--seed N] [--break NAME] [--keep] [--verbose]
+//
+// Publishers send numbered messages at QoS 1 and 2; subscribers with kept sessions come, go, take themselves over and
+// acknowledge late; others subscribe and unsubscribe; retained messages are written, replaced and deleted; part of the
+// load also goes to the hub's partitions. The node is killed with SIGKILL at random times, also while it starts, and its
+// data is checked (fieldgate check) each time. In the end everything owed must have come, and judge.mjs compares.
+//
+// The same seed gives the same plan; what the kills hit depends on the machine. Status 0 when nothing was wrong, else 1,
+// and the data and the history stay where the last lines say.
+//
+// --break passes FIELDGATE_TEST_BREAK=NAME to a node built with test hooks, to see the judge turn red.
+
+import { cpSync, existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { FIELDGATE, startNode } from '../e2e/lib/node.mjs';
+import { PUBLISH, SUBACK, publish, subscribe } from '../e2e/lib/packets.mjs';
+import { run, start } from '../e2e/lib/process.mjs';
+import { rawConnect } from '../e2e/lib/raw.mjs';
+import { sleep, until, within } from '../e2e/lib/wait.mjs';
+import { Fickle, Publisher, Subscriber } from './clients.mjs';
+import { judge, sameRecord } from './judge.mjs';
+import { Ledger, readBody } from './ledger.mjs';
+import { random as seeded } from './random.mjs';
+
+const { values: flags } = parseArgs({
+    options: {
+        kills: { type: 'string', default: '10' }, seed: { type: 'string' }, break: { type: 'string' },
+        keep: { type: 'boolean', default: false }, verbose: { type: 'boolean', default: false },
+    },
+});
+const kills = Number(flags.kills);
+const seed = flags.seed === undefined ? Date.now() % 1_000_000_000 : Number(flags.seed);
+const random = seeded(seed);
+const say = (...words) => flags.verbose && console.log(...words);
+
+const PARTITIONED = 'factory/#';
+const SETTINGS = {
+    hub: { partitions: 4, keep: '7d', topics: [PARTITIONED] },
+    journal: { 'segment-bytes': '1MiB', 'disk-reserve': '1MiB' }, // small, so that segments come and go under the kills
+    limits: { 'packet-bytes': '256KiB' },
+    log: { level: 'warn' },
+};
+
+const ledger = new Ledger();
+let node; // its port is 0 while there is none
+const port = () => (node?.process && !node.process.ended && node.ports?.length ? node.mqttPort : 0);
+const partitions = {};
+
+// ---- the load ----
+
+function makeClients() {
+    const common = () => ({ ledger, port, random: random.fork() });
+    const streams = (p, topics) => topics.flatMap((topic, i) => [1, 2].map((qos) => ({ name: `p${p}.${i}.${qos}`, topic, qos })));
+    const publishers = [
+        new Publisher({ ...common(), id: 'pub-0', streams: streams(0, ['load/a', 'load/b/c']), window: 20, pace: 4 }),
+        new Publisher({ ...common(), id: 'pub-1', version: 4, streams: streams(1, ['load/a', 'load/b/d']), window: 10, pace: 4 }),
+        new Publisher({ ...common(), id: 'pub-2', streams: streams(2, ['factory/press-1', 'factory/line/2']), window: 60, pace: 8 }),
+        new Publisher({ ...common(), id: 'pub-3', version: 4, streams: streams(3, ['factory/press-2']), window: 20, pace: 8 }),
+        new Publisher({ ...common(), id: 'pub-4', streams: streams(4, ['load/large']), window: 4, sizes: [1000, 40_000], pace: 40 }),
+    ];
+    const writer = new Publisher({
+        ...common(), id: 'writer', window: 6, pace: 20,
+        streams: Array.from({ length: 6 }, (_, i) => ({ name: `r${i}`, topic: `state/${i}`, qos: 1 + (i % 2), retain: true, alone: true })),
+    });
+    const subscribers = [
+        new Subscriber({ ...common(), id: 'sub-q1', qos: 1, filters: ['load/#'], dawdle: 20, receiveMax: 50 }),
+        new Subscriber({ ...common(), id: 'sub-q2', qos: 2, filters: ['load/#', 'factory/#'], dawdle: 5 }),
+        new Subscriber({ ...common(), id: 'sub-q2-old', version: 4, qos: 2, filters: ['load/+', 'factory/+/2'] }),
+        new Subscriber({ ...common(), id: 'sub-q1-old', version: 4, qos: 1, filters: ['load/b/#', 'factory/press-1'], dawdle: 10 }),
+        new Subscriber({ ...common(), id: 'sub-slow', qos: 2, filters: ['load/b/c'], dawdle: 60, receiveMax: 7 }),
+        new Subscriber({ ...common(), id: 'sub-toggle', qos: 2, filters: ['factory/press-2'] }),
+    ];
+    const fickle = [5, 4, 5].map((version, i) => new Fickle({ ...common(), id: `fickle-${i}`, version }));
+    return { publishers: [...publishers, writer], subscribers, fickle, writer };
+}
+
+/** Until `ms` are over, clients are cut, leave, take themselves over and change subscriptions. */
+async function unrest(ms, { subscribers, publishers }) {
+    const end = performance.now() + ms;
+    for (;;) {
+        const left = end - performance.now();
+        if (left <= 0) return;
+        await sleep(Math.min(left, random.between(10, 60)));
+        if (performance.now() >= end) return;
+        const client = random.chance(0.7) ? random.pick(subscribers) : random.pick(publishers);
+        if (random.chance(0.3)) subscribers.find((s) => s.id === 'sub-toggle').toggle(random.pick(['factory/press-1', 'load/a']));
+        else random.pick([() => client.cut(), () => client.leave(), () => client.takeOver(), () => client.takeOver()])();
+    }
+}
+
+// ---- looking at the node from outside ----
+
+/** What a newcomer finds retained, between what was surely there when it asked and what was sent when it saw it. */
+async function readRetained(writer, when) {
+    const lowest = writer.streams.map(({ ledger: s }) => s.ackedAt.findLastIndex((at) => at !== undefined));
+    const raw = await rawConnect({ port: port(), id: `reader-${when}` });
+    const seen = new Map();
+    let ends;
+    const complete = new Promise((resolve) => (ends = resolve));
+    raw.onPacket = (p) => {
+        if (p.type === SUBACK) raw.send(publish({ topic: `end/${when}`, payload: 'x' }));
+        else if (p.type === PUBLISH && p.topic === `end/${when}`) ends();
+        else if (p.type === PUBLISH && p.retain) seen.set(p.topic, readBody(p.payload.toString('latin1')));
+    };
+    raw.send(subscribe({ pid: 1, filters: ['state/#', `end/${when}`], qos: 0 }));
+    await within(complete, 'retained messages are read');
+    raw.socket.destroy();
+    writer.streams.forEach(({ topic, name, ledger: s }, i) => {
+        const writes = [];
+        for (let n = Math.max(0, lowest[i]); n < s.sentAt.length; n++) writes.push({ n, deleted: n % 7 === 6 });
+        if (lowest[i] < 0 && writes.length) writes.push({ n: -1, deleted: true }); // nothing was surely there
+        const found = seen.get(topic);
+        if (found && found.stream !== name) ledger.observe('retained', `${topic} has a message of ${found.stream}`);
+        ledger.retained.push({ topic, writes, seen: found ? found.n : null });
+    });
+}
+
+/** Reads on from where the last look ended, and the last record once more: it must be the same. */
+async function readPartitions() {
+    for (let number = 0; number < SETTINGS.hub.partitions; number++) {
+        const list = (partitions[number] ??= []);
+        const last = list.at(-1);
+        const args = ['events', '--data', node.dataDir, '--partition', String(number), '-e', '-o', 'jsonl',
+            ...(last ? ['--sequence', String(last.sequence)] : ['--earliest'])];
+        let first = last !== undefined;
+        const reading = start(FIELDGATE, args, {
+            onLine: (line) => {
+                const event = JSON.parse(line);
+                const body = typeof event.body === 'string' ? readBody(event.body) : undefined;
+                const record = { sequence: event.sequence, offset: event.offset, stream: body?.stream ?? `?${line.slice(0, 100)}`, n: body?.n ?? 0, source: event.source };
+                if (first) {
+                    first = false;
+                    if (!sameRecord(record, last)) ledger.observe('partition-changed', `partition ${number}: ${JSON.stringify(last)} became ${JSON.stringify(record)}`);
+                } else list.push(record);
+            },
+        });
+        const { code } = await within(reading.exited, `events of partition ${number}`, 60_000);
+        if (code !== 0) ledger.observe('events', `events --partition ${number} ended with ${code}: ${reading.err.join(' / ')}`);
+        if (first) ledger.observe('partition-changed', `partition ${number} ends before ${JSON.stringify(last)}`);
+        reading.out.length = 0;
+    }
+}
+
+async function checkData(when) {
+    // 4: warnings only, such as a torn end that was never acknowledged.
+    const { code, out, err } = await run(FIELDGATE, ['check', node.dataDir], { timeoutMs: 120_000 });
+    if (code !== 0 && code !== 4) ledger.observe('check', `after ${when}: check ended with ${code}\n${[...out, ...err].join('\n')}`);
+}
+
+// ---- the kills ----
+
+const count = { kills: 0, starting: 0, stops: 0 };
+
+async function killOnce(clients) {
+    await unrest(random.between(30, 500), clients);
+    if (random.chance(0.1)) {
+        count.stops++;
+        await node.stop();
+    } else {
+        count.kills++;
+        await node.kill9();
+    }
+    // A kill during recovery, now and then several in a row.
+    while (count.kills < kills && random.chance(0.25)) {
+        count.kills++;
+        count.starting++;
+        const starting = node.start();
+        starting.catch(() => {});
+        await sleep(random.between(0, 60));
+        await node.kill9();
+        await starting.catch(() => {});
+    }
+    await checkData(`kill ${count.kills}`);
+    await node.start();
+    say(`${count.kills} kills, ${ledger.counts.acknowledged} acknowledged, ${ledger.counts.received} received`);
+}
+
+/** Publishers finish what they began; then everybody gets what they are owed, or nothing comes any more. */
+async function drain({ publishers, subscribers }) {
+    const done = await Promise.all(publishers.map((p) => p.finish(30_000)));
+    publishers.forEach((p, i) => done[i] || ledger.observe('stuck', `${p.id} could not finish ${p.flows.size} flows`));
+    await until(() => subscribers.every((s) => s.live && s.settled), 'all subscribers are back', 30_000);
+    let last = -1, still = 0;
+    while (still < 30) { // 3 s without a message
+        await sleep(100);
+        still = ledger.counts.received === last ? still + 1 : 0;
+        last = ledger.counts.received;
+    }
+}
+
+async function main() {
+    console.log(`seed ${seed}`);
+    const env = flags.break ? { FIELDGATE_TEST_BREAK: flags.break } : undefined;
+    node = await startNode({ settings: SETTINGS, env });
+    const clients = makeClients();
+    const everyone = [...clients.publishers, ...clients.subscribers, ...clients.fickle];
+    for (const client of everyone) client.start();
+    while (count.kills < kills) {
+        await killOnce(clients);
+        if (random.chance(0.5)) await readRetained(clients.writer, `${count.kills}`);
+        if (random.chance(0.3)) await readPartitions();
+    }
+    await sleep(300);
+    await drain(clients);
+    await readRetained(clients.writer, 'end');
+    await readPartitions();
+    for (const client of everyone) await client.end();
+    await node.stop();
+    await checkData('the end');
+    return ledger.history({ partitions, partitioned: PARTITIONED });
+}
+
+function report(history) {
+    const verdict = judge(history);
+    const { counts } = ledger;
+    const of = (kind) => verdict.kinds[kind] ?? 0;
+    console.log(`${count.starting} of the kills while it started, ${count.stops} orderly stops; ${counts.sent} sent, ${counts.resent} sent again, ` +
+        `${counts.received} received, ${verdict.records} in partitions; ${counts.connects} connections, ${counts.takeovers} takeovers ` +
+        `(${counts.told} told 0x8E), ${counts.cuts} cut, ${counts.leaves} left; ${history.retained.length} retained messages looked at`);
+    for (const { kind, text } of verdict.violations.slice(0, 30)) console.log(`!! ${kind}: ${text}`);
+    if (verdict.violations.length > 30) console.log(`!! and ${verdict.violations.length - 30} more`);
+    console.log(`${count.kills} kills, ${verdict.acknowledged} acknowledged, ${of('lost') + of('partition-lost')} lost, ` +
+        `${of('doubled') + of('partition-doubled')} doubled${verdict.violations.length ? `, ${JSON.stringify(verdict.kinds)}` : ''}`);
+    return verdict.violations.length === 0 && verdict.acknowledged > 0 && verdict.due > 0;
+}
+
+function keep(history) {
+    const folder = mkdtempSync(join(tmpdir(), 'killloop-'));
+    if (node && existsSync(node.dataDir)) cpSync(node.dataDir, join(folder, 'data'), { recursive: true, filter: (from) => !from.endsWith('.sock') });
+    if (history) writeFileSync(join(folder, 'history.json'), JSON.stringify(history));
+    if (node) writeFileSync(join(folder, 'node.log'), node.log());
+    console.log(`kept in ${folder}; again with --seed ${seed}`);
+}
+
+try {
+    const limit = 120_000 + kills * 5_000;
+    const history = await within(main(), `${kills} kills`, limit);
+    const good = report(history);
+    if (!good || flags.keep) keep(history);
+    process.exit(good ? 0 : 1);
+} catch (error) {
+    console.log(`!! ${error.stack}`);
+    keep(ledger.history({ partitions, partitioned: PARTITIONED }));
+    process.exit(1);
+}

@@ -1,0 +1,67 @@
+// What the clients of a kill loop write down, in the form that judge.mjs reads. One counter gives everything its tick.
+
+import { crc32 } from './random.mjs';
+
+/** The body of message n of a stream: whoever gets it can tell whose it is, and that it is whole. */
+export function bodyOf(stream, n, size) {
+    const head = `${stream}|${n}|`;
+    const fill = Math.max(0, size - head.length - 8);
+    const text = head + 'abcdefghijklmnopqrstuvwxyz'.repeat(Math.ceil(fill / 26)).slice(n % 26, (n % 26) + fill);
+    return text + crc32(text).toString(16).padStart(8, '0');
+}
+
+/** { stream, n }, or undefined when the body is not one that bodyOf made. */
+export function readBody(text) {
+    const parts = /^([^|]+)\|(\d+)\|/.exec(text);
+    if (!parts || crc32(text.slice(0, -8)).toString(16).padStart(8, '0') !== text.slice(-8)) return undefined;
+    return { stream: parts[1], n: Number(parts[2]) };
+}
+
+export class Ledger {
+    constructor() {
+        this.tick = 0;
+        this.streams = {};
+        this.sessions = {};
+        this.connects = [];
+        this.retained = [];
+        this.observed = [];
+        this.counts = { sent: 0, acknowledged: 0, received: 0, resent: 0, refused: 0, takeovers: 0, told: 0, cuts: 0, leaves: 0, connects: 0 };
+    }
+
+    /** A stream, made on first use; `writes` of a retained one tell which of its messages were deletions. */
+    stream(name, { topic, qos, source, deletes }) {
+        return (this.streams[name] ??= { topic, qos, source, deletes, sentAt: [], ackedAt: [] });
+    }
+    sent(stream, n) {
+        if (stream.sentAt[n] === undefined) {
+            stream.sentAt[n] = ++this.tick;
+            stream.ackedAt[n] = undefined;
+            this.counts.sent++;
+        } else this.counts.resent++;
+    }
+    acked(stream, n) {
+        if (stream.ackedAt[n] !== undefined) return;
+        stream.ackedAt[n] = ++this.tick;
+        this.counts.acknowledged++;
+    }
+
+    session(id, qos) {
+        return (this.sessions[id] ??= { qos, subscriptions: [], got: {} });
+    }
+    got(session, stream, n) {
+        (session.got[stream] ??= []).push(n);
+        this.counts.received++;
+    }
+    connected(id, expected, present, text) {
+        this.counts.connects++;
+        this.connects.push({ id, expected, present, text });
+    }
+    observe(kind, text) {
+        this.observed.push({ kind, text });
+    }
+
+    history({ partitions, partitioned }) {
+        const { streams, sessions, connects, retained, observed } = this;
+        return { streams, sessions, connects, retained, observed, partitions, partitioned };
+    }
+}
