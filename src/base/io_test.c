@@ -223,49 +223,55 @@ static void a_replaced_file_leaves_nothing_beside_it(void **state)
 static int     calls_left, error;
 static int64_t step; /* bytes a read or write moves at most */
 
-static bool refused(void)
+static char    order[64]; /* a letter per call */
+
+static bool refused(char letter)
 {
+    size_t n = strlen(order);
+    if (n < sizeof order - 1 && (n == 0 || order[n - 1] != letter))
+        order[n] = letter;
     return calls_left >= 0 && calls_left-- == 0;
 }
 
 static int bad_open(void *self, const char *p, int flags)
 {
-    return refused() ? error : io_system.open(self, p, flags);
+    return refused('o') ? error : io_system.open(self, p, flags);
 }
 
 static int64_t bad_pread(void *self, int file, void *to, size_t n, uint64_t at)
 {
-    return refused() ? error : io_system.pread(self, file, to, n > (size_t)step ? (size_t)step : n, at);
+    return refused('r') ? error : io_system.pread(self, file, to, n > (size_t)step ? (size_t)step : n, at);
 }
 
 static int64_t bad_pwrite(void *self, int file, const void *from, size_t n, uint64_t at)
 {
-    return refused() ? error : io_system.pwrite(self, file, from, n > (size_t)step ? (size_t)step : n, at);
+    return refused('w') ? error : io_system.pwrite(self, file, from, n > (size_t)step ? (size_t)step : n, at);
 }
 
 static int bad_fdatasync(void *self, int file)
 {
-    return refused() ? error : io_system.fdatasync(self, file);
+    return refused('s') ? error : io_system.fdatasync(self, file);
 }
 
 static int bad_truncate(void *self, int file, uint64_t size)
 {
-    return refused() ? error : io_system.truncate(self, file, size);
+    return refused('t') ? error : io_system.truncate(self, file, size);
 }
 
 static int bad_rename(void *self, const char *from, const char *to)
 {
-    return refused() ? error : io_system.rename(self, from, to);
+    return refused('n') ? error : io_system.rename(self, from, to);
 }
 
 static int bad_sync_dir(void *self, const char *p)
 {
-    return refused() ? error : io_system.sync_dir(self, p);
+    return refused('d') ? error : io_system.sync_dir(self, p);
 }
 
 static struct io bad_io(int after, int err)
 {
     struct io io = io_system;
+    memset(order, 0, sizeof order);
     calls_left = after;
     error = err;
     step = 3;
@@ -289,6 +295,15 @@ static void short_reads_and_writes_are_carried_on(void **state)
     assert_int_equal(io_load(&io, path, 100, &text, &len, NULL), CODE_OK);
     assert_string_equal(text, "ten bytes!");
     mem_free(text);
+}
+
+/* Old or new after any crash: content before name, name before "done". */
+static void a_replacement_is_synced_in_its_order(void **state)
+{
+    (void)state;
+    struct io io = bad_io(-1, 0);
+    assert_int_equal(io_replace(&io, folder, "file", BYTES_LIT("ten bytes!"), NULL), CODE_OK);
+    assert_string_equal(order, "otwsnd");
 }
 
 static void a_write_without_progress_is_an_error(void **state)
@@ -370,6 +385,7 @@ int main(void)
         IN_FOLDER(a_small_file_is_loaded_whole),
         IN_FOLDER(a_replaced_file_leaves_nothing_beside_it),
         IN_FOLDER(short_reads_and_writes_are_carried_on),
+        IN_FOLDER(a_replacement_is_synced_in_its_order),
         IN_FOLDER(a_write_without_progress_is_an_error),
         IN_FOLDER(a_replacement_that_fails_leaves_the_old_or_the_new),
         IN_FOLDER(a_load_that_fails_gives_nothing),
