@@ -5,7 +5,7 @@
 #include "cli/api_client.h"
 #include "cli/check_machine.h"
 #include "cli/verbs.h"
-#include "journal/journal.h"
+#include "journal/check.h"
 
 #include <inttypes.h>
 
