@@ -76,6 +76,9 @@ static int check_data(struct verb_call *call, const char *dir, enum output_forma
         output_open(&o, call->out, format, "findings", columns, 4);
     enum code code = journal_check(call->io, dir, tell_finding, &r, &result, &why);
     int lost = r.output ? output_close(&o) : 0;
+    if (code == CODE_EXISTS)
+        code = FAIL_FG(&why, code, 1005, "%s is in use by a running node. Stop it first; how it does: fieldgate status --data %s",
+                       dir, dir);
     /* Damage that was found is the result, not a failure to look. */
     if (code != CODE_OK && !(code == CODE_DAMAGED && r.errors))
         return verb_fail(call, &why);
