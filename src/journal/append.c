@@ -252,7 +252,15 @@ enum code append_record(struct journal *j, const struct record_in *in, bool inte
 enum code journal_append(struct journal *j, const struct record_in *in, struct record_out *out, struct fault *why)
 {
     FG_ASSERT(in->type == RECORD_MESSAGE || in->type >= RECORD_PROGRAM);
-    return append_record(j, in, false, out, why);
+    enum code code = append_record(j, in, false, out, why);
+    if (code != CODE_OK)
+        j->batch_open = false;
+    return code;
+}
+
+void journal_give_up_batch(struct journal *j)
+{
+    j->batch_open = false;
 }
 
 static bool peek_list(const struct chunk *c, uint64_t segment, uint32_t offset, void *to, size_t n)

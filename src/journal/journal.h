@@ -10,7 +10,8 @@
  *   DATA/journal/clean                      after an orderly stop only: where the log ends and where its state begins
  *
  * Frame, 8-byte aligned, little-endian, 64 bytes and the body (padded with zeroes to 8):
- *    0 u8 version (1) · u8 type · u16 flags · u32 CRC-32C of the header (with this field zero)
+ *    0 u8 version (1) · u8 type · u16 flags · u32 CRC-32C of the place (u64 segment, u32 offset) and then of the header
+ *                               (with this field zero): a sector in the wrong place is not a frame
  *    8 u64 journal id            a foreign or older frame is not ours
  *   16 u64 sequence              gapless over the whole log, from 1
  *   24 u64 synced                highest sequence known durable when this frame was written
@@ -18,7 +19,7 @@
  *   40 u32 stream                partition + 1, or 0
  *   44 u32 body length           meta and payload together
  *   48 u64 stream sequence       the partition's own counter, from 0
- *   56 u32 CRC-32C of the body
+ *   56 u32 CRC-32C of the body, payload first and then meta, so that the payload's part can be computed before
  *   60 u32 meta length           the first part of the body
  *
  * `synced` tells a torn tail from damage: a missing or broken frame at or below the highest `synced` seen anywhere was
@@ -81,8 +82,8 @@ struct journal_options {
     uint64_t         disk_reserve;    /* below this much free space message records are refused      */
     uint64_t         pending_bytes;   /* unwritten bytes above which journal_busy() is true; default 8 MiB */
     uint32_t         partitions;      /* may only grow; fewer than on disk is CODE_USAGE             */
-    int64_t          keep_us;         /* age of partition records, 0 = for ever                      */
-    uint64_t         keep_bytes;      /* size of partition records, 0 = unlimited                    */
+    int64_t          keep_us;         /* age of partition records, 0 = for ever; they go by whole segments */
+    uint64_t         keep_bytes;      /* size of partition records, 0 = unlimited; likewise                */
     bool             manual;          /* no threads: the caller runs journal_step (simulation)       */
     bool             no_sync;         /* durability: memory. Written, not synced, durable at once    */
     void            *ctx;
@@ -124,14 +125,17 @@ struct record_out {
 };
 /* Locked. Copies into the write buffer and counts up. CODE_FULL: no room on disk (message records are refused before the
  * last reserve; program records may use it); CODE_CLOSED: failed or closing; CODE_NOMEM; CODE_LIMIT: longer than a segment
- * holds. After a failure nothing has changed. */
+ * holds. After a failure nothing has changed, but that an open batch is given up. `wall_us` orders nothing. */
 FG_CHECK enum code journal_append(struct journal *, const struct record_in *, struct record_out *, struct fault *why);
+/* Locked. What was appended of an unfinished batch (RECORD_MORE) is void: a replay skips it, and the next record does not
+ * belong to it. Its partition records stay in their partitions. */
+void journal_give_up_batch(struct journal *);
 /* Any thread, after a batch of appends: the committer has work. */
 void journal_kick(struct journal *);
 /* manual: writes and syncs what is appended, runs upkeep. Returns true if it did something. */
 bool journal_step(struct journal *);
 
-uint64_t journal_appended(const struct journal *); /* locked */
+uint64_t journal_appended(const struct journal *); /* locked; the last record anybody may wait for (seals do not count) */
 uint64_t journal_durable(const struct journal *);  /* any thread */
 bool     journal_failed(const struct journal *);   /* any thread: a sync failed; nothing is durable any more, ever */
 bool     journal_full(const struct journal *);     /* any thread: message records are refused for now */
@@ -168,7 +172,8 @@ void journal_partition_range(struct journal *, uint32_t partition, uint64_t *fir
 FG_CHECK enum code journal_partition_find_time(struct journal *, uint32_t partition, int64_t wall_us, uint64_t *seq,
                                                struct fault *why);
 /* Calls each() for records from `seq` on, in order, until it returns false, the end, or about max_bytes. *next_seq is where
- * to go on. A damaged record is skipped after each() was told by a record of type 0 with partition_seq set, and counted. */
+ * to go on. Damaged records are skipped after each() was told once for each run of them, by a record of type 0 whose
+ * partition_seq is the first of them, and are counted. */
 FG_CHECK enum code journal_partition_read(struct journal *, uint32_t partition, uint64_t seq, size_t max_bytes,
                                           bool (*each)(void *ctx, const struct record *), void *ctx, uint64_t *next_seq,
                                           struct fault *why);

@@ -133,7 +133,8 @@ static void slice(struct journal *j)
     enum code code = j->opt.write_state(j->opt.ctx, j, j->round.restart);
     j->round.restart = false;
     j->round.bytes += j->bytes_appended - before;
-    FG_ASSERT(!j->batch_open);
+    FG_ASSERT(!j->batch_open || (code != CODE_OK && code != CODE_MORE));
+    j->batch_open = false;
     if (code == CODE_OK)
         end(j);
     else if (code != CODE_MORE)

@@ -132,6 +132,12 @@ static enum code follow_batch(struct walk *w, uint64_t segment, const struct sca
     if (w->orphan && continues)
         return add_broken(w, f->seq, f->seq, why);
     w->orphan = false;
+    if (w->batch.seq && !continues) { /* given up before its end */
+        enum code code = add_broken(w, w->batch.seq, f->seq - 1, why);
+        if (code != CODE_OK)
+            return code;
+        w->batch = (struct place){ 0 };
+    }
     if (!more)
         w->batch = (struct place){ 0 };
     else if (!w->batch.seq)
