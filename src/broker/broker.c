@@ -16,6 +16,7 @@ enum code broker_new(struct broker **out, const struct broker_config *config, st
     b->connect_limits = b->mqtt_limits;
     b->connect_limits.packet_bytes = l->connect_bytes;
     b->next_session_id = b->next_will_id = 1;
+    admit_init(&b->admit);
     (void)pthread_mutex_init(&b->registry, NULL);
     (void)pthread_rwlock_init(&b->tree_lock, NULL);
     *out = b;
@@ -140,6 +141,8 @@ static void open_farewell(struct letter *letter, struct loop *here)
     (void)here;
     struct fault why;
     (void)FAIL(&why, CODE_CLOSED, 0, "the node is stopping");
+    while (f->shard->strangers)
+        client_end(f->shard->strangers, 0, NULL, false);
     for (struct client *c = f->shard->clients, *next; c; c = next) {
         next = c->next;
         client_end(c, MQTT_SHUTTING_DOWN, &why, true);
@@ -192,6 +195,7 @@ void broker_free(struct broker *b)
     tree_clear(&b->tree);
     table_clear(&b->sessions);
     table_clear(&b->by_id);
+    admit_clear(&b->admit);
     (void)pthread_rwlock_destroy(&b->tree_lock);
     (void)pthread_mutex_destroy(&b->registry);
     mem_free(b);

@@ -17,6 +17,48 @@ bool client_alive(const struct client *c)
     return c->conn && c->state != CLIENT_ENDED;
 }
 
+/* ---- the two lists of a shard ---- */
+
+static void list_add(struct client *c, struct client **first, struct client **last)
+{
+    c->prev = NULL;
+    c->next = *first;
+    if (c->next)
+        c->next->prev = c;
+    else if (last)
+        *last = c;
+    *first = c;
+}
+
+static void list_remove(struct client *c, struct client **first, struct client **last)
+{
+    *(c->prev ? &c->prev->next : first) = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    else if (last)
+        *last = c->prev;
+}
+
+void client_known(struct client *c, enum client_state state)
+{
+    struct shard *shard = c->shard;
+    if (c->state == CLIENT_NEW) {
+        atomic_fetch_sub(&shard->broker->admit.half_open, 1);
+        list_remove(c, &shard->strangers, &shard->oldest_stranger);
+        list_add(c, &shard->clients, NULL);
+    }
+    c->state = (uint8_t)state;
+}
+
+/* L-HALF: whoever has been silent longest makes room. */
+static void end_oldest_stranger(struct shard *shard)
+{
+    struct fault why;
+    (void)FAIL(&why, CODE_LIMIT, 0, "too many connections without CONNECT (limits.half-open), this is the oldest");
+    if (shard->oldest_stranger)
+        client_end(shard->oldest_stranger, 0, &why, false);
+}
+
 struct client *client_new(struct shard *shard, const struct net_peer *peer)
 {
     struct broker *b = shard->broker;
@@ -36,15 +78,16 @@ struct client *client_new(struct shard *shard, const struct net_peer *peer)
         return NULL;
     }
     conn_set_marks(c->conn, OUTPUT_HIGH, OUTPUT_LOW);
-    c->next = shard->clients;
-    if (c->next)
-        c->next->prev = c;
-    shard->clients = c;
+    list_add(c, &shard->strangers, &shard->oldest_stranger);
     uint64_t now = atomic_fetch_add(&b->clients, 1) + 1, max = atomic_load(&b->clients_max);
     while (now > max && !atomic_compare_exchange_weak(&b->clients_max, &max, now))
         ;
     c->last_us = loop_now_us(shard->loop);
+    if (!conn_loopback(c->conn))
+        admit_came(&b->admit, conn_address(c->conn), c->last_us, &c->counted);
     client_arm(c);
+    if (atomic_fetch_add(&b->admit.half_open, 1) >= b->config.limits.half_open)
+        end_oldest_stranger(shard);
     return c;
 }
 
@@ -98,7 +141,7 @@ void client_end(struct client *c, uint8_t reason, const struct fault *why, bool 
     if (reason == MQTT_MALFORMED || reason == MQTT_PROTOCOL_ERROR)
         COUNT(c->shard, protocol_errors, 1);
     say_goodbye(c, reason, why);
-    c->state = CLIENT_ENDED;
+    client_known(c, CLIENT_ENDED);
     timer_stop(c->shard->loop, &c->timer);
     session_detach(c, publish_will);
     if (c->conn)
@@ -109,16 +152,15 @@ static void on_close(void *ctx, struct conn *conn, const struct fault *why)
 {
     struct client *c = ctx;
     struct shard *shard = c->shard;
-    (void)conn;
+    if (c->counted)
+        admit_went(&shard->broker->admit, conn_address(conn));
     c->conn = NULL;
     if (c->state != CLIENT_ENDED && why && c->session) {
         char name[128];
         log_debug("mqtt", "%s went away: %s", client_name(c, name, sizeof name), why->text);
     }
     client_end(c, 0, NULL, true);
-    *(c->prev ? &c->prev->next : &shard->clients) = c->next;
-    if (c->next)
-        c->next->prev = c->prev;
+    list_remove(c, &shard->clients, NULL);
     atomic_fetch_sub(&shard->broker->clients, 1);
     client_drop(c);
 }

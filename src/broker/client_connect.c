@@ -111,6 +111,19 @@ void handle_connect(struct client *c, struct bytes body)
                "the node has as many connections as limits.connections allows");
         return;
     }
+    uint8_t refused = conn_loopback(c->conn) ? 0 : admit_judge(&b->admit, &b->config.limits, conn_address(c->conn),
+                                                               loop_now_us(c->shard->loop));
+    if (refused) {
+        refuse(c, c->version == MQTT_5 ? refused : MQTT_SERVER_UNAVAILABLE,
+               refused == MQTT_CONNECTION_RATE ? "this address connects faster than limits.connect-rate allows"
+                                               : "this address has as many connections as limits.connections-per-address allows");
+        return;
+    }
+    if (atomic_load(&b->admit.over_memory)) {
+        refuse(c, c->version == MQTT_5 ? MQTT_SERVER_BUSY : MQTT_SERVER_UNAVAILABLE,
+               "the node is above limits.memory-bytes");
+        return;
+    }
     settle_expiry(c, ask);
     if (ask->connect.client_id.len == 0)
         assign_id(c, ask);
@@ -165,7 +178,7 @@ static enum code post_kick(struct client *c, struct session *s, struct shard *at
         return CODE_NOMEM;
     *k = (struct kick){ .letter = { .open = open_kick }, .session = session_hold(s), .claimant = client_hold(c),
                         .from = c->shard };
-    c->state = CLIENT_CLAIMING;
+    client_known(c, CLIENT_CLAIMING);
     client_pause(c, PAUSE_CONNACK);
     loop_post(at->loop, &k->letter);
     return CODE_OK;
@@ -279,7 +292,7 @@ static void settle_connection(struct client *c)
     uint32_t longest = limits->keep_alive_s > 65535 ? 65535 : limits->keep_alive_s;
     if (five && (c->keep_alive_s == 0 || c->keep_alive_s > longest))
         c->keep_alive_s = (uint16_t)longest; /* L-KEEP: told in CONNACK */
-    c->state = CLIENT_ACCEPTED;
+    client_known(c, CLIENT_ACCEPTED);
     client_arm(c);
 }
 

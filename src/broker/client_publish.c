@@ -39,7 +39,9 @@ static struct message *make_message(struct client *c, const struct mqtt_publish 
 static void halt_if_busy(struct client *c)
 {
     struct shard *shard = c->shard;
-    if (!journal_busy(shard->broker->journal) || (c->paused & PAUSE_BUSY) || !VECTOR_ROOM(shard->halted))
+    bool busy = journal_busy(shard->broker->journal) ||
+                atomic_load_explicit(&shard->broker->admit.over_memory, memory_order_relaxed); /* L-MEM */
+    if (!busy || (c->paused & PAUSE_BUSY) || !VECTOR_ROOM(shard->halted))
         return;
     shard->halted.at[shard->halted.count++] = client_hold(c);
     client_pause(c, PAUSE_BUSY);

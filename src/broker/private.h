@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/table.h"
 #include "base/wire.h"
+#include "broker/admit.h"
 #include "broker/broker.h"
 #include "broker/queue.h"
 #include "broker/retained.h"
@@ -123,6 +124,7 @@ struct client {
     uint16_t        keep_alive_s;
     uint8_t         version, state;
     uint8_t         paused;    /* why reading is stopped: PAUSE_ bits */
+    bool            counted;   /* per address, see admit.h */
     bool            choked;    /* the output is above its mark: no feeding */
     bool            request_problem;
 };
@@ -198,6 +200,7 @@ struct shard {
     struct loop   *loop;     /* C */
     int            number;   /* C */
     struct client *clients;  /* S, as all that follows unless marked */
+    struct client *strangers, *oldest_stranger; /* those that have not sent CONNECT, newest first */
     struct table   routes;   /* topic -> fanout */
     VECTOR(struct op) ops;
     VECTOR(struct parcel) parcels;
@@ -222,6 +225,7 @@ struct shard {
 struct broker {
     struct broker_config config;
     struct mqtt_limits   mqtt_limits, connect_limits;
+    struct admit         admit;
     struct journal      *journal;
     struct shard         shards[SHARDS_MAX];
     unsigned             shard_count;
@@ -368,6 +372,8 @@ static inline struct client *client_hold(struct client *c)
     return c;
 }
 void client_drop(struct client *);
+/* CONNECT was understood: it is a stranger no longer. */
+void client_known(struct client *, enum client_state);
 /* Ends the connection and, at once, its hold on the session. reason 0: without a packet. `why` is logged and, for v5,
  * sent. publish_will: false only after a normal DISCONNECT. */
 void client_end(struct client *, uint8_t reason, const struct fault *why, bool publish_will);

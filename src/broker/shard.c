@@ -189,7 +189,7 @@ static void release_waiting(struct shard *shard)
 
 static void release_halted(struct shard *shard)
 {
-    if (!shard->halted.count || journal_busy(shard->broker->journal))
+    if (!shard->halted.count || journal_busy(shard->broker->journal) || atomic_load(&shard->broker->admit.over_memory))
         return;
     for (size_t i = 0; i < shard->halted.count; i++) {
         client_resume(shard->halted.at[i], PAUSE_BUSY);
@@ -546,8 +546,10 @@ void shard_publish_will(struct shard *shard, uint64_t will_id)
 static void second(struct timer *t)
 {
     struct shard *shard = (struct shard *)((char *)t - offsetof(struct shard, second));
-    if (shard->number == 0)
+    if (shard->number == 0) {
         session_upkeep(shard->broker);
+        admit_weigh(&shard->broker->admit, &shard->broker->config.limits, mem_in_use());
+    }
     shard->retry = false; /* operations that were kept are tried again by this turn's commit */
     timer_start(shard->loop, &shard->second, 1000, second);
 }
