@@ -79,7 +79,7 @@ static const struct limit_row {
     L("queued-bytes", queued_bytes), L("queued-messages", queued_messages), L("refuse-seconds", refuse_s),
     L("unsent-bytes", unsent_bytes), L("unsent-seconds", unsent_s), L("memory-bytes", memory_bytes),
     L("topic-bytes", topic_bytes), L("topic-levels", topic_levels), L("subscriptions", subscriptions),
-    L("filters-per-packet", filters_per_packet), L("fan-out", fan_out),
+    L("filters-per-packet", filters_per_packet),
     L("retained-messages", retained_messages), L("retained-bytes", retained_bytes),
     L("user-properties", user_properties), L("property-bytes", property_bytes),
     L("session-expiry", session_expiry_s), L("sessions", sessions), L("keep-alive", keep_alive_s),

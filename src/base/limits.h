@@ -48,8 +48,6 @@ struct limits {
     /* L-SUBS */
     uint32_t subscriptions;        /* subscriptions         per session                    */
     uint32_t filters_per_packet;
-    /* L-FAN */
-    uint32_t fan_out;              /* fan-out               of one PUBLISH before others get a turn */
     /* L-RETAIN */
     uint32_t retained_messages;
     uint64_t retained_bytes;

@@ -102,9 +102,6 @@ const struct setting settings_rows[] = {
       .help = "Subscriptions of one session. Above: SUBACK 0x97 (3.1.1: 0x80)." },
     { "limits.filters-per-packet", AS_COUNT, FIELD(limits.filters_per_packet), 1, 10000, "100",
       .help = "Filters in one SUBSCRIBE or UNSUBSCRIBE. Above: 0x97 (3.1.1: 0x80)." },
-    { "limits.fan-out", AS_COUNT, FIELD(limits.fan_out), 1, 100 * MILLION, "100000",
-      .help = "Deliveries of one PUBLISH that are made in one go; the rest follows in slices and the"
-              " publisher waits." },
     { "limits.retained-messages", AS_COUNT, FIELD(limits.retained_messages), 0, 100 * MILLION, "1000000",
       .help = "Retained messages in all. Above: PUBACK 0x97 (3.1.1: forwarded, not retained, counted)." },
     { "limits.retained-bytes", AS_BYTES, FIELD(limits.retained_bytes), 0, TIB, "1GiB",

@@ -55,7 +55,6 @@ static void default_limits_are_those_promised(void **state)
     assert_int_equal(l->topic_levels, 32);
     assert_int_equal(l->subscriptions, 1000);
     assert_int_equal(l->filters_per_packet, 100);
-    assert_int_equal(l->fan_out, 100000);
     assert_int_equal(l->retained_messages, 1000000);
     assert_int_equal(l->retained_bytes, 1 << 30);
     assert_int_equal(l->user_properties, 64);

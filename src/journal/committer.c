@@ -208,6 +208,18 @@ static bool work(struct journal *j, bool idle)
     return committed || kept;
 }
 
+/* Where a sync is dear and clients keep few messages open, a moment's wait makes one sync do for more of them. */
+static void wait_for_company(struct journal *j)
+{
+    int64_t until = io_system.monotonic_us(NULL) + j->opt.sync_wait_us;
+    struct timespec at = { .tv_sec = (time_t)(until / SECOND_US), .tv_nsec = (long)(until % SECOND_US) * 1000 };
+    bool in_time = true;
+    FG_ASSERT(pthread_mutex_lock(&j->kick_lock) == 0);
+    while (in_time && !j->closing)
+        in_time = pthread_cond_timedwait(&j->kick_cond, &j->kick_lock, &at) == 0;
+    FG_ASSERT(pthread_mutex_unlock(&j->kick_lock) == 0);
+}
+
 static void *run(void *arg)
 {
     struct journal *j = arg;
@@ -216,8 +228,10 @@ static void *run(void *arg)
         bool unsealed = j->wanted > j->seal_seq;
         journal_unlock(j);
         bool woken = sleep_for(j, unsealed ? SECOND_US / 50 : SECOND_US);
-        while (!is_closing(j) && work(j, !woken))
-            ;
+        do {
+            if (woken && j->opt.sync_wait_us)
+                wait_for_company(j);
+        } while (!is_closing(j) && work(j, !woken));
     }
     return NULL;
 }

@@ -81,6 +81,7 @@ struct journal_options {
     uint64_t         segment_bytes;   /* 64 KiB .. 1 GiB, default 64 MiB                             */
     uint64_t         disk_reserve;    /* below this much free space message records are refused      */
     uint64_t         pending_bytes;   /* unwritten bytes above which journal_busy() is true; default 8 MiB */
+    uint32_t         sync_wait_us;    /* how long a commit waits for company, 0 = not at all         */
     uint32_t         partitions;      /* may only grow; fewer than on disk is CODE_USAGE             */
     int64_t          keep_us;         /* age of partition records, 0 = for ever; they go by whole segments */
     uint64_t         keep_bytes;      /* size of partition records, 0 = unlimited; likewise                */

@@ -127,7 +127,7 @@ static enum code open_journal(struct node *n, struct fault *why)
 {
     const struct settings *s = n->options.settings;
     struct journal_options o = {
-        .segment_bytes = s->journal.segment_bytes, .disk_reserve = s->journal.reserve_bytes,
+        .segment_bytes = s->journal.segment_bytes, .sync_wait_us = s->journal.sync_wait_us, .disk_reserve = s->journal.reserve_bytes,
         .partitions = s->hub.partitions, .keep_us = (int64_t)s->hub.keep_s * 1000000, .keep_bytes = s->hub.keep_bytes,
         .no_sync = s->durability == DURABILITY_MEMORY, .ctx = n, .apply = on_apply, .write_state = on_write_state,
         .on_durable = on_durable,
