@@ -130,7 +130,10 @@ static void end(struct journal *j)
 static void slice(struct journal *j)
 {
     uint64_t before = j->bytes_appended;
+    bool shut = j->shut;
+    j->shut = false; /* the last round comes when nobody else may append any more */
     enum code code = j->opt.write_state(j->opt.ctx, j, j->round.restart);
+    j->shut = shut;
     j->round.restart = false;
     j->round.bytes += j->bytes_appended - before;
     FG_ASSERT(!j->batch_open || (code != CODE_OK && code != CODE_MORE));
