@@ -68,6 +68,9 @@ static const struct row journal_rows[] = {
     { "journal_refused_total", COUNTER, "", "Records refused for want of room.", J(refused_full) },
 };
 
+_Static_assert(sizeof broker_rows / sizeof broker_rows[0] == sizeof(struct broker_stats) / sizeof(uint64_t),
+               "every counter of the broker is shown: one row each");
+
 #define L(key, field) { key, offsetof(struct limits, field), sizeof(((struct limits *)0)->field) }
 static const struct limit_row {
     const char *key;

@@ -66,6 +66,14 @@ test('metrics count what happened, and health says that it is well', async (t) =
     assert.deepEqual(await node.get('/health'), { status: 200, text: '{"status":"ok"}\n' });
 });
 
+test('docs/api.md names every metric and no other', async (t) => {
+    const node = await startNode({ t });
+    const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
+    const documented = new Set(page.match(/(?<=`)fieldgate_[a-z_]+/g));
+    const shown = new Set(Object.keys(await metrics(node)).map((name) => name.replace(/\{.*/, '')));
+    assert.deepEqual([...documented].sort(), [...shown].sort());
+});
+
 test('the HTTP listener gives nothing else away', async (t) => {
     const node = await startNode({ t });
     for (const path of ['/', '/api/v1/status', '/api/v1/events?from=earliest', '/metrics/', '/health/../metrics']) {
