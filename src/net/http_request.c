@@ -153,7 +153,6 @@ static int found_head(http_parser *p)
     struct bytes expect;
     if (check_head(h) != 0)
         return -1;
-    p->upgrade = 0; /* nothing to upgrade to: it is an ordinary request [RFC 9110, 7.8] */
     http_enter(h, PHASE_BODY);
     bool body = (p->flags & F_CHUNKED) || (p->content_length && p->content_length != UINT64_MAX);
     if (body && p->http_minor == 1 && find_header(h, "expect", &expect) && equal_nocase(expect, "100-continue"))
