@@ -47,10 +47,9 @@ static int64_t expires_in_us(const struct session *s, int64_t wall)
 /* A session whose connection the stop or crash cut. */
 static void cut_off(struct broker *b, struct session *s, int64_t wall)
 {
-    for (uint64_t i = s->queue.head; i < s->queue.tail && i - s->queue.head < 65535; i++)
-        queue_at(&s->queue, i)->flags |= ENTRY_MAYBE_SENT;
+    uint64_t sent_upto = s->queue.tail - s->queue.head < 65535 ? s->queue.tail : s->queue.head + 65535;
     struct fault why;
-    if (fold_disconnect(b, s, wall, s->queue.head, &why) != CODE_OK)
+    if (fold_disconnect(b, s, wall, sent_upto, &why) != CODE_OK)
         log_warn("broker", "FG2031 the end of a connection could not be recorded: %s", why.text);
 }
 

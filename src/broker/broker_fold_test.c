@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #include "support/broker_tests.h"
@@ -32,6 +33,20 @@ static struct rig *rig_for(uint64_t seed)
     return rig;
 }
 
+/* TRAFFIC_SEED=n: that run alone, with every packet on standard error. */
+static bool wanted(uint64_t seed)
+{
+    const char *only = getenv("TRAFFIC_SEED");
+    return !only || strtoull(only, NULL, 10) == seed;
+}
+
+static struct traffic *traffic_for(uint64_t seed, const struct ledger_cast *cast)
+{
+    struct traffic *t = traffic_new(seed, cast, NULL);
+    t->trace = getenv("TRAFFIC_SEED") ? stderr : NULL;
+    return t;
+}
+
 static void memory_is_what_a_replay_gives(void **state)
 {
     (void)state;
@@ -40,9 +55,11 @@ static void memory_is_what_a_replay_gives(void **state)
     log_set_level(LOG_ERROR);
     for (uint64_t seed = 1; seed <= runs; seed++) {
         struct ledger_cast cast;
+        if (!wanted(seed))
+            continue;
         traffic_cast(&cast, seed);
         struct rig *rig = rig_for(seed);
-        struct traffic *t = traffic_new(seed, &cast, NULL);
+        struct traffic *t = traffic_for(seed, &cast);
         traffic_attach(t, rig);
         traffic_begin(t);
         agree(t);
@@ -67,9 +84,11 @@ static void stops_and_crashes_change_nothing(void **state)
     log_set_level(LOG_ERROR);
     for (uint64_t seed = 100; seed <= 130; seed++) {
         struct ledger_cast cast;
+        if (!wanted(seed))
+            continue;
         traffic_cast(&cast, seed);
         struct rig *rig = rig_for(seed);
-        struct traffic *t = traffic_new(seed, &cast, NULL);
+        struct traffic *t = traffic_for(seed, &cast);
         traffic_attach(t, rig);
         traffic_begin(t);
         for (unsigned i = 0; i < 6; i++) {

@@ -213,14 +213,14 @@ static struct will *make_will(struct client *c, const struct mqtt_connect *ask, 
 }
 
 /* Delayed wills of a session that is resumed are withdrawn, of one that ends are due (3.1.3.2.2). Registry held. */
-static void settle_delayed_wills(struct broker *b, const struct session *s, bool resumed)
+static void settle_delayed_wills(struct broker *b, const struct session *s, bool resumed, int64_t now)
 {
     uint64_t id = s->id;
     journal_lock(b->journal);
     for (struct will *w = b->wills, *next; w; w = next) {
         next = w->next;
-        if (w->session_id != id || !w->due_us)
-            continue;
+        if (w->session_id != id || !w->due_us || w->due_us <= now)
+            continue; /* due already, as one without a delay is after a crash: the session came too late for it */
         if (!resumed || fold_will_clear(b, w->id, NULL) != CODE_OK) {
             w->due_us = 1;
             session_expires_at(b, 1);
@@ -303,9 +303,10 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     struct connect_ask *ask = c->ask;
     *fresh = false;
     /* The sweep that ends sessions runs once a second: what is over is not there, swept or not. */
-    bool expired = s && s->expires_us && s->expires_us <= loop_now_us(c->shard->loop);
+    int64_t now = loop_now_us(c->shard->loop);
+    bool expired = s && s->expires_us && s->expires_us <= now;
     if (s && (ask->connect.clean_start || expired)) {
-        settle_delayed_wills(b, s, false);
+        settle_delayed_wills(b, s, false, now);
         if (session_end(b, s, NULL) != CODE_OK) {
             *reason = MQTT_QUOTA_EXCEEDED;
             return NULL;
@@ -313,7 +314,7 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
         s = NULL;
     }
     if (s) {
-        settle_delayed_wills(b, s, true);
+        settle_delayed_wills(b, s, true, now);
         return s;
     }
     *fresh = true;

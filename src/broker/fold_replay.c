@@ -272,6 +272,8 @@ static enum code replay_will(struct broker *b, const struct record *r, struct fa
     struct bytes encoded = wire_bytes(&w, wire_left(&w));
     if (w.bad)
         return broken(r, why);
+    if (session_id >= b->next_session_id)
+        b->next_session_id = session_id + 1; /* that session left no other trace if it was not durable */
     if (will_by_id(b, id))
         return CODE_OK;
     struct will *will = mem_zalloc(1, sizeof *will);

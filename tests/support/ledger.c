@@ -137,6 +137,7 @@ static void opened(struct ledger *l, const struct event *e)
         if (s->exists == PRESENT)
             s->exists = POSSIBLE;
     }
+    s->none_before = s->exists == ABSENT;
     if (s->exists == ABSENT)
         s->exists = l->cast->actors[e->actor].persistent ? POSSIBLE : ABSENT;
     if (e->message == LEDGER_NONE)
@@ -160,15 +161,14 @@ static void answered(struct ledger *l, const struct event *e)
     }
     if (present && s->clean)
         broken(l, "P-SESS: %s asked for a clean start, a session is present", name_of(l, e->actor));
-    if (present && !l->cast->actors[e->actor].persistent)
-        broken(l, "P-SESS: %s never had a lasting session, one is present", name_of(l, e->actor));
+    if (present && s->none_before)
+        broken(l, "P-SESS: %s cannot have a session, one is present", name_of(l, e->actor));
     if (!present && s->exists == PRESENT)
         broken(l, "P-SESS: the session of %s is gone", name_of(l, e->actor));
     if (!present)
         begins_anew(l, e->actor);
     s->exists = PRESENT;
     s->live = true;
-    s->resend = present;
     if (s->will != LEDGER_NONE)
         l->messages[s->will].registered = true;
 }
@@ -191,8 +191,10 @@ static void disconnected(struct ledger *l, unsigned a)
 {
     struct ledger_member *s = &l->members[a];
     lost_will(l, a);
-    s->open = s->live = s->resend = false;
+    s->open = s->live = false;
     s->sub_count = 0; /* what was asked stays possible */
+    for (unsigned i = 0; i < s->out_count; i++)
+        s->out[i].sent = s->out[i].released = false;
     for (unsigned i = 0; i < s->held_count; i++)
         s->held[i].former = true;
     if (l->cast->actors[a].persistent)
@@ -227,11 +229,23 @@ static void wills_are_withdrawn(struct ledger *l, const struct ledger_message *p
     }
 }
 
+static void forget_held(struct ledger_member *s, const struct ledger_held *h)
+{
+    size_t i = (size_t)(h - s->held);
+    memmove(&s->held[i], &s->held[i + 1], (--s->held_count - i) * sizeof *h);
+}
+
 static void crashed(struct ledger *l)
 {
-    for (unsigned a = 0; a < l->cast->actor_count; a++)
-        if (l->members[a].open)
+    for (unsigned a = 0; a < l->cast->actor_count; a++) {
+        struct ledger_member *s = &l->members[a];
+        if (s->open)
             disconnected(l, a);
+        /* A QoS 1 delivery that was on its way before its message was acknowledged may be gone, its identifier free. */
+        for (unsigned i = s->held_count; i-- > 0;)
+            if (s->held[i].qos == 1 && s->held[i].message != LEDGER_NONE && !l->messages[s->held[i].message].acked)
+                forget_held(s, &s->held[i]);
+    }
 }
 
 /* ---- subscriptions ---- */
@@ -291,6 +305,9 @@ static void published(struct ledger *l, const struct event *e)
     struct ledger_message *m = &l->messages[e->message];
     uint8_t qos = e->flags & EVENT_QOS;
     if (e->flags & EVENT_DUP) {
+        for (unsigned i = 0; i < s->out_count; i++)
+            s->out[i].sent = s->out[i].sent || s->out[i].message == e->message;
+        m->again_behind = l->message_count;
         allow(l, m);
         return;
     }
@@ -302,7 +319,7 @@ static void published(struct ledger *l, const struct event *e)
     if (qos == 0)
         return;
     FG_ASSERT(s->out_count < LEDGER_FLIGHT);
-    s->out[s->out_count++] = (struct ledger_out){ .message = e->message, .pid = e->pid };
+    s->out[s->out_count++] = (struct ledger_out){ .message = e->message, .pid = e->pid, .sent = true };
     for (unsigned a = 0; a < l->cast->actor_count && !(e->flags & EVENT_EMPTY); a++)
         if (covered(l, a, m))
             m->candidates |= bit(a);
@@ -354,6 +371,13 @@ static void acknowledged(struct ledger *l, const struct event *e)
         o->received = true;
 }
 
+static void releases(struct ledger *l, const struct event *e)
+{
+    struct ledger_out *o = find_out(&l->members[e->actor], e->pid);
+    if (o)
+        o->released = true;
+}
+
 static void completed(struct ledger *l, const struct event *e)
 {
     struct ledger_member *s = &l->members[e->actor];
@@ -372,12 +396,6 @@ static struct ledger_held *find_held(struct ledger_member *s, uint16_t pid)
         if (s->held[i].pid == pid)
             return &s->held[i];
     return NULL;
-}
-
-static void forget_held(struct ledger_member *s, const struct ledger_held *h)
-{
-    size_t i = (size_t)(h - s->held);
-    memmove(&s->held[i], &s->held[i + 1], (--s->held_count - i) * sizeof *h);
 }
 
 /* P-QOS2, P-ORDER and who may get it at all; of deliveries that are new to the client. */
@@ -402,29 +420,38 @@ static void judge_delivery(struct ledger *l, const struct event *e)
     if (m->key == NO_KEY)
         return;
     uint16_t *last = &l->last[e->actor][m->key];
-    if (*last > e->message + 1)
+    /* QoS 1 that is sent again is a second message to whoever had not subscribed yet when the first one came. */
+    bool again = qos == 1 && m->again_behind >= *last;
+    if (*last > e->message + 1 && !again)
         broken(l, "P-ORDER: %s got message %u after %u", name_of(l, e->actor), e->message, *last - 1);
-    else
+    else if (*last <= e->message)
         *last = (uint16_t)(e->message + 1);
+}
+
+/* Another message than the one the client has with this identifier. */
+static void means_another(struct ledger *l, const struct event *e, struct ledger_held *h)
+{
+    if (h->message != LEDGER_NONE && (h->qos == 2 || l->messages[h->message].acked))
+        broken(l, "P-QOS%u: %s has message %u with identifier %u, now it means message %u", h->qos, name_of(l, e->actor),
+               h->message, h->pid, e->message);
+    h->message = e->message;
+    h->qos = e->flags & EVENT_QOS;
+    if (e->message != LEDGER_NONE && !(e->flags & EVENT_RETAIN))
+        judge_delivery(l, e);
 }
 
 /* A message with an identifier that the client has in use. */
 static void came_again(struct ledger *l, const struct event *e, struct ledger_held *h)
 {
-    bool durable = h->message == LEDGER_NONE || h->qos == 2 || l->messages[h->message].acked;
-    if (h->message != e->message && h->message != LEDGER_NONE && e->message != LEDGER_NONE) {
-        if (durable)
-            broken(l, "P-QOS%u: %s has message %u with identifier %u, now it means message %u", h->qos, name_of(l, e->actor),
-                   h->message, h->pid, e->message);
-        h->message = e->message;
-        judge_delivery(l, e);
-    } else if (h->former && !(e->flags & EVENT_DUP)) {
-        broken(l, "[MQTT-3.3.1-1] %s got identifier %u again, not marked as a duplicate", name_of(l, e->actor), h->pid);
-    } else if (!h->former) {
+    if (!h->former)
         broken(l, "%s got identifier %u twice on one connection", name_of(l, e->actor), h->pid);
-    }
-    if (h->phase == HELD_RECEIVED)
-        h->phase = HELD_NEW; /* PUBREC was lost */
+    if (h->message != e->message)
+        means_another(l, e, h);
+    else if (!(e->flags & EVENT_DUP))
+        broken(l, "[MQTT-3.3.1-1] %s got identifier %u again, not marked as a duplicate", name_of(l, e->actor), h->pid);
+    else if (h->phase == HELD_RELEASED)
+        broken(l, "P-QOS2: %s got message %u again after its release", name_of(l, e->actor), e->message);
+    h->phase = HELD_NEW; /* a PUBREC was lost */
     h->former = false;
 }
 
@@ -464,6 +491,7 @@ static void released(struct ledger *l, const struct event *e)
         *h = (struct ledger_held){ .message = LEDGER_NONE, .pid = e->pid, .qos = 2 };
     }
     h->phase = HELD_RELEASED;
+    h->former = false;
 }
 
 static void takes(struct ledger *l, const struct event *e)
@@ -482,6 +510,8 @@ static void takes(struct ledger *l, const struct event *e)
 static void was_read(struct ledger *l, const struct event *e)
 {
     uint16_t *count = &l->part_count[e->actor];
+    while (*count < e->value && *count < LEDGER_RECORDS)
+        l->parts[e->actor][(*count)++] = LEDGER_NONE; /* gone before anybody read it */
     if (e->value == *count && *count < LEDGER_RECORDS)
         l->parts[e->actor][(*count)++] = e->message;
     else if (e->value < *count && l->parts[e->actor][e->value] != e->message)
@@ -502,7 +532,7 @@ void ledger_apply(struct ledger *l, const struct event *e)
     case EV_PUBACK:
     case EV_PUBREC: acknowledged(l, e); break;
     case EV_PUBCOMP: completed(l, e); break;
-    case EV_PUBREL: break;
+    case EV_PUBREL: releases(l, e); break;
     case EV_SUBSCRIBE:
     case EV_UNSUBSCRIBE: subscribes(l, e); break;
     case EV_SUBACK:
@@ -515,6 +545,30 @@ void ledger_apply(struct ledger *l, const struct event *e)
     case EV_READ: was_read(l, e); break;
     case EV_CRASH: crashed(l); break;
     }
+}
+
+void ledger_print_event(const struct ledger_cast *c, const struct event *e, FILE *to)
+{
+    static const char *const names[] = { "CONNECT",     "connack", "lost",      "DISCONNECT", "closed",   "PUBLISH",
+                                         "puback",      "pubrec",  "pubcomp",   "PUBREL",     "SUBSCRIBE", "UNSUBSCRIBE",
+                                         "suback",      "unsuback", "publish",  "pubrel",     "PUBACK",   "PUBREC",
+                                         "PUBCOMP",     "read",    "crash" };
+    (void)fprintf(to, "%-12s %-11s id %-3u", e->kind == EV_READ ? "partition" : c->actors[e->actor].client_id, names[e->kind],
+                  e->pid);
+    if (e->kind == EV_PUBLISH || e->kind == EV_DELIVER)
+        (void)fprintf(to, " message %d on %s QoS %u%s%s%s", e->message == LEDGER_NONE ? -1 : e->message, c->topics[e->value],
+                      e->flags & EVENT_QOS, e->flags & EVENT_DUP ? " dup" : "", e->flags & EVENT_RETAIN ? " retain" : "",
+                      e->flags & EVENT_EMPTY ? " empty" : "");
+    else if (e->kind == EV_SUBSCRIBE || e->kind == EV_UNSUBSCRIBE)
+        (void)fprintf(to, " %s", c->filters[e->value]);
+    else if (e->kind == EV_READ)
+        (void)fprintf(to, " %u record %u is message %u", e->actor, e->value, e->message);
+    else if (e->kind == EV_OPEN && e->message != LEDGER_NONE)
+        (void)fprintf(to, " will %u%s", e->message, e->flags & EVENT_CLEAN ? " clean" : "");
+    else if (e->value || (e->flags & (EVENT_CLEAN | EVENT_PRESENT)))
+        (void)fprintf(to, " reason 0x%02X%s%s", e->value, e->flags & EVENT_CLEAN ? " clean" : "",
+                      e->flags & EVENT_PRESENT ? " present" : "");
+    (void)fputc('\n', to);
 }
 
 /* ---- sums ---- */
@@ -537,54 +591,87 @@ void ledger_check_retained(struct ledger *l, const uint16_t values[LEDGER_TOPICS
                    values[t] == LEDGER_NONE ? -1 : values[t], l->retained[t] - 1);
 }
 
-static void check_devices(struct ledger *l, unsigned partition, uint64_t first, const uint16_t *messages, size_t count)
+static bool part_holds_known(struct ledger *l, unsigned p, const struct ledger_part *part)
 {
-    uint16_t last[LEDGER_ACTORS] = { 0 };
-    static bool there[LEDGER_MESSAGES];
-    memset(there, 0, l->message_count * sizeof there[0]);
-    for (size_t i = 0; i < count; i++) {
-        const struct ledger_message *m = &l->messages[messages[i]];
-        if (!there[messages[i]]) {
-            if (last[m->publisher] > messages[i])
-                broken(l, "P-PART: message %u stands behind %u", messages[i], last[m->publisher]);
-            last[m->publisher] = messages[i];
-        } else if ((m->flags & EVENT_QOS) == 2 && l->cast->actors[m->publisher].persistent) {
-            broken(l, "P-PART: message %u of QoS 2 is there twice", messages[i]);
+    for (size_t i = 0; i < part->count; i++) {
+        uint16_t m = part->messages[i];
+        uint64_t seq = part->first + i;
+        if (m >= l->message_count || !l->cast->hub_topic[l->messages[m].topic]) {
+            broken(l, "P-PART: partition %u holds something that nobody sent", p);
+            return false;
         }
-        there[messages[i]] = true;
+        if (seq < l->part_count[p] && l->parts[p][seq] != m && l->parts[p][seq] != LEDGER_NONE)
+            broken(l, "P-PART: record %llu of partition %u was message %u, now it is %u", (unsigned long long)seq, p,
+                   l->parts[p][seq], m);
     }
-    /* Every device's records lie in one partition: the one that has any has them all. */
-    for (unsigned i = 0; i < l->message_count && first == 0; i++) {
-        const struct ledger_message *m = &l->messages[i];
-        if (m->acked && !there[i] && l->cast->hub_topic[m->topic] && last[m->publisher])
-            broken(l, "P-PART: message %u, acknowledged, is not in partition %u", i, partition);
+    if (part->first + part->count < l->part_count[p])
+        broken(l, "P-PART: partition %u ends at %llu, record %u was read", p,
+               (unsigned long long)(part->first + part->count), l->part_count[p] - 1);
+    return true;
+}
+
+/* A device is a publisher: its records lie in one partition, in order, those of QoS 2 once. */
+struct device {
+    int      home; /* partition, -1: none seen */
+    uint16_t low, last;
+};
+
+static void check_order(struct ledger *l, unsigned p, const struct ledger_part *part, struct device *devices, bool *there)
+{
+    for (size_t i = 0; i < part->count; i++) {
+        uint16_t number = part->messages[i];
+        const struct ledger_message *m = &l->messages[number];
+        struct device *d = &devices[m->publisher];
+        if (d->home < 0)
+            *d = (struct device){ .home = (int)p, .low = number };
+        if (d->home != (int)p)
+            broken(l, "P-PART: %s has records in two partitions", name_of(l, m->publisher));
+        if (!there[number] && d->last > number)
+            broken(l, "P-PART: message %u stands behind %u", number, d->last);
+        if (there[number] && (m->flags & EVENT_QOS) == 2 && l->cast->actors[m->publisher].persistent)
+            broken(l, "P-PART: message %u of QoS 2 is there twice", number);
+        if (!there[number])
+            d->last = number;
+        d->low = number < d->low ? number : d->low;
+        there[number] = true;
     }
 }
 
-void ledger_check_partition(struct ledger *l, unsigned partition, uint64_t first, const uint16_t *messages, size_t count)
+void ledger_check_partitions(struct ledger *l, const struct ledger_part parts[LEDGER_PARTITIONS])
 {
-    if (first + count < l->part_count[partition])
-        broken(l, "P-PART: partition %u ends at %llu, record %u was read", partition, (unsigned long long)(first + count),
-               l->part_count[partition] - 1);
-    for (size_t i = 0; i < count; i++) {
-        if (messages[i] >= l->message_count || !l->cast->hub_topic[l->messages[messages[i]].topic]) {
-            broken(l, "P-PART: partition %u holds something that nobody sent", partition);
+    struct device devices[LEDGER_ACTORS];
+    bool there[LEDGER_MESSAGES] = { false }, gone = false;
+    for (unsigned a = 0; a < LEDGER_ACTORS; a++)
+        devices[a] = (struct device){ .home = -1 };
+    for (unsigned p = 0; p < LEDGER_PARTITIONS; p++) {
+        if (!part_holds_known(l, p, &parts[p]))
             return;
-        }
-        if (first + i < l->part_count[partition] && l->parts[partition][first + i] != messages[i])
-            broken(l, "P-PART: record %llu of partition %u was message %u, now it is %u", (unsigned long long)(first + i),
-                   partition, l->parts[partition][first + i], messages[i]);
+        check_order(l, p, &parts[p], devices, there);
+        gone = gone || parts[p].first > 0;
     }
-    check_devices(l, partition, first, messages, count);
+    for (unsigned i = 0; i < l->message_count; i++) {
+        const struct ledger_message *m = &l->messages[i];
+        const struct device *d = &devices[m->publisher];
+        if (!m->acked || there[i] || !l->cast->hub_topic[m->topic])
+            continue;
+        /* Retention takes the oldest first. */
+        if (!gone || (d->home >= 0 && (parts[d->home].first == 0 || i > d->low)))
+            broken(l, "P-PART: message %u, acknowledged, is in no partition", i);
+    }
 }
 
-void ledger_check_end(struct ledger *l)
+void ledger_delays_are_over(struct ledger *l)
 {
     for (unsigned a = 0; a < l->cast->actor_count; a++) {
         uint16_t w = l->members[a].delayed;
         if (w != LEDGER_NONE && (l->messages[w].flags & EVENT_QOS))
             l->messages[w].owed = l->cast->watchers;
+        l->members[a].delayed = LEDGER_NONE;
     }
+}
+
+void ledger_check_end(struct ledger *l)
+{
     for (unsigned i = 0; i < l->message_count; i++) {
         const struct ledger_message *m = &l->messages[i];
         uint16_t missing = m->owed & (uint16_t)~m->done;

@@ -15,6 +15,8 @@
 
 #include "base/bytes.h"
 
+#include <stdio.h>
+
 enum {
     LEDGER_ACTORS = 12,
     LEDGER_TOPICS = 24,
@@ -80,11 +82,13 @@ struct ledger_message {
     bool     acked, flying, is_will;
     bool     registered, quit;  /* wills */
     uint16_t owed, candidates, allowed, seen, done;
+    uint16_t again_behind; /* sent again when messages up to this number had been sent, + 1 */
     uint32_t sent_at, acked_at, closed_at;
 };
 struct ledger_out {
     uint16_t message, pid;
-    bool     received; /* PUBREC came: PUBREL is what is sent again */
+    bool     received; /* PUBREC came: PUBREL is what is sent next, or again */
+    bool     sent, released; /* PUBLISH, PUBREL left on this connection */
 };
 enum held_phase { HELD_NEW, HELD_RECEIVED, HELD_RELEASED };
 struct ledger_held {
@@ -101,11 +105,10 @@ enum presence { ABSENT, POSSIBLE, PRESENT };
 struct ledger_member {
     uint8_t            exists;
     bool               open, live, clean; /* CONNECT sent; CONNACK came; with clean start */
-    bool               resend;            /* CONNACK said that a session is present: in flight again */
+    bool               none_before;       /* no session can have been there when CONNECT was sent */
     uint16_t           will, delayed;     /* of this connection; of a former one, waiting */
     uint16_t           sure, maybe;       /* filters */
     uint32_t           opened_at;
-    uint16_t           next_pid;
     struct ledger_out  out[LEDGER_FLIGHT];
     unsigned           out_count;
     struct ledger_held held[LEDGER_HELD];
@@ -132,9 +135,18 @@ struct ledger {
 void ledger_init(struct ledger *, const struct ledger_cast *);
 void ledger_copy(struct ledger *to, const struct ledger *from); /* cheaper than assignment */
 void ledger_apply(struct ledger *, const struct event *);
+/* One line for a person. */
+void ledger_print_event(const struct ledger_cast *, const struct event *, FILE *to);
 /* What a new subscriber was given as retained: number per topic, NONE: nothing. */
 void ledger_check_retained(struct ledger *, const uint16_t values[LEDGER_TOPICS]);
-/* All records of a partition, [first, first + count). */
-void ledger_check_partition(struct ledger *, unsigned partition, uint64_t first, const uint16_t *messages, size_t count);
+/* All records of all partitions, [first, first + count) of each. */
+struct ledger_part {
+    uint64_t first;
+    size_t   count;
+    uint16_t messages[LEDGER_RECORDS];
+};
+void ledger_check_partitions(struct ledger *, const struct ledger_part parts[LEDGER_PARTITIONS]);
+/* Enough time has passed for every delayed will whose client did not come back. */
+void ledger_delays_are_over(struct ledger *);
 /* When everybody who has a session came back and took what there was, and delays are over. */
 void ledger_check_end(struct ledger *);
