@@ -217,5 +217,6 @@ void api_free(struct api *a)
         return;
     http_server_close(a->control);
     http_server_close(a->public);
+    status_end(a);
     mem_free(a);
 }

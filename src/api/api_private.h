@@ -16,6 +16,12 @@ struct sample {
     int64_t  at_us; /* 0 = none */
     uint64_t in, out, cpu_us;
 };
+/* When a partition's oldest event came. */
+struct oldest {
+    bool     known;
+    uint64_t first;   /* its sequence then */
+    int64_t  wall_us; /* 0: it cannot be read */
+};
 enum { SAMPLES = 6, SAMPLE_MS = 1000 };
 
 struct api {
@@ -27,6 +33,8 @@ struct api {
     struct timer  tick;
     struct sample samples[SAMPLES]; /* a ring */
     unsigned      sample_next;
+
+    struct oldest *oldest; /* of each partition, as last read; NULL: never */
 
     struct stream *streams;
     struct letter  wake;
@@ -43,6 +51,7 @@ void api_answer(struct http_exchange *, const char *content_type, struct buf *ou
 /* ---- status.c ---- */
 void status_begin(struct api *); /* starts the samples */
 void status_reply(struct api *, struct http_exchange *);
+void status_end(struct api *);
 
 /* ---- metrics.c ---- */
 void metrics_reply(struct api *, struct http_exchange *);

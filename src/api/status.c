@@ -57,37 +57,53 @@ static struct rates rates_now(struct api *a)
 
 /* ---- partitions ---- */
 
-struct oldest {
-    int64_t wall_us; /* 0 = none */
-};
-
 static bool see_oldest(void *ctx, const struct record *r)
 {
     struct oldest *o = ctx;
-    if (r->type == 0)
-        return true; /* damaged: the next one tells */
-    if (o->wall_us == 0 || r->wall_us < o->wall_us)
-        o->wall_us = r->wall_us;
+    o->wall_us = r->type ? r->wall_us : 0;
     return false;
+}
+
+/* The disk is asked only when retention has moved on since the last time. */
+static int64_t oldest_of(struct api *a, uint32_t partition, uint64_t first)
+{
+    uint64_t go_on;
+    struct fault why;
+    if (!a->oldest)
+        a->oldest = mem_zalloc(journal_partitions(a->config.journal), sizeof *a->oldest);
+    if (!a->oldest)
+        return 0;
+    struct oldest *o = &a->oldest[partition];
+    if (o->known && o->first == first)
+        return o->wall_us;
+    *o = (struct oldest){ .known = true, .first = first };
+    /* What cannot be read is found by `check` and by readers; status goes on. */
+    if (journal_partition_read(a->config.journal, partition, first, 1, see_oldest, o, &go_on, &why) != CODE_OK)
+        o->known = false;
+    return o->wall_us;
+}
+
+void status_end(struct api *a)
+{
+    mem_free(a->oldest);
 }
 
 static void put_hub(struct api *a, struct buf *out)
 {
     struct journal *j = a->config.journal;
-    struct oldest oldest = { 0 };
     uint64_t kept = 0, ever = 0;
+    int64_t oldest_us = 0;
     uint32_t count = journal_partitions(j);
     buf_printf(out, "\"hub\":{\"partitions\":[");
     for (uint32_t p = 0; p < count; p++) {
-        uint64_t first, next, go_on;
-        struct fault why;
+        uint64_t first, next;
         journal_partition_range(j, p, &first, &next);
         kept += next - first;
         ever += next;
         buf_printf(out, "%s{\"partition\":%" PRIu32 ",\"first\":%" PRIu64 ",\"next\":%" PRIu64 "}", p ? "," : "", p, first, next);
-        /* What cannot be read is found by `check` and by readers; status goes on. */
-        if (first < next && journal_partition_read(j, p, first, 1, see_oldest, &oldest, &go_on, &why) != CODE_OK)
-            continue;
+        int64_t wall_us = first < next ? oldest_of(a, p, first) : 0;
+        if (wall_us && (!oldest_us || wall_us < oldest_us))
+            oldest_us = wall_us;
     }
     buf_printf(out, "],\"stored\":%" PRIu64 ",\"stored-ever\":%" PRIu64 ",\"keep-seconds\":", kept, ever);
     if (a->config.settings->hub.keep_s)
@@ -95,10 +111,10 @@ static void put_hub(struct api *a, struct buf *out)
     else
         buf_printf(out, "null");
     buf_printf(out, ",\"oldest\":");
-    if (oldest.wall_us) {
+    if (oldest_us) {
         char time[EVENT_TIME_MAX];
-        buf_printf(out, "\"%s\",\"oldest-seconds\":%.3f", event_time(oldest.wall_us, time),
-                   (double)(a->config.io->wall_us(a->config.io->self) - oldest.wall_us) / 1e6);
+        buf_printf(out, "\"%s\",\"oldest-seconds\":%.3f", event_time(oldest_us, time),
+                   (double)(a->config.io->wall_us(a->config.io->self) - oldest_us) / 1e6);
     } else {
         buf_printf(out, "null,\"oldest-seconds\":null");
     }
