@@ -38,9 +38,9 @@ struct call {
     unsigned                 status; /* 0: no answer yet */
     struct buf               held;   /* a refusal's body; of a stream the line that is not whole yet */
     struct buf              *body;   /* of a plain GET */
-    bool (*line)(void *ctx, struct bytes line);
+    const struct api_lines  *lines;  /* of a stream */
     void                    *ctx;
-    bool                     streams, over, too_long, timed_out;
+    bool                     over, too_long, timed_out;
     enum code                code;
     struct fault            *why;
 };
@@ -70,30 +70,30 @@ static void on_head(void *ctx, unsigned status)
 
 static void take_lines(struct call *c)
 {
+    bool more = true;
     for (;;) {
         struct bytes rest = buf_bytes(&c->held);
         const uint8_t *end = rest.len ? memchr(rest.at, '\n', rest.len) : NULL;
-        if (!end)
-            return;
+        if (!end || !more)
+            break;
         size_t len = (size_t)(end - rest.at);
-        if (!c->line(c->ctx, bytes_of(rest.at, len))) {
-            stop(c, true);
-            return;
-        }
+        more = c->lines->line(c->ctx, bytes_of(rest.at, len));
         buf_take(&c->held, len + 1);
     }
+    if (!c->lines->rest(c->ctx) || !more)
+        stop(c, true);
 }
 
 static void on_body(void *ctx, struct bytes part)
 {
     struct call *c = ctx;
-    bool plain = !c->streams && c->status == 200;
+    bool plain = !c->lines && c->status == 200;
     struct buf *to = plain ? c->body : &c->held;
     buf_add_bytes(to, part);
     if (to->bad) {
         c->too_long = true;
         stop(c, true);
-    } else if (c->streams && c->status == 200) {
+    } else if (c->lines && c->status == 200) {
         take_lines(c);
     }
 }
@@ -142,7 +142,7 @@ static enum code outcome(struct call *c, uint64_t wait_us)
     if (c->too_long)
         return FAIL(c->why, CODE_LIMIT, 0, "the node's answer is longer than %d bytes", API_BODY_MAX);
     if (c->timed_out)
-        return c->streams ? CODE_OK
+        return c->lines ? CODE_OK
                           : FAIL(c->why, CODE_IO, 0, "the node in %s did not answer within %u s", c->client->data_dir,
                                  (unsigned)(wait_us / 1000000));
     if (c->code == CODE_OK && c->status != 200)
@@ -156,7 +156,7 @@ static enum code perform(struct call *c, const char *target, uint64_t wait_us)
     enum code code = loop_open_uv(&c->loop, c->why);
     if (code != CODE_OK)
         return code;
-    c->held.max = c->streams ? 0 : API_BODY_MAX; /* one event may be as large as a message */
+    c->held.max = c->lines ? 0 : API_BODY_MAX; /* one event may be as large as a message */
     code = http_call_open(&c->http, c->loop, c->client->host, 0, "GET", target, BYTES_NONE, &events, c, c->why);
     if (code == CODE_OK) {
         if (wait_us)
@@ -179,8 +179,8 @@ enum code api_client_get(const struct api_client *client, const char *target, st
 }
 
 enum code api_client_lines(const struct api_client *client, const char *target, uint64_t deadline_us,
-                           bool (*line)(void *ctx, struct bytes line), void *ctx, struct fault *why)
+                           const struct api_lines *lines, void *ctx, struct fault *why)
 {
-    struct call c = { .client = client, .line = line, .ctx = ctx, .streams = true, .why = why };
+    struct call c = { .client = client, .lines = lines, .ctx = ctx, .why = why };
     return perform(&c, target, deadline_us);
 }

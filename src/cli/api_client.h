@@ -21,7 +21,11 @@ int api_client_find(const struct verb_call *, const struct config_flags *, struc
 
 /* GET; the answer's body is appended to `body`, at most API_BODY_MAX. Gives up after 10 s. */
 FG_CHECK enum code api_client_get(const struct api_client *, const char *target, struct buf *body, struct fault *why);
-/* GET of a stream: line() is called with each whole line, without its end, until it returns false, the stream ends
- * (CODE_OK) or breaks off. deadline_us: give up after so long, as if it had ended; 0 = never. */
+/* What a stream's reader is told. */
+struct api_lines {
+    bool (*line)(void *ctx, struct bytes line); /* each whole line, without its end; false ends the call (CODE_OK) */
+    bool (*rest)(void *ctx);                    /* that was all for now: time to flush; false as above             */
+};
+/* GET of a stream, until it ends (CODE_OK) or breaks off. deadline_us: give up after so long, as if it had ended; 0 = never. */
 FG_CHECK enum code api_client_lines(const struct api_client *, const char *target, uint64_t deadline_us,
-                                    bool (*line)(void *ctx, struct bytes line), void *ctx, struct fault *why);
+                                    const struct api_lines *, void *ctx, struct fault *why);

@@ -204,12 +204,19 @@ static bool print_line(void *ctx, struct bytes line)
     }
     json_decref(head);
     p->lines += event;
-    return !ferror(to) && fflush(to) == 0;
+    return !ferror(to);
+}
+
+static bool flush_lines(void *ctx)
+{
+    struct printing *p = ctx;
+    return fflush(p->call->out) == 0;
 }
 
 static int run(struct verb_call *call)
 {
     const struct events *given = call->values;
+    static const struct api_lines reader = { .line = print_line, .rest = flush_lines };
     struct printing p = { .call = call, .given = given };
     struct api_client client;
     struct buf target = { 0 };
@@ -222,7 +229,7 @@ static int run(struct verb_call *call)
     write_target(call, given, &target);
     enum code code = target.bad ? FAIL(&why, CODE_NOMEM, 0, "no memory") : CODE_OK;
     if (code == CODE_OK)
-        code = api_client_lines(&client, (const char *)target.at, given->wait_us, print_line, &p, &why);
+        code = api_client_lines(&client, (const char *)target.at, given->wait_us, &reader, &p, &why);
     if (given->format == FORMAT_JSON && code == CODE_OK && !p.lines)
         (void)fputs(document_begin, call->out);
     if (given->format == FORMAT_JSON && (code == CODE_OK || p.lines))
