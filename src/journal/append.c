@@ -141,6 +141,7 @@ static void switch_segment(struct journal *j, struct segment *next, struct chunk
     struct segment *old = j->active;
     if (old != next) {
         old->sealed = true;
+        j->index_due = true;
         old->age_us = retention_age(j);
     }
     j->active = next;

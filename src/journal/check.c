@@ -1,5 +1,7 @@
 #include "journal/journal_private.h"
 
+#include "base/wire.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,6 +13,12 @@ struct doubt {
     uint64_t    missing;  /* first missing sequence, 0 = none is known to be */
     uint64_t    count;
     const char *what;
+};
+
+/* Records of a partition that are not there between two that are. */
+struct lack {
+    uint32_t partition;
+    uint64_t from, to, segment, offset;
 };
 
 struct check {
@@ -29,8 +37,12 @@ struct check {
     uint64_t                      last_seq, end_segment, end_offset;
     bool                          in_batch, hole; /* hole: something may be missing before the next frame */
     uint64_t                     *partition_next;
-    uint64_t                     *partition_hole; /* holes counted when the partition was seen last */
-    uint64_t                      holes;
+    uint64_t                     *partition_hole;  /* holes counted when the partition was seen last      */
+    uint64_t                     *partition_deleted; /* and deleted segments                              */
+    uint64_t                     *partition_first; /* by the last counters in the log: what must be there */
+    struct lack                  *lacks;
+    size_t                        lack_count, lack_cap;
+    uint64_t                      holes, deleted;
     size_t                        doubts_before; /* this segment */
 };
 
@@ -78,7 +90,39 @@ static void doubt(struct check *c, uint64_t segment, uint64_t offset, uint64_t m
     c->holes++;
 }
 
+static void add_lack(struct check *c, const struct lack *l)
+{
+    if (c->lack_count == c->lack_cap) {
+        size_t cap = c->lack_cap ? c->lack_cap * 2 : 16;
+        struct lack *more = mem_realloc(c->lacks, cap * sizeof *more);
+        if (!more) {
+            c->no_memory = true;
+            return;
+        }
+        c->lacks = more;
+        c->lack_cap = cap;
+    }
+    c->lacks[c->lack_count++] = *l;
+}
+
 /* ---- frames ---- */
+
+static void check_counters(struct check *c, uint64_t segment, const struct scan_item *item)
+{
+    struct wire w = wire_of(item->payload);
+    (void)wire_le64(&w);
+    uint32_t count = wire_le32(&w);
+    (void)wire_le32(&w);
+    if (w.bad || wire_left(&w) != (uint64_t)count * 16 || count > c->j.partition_count) {
+        find_in(c, true, segment, item->from, "the counters of the partitions are not as they were written");
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t first = wire_le64(&w);
+        (void)wire_le64(&w);
+        c->partition_first[i] = first > c->partition_first[i] ? first : c->partition_first[i];
+    }
+}
 
 static void check_partition(struct check *c, uint64_t segment, const struct scan_item *item)
 {
@@ -95,8 +139,11 @@ static void check_partition(struct check *c, uint64_t segment, const struct scan
         find_in(c, true, segment, item->from, "a partition's sequence goes back");
     else if (f->stream_seq > *next && *next && c->partition_hole[partition] == c->holes)
         find_in(c, true, segment, item->from, "a partition's sequence has a gap");
+    else if (f->stream_seq > *next && (*next ? c->partition_deleted[partition] != c->deleted : c->doubt_count == 0))
+        add_lack(c, &(struct lack){ partition, *next, f->stream_seq, segment, item->from });
     *next = f->stream_seq + 1;
     c->partition_hole[partition] = c->holes;
+    c->partition_deleted[partition] = c->deleted;
     c->result->partition_records++;
 }
 
@@ -135,6 +182,8 @@ static void check_frame(struct check *c, uint64_t segment, const struct scan_ite
         uint64_t from = get_le64(item->meta.at + 8);
         c->state_segment = from > c->state_segment ? from : c->state_segment;
     }
+    if (f->type == RECORD_PARTITIONS)
+        check_counters(c, segment, item);
     check_partition(c, segment, item);
     if (f->stream && f->type == RECORD_MESSAGE && index_reserve(index, f->stream - 1, f->stream_seq, NULL) == CODE_OK) {
         index_add(index, f->stream - 1, f->stream_seq, (uint32_t)item->from, f->wall_us);
@@ -221,6 +270,7 @@ static enum code check_segment(struct check *c, uint64_t number, struct fault *w
     if (after_deleted && number <= c->state_segment) {
         c->expect = 0;
         c->holes++;
+        c->deleted++;
     } else if (c->expect == 0) {
         c->expect = fine && head.first_seq ? head.first_seq : 0;
     }
@@ -323,6 +373,15 @@ static void judge(struct check *c)
         else
             find(c, true, name, d->offset, "%s", d->what);
     }
+    for (size_t i = 0; i < c->lack_count; i++) {
+        const struct lack *l = &c->lacks[i];
+        uint64_t first = c->partition_first[l->partition], from = l->from > first ? l->from : first;
+        char name[SEGMENT_NAME];
+        segment_name(l->segment, "seg", name);
+        if (from < l->to)
+            find(c, true, name, l->offset, "records %" PRIu64 " to %" PRIu64 " of partition %u are missing before this one",
+                 from, l->to - 1, l->partition);
+    }
     if (c->in_batch)
         find_in(c, false, c->end_segment, c->end_offset, "an unfinished batch that was never acknowledged");
 }
@@ -341,10 +400,13 @@ static enum code check_all(struct check *c, struct fault *why)
     c->j.partition_count = format.partitions;
     c->partition_next = mem_zalloc(format.partitions, sizeof *c->partition_next);
     c->partition_hole = mem_zalloc(format.partitions, sizeof *c->partition_hole);
+    c->partition_deleted = mem_zalloc(format.partitions, sizeof *c->partition_deleted);
+    c->partition_first = mem_zalloc(format.partitions, sizeof *c->partition_first);
     int r = c->j.io->list(c->j.io->self, c->j.dir, list_one, c);
     if (r < 0)
         return FAIL_SYS(why, CODE_IO, -r, "cannot list %s", c->j.dir);
-    if (!c->partition_next || !c->partition_hole || c->no_memory)
+    if (!c->partition_next || !c->partition_hole || !c->partition_first || !c->partition_deleted ||
+        c->no_memory)
         return FAIL(why, CODE_NOMEM, 0, "no memory to check %s", c->j.dir);
     qsort(c->numbers, c->count, sizeof *c->numbers, by_number);
     read_states(c);
@@ -394,6 +456,9 @@ enum code journal_check(const struct io *io, const char *data_dir, void (*each)(
     mem_free(c->doubts);
     mem_free(c->partition_next);
     mem_free(c->partition_hole);
+    mem_free(c->partition_first);
+    mem_free(c->partition_deleted);
+    mem_free(c->lacks);
     mem_free(dir);
     mem_free(data);
     mem_free(c);

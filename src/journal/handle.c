@@ -57,6 +57,7 @@ void stored_drop(struct stored *h)
         if (e)
             e->stored = NULL;
     }
+    h->segment->dropped_seq = j->appended + 1;
     unlink_handle(h);
     message_drop(h->message);
     mem_free(h);

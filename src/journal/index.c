@@ -491,6 +491,12 @@ static enum code scan_offsets(struct journal *j, struct segment *s, const struct
             l->offsets[i] = known ? have->offsets[seq - have->first] : 0;
         }
     }
+    /* So that the next reader need not do the same. */
+    if (code == CODE_OK && !atomic_exchange(&j->index_busy, true)) {
+        if (index_store(j, &fresh, why) != CODE_OK)
+            log_debug(JOURNAL_AREA, "the index of segment %" PRIx64 " cannot be written", s->number);
+        atomic_store(&j->index_busy, false);
+    }
     index_drop(&fresh);
     *out = l;
     return code;

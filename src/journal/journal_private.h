@@ -67,6 +67,7 @@ struct segment {
     int64_t  opened_age_us;       /* and when its first partition record came                        */
 
     struct stored *live;          /* handles on its frames                                           */
+    uint64_t dropped_seq;         /* where the log ended when the last of them was let go            */
     uint32_t live_count;
     uint64_t live_bytes;
 
@@ -146,6 +147,8 @@ struct journal {
     size_t           segment_count, segment_cap;
     struct segment  *active;
     uint32_t         files_open;
+    bool             index_due;    /* a sealed segment may be without its .idx file */
+    _Atomic bool     index_busy;   /* a reader makes one again                      */
 
     /* Frames not yet written: appended to `pending`; the committer takes the list over into `writing`. */
     struct chunk    *pending, *pending_last, *writing, *spare;

@@ -140,6 +140,7 @@ static enum code replay_frame(struct replay *r, struct segment *s, const struct 
         r->j->lost += f->seq - r->last - 1;
     r->last = f->seq;
     r->last_type = f->type;
+    r->j->appended = f->seq; /* what handles are dropped against */
     if (s->first_seq == 0)
         s->first_seq = f->seq;
     s->last_seq = f->seq;
@@ -237,8 +238,11 @@ static enum code load_indexes(struct journal *j, const struct survey *v, struct 
             trade_index(j, s);
             continue;
         }
-        if (index_load(j, s, why) == CODE_OK)
+        const struct segment *next = i + 1 < j->segment_count ? j->segments[i + 1] : NULL;
+        bool known = next && next->number == s->number + 1 && next->head_fine && next->head.first_seq;
+        if (index_load(j, s, why) == CODE_OK && (!known || s->last_seq + 1 == next->head.first_seq))
             continue;
+        s->has_index = false; /* missing, damaged, or of an earlier time */
         journal_unlock(j);
         code = index_rebuild(j, s, why);
         journal_lock(j);
@@ -364,6 +368,7 @@ static enum code recover_steps(struct journal *j, struct survey *v, struct fault
     }
     if (code != CODE_OK)
         return code;
+    j->index_due = true;
     settle_ages(j);
     take_over(j, v, &r);
     journal_unlock(j);

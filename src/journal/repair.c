@@ -176,6 +176,19 @@ static enum code new_active(struct journal *j, struct fault *why)
     return code;
 }
 
+/* The segment grows again: an index from the time when it was full would hide what comes. */
+static enum code remove_index(struct journal *j, struct segment *s, struct fault *why)
+{
+    char name[SEGMENT_NAME], path[PATH_MAX_OWN];
+    segment_name(s->number, "idx", name);
+    int r = j->io->unlink(j->io->self, journal_path(j, path, name));
+    if (r == -ENOENT)
+        return CODE_OK;
+    if (r == 0)
+        r = j->io->sync_dir(j->io->self, j->dir);
+    return r < 0 ? FAIL_SYS(why, CODE_IO, -r, "cannot remove %s", path) : CODE_OK;
+}
+
 /* A header that stays must name the state before those go that did. */
 static enum code keep_witness(struct journal *j, struct segment *end, struct fault *why)
 {
@@ -228,6 +241,8 @@ enum code repair_run(struct journal *j, const struct survey *v, struct place unp
         code = new_active(j, why);
     if (code == CODE_OK)
         code = remove_behind(j, v->end.segment, go_on && v->clean.valid && v->tail_clean, why);
+    if (code == CODE_OK && go_on)
+        code = remove_index(j, end, why);
     if (code != CODE_OK)
         return code;
     if (go_on) {

@@ -10,7 +10,8 @@
  * are kept too long rather than lost.) The age at which a segment was closed is in the header of a later one.
  *
  * A segment's file is deleted when nothing refers to it: no handle, no kept partition record, and the state does not
- * begin in it or before, by a header that is on disk.
+ * begin in it or before, by a header that is on disk. Nor may that state name a message in it: a handle that was let go
+ * after the round began is in its records, and a replay asks for it before it comes to where it was dropped.
  */
 #include "journal/journal_private.h"
 
@@ -52,7 +53,7 @@ static struct segment *expired(const struct journal *j)
         if (!j->opt.keep_bytes)
             break;
     }
-    if (!oldest || !oldest->sealed || oldest->last_seq > atomic_load(&j->durable))
+    if (!oldest || !oldest->sealed || (oldest->last_seq > j->synced && oldest->last_seq != j->seal_seq && !j->opt.no_sync))
         return NULL;
     bool old = j->opt.keep_us && retention_age(j) - oldest->age_us > j->opt.keep_us;
     return old || (j->opt.keep_bytes && all > j->opt.keep_bytes) ? oldest : NULL;
@@ -103,6 +104,7 @@ static bool roll(struct journal *j)
         s->sealed = true; /* the next record goes to the next segment */
         s->age_us = retention_age(j);
         j->rolled++;
+        j->index_due = true;
     }
     journal_unlock(j);
     return old;
@@ -117,7 +119,7 @@ static struct segment *unused(const struct journal *j)
         if (s->number >= j->witness.segment)
             return NULL;
         if (s->sealed && s != j->active && s->live_count == 0 && !holds_records(s) && s->pins == 0 &&
-            s->release_seq <= j->synced)
+            s->release_seq <= j->synced && s->dropped_seq <= j->witness.seq)
             return s;
     }
     return NULL;

@@ -134,13 +134,17 @@ static struct segment *without_index(struct journal *j)
 {
     struct segment *found = NULL;
     journal_lock(j);
-    for (size_t i = j->segment_count; i-- > 0 && !found;) {
+    bool later = false;
+    for (size_t i = 0; i < j->segment_count && j->index_due && !found; i++) {
         struct segment *s = j->segments[i];
-        if (s->sealed && s->has_index)
-            break; /* and all before it */
-        if (s->sealed && !s->released && s->last_seq && s->last_seq <= atomic_load(&j->durable) && s->made)
+        if (!s->sealed || s->has_index || s->index_refused || s->released || !s->last_seq || !s->made)
+            continue;
+        if (s->last_seq <= atomic_load(&j->durable))
             found = s;
+        else
+            later = true;
     }
+    j->index_due = found || later;
     if (found)
         segment_pin_locked(found);
     journal_unlock(j);
@@ -153,7 +157,7 @@ static bool store_index(struct journal *j)
     if (!s)
         return false;
     struct fault why;
-    bool stored = !s->index_refused && index_store(j, s, &why) == CODE_OK;
+    bool stored = index_store(j, s, &why) == CODE_OK;
     journal_lock(j);
     s->has_index = stored;
     s->index_refused = !stored; /* the offsets stay in memory; after a restart the segment is read */
