@@ -1,5 +1,5 @@
-/* backend.h - what stands behind loop.h: the part that both back ends share, and the table that tells them apart.
- * Private to src/net.
+/* backend.h - what stands behind loop.h: the part that both back ends share, and the table that tells them
+ * apart. Private to src/net.
  *
  *              protocol (conn_events)
  *   conn.c     input, left-over bytes, marks, closing          loop.c   turns, letters, lists
@@ -163,7 +163,8 @@ void loop_init(struct loop *l, const struct backend *back); /* the rest of *l is
 void loop_clear(struct loop *l);
 /* Reads the clocks if this turn has not. Every event begins with it. */
 void loop_begin(struct loop *l);
-/* All that follows the events of one poll: timers, letters, hook, flush. True: there is work for another turn now. */
+/* All that follows the events of one poll: timers, letters, hook, flush. True: there is work for another
+ * turn now. */
 bool loop_finish(struct loop *l);
 bool loop_busy(const struct loop *l);
 /* False: letters came or it shall stop, do not block. True: others wake it; call loop_awake afterwards. */
@@ -192,8 +193,8 @@ void conn_bury(struct conn *c); /* GONE to DEAD */
 void conn_drop_dead(struct conn *c);
 void conn_mark_dirty(struct conn *c);
 void conn_mark_resumed(struct conn *c);
-/* The output for the socket, made when there is none; NULL: memory is out and the connection is being closed. The
- * caller marks the connection dirty. */
+/* The output for the socket, made when there is none; NULL: memory is out and the connection is being
+ * closed. The caller marks the connection dirty. */
 struct out *conn_socket_out(struct conn *c);
 void conn_list_add(struct conn_list *list, struct conn *c);
 void conn_list_remove(struct conn_list *list, struct conn *c);

@@ -82,8 +82,8 @@ void conn_free(struct conn *c)
     mem_free(c);
 }
 
-enum code conn_open(struct conn **out, struct loop *l, const struct net_peer *peer, const struct conn_events *events,
-                    void *ctx, struct fault *why)
+enum code conn_open(struct conn **out, struct loop *l, const struct net_peer *peer,
+                    const struct conn_events *events, void *ctx, struct fault *why)
 {
     struct conn *c = l->closed ? NULL : conn_alloc(l, peer->address, peer->loopback, peer->uid, events, ctx);
     if (!c) {
@@ -373,8 +373,8 @@ void conn_fail(struct conn *c, const struct fault *why)
         else
             c->why = &no_memory;
     }
-    /* The back end keeps watching until the next turn end, and ignores what it sees of a connection that is GONE:
-     * that saves a system call. */
+    /* The back end keeps watching until the next turn end, and ignores what it sees of a connection that
+     * is GONE: that saves a system call. */
 }
 
 void conn_fail_sys(struct conn *c, int err, const char *doing)
@@ -394,8 +394,8 @@ static void lose_patience(struct timer *t)
     struct conn *c;
     while ((c = l->closing.first) && c->deadline_ms <= now_ms) {
         struct fault why;
-        (void)FAIL(&why, CODE_CLOSED, 0, "%s did not take the last %zu bytes in %d s", c->address, conn_unsent(c),
-                   NET_CLOSE_MS / 1000);
+        (void)FAIL(&why, CODE_CLOSED, 0, "%s did not take the last %zu bytes in %d s", c->address,
+                   conn_unsent(c), NET_CLOSE_MS / 1000);
         conn_fail(c, &why);
     }
     if (c)
@@ -463,7 +463,8 @@ void conn_set_events(struct conn *c, const struct conn_events *events, void *ctx
 
 void conn_read_pause(struct conn *c)
 {
-    /* The back end is told when something comes meanwhile (conn_readable): a short pause costs no system call. */
+    /* The back end is told when something comes meanwhile (conn_readable): a short pause costs no system
+     * call. */
     c->paused = true;
 }
 

@@ -402,8 +402,8 @@ static size_t no_bytes(void *ctx, struct conn *c, struct bytes in)
 
 static const struct conn_events packets_events = { .on_bytes = packets_bytes, .on_close = no_close };
 
-static const uint32_t sizes[] = { 0, 1, 2, 3, 255, 256, 16379, 16380, 16381, 65531, 65532, 65533, 70000, 3, 300000, 0,
-                                  81916, 81917, 5, 1000000 };
+static const uint32_t sizes[] = { 0,     1,     2,     3,     255, 256,    16379, 16380, 16381, 65531,
+                                  65532, 65533, 70000, 3, 300000, 0, 81916, 81917, 5, 1000000 };
 
 static void send_packets(void *ctx, struct conn *c)
 {
@@ -421,20 +421,23 @@ static void send_packets(void *ctx, struct conn *c)
     }
 }
 
-static const struct conn_events sender_events = { .on_bytes = no_bytes, .on_close = no_close, .on_open = send_packets };
+static const struct conn_events sender_events = {
+    .on_bytes = no_bytes, .on_close = no_close, .on_open = send_packets
+};
 
 static void parse_packets(void **state, bool ask, bool one_by_one)
 {
     struct rig r;
-    struct packets p = { .rig = &r, .expect = sizeof sizes / sizeof sizes[0], .ask = ask, .one_by_one = one_by_one };
+    struct packets p = { .rig = &r, .ask = ask, .one_by_one = one_by_one };
+    p.expect = sizeof sizes / sizeof sizes[0];
     rig_open_kind(&r, state);
     r.events = &packets_events;
     r.ctx = &p;
     rig_dial(&r, &sender_events, NULL);
     rig_run(&r);
     assert_int_equal(p.got, p.expect);
-    if (ask)
-        assert_true(p.in_vain <= p.expect * 2 + 2); /* a head that came alone, and a body that did not come whole */
+    if (ask) /* a head that came alone, and a body that did not come whole */
+        assert_true(p.in_vain <= p.expect * 2 + 2);
     rig_close(&r);
 }
 
@@ -516,7 +519,9 @@ static void say_hello(void *ctx, struct conn *c)
     buf_add(conn_out(c), "2:hello", 7);
 }
 
-static const struct conn_events hello_events = { .on_bytes = no_bytes, .on_close = no_close, .on_open = say_hello };
+static const struct conn_events hello_events = {
+    .on_bytes = no_bytes, .on_close = no_close, .on_open = say_hello
+};
 
 static void the_rest_goes_to_the_new_events(void **state)
 {
@@ -612,7 +617,9 @@ static void poke(void *ctx, struct conn *c)
     buf_u8(conn_out(c), 1);
 }
 
-static const struct conn_events answer_events = { .on_bytes = answer_bytes, .on_close = no_close, .on_open = poke };
+static const struct conn_events answer_events = {
+    .on_bytes = answer_bytes, .on_close = no_close, .on_open = poke
+};
 
 static void what_a_turn_produces_leaves_in_one_piece(void **state)
 {

@@ -18,8 +18,9 @@ struct filter_ops {
     const char *name;
     /* What lies below is open: a handshake may begin. May be NULL; then the filter is open at once. */
     enum code (*start)(struct filter *, struct fault *why);
-    /* Uses up all of `in` (owns what is left over); puts what the next one up shall see behind `up`. CODE_END: the
-     * peer has ended in the filter's own way. Any other code but CODE_OK closes the connection with *why. */
+    /* Uses up all of `in` (owns what is left over); puts what the next one up shall see behind `up`.
+     * CODE_END: the peer has ended in the filter's own way. Any other code but CODE_OK closes the
+     * connection with *why. */
     enum code (*in)(struct filter *, struct bytes in, struct buf *up, struct fault *why);
     /* Turns all of `in` into bytes behind `down`. Only called once it is open. */
     enum code (*out)(struct filter *, struct bytes in, struct buf *down, struct fault *why);
@@ -35,8 +36,8 @@ struct filter { /* the first member of a filter's struct */
     bool                     open;
 };
 
-/* Puts `f` (ops set, the rest zero) on top and takes it over. Before the first byte, or from on_bytes: then the
- * bytes that on_bytes does not use up go through it. */
+/* Puts `f` (ops set, the rest zero) on top and takes it over. Before the first byte, or from on_bytes:
+ * then the bytes that on_bytes does not use up go through it. */
 void conn_push_filter(struct conn *, struct filter *f);
 /* From start and in: the handshake is done. The one above starts, or the protocol's output begins to flow. */
 void filter_opened(struct filter *f);

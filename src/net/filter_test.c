@@ -1,12 +1,13 @@
-/* filter_test.c - two filters of our own prove that they stack: one changes bytes (and begins with a handshake and
- * ends with a goodbye, as TLS does), one frames them (as WebSocket does). */
+/* filter_test.c - two filters of our own prove that they stack: one changes bytes (and begins with a
+ * handshake and ends with a goodbye, as TLS does), one frames them (as WebSocket does). */
 #include "net/filter.h"
 
 #include "net/net_test_rig.h"
 
 #include "base/mem.h"
 
-/* ---- the scrambler: both sides send "HI" first; every later byte is XORed with a running key; 0xff 0xff ends ---- */
+/* ---- the scrambler: both sides send "HI" first; every later byte is XORed with a running key; 0xff 0xff
+ * ends ---- */
 
 struct scrambler {
     struct filter filter;
@@ -238,7 +239,9 @@ static size_t talk_bytes(void *ctx, struct conn *c, struct bytes in)
     return in.len;
 }
 
-static const struct conn_events talk_events = { .on_bytes = talk_bytes, .on_close = talk_close, .on_open = talk_open };
+static const struct conn_events talk_events = {
+    .on_bytes = talk_bytes, .on_close = talk_close, .on_open = talk_open
+};
 
 static void clear_open(void *ctx, struct conn *c)
 {
@@ -259,7 +262,9 @@ static size_t clear_bytes(void *ctx, struct conn *c, struct bytes in)
     return 2;
 }
 
-static const struct conn_events clear_events = { .on_bytes = clear_bytes, .on_close = talk_close, .on_open = clear_open };
+static const struct conn_events clear_events = {
+    .on_bytes = clear_bytes, .on_close = talk_close, .on_open = clear_open
+};
 
 static void accept_filtered(void *ctx, const struct net_peer *peer)
 {
@@ -331,7 +336,9 @@ static void a_filter_that_does_not_understand_ends_the_connection(void **state)
     struct rig r;
     struct talk near = { 0 }, far = { 0 };
     setup(&r, state, &near, &far, accept_filtered);
-    static const struct conn_events raw_events = { .on_bytes = echo_bytes, .on_close = talk_close, .on_open = raw_open };
+    static const struct conn_events raw_events = {
+        .on_bytes = echo_bytes, .on_close = talk_close, .on_open = raw_open
+    };
     rig_dial(&r, &raw_events, &near);
     rig_run(&r);
     while (!far.closes)

@@ -1,15 +1,17 @@
 /* http.h - HTTP/1.1, server and client, on loop.h. Parsing by http-parser, limits by us.
  *
- * Server: a listener whose connections are given to http_serve; each complete request calls the handler on the
- * loop. The handler answers now (http_reply) or later, or streams (http_begin, http_chunk, http_end) with
- * back-pressure. Keep-alive and pipelining are handled here; requests of one connection are answered in order.
+ * Server: a listener whose connections are given to http_serve; each complete request calls the handler on
+ * the loop. The handler answers now (http_reply) or later, or streams (http_begin, http_chunk, http_end)
+ * with back-pressure. Keep-alive and pipelining are handled here; requests of one connection are answered
+ * in order.
  *
  * Refusals (limits: L-HTTP): request line 414, headers 431, body 413, both Content-Length and
- * Transfer-Encoding or either twice 400 and close, no complete header within 10 s 408, malformed 400,
- * not HTTP/1.0 or 1.1 505. A connection is closed after 60 s without a request, 30 s without progress of a
+ * Transfer-Encoding or either twice 400 and close, no complete header within 10 s 408, malformed 400, not
+ * HTTP/1.0 or 1.1 505. A connection is closed after 60 s without a request, 30 s without progress of a
  * request's body (408), or 60 s in which the peer takes nothing of an answer.
  *
- * Thread: the loop's. Request line and headers together are limited to 80 KiB by the parser, whatever the limits.
+ * Thread: the loop's. Request line and headers together are limited to 80 KiB by the parser, whatever the
+ * limits.
  */
 #pragma once
 
@@ -31,42 +33,46 @@ struct http_request {
 };
 typedef void (*http_handler)(void *ctx, struct http_exchange *, const struct http_request *);
 
-FG_CHECK enum code http_server_open(struct http_server **out, struct loop *, const struct http_limits *, http_handler, void *ctx,
-                                    struct fault *why);
+FG_CHECK enum code http_server_open(struct http_server **out, struct loop *, const struct http_limits *,
+                                    http_handler, void *ctx, struct fault *why);
 void http_serve(struct http_server *, const struct net_peer *); /* takes the peer over */
 /* Connections are closed; `gone` of every open exchange is called from here. Before or after loop_close. */
 void http_server_close(struct http_server *);
 
-/* The value of a header of the current request, or an empty view; name in lower case. During the handler only. */
+/* The value of a header of the current request, or an empty view; name in lower case. During the handler
+ * only. */
 struct bytes http_header(const struct http_exchange *, const char *name);
 /* The percent-decoded value of a query key into out (NUL-terminated); false if absent or too long. Pure. */
 bool http_query(struct bytes query, const char *key, char *out, size_t cap);
 
-/* One more header for the answer to come (Retry-After, ETag, WWW-Authenticate); name and value are trusted text. */
+/* One more header for the answer to come (Retry-After, ETag, WWW-Authenticate); name and value are trusted
+ * text. */
 void http_add_header(struct http_exchange *, const char *name, const char *value);
 void http_reply(struct http_exchange *, unsigned status, const char *content_type, struct bytes body);
 /* {"error":{"code":"FG1234","message":"..."}} */
 void http_reply_fault(struct http_exchange *, unsigned status, const struct fault *);
-/* A stream of unknown length (chunked). http_chunk: CODE_AGAIN when more than 1 MiB is unsent: nothing was taken, give
- * it again when drained. CODE_CLOSED: the peer has left (only where nobody watches); http_end is still owed. */
+/* A stream of unknown length (chunked). http_chunk: CODE_AGAIN when more than 1 MiB is unsent: nothing was
+ * taken, give it again when drained. CODE_CLOSED: the peer has left (only where nobody watches); http_end
+ * is still owed. */
 void http_begin(struct http_exchange *, unsigned status, const char *content_type);
 enum code http_chunk(struct http_exchange *, struct bytes);
 void http_end(struct http_exchange *);
-/* drained: more may be sent. gone: the peer left; the exchange must not be used after this call. Exactly one of
- * http_end/http_reply by you or gone by us ends an exchange. Without a `gone`, an exchange whose peer left lives on
- * until you end it. */
+/* drained: more may be sent. gone: the peer left; the exchange must not be used after this call. Exactly
+ * one of http_end/http_reply by you or gone by us ends an exchange. Without a `gone`, an exchange whose
+ * peer left lives on until you end it. */
 void http_watch(struct http_exchange *, void (*drained)(void *ctx), void (*gone)(void *ctx), void *ctx);
 struct loop *http_loop(const struct http_exchange *);
 
-/* ---- client ---- one request per connection; for the verbs (api.sock) and later webhooks over plain HTTP. */
+/* ---- client ---- one request per connection; for the verbs (api.sock) and later webhooks over plain
+ * HTTP. */
 struct http_call_events {
     void (*on_head)(void *ctx, unsigned status);
     void (*on_body)(void *ctx, struct bytes part);
     void (*on_done)(void *ctx, const struct fault *why); /* why NULL: complete. The last call. */
 };
 struct http_call;
-FG_CHECK enum code http_call_open(struct http_call **out, struct loop *, const char *host /* or unix:/path */, uint16_t port,
-                                  const char *method, const char *target, struct bytes body,
+FG_CHECK enum code http_call_open(struct http_call **out, struct loop *, const char *host /* or unix:/path */,
+                                  uint16_t port, const char *method, const char *target, struct bytes body,
                                   const struct http_call_events *, void *ctx, struct fault *why);
 /* No further callback. Not after on_done. */
 void http_call_cancel(struct http_call *);

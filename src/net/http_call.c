@@ -92,7 +92,8 @@ static void on_close(void *ctx, struct conn *c, const struct fault *why)
         /* The end of the connection may be the end of the body. */
         (void)http_parser_execute(&call->parser, &finds, "", 0);
         if (!call->over) {
-            (void)FAIL(&early, CODE_CLOSED, 0, "%s closed the connection before it had answered", conn_address(c));
+            (void)FAIL(&early, CODE_CLOSED, 0, "%s closed the connection before it had answered",
+                       conn_address(c));
             why = &early;
         }
     }
@@ -105,10 +106,12 @@ static void on_close(void *ctx, struct conn *c, const struct fault *why)
     mem_free(call);
 }
 
-static const struct conn_events call_events = { .on_bytes = on_bytes, .on_open = on_open, .on_close = on_close };
+static const struct conn_events call_events = {
+    .on_bytes = on_bytes, .on_open = on_open, .on_close = on_close
+};
 
-static void write_request(struct buf *out, const char *host, uint16_t port, const char *method, const char *target,
-                          struct bytes body)
+static void write_request(struct buf *out, const char *host, uint16_t port, const char *method,
+                          const char *target, struct bytes body)
 {
     bool local = strncmp(host, "unix:", 5) == 0;
     buf_printf(out, "%s %s HTTP/1.1\r\n", method, target);
@@ -123,9 +126,9 @@ static void write_request(struct buf *out, const char *host, uint16_t port, cons
     buf_add_bytes(out, body);
 }
 
-enum code http_call_open(struct http_call **out, struct loop *l, const char *host, uint16_t port, const char *method,
-                         const char *target, struct bytes body, const struct http_call_events *events, void *ctx,
-                         struct fault *why)
+enum code http_call_open(struct http_call **out, struct loop *l, const char *host, uint16_t port,
+                         const char *method, const char *target, struct bytes body,
+                         const struct http_call_events *events, void *ctx, struct fault *why)
 {
     struct http_call *call = mem_zalloc(1, sizeof *call);
     if (!call)

@@ -1,6 +1,6 @@
 /* http_conn.h - one connection of an HTTP server. Private to src/net/http_*.c.
  *
- *   on_bytes -> http_parser -> text (target and headers), body -> handler -> http_reply | http_begin .. http_end
+ *   on_bytes -> http_parser -> text (target, headers), body -> handler -> http_reply | http_begin .. http_end
  *
  * One request at a time: bytes of the next one wait unparsed until this one is answered. */
 #pragma once

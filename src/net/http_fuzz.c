@@ -1,6 +1,6 @@
-/* http_fuzz.c - bytes of a peer against the HTTP server, or with the lowest bit of the first byte set, against the
- * HTTP client, through simulated connections. The other bits of the first byte: 2 cuts the streams at random places,
- * 4 lets the server's client stall at first. */
+/* http_fuzz.c - bytes of a peer against the HTTP server, or with the lowest bit of the first byte set,
+ * against the HTTP client, through simulated connections. The other bits of the first byte: 2 cuts the
+ * streams at random places, 4 lets the server's client stall at first. */
 #include "net/http.h"
 #include "net/sim.h"
 
@@ -59,8 +59,9 @@ static void serve(void *ctx, const struct net_peer *peer)
 static void fuzz_server(struct stage *t, struct bytes in, bool stall)
 {
     struct listener *l;
-    struct http_limits limits = { .request_line = 200, .header_bytes = 400, .header_count = 8, .body_bytes = 1000,
-                                  .header_seconds = 10 };
+    struct http_limits limits = {
+        .request_line = 200, .header_bytes = 400, .header_count = 8, .body_bytes = 1000, .header_seconds = 10
+    };
     check(http_server_open(&t->server, t->loop, &limits, handle, t, NULL) == CODE_OK);
     check(net_listen(&l, t->loop, "127.0.0.1:80", serve, t, NULL) == CODE_OK);
     struct sim_client *c = sim_connect(t->sim, "127.0.0.1:80");
@@ -132,7 +133,8 @@ static void fuzz_client(struct stage *t, struct bytes in)
     struct http_call *call;
     struct script s = { t->loop, in };
     check(net_listen(&l, t->loop, "127.0.0.1:80", script_accept, &s, NULL) == CODE_OK);
-    check(http_call_open(&call, t->loop, "127.0.0.1", 80, "GET", "/", BYTES_NONE, &call_events, t, NULL) == CODE_OK);
+    check(http_call_open(&call, t->loop, "127.0.0.1", 80, "GET", "/", BYTES_NONE, &call_events, t, NULL) ==
+          CODE_OK);
     sim_step(t->sim);
     check(t->dones == 1);
 }

@@ -48,7 +48,9 @@ static size_t field_count(const struct http_conn *h)
 static int count_header(struct http_conn *h, size_t n)
 {
     h->header_bytes += n;
-    return h->header_bytes > h->server->limits.header_bytes ? refuse_later(h, 431, "the headers are too large") : 0;
+    if (h->header_bytes > h->server->limits.header_bytes)
+        return refuse_later(h, 431, "the headers are too large");
+    return 0;
 }
 
 static int found_name(http_parser *p, const char *at, size_t n)
@@ -155,7 +157,8 @@ static int found_head(http_parser *p)
         return -1;
     http_enter(h, PHASE_BODY);
     bool body = (p->flags & F_CHUNKED) || (p->content_length && p->content_length != UINT64_MAX);
-    if (body && p->http_minor == 1 && find_header(h, "expect", &expect) && equal_nocase(expect, "100-continue"))
+    if (body && p->http_minor == 1 && find_header(h, "expect", &expect) &&
+        equal_nocase(expect, "100-continue"))
         buf_add_bytes(conn_out(h->conn), BYTES_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
     return 0;
 }

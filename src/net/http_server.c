@@ -75,7 +75,11 @@ enum code http_server_open(struct http_server **out, struct loop *l, const struc
     if (!s)
         return FAIL(why, CODE_NOMEM, 0, "no memory for an HTTP server");
     *s = (struct http_server){
-        .loop = l, .limits = limits ? *limits : http_limits_default, .handler = handler, .ctx = ctx, .holds = 1
+        .loop = l,
+        .limits = limits ? *limits : http_limits_default,
+        .handler = handler,
+        .ctx = ctx,
+        .holds = 1,
     };
     *out = s;
     return CODE_OK;
@@ -102,8 +106,8 @@ void http_enter(struct http_conn *h, enum http_phase phase)
         [PHASE_IDLE] = HTTP_IDLE_S, [PHASE_BODY] = HTTP_BODY_S, [PHASE_ANSWER] = HTTP_WATCH_S
     };
     h->phase = (uint8_t)phase;
-    int64_t ms = phase == PHASE_HEAD ? (int64_t)h->server->limits.header_seconds * 1000 : seconds[phase] * 1000;
-    timer_start(h->server->loop, &h->timer, ms, on_timer);
+    int64_t s = phase == PHASE_HEAD ? h->server->limits.header_seconds : seconds[phase];
+    timer_start(h->server->loop, &h->timer, s * 1000, on_timer);
 }
 
 static bool stalled(const struct http_conn *h)

@@ -3,8 +3,9 @@
  *   lent buffer of the loop, one recv:   [ left-over, copied |  fresh bytes        | free ]
  *                                                            ^ NET_HEAD_BYTES from its start
  *
- * A connection owns memory only for bytes that its protocol has not used up. A small left-over is copied in front of
- * the fresh bytes; behind a large one (a packet bigger than the lent buffer) the next bytes are received directly. */
+ * A connection owns memory only for bytes that its protocol has not used up. A small left-over is copied
+ * in front of the fresh bytes; behind a large one (a packet bigger than the lent buffer) the next bytes
+ * are received directly. */
 #include "base/mem.h"
 #include "net/backend.h"
 #include "net/filter.h"
@@ -99,7 +100,8 @@ static struct bytes show(struct conn *c, struct bytes in)
     return in;
 }
 
-/* Bytes for the protocol; `in` follows the left-over, or lies directly behind a copy of it (left then is empty). */
+/* Bytes for the protocol; `in` follows the left-over, or lies directly behind a copy of it (left then is
+ * empty). */
 static void deliver(struct conn *c, struct bytes in);
 
 /* `in` goes through `from` and those above it to the protocol. */
@@ -142,7 +144,8 @@ static void deliver(struct conn *c, struct bytes in)
         left_free(c);
         return;
     }
-    /* The rest was meant for the filter that was just pushed; it must survive while the left-over is used anew. */
+    /* The rest was meant for the filter that was just pushed; it must survive while the left-over is used
+     * anew. */
     uint8_t *copy = mem_alloc(rest.len);
     if (!copy) {
         fail_nomem(c);
@@ -171,8 +174,9 @@ static bool find_room(struct conn *c, struct room *r)
     size_t held = c->left.len - c->left.from;
     r->own = !c->top && held && (held > NET_HEAD_BYTES || c->want > NET_HEAD_BYTES + NET_LENT_BYTES);
     if (r->own) {
-        /* As much again as has arrived so far: memory follows what was really sent, not what was announced. And not
-         * beyond what is wanted: then the packet ends with the buffer and nothing has to be moved. */
+        /* As much again as has arrived so far: memory follows what was really sent, not what was
+         * announced. And not beyond what is wanted: then the packet ends with the buffer and nothing has
+         * to be moved. */
         size_t missing = c->want > held ? c->want - held : NET_LENT_BYTES;
         r->n = held > NET_LENT_BYTES ? held : NET_LENT_BYTES;
         if (r->n > missing)

@@ -65,8 +65,8 @@ void timer_stop(struct loop *l, struct timer *t)
 
 static void wake(struct loop *l)
 {
-    /* Pairs with loop_may_sleep: either it sees the letter, or we see that it is about to block. A loop that is at
-     * work, or posts to itself, costs no system call. */
+    /* Pairs with loop_may_sleep: either it sees the letter, or we see that it is about to block. A loop
+     * that is at work, or posts to itself, costs no system call. */
     if (atomic_load(&l->asleep) && atomic_exchange(&l->asleep, false))
         l->back->wake(l);
 }

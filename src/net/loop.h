@@ -21,9 +21,12 @@ struct listener;
 
 /* ---- the loop ---- */
 FG_CHECK enum code loop_open_uv(struct loop **out, struct fault *why);
-void loop_run(struct loop *);    /* returns after loop_stop, when what was to be flushed is flushed or failed */
-void loop_stop(struct loop *);   /* any thread */
-void loop_close(struct loop *);  /* closes what is still open (on_close is called), frees the loop */
+/* Returns after loop_stop, when what was to be flushed is flushed, or after 5 s more. May be run again. */
+void loop_run(struct loop *);
+/* Any thread. */
+void loop_stop(struct loop *);
+/* Opens the letters that wait, closes what is still open (on_close is called), forgets timers, frees all. */
+void loop_close(struct loop *);
 
 /* Elapsed time in microseconds, read once per turn; never goes back. Timers and expiry use only this. */
 int64_t loop_now_us(const struct loop *);
@@ -44,22 +47,25 @@ struct timer {
     int64_t       due_ms;      /* private */
     void (*fire)(struct timer *);
 };
-void timer_start(struct loop *, struct timer *, int64_t delay_ms, void (*fire)(struct timer *)); /* restarts a running one */
+/* Restarts a running one. */
+void timer_start(struct loop *, struct timer *, int64_t delay_ms, void (*fire)(struct timer *));
 void timer_stop(struct loop *, struct timer *); /* harmless when not running */
 static inline bool timer_running(const struct timer *t) { return t->next != NULL; }
 
 /* ---- letters between threads ---- */
 struct letter {
-    struct letter *next;                               /* private */
-    void (*open)(struct letter *, struct loop *here);  /* on the receiving loop; owns the letter, may free it */
+    struct letter *next; /* private */
+    /* Called on the receiving loop, also when that is being closed; owns the letter, may free it. */
+    void (*open)(struct letter *, struct loop *here);
 };
 /* Any thread. The pile is taken at once; a loop is woken at most once until it has taken it. Letters from one
  * thread are opened in the order posted. */
 void loop_post(struct loop *, struct letter *);
 
 /* ---- listening ---- */
-struct net_world;         /* private */
-struct net_peer {         /* an accepted socket that no loop owns yet; a plain value that may travel in a letter */
+struct net_world; /* private */
+/* An accepted socket that no loop owns yet; a plain value that may travel in a letter. */
+struct net_peer {
     int  handle;          /* the back end's name for it */
     char address[64];     /* "127.0.0.1:50112", "[::1]:50112", "unix" */
     bool loopback;        /* 127.0.0.0/8, ::1, unix */
@@ -67,10 +73,11 @@ struct net_peer {         /* an accepted socket that no loop owns yet; a plain v
     struct net_world *world; /* private: the simulation it lives in, NULL: the system */
 };
 typedef void (*accept_fn)(void *ctx, const struct net_peer *);
-/* `at`: "127.0.0.1:1883", "[::1]:0", "unix:/path/api.sock" (made 0600; a stale one is replaced, one that is
- * served is CODE_EXISTS). A taken port is CODE_EXISTS with the sentence FG1002. On EMFILE accepting pauses for
- * 100 ms, with a log line; nobody else notices. */
-FG_CHECK enum code net_listen(struct listener **out, struct loop *, const char *at, accept_fn, void *ctx, struct fault *why);
+/* `at`: "127.0.0.1:1883", "[::1]:0", "unix:/path/api.sock" (made 0600; a stale one is replaced, one that
+ * is served is CODE_EXISTS). A taken port is CODE_EXISTS with the sentence FG1002. On EMFILE accepting
+ * pauses for 100 ms, with a log line; nobody else notices. */
+FG_CHECK enum code net_listen(struct listener **out, struct loop *, const char *at, accept_fn, void *ctx,
+                              struct fault *why);
 const char *listener_address(const struct listener *); /* with the real port */
 uint16_t    listener_port(const struct listener *);
 void        listener_close(struct listener *);
@@ -81,25 +88,25 @@ void net_peer_refuse(const struct net_peer *);
  * A connection is a stack: the protocol on top, filters (TLS, WebSocket) below it, the socket at the bottom.
  * The callbacks are the protocol's. */
 struct conn_events {
-    /* Bytes are parsed in place: `in` lies in the loop's lent read buffer (or, if an earlier part was left over, in
-     * the connection's own). Returns how many bytes were used up; the rest is kept and shown again, with more
-     * behind it. conn_want tells how much the next call should have at least. After conn_close in here the return
-     * value does not matter. */
+    /* Bytes are parsed in place: `in` lies in the loop's lent read buffer (or, if an earlier part was left
+     * over, in the connection's own). Returns how many bytes were used up; the rest is kept and shown
+     * again, with more behind it. conn_want tells how much the next call should have at least. After
+     * conn_close in here the return value does not matter. */
     size_t (*on_bytes)(void *ctx, struct conn *, struct bytes in);
     /* The unsent bytes fell below conn_low after having been above conn_high. */
     void (*on_drained)(void *ctx, struct conn *);
-    /* The last call for this ctx, always exactly once per opened connection; never from inside conn_close itself but
-     * later in the turn or in the next. `why` NULL: closed by us after a complete flush. */
+    /* The last call for this ctx, always exactly once per opened connection; never from inside conn_close
+     * itself but later in the turn or in the next. `why` NULL: closed by us after a complete flush. */
     void (*on_close)(void *ctx, struct conn *, const struct fault *why);
     /* Dialled connections only: connected (before any on_bytes). */
     void (*on_open)(void *ctx, struct conn *);
 };
 /* Takes over the peer (also on failure). */
-FG_CHECK enum code conn_open(struct conn **out, struct loop *, const struct net_peer *, const struct conn_events *, void *ctx,
-                             struct fault *why);
+FG_CHECK enum code conn_open(struct conn **out, struct loop *, const struct net_peer *,
+                             const struct conn_events *, void *ctx, struct fault *why);
 /* Names are looked up off the loop. The result comes as on_open or on_close. `host` may be "unix:/path". */
-FG_CHECK enum code conn_dial(struct conn **out, struct loop *, const char *host, uint16_t port, const struct conn_events *,
-                             void *ctx, struct fault *why);
+FG_CHECK enum code conn_dial(struct conn **out, struct loop *, const char *host, uint16_t port,
+                             const struct conn_events *, void *ctx, struct fault *why);
 struct loop *conn_loop(const struct conn *);
 const char  *conn_address(const struct conn *); /* the peer's */
 bool         conn_loopback(const struct conn *);
@@ -107,14 +114,16 @@ uint32_t     conn_uid(const struct conn *);
 /* Changes who is called (protocol sniffing, upgrade to WebSocket); bytes not used up go to the new one. */
 void conn_set_events(struct conn *, const struct conn_events *, void *ctx);
 
-/* The output buffer to encode into directly; everything added leaves at the end of the turn. Valid until the next
- * call that concerns this connection. Never NULL; if it goes `bad` the connection is closed at the flush with
- * CODE_NOMEM. After conn_close it is a buffer that takes nothing. */
+/* The output buffer to encode into directly; everything added leaves at the end of the turn. Valid until
+ * the next call that concerns this connection. Never NULL; if it goes `bad` the connection is closed at
+ * the flush with CODE_NOMEM. After conn_close it is a buffer that takes nothing. */
 struct buf *conn_out(struct conn *);
-/* Sends `b` by reference after what is in the buffer so far: no copy; release(arg) is called once when it is sent or
- * the connection is gone (at once, if it is closing already or `b` is empty), and must not use connections. */
+/* Sends `b` by reference after what is in the buffer so far: no copy; release(arg) is called once when it
+ * is sent or the connection is gone (at once, if it is closing already or `b` is empty), and must not use
+ * connections. */
 void   conn_send_ref(struct conn *, struct bytes b, void (*release)(void *arg), void *arg);
-size_t conn_unsent(const struct conn *);   /* bytes in the buffer, by reference, and refused by the kernel so far */
+/* Bytes in the buffer, by reference, and refused by the kernel so far. */
+size_t conn_unsent(const struct conn *);
 /* Loop time: when the kernel last took a byte, or when the first of the unsent ones was added. For L-OUT. */
 int64_t conn_progress_us(const struct conn *);
 void   conn_set_marks(struct conn *, size_t high, size_t low); /* default 1 MiB, 256 KiB */
@@ -122,5 +131,6 @@ void   conn_set_marks(struct conn *, size_t high, size_t low); /* default 1 MiB,
 void   conn_read_pause(struct conn *);
 void   conn_read_resume(struct conn *);    /* left-over bytes are shown again in the next turn */
 void   conn_want(struct conn *, size_t bytes);
-/* flush true: what is queued is still sent (at most 5 s), then closed. false: at once. No on_bytes after this. */
+/* flush true: what is queued is still sent (at most 5 s), then closed. false: at once. No on_bytes after
+ * this. */
 void   conn_close(struct conn *, bool flush);

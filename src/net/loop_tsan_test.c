@@ -1,5 +1,5 @@
-/* loop_tsan_test.c - four loops in four threads that post to each other as fast as they can, and hand each other
- * connections. Meant for ThreadSanitizer; counts and orders are checked everywhere. */
+/* loop_tsan_test.c - four loops in four threads that post to each other as fast as they can, and hand each
+ * other connections. Meant for ThreadSanitizer; counts and orders are checked everywhere. */
 #include "net/loop.h"
 
 #include <pthread.h>
@@ -166,7 +166,8 @@ static void letters_and_connections_travel_between_loops(void **state)
     }
     ok(net_listen(&l, workers[0].loop, "127.0.0.1:0", pass_on, NULL, &why), &why);
     for (int i = 0; i < CONNS; i++)
-        ok(conn_dial(&c, workers[0].loop, "127.0.0.1", listener_port(l), &client_events, &workers[0], &why), &why);
+        ok(conn_dial(&c, workers[0].loop, "127.0.0.1", listener_port(l), &client_events, &workers[0], &why),
+           &why);
     for (int i = 0; i < LOOPS; i++)
         assert_int_equal(pthread_create(&workers[i].thread, NULL, run, &workers[i]), 0);
     for (int i = 0; i < LOOPS; i++)

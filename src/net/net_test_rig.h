@@ -1,5 +1,5 @@
-/* net_test_rig.h - the same test on real sockets and in the simulation: a loop, a listener on it, a guard timer.
- * Included by one test file each. */
+/* net_test_rig.h - the same test on real sockets and in the simulation: a loop, a listener on it, a guard
+ * timer. Included by one test file each. */
 #pragma once
 
 #include "net/loop.h"
@@ -62,7 +62,8 @@ static void rig_open(struct rig *r, bool simulated, uint64_t seed)
     rig_ok(net_listen(&r->listener, r->loop, "127.0.0.1:0", rig_accept, r, &why), &why);
 }
 
-static __attribute__((unused)) struct conn *rig_dial(struct rig *r, const struct conn_events *events, void *ctx)
+static __attribute__((unused)) struct conn *rig_dial(struct rig *r, const struct conn_events *events,
+                                                     void *ctx)
 {
     struct conn *c;
     struct fault why;
@@ -86,7 +87,8 @@ static void rig_close(struct rig *r)
         sim_close(r->sim);
 }
 
-/* Each test is run with *state: 0 real, 1 simulated, 2 simulated with every byte stream cut at random places. */
+/* Each test is run with *state: 0 real, 1 simulated, 2 simulated with every byte stream cut at random
+ * places. */
 static __attribute__((unused)) int rig_kinds[] = { 0, 1, 2 };
 
 static __attribute__((unused)) void rig_open_kind(struct rig *r, void **state)
@@ -97,8 +99,5 @@ static __attribute__((unused)) void rig_open_kind(struct rig *r, void **state)
         sim_split_bytes(r->sim, true);
 }
 
-#define RIG_EACH(f)                                                                                           \
-    { #f " (sockets)", f, NULL, NULL, &rig_kinds[0] }, { #f " (simulated)", f, NULL, NULL, &rig_kinds[1] },   \
-    {                                                                                                         \
-        #f " (cut)", f, NULL, NULL, &rig_kinds[2]                                                             \
-    }
+#define RIG_ONE(f, kind, word) { #f " (" word ")", f, NULL, NULL, &rig_kinds[kind] }
+#define RIG_EACH(f) RIG_ONE(f, 0, "sockets"), RIG_ONE(f, 1, "simulated"), RIG_ONE(f, 2, "cut")

@@ -2,7 +2,8 @@
 
 #include "base/mem.h"
 
-/* What a pool keeps at most for later: per class 64 KiB of blocks but no fewer than 4, and this many structs. */
+/* What a pool keeps at most for later: per class 64 KiB of blocks but no fewer than 4, and this many
+ * structs. */
 enum { KEEP_BYTES = 64 * 1024, KEEP_LEAST = 4, KEEP_OUTS = 64, REFS_FIRST = 8, REFS_KEEP = 256 };
 
 static size_t class_bytes(unsigned size_class)
@@ -140,8 +141,9 @@ void out_ref(struct out *o, struct bytes b, void (*release)(void *), void *arg)
 
 int out_vectors(const struct out *o, struct iovec *v, int max, size_t *bytes)
 {
-    const uint8_t *at = o->copy.at + o->copy.from;
-    size_t left = buf_size(&o->copy), total = 0;
+    struct bytes copied = buf_bytes(&o->copy);
+    const uint8_t *at = copied.at;
+    size_t left = copied.len, total = 0;
     uint64_t mark = o->passed;
     int n = 0;
     for (uint32_t i = 0; i < o->count && n < max; i++) {

@@ -1,11 +1,12 @@
-/* out.h - bytes on their way to one socket: copied ones in a growing buffer, and others by reference among them.
+/* out.h - bytes on their way to one socket: copied ones in a growing buffer, and others by reference among
+ * them.
  *
  *   copy   [ aaaa | bbbbbb | cc ]          sent in this order:  aaaa REF0 bbbbbb REF1 cc
  *                 ^        ^
  *   refs     REF0.mark  REF1.mark          a mark counts copied bytes since the struct was taken
  *
- * A connection holds one only while it has something unsent. Structs and blocks come from a pool of its loop.
- * Private to src/net. Thread: the loop's.
+ * A connection holds one only while it has something unsent. Structs and blocks come from a pool of its
+ * loop. Private to src/net. Thread: the loop's.
  */
 #pragma once
 
@@ -53,7 +54,8 @@ static inline size_t out_unsent(const struct out *o)
     return buf_size(&o->copy) + o->ref_bytes;
 }
 
-/* Always takes responsibility for release: when it cannot note the reference it calls release and sets bad. */
+/* Always takes responsibility for release: when it cannot note the reference it calls release and sets
+ * bad. */
 void out_ref(struct out *o, struct bytes b, void (*release)(void *arg), void *arg);
 /* Fills up to `max` vectors with what comes next; returns how many, *bytes what they hold. */
 int  out_vectors(const struct out *o, struct iovec *v, int max, size_t *bytes);

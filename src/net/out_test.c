@@ -61,7 +61,8 @@ static void send_some(struct out *o, int vectors)
     for (int i = 0; i < n; i++) {
         assert_true(v[i].iov_len > 0);
         if (total < take)
-            memcpy(got + sent + total, v[i].iov_base, v[i].iov_len < take - total ? v[i].iov_len : take - total);
+            memcpy(got + sent + total, v[i].iov_base,
+                   v[i].iov_len < take - total ? v[i].iov_len : take - total);
         total += v[i].iov_len;
     }
     assert_int_equal(total, offered);

@@ -63,8 +63,8 @@ static enum code listen_sim(struct listener **out, struct loop *l, const char *a
     }
     if (sim_find_listener(s, made->core.address)) {
         mem_free(made);
-        return FAIL_FG(why, CODE_EXISTS, 1002, "FG1002 %s is taken by another node. Stop it, or choose another address.",
-                       at);
+        return FAIL_FG(why, CODE_EXISTS, 1002,
+                       "FG1002 %s is taken by another node. Stop it, or choose another address.", at);
     }
     made->waiting_end = &made->waiting;
     made->next = s->listeners;
@@ -159,7 +159,8 @@ static int64_t due_us(const struct sim_loop *l)
 static bool has_work(const struct sim_loop *l)
 {
     bool told_to_stop = !l->core.stopping && atomic_load(&l->core.stop);
-    return !l->halted && (l->ready || accepts(l) || loop_busy(&l->core) || told_to_stop || due_us(l) <= l->sim->now_us);
+    return !l->halted && (l->ready || accepts(l) || loop_busy(&l->core) || told_to_stop ||
+                          due_us(l) <= l->sim->now_us);
 }
 
 static void accept_waiting(struct sim_loop *l)

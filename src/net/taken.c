@@ -1,4 +1,5 @@
-/* taken.c - who listens on a port: /proc/net/tcp names the socket's inode, /proc/PID/fd the process that holds it. */
+/* taken.c - who listens on a port: /proc/net/tcp names the socket's inode, /proc/PID/fd the process that
+ * holds it. */
 #include "base/io.h"
 #include "base/mem.h"
 #include "net/uv_loop.h"
@@ -40,8 +41,8 @@ static unsigned long find_inode(const char *table_path, uint16_t port)
         unsigned at, state;
         unsigned long inode;
         char *end = strchr(line, '\n');
-        if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %lu", &at, &state,
-                   &inode) == 3 &&
+        if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %lu", &at,
+                   &state, &inode) == 3 &&
             at == port && state == STATE_LISTEN)
             found = inode;
         line = end ? end + 1 : NULL;

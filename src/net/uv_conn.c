@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+enum { LAST_READS = 64 };
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct uv_conn *u = poll->data;
@@ -11,7 +13,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     loop_begin(c->loop);
     if (status < 0) {
         /* libuv has stopped watching: the socket has an error. What came before it can still be read. */
-        while (c->state == CONN_OPEN && !c->paused && c->reading)
+        for (int i = 0; i < LAST_READS && c->state == CONN_OPEN && !c->paused; i++)
             conn_readable(c);
         int err = 0;
         socklen_t n = sizeof err;
@@ -144,7 +146,8 @@ void uv_conn_detach(struct conn *c)
         conn_free(c);
     else if (c->linger && shutdown(u->fd, SHUT_WR) == 0 && !swallow(u) &&
              uv_poll_start(&u->poll, UV_READABLE, on_linger) == 0) {
-        /* A close with unread bytes would reset the connection and take back what the peer has not read yet. */
+        /* A close with unread bytes would reset the connection and take back what the peer has not read
+         * yet. */
         c->deadline_ms = l->core.now_us / 1000 + UV_LINGER_MS;
         conn_list_add(&l->lingering, c);
         if (!timer_running(&l->linger_timer))

@@ -1,4 +1,5 @@
-/* uv_dial.c - connecting to a name, an address or a path: look-up on libuv's pool, then each address in turn. */
+/* uv_dial.c - connecting to a name, an address or a path: look-up on libuv's pool, then each address in
+ * turn. */
 #include "base/mem.h"
 #include "net/uv_loop.h"
 

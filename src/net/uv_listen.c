@@ -96,7 +96,8 @@ static enum code taken(struct fault *why, const char *at, const struct sockaddr_
     char who[80];
     if (!taken_by(a, who, sizeof who))
         (void)snprintf(who, sizeof who, "another program");
-    return FAIL_FG(why, CODE_EXISTS, 1002, "FG1002 %s is taken by %s. Stop it, or choose another address.", at, who);
+    return FAIL_FG(why, CODE_EXISTS, 1002,
+                   "FG1002 %s is taken by %s. Stop it, or choose another address.", at, who);
 }
 
 static enum code bind_tcp(struct uv_listener *s, const char *at, struct fault *why)
@@ -105,8 +106,8 @@ static enum code bind_tcp(struct uv_listener *s, const char *at, struct fault *w
     socklen_t n;
     int on = 1;
     if (!address_parse(at, &a, &n))
-        return FAIL(why, CODE_USAGE, 0, "%s is not an address to listen on: write 127.0.0.1:1883, [::1]:1883 or "
-                    "unix:/path", at);
+        return FAIL(why, CODE_USAGE, 0,
+                    "%s is not an address to listen on: write 127.0.0.1:1883, [::1]:1883 or unix:/path", at);
     s->fd = socket(a.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s->fd < 0)
         return FAIL_SYS(why, CODE_IO, errno, "cannot make a socket for %s", at);
@@ -151,18 +152,20 @@ static enum code bind_local(struct uv_listener *s, const char *at, struct fault 
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     const char *path = at + 5;
     if (*path != '/' || strlen(path) >= sizeof a.sun_path)
-        return FAIL(why, CODE_USAGE, 0, "%s is not a socket path: it has to begin with / and be shorter than %zu bytes",
-                    at, sizeof a.sun_path);
+        return FAIL(why, CODE_USAGE, 0,
+                    "%s is not a socket path: it has to begin with / and be shorter than %zu bytes", at,
+                    sizeof a.sun_path);
     memcpy(a.sun_path, path, strlen(path) + 1);
     s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    /* On Linux the file that bind makes takes its mode from the socket: there is no moment in which others may open
-     * it. */
+    /* On Linux the file that bind makes takes its mode from the socket: there is no moment in which others
+     * may open it. */
     if (s->fd < 0 || fchmod(s->fd, 0600) < 0)
         return FAIL_SYS(why, CODE_IO, errno, "cannot make a socket for %s", at);
     int r = bind(s->fd, (struct sockaddr *)&a, sizeof a);
     if (r < 0 && errno == EADDRINUSE && is_socket(path)) {
         if (served(&a))
-            return FAIL_FG(why, CODE_EXISTS, 1002, "FG1002 %s is served by another program. Stop it first.", at);
+            return FAIL_FG(why, CODE_EXISTS, 1002, "FG1002 %s is served by another program. Stop it first.",
+                           at);
         (void)unlink(path);
         r = bind(s->fd, (struct sockaddr *)&a, sizeof a);
     }

@@ -41,8 +41,8 @@ void wheel_init(struct wheel *w, int64_t now_us)
     }
 }
 
-/* `t` goes to the slot of its due tick, seen from the present tick. One farther away than the wheel reaches waits
- * in the last slot and is placed again from there. */
+/* `t` goes to the slot of its due tick, seen from the present tick. One farther away than the wheel
+ * reaches waits in the last slot and is placed again from there. */
 static void place(struct wheel *w, struct timer *t)
 {
     int64_t due = t->due_ms / WHEEL_TICK_MS;

@@ -2,10 +2,10 @@
  *
  *   level 0: 64 slots of 10 ms     level 1: 64 of 640 ms     level 2: 64 of 41 s     3: 44 min     4: 47 h
  *
- * A timer stands on the level of the highest base-64 digit in which its due tick differs from the present one, and
- * moves down a level when the present reaches that digit. Start and stop are O(1); two timers of the same tick fire
- * in the order they were started, because a slot is emptied downwards before anything can be put below it.
- * Private to src/net. Thread: the loop's.
+ * A timer stands on the level of the highest base-64 digit in which its due tick differs from the present
+ * one, and moves down a level when the present reaches that digit. Start and stop are O(1); two timers of
+ * the same tick fire in the order they were started, because a slot is emptied downwards before anything
+ * can be put below it. Private to src/net. Thread: the loop's.
  */
 #pragma once
 
@@ -25,6 +25,6 @@ void wheel_start(struct wheel *w, struct timer *t, int64_t now_us, int64_t delay
 void wheel_stop(struct timer *t);
 /* Fires what is due; a timer started meanwhile, even with no delay, waits for the next call. */
 void wheel_fire(struct wheel *w, int64_t now_us);
-/* When wheel_fire should be called next, in microseconds of the loop's time; INT64_MAX when there is no timer.
- * May name an earlier instant than the first timer's (a slot of a higher level has to come down). */
+/* When wheel_fire should be called next, in microseconds of the loop's time; INT64_MAX when there is no
+ * timer. May name an earlier instant than the first timer's (a slot of a higher level has to come down). */
 int64_t wheel_next_us(const struct wheel *w);
