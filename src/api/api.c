@@ -20,15 +20,17 @@ enum code api_trouble(const struct api *a, struct fault *why)
                        "Look for disk errors (dmesg), then start the node again.",
                        c->data_dir);
     if (journal_full(c->journal)) {
-        char room[VALUE_TEXT_MAX], reserve[VALUE_TEXT_MAX], keep[VALUE_TEXT_MAX] = "unlimited";
+        char room[VALUE_TEXT_MAX], limit[VALUE_TEXT_MAX], keep[VALUE_TEXT_MAX] = "unlimited";
         int64_t left = c->io->free_bytes(c->io->self, c->data_dir);
         if (c->settings->hub.keep_s)
             (void)value_print_duration(c->settings->hub.keep_s * 1000000, keep);
         return FAIL_FG(why, CODE_FULL, 7001,
-                       "new messages are refused: %s has %s left, limit %s. Nothing acknowledged is lost. "
+                       "hub refuses new messages: %s has %s left, limit %s. Nothing acknowledged is lost. "
                        "Free space, or lower hub.keep (%s).",
                        c->data_dir, value_print_size_about(left > 0 ? (uint64_t)left : 0, room),
-                       value_print_size_about(c->settings->journal.reserve_bytes, reserve), keep);
+                       /* The next segment must leave the reserve untouched. */
+                       value_print_size_about(c->settings->journal.reserve_bytes + c->settings->journal.segment_bytes, limit),
+                       keep);
     }
     if (a->stopping)
         return FAIL_FG(why, CODE_CLOSED, 8005, "the node is stopping");

@@ -507,7 +507,7 @@ static void a_full_disk_is_told_by_health_and_status(void **state)
     open_world(&w, &config);
     memfs_set_room(w.rig->fs, 64 * 1024);
     rig_advance(w.rig, 30000000);
-    expect(&w, PUBLIC, "GET", "/health", 503, "{\"error\":{\"code\":\"FG7001\",\"message\":\"new messages are refused: /data has ");
+    expect(&w, PUBLIC, "GET", "/health", 503, "{\"error\":{\"code\":\"FG7001\",\"message\":\"hub refuses new messages: /data has ");
     expect(&w, CONTROL, "GET", "/api/v1/status", 200, "\"state\":\"refusing\",\"trouble\":{\"code\":\"FG7001\"");
     expect(&w, PUBLIC, "GET", "/metrics", 200, "\nfieldgate_journal_full 1\n");
     memfs_set_room(w.rig->fs, UINT64_MAX);

@@ -30,13 +30,10 @@ static void head(struct buf *out, uint32_t partition, uint64_t seq)
     buf_printf(out, "{\"partition\":%" PRIu32 ",\"offset\":%" PRIu64 ",\"sequence\":%" PRIu64, partition, seq, seq);
 }
 
-static void unreadable(struct buf *out, const struct record *r, const char *reason)
+static void unreadable(struct buf *out, const char *what)
 {
-    char text[320];
-    (void)snprintf(text, sizeof text,
-                   "this record is damaged on disk (segment %016" PRIx64 ", byte %" PRIu32 "%s%s); stop the node and "
-                   "run `fieldgate check DIR` to see what else is",
-                   r->segment, r->segment_offset, reason ? ": " : "", reason ? reason : "");
+    char text[400];
+    (void)snprintf(text, sizeof text, "%s; stop the node and run `fieldgate check DIR` to see what else is", what);
     buf_printf(out, ",\"error\":{\"code\":\"FG7004\",\"message\":");
     embed_text(out, bytes_str(text));
     buf_printf(out, "}}\n");
@@ -134,12 +131,12 @@ void event_line(struct buf *out, uint32_t partition, const struct record *r)
     char time[EVENT_TIME_MAX];
     bool first = false;
     head(out, partition, r->partition_seq);
-    if (r->type == 0) { /* the journal's word for a frame that failed its checksum */
-        unreadable(out, r, NULL);
+    if (r->type == 0) { /* the journal's word for frames that failed their checksum, a run of them */
+        unreadable(out, "from here to the next one shown, what was stored is damaged on disk");
         return;
     }
     if (message_view(&m, r->payload, r->wall_us, &why) != CODE_OK) {
-        unreadable(out, r, why.text);
+        unreadable(out, why.text);
         return;
     }
     text_member(out, "enqueued", bytes_str(event_time(r->wall_us, time)), &first);

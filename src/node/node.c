@@ -16,6 +16,8 @@ enum { STACK_BYTES = 2 * 1024 * 1024 };
 enum { STACK_BYTES = 256 * 1024 };
 #endif
 
+enum { TROUBLE_MS = 1000 };
+
 /* ---- what the journal calls ---- */
 
 static enum code on_apply(void *ctx, struct journal *j, const struct record *r, struct fault *why)
@@ -30,20 +32,19 @@ static enum code on_write_state(void *ctx, struct journal *j, bool restart)
     return broker_write_state(n->broker, j, restart);
 }
 
-static void tell_trouble(struct letter *letter, struct loop *here)
+/* Looks once a second whether the journal has begun or ceased to refuse. */
+static void watch_trouble(struct timer *t)
 {
-    (void)here;
-    struct node *n = (struct node *)(void *)((char *)letter - offsetof(struct node, trouble));
+    struct node *n = (struct node *)(void *)((char *)t - offsetof(struct node, trouble));
     struct fault why;
-    atomic_store(&n->trouble_posted, false);
     bool failed = journal_failed(n->journal), full = journal_full(n->journal);
-    bool was_failed = atomic_exchange(&n->was_failed, failed), was_full = atomic_exchange(&n->was_full, full);
-    if ((failed && !was_failed) || (full && !was_full && !failed)) {
-        if (api_trouble(n->api, &why) != CODE_OK)
-            log_error("node", "FG%04d %s", why.number, why.text);
-    } else if (!full && was_full && !failed) {
+    if (((failed && !n->was_failed) || (full && !n->was_full && !failed)) && api_trouble(n->api, &why) != CODE_OK)
+        log_error("node", "FG%04d %s", why.number, why.text);
+    else if (!full && n->was_full && !failed)
         log_info("node", "FG7003 %s has room again: new messages are accepted", n->data_dir);
-    }
+    n->was_failed = failed;
+    n->was_full = full;
+    timer_start(n->loops[0], t, TROUBLE_MS, watch_trouble);
 }
 
 static void on_durable(void *ctx, uint64_t durable)
@@ -54,12 +55,6 @@ static void on_durable(void *ctx, uint64_t durable)
         broker_on_durable(n->broker, durable);
         if (n->poked)
             api_poke(n->poked);
-        bool changed = journal_failed(n->journal) != atomic_load(&n->was_failed) ||
-                       journal_full(n->journal) != atomic_load(&n->was_full);
-        if (changed && n->poked && !atomic_exchange(&n->trouble_posted, true)) {
-            n->trouble.open = tell_trouble;
-            loop_post(n->loops[0], &n->trouble);
-        }
     }
     pthread_mutex_unlock(&n->durable_lock);
 }
@@ -151,6 +146,7 @@ static enum code open_api(struct node *n, struct fault *why)
 
 static enum code start_broker(struct node *n, struct fault *why)
 {
+    timer_start(n->loops[0], &n->trouble, TROUBLE_MS, watch_trouble);
     return broker_start(n->broker, n->journal, why);
 }
 
@@ -189,6 +185,7 @@ static void open_stop(struct letter *letter, struct loop *here)
     (void)here;
     struct node *n = (struct node *)(void *)((char *)letter - offsetof(struct node, stop_letter));
     listen_end(n);
+    timer_stop(n->loops[0], &n->trouble);
     api_stop(n->api);
     broker_stop(n->broker);
     for (unsigned i = 0; i < n->loop_count; i++)

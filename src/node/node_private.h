@@ -33,9 +33,9 @@ struct node {
     pthread_mutex_t durable_lock;
     struct api     *poked;
     bool            quiet;
-    struct letter   trouble;
-    _Atomic bool    trouble_posted;
-    _Atomic bool    was_failed, was_full; /* as told in the log */
+
+    struct timer trouble; /* of loop 0 */
+    bool         was_failed, was_full; /* as told in the log */
 
     struct letter stop_letter;
     _Atomic bool  stopping, running, stop_posted;

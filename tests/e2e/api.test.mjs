@@ -345,7 +345,7 @@ test('check DIR reads every byte of a node that does not run', async (t) => {
     const lines = end.out.map((line) => JSON.parse(line));
     assert.equal(lines.filter((e) => e.error?.code === 'FG7004').length, 1);
     assert.equal(lines.filter((e) => e.body).length, 59);
-    assert.match(end.err[0], /^FG7004 p\d @\d+: this record is damaged on disk/);
+    assert.match(end.err[0], /^FG7004 p\d @\d+: from here to the next one shown, what was stored is damaged on disk/);
 });
 
 test('check looks at this machine', async (t) => {
