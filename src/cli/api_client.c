@@ -103,12 +103,21 @@ static bool is_absent(int err)
     return err == ENOENT || err == ECONNREFUSED || err == ENOTDIR;
 }
 
+/* DATA/pid goes with an orderly stop only. */
+static bool was_cut_off(const struct api_client *client)
+{
+    char path[NODE_SOCKET_MAX + 8];
+    struct io_stat st;
+    (void)snprintf(path, sizeof path, "%s/pid", client->data_dir);
+    return io_system.stat(io_system.self, path, &st) == 0;
+}
+
 static void on_done(void *ctx, const struct fault *why)
 {
     struct call *c = ctx;
     if (why && c->status == 0 && is_absent(why->sys_errno))
-        c->code = FAIL(c->why, CODE_CLOSED, 0, "no node runs in %s. Start it: fieldgate run --data %s", c->client->data_dir,
-                       c->client->data_dir);
+        c->code = FAIL(c->why, CODE_CLOSED, 0, "no node runs in %s%s. Start it: fieldgate run --data %s", c->client->data_dir,
+                       was_cut_off(c->client) ? "; the last one was cut off" : "", c->client->data_dir);
     else if (why && why->sys_errno == EACCES)
         c->code = FAIL_FG(c->why, CODE_REFUSED, 8004,
                           "%s/api.sock may only be opened by the user that runs the node, and by root. Try it with sudo.",

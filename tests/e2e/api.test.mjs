@@ -138,6 +138,17 @@ test('status of a node that does not run is one line and the status 3', async ()
     assert.match(end.err[0], /no node runs in .*\. Start it: fieldgate run --data /);
 });
 
+test('status tells a node that was cut off from one that was stopped', async (t) => {
+    const node = await startNode({ t });
+    await node.kill9();
+    const cut = await node.verb('status');
+    assert.deepEqual([cut.code, cut.err.length], [3, 1]);
+    assert.match(cut.err[0], /no node runs in .*; the last one was cut off\. Start it: /);
+    await node.start();
+    await node.stop();
+    assert.match((await node.verb('status')).err[0], /no node runs in [^;]*\. Start it: /);
+});
+
 test('status says when durability is memory', async (t) => {
     const node = await startNode({ t, settings: { durability: 'memory' } });
     const { out } = await node.verb('status');
