@@ -17,8 +17,9 @@
  *   - names: each create, mkdir, rename and unlink is undone or not, by itself, until its directory is
  *     synced. A rename is undone or done as a whole. A file whose name is gone is gone, however well its data
  *     was synced; so is everything in a directory whose own name is gone.
- * What a failed fdatasync should have covered is never covered by a later one, only by being written again and
- * synced: the kernel may have forgotten it. A failed sync of a directory covers nothing, a later one does.
+ * What a failed fdatasync should have covered is never covered by a later one, only by being written again
+ * and synced: the kernel may have forgotten it. A failed sync of a directory covers nothing, a later one
+ * does.
  *
  * Thread: recording hears of calls from any thread; crash_mark may come from any thread. Building is for one
  * thread, after crash_end. Lifetime: the recording owns copies of all it needs; the memfs may go after

@@ -11,7 +11,8 @@ static void found(struct crash *to, const struct crash *from, uint64_t node, boo
         return;
     seen[node] = true;
     const struct inode *n = &from->inodes[node];
-    crash_push(to, (struct op){.kind = OP_FOUND, .node = node, .size = n->size, .found = pages_hold(n->content)});
+    crash_push(to,
+               (struct op){.kind = OP_FOUND, .node = node, .size = n->size, .found = pages_hold(n->content)});
 }
 
 static void copy_durable(struct crash *to, const struct crash *from)

@@ -257,7 +257,8 @@ static void step(struct crash *c, uint64_t index)
     case OP_WRITE:
     case OP_SIZE:
         if (op->resized)
-            push_change(c, (struct change){.op = index, .node = op->node, .is_size = true, .orphan = op->orphan});
+            push_change(
+                c, (struct change){.op = index, .node = op->node, .is_size = true, .orphan = op->orphan});
         if (op->kind == OP_WRITE)
             push_change(c, (struct change){.op = index,
                                            .node = op->node,

@@ -89,6 +89,7 @@ struct keeper *keeper_new(uint64_t seed, const struct keeper_options *options, s
     k->opt.segment_bytes = k->opt.segment_bytes ? k->opt.segment_bytes : 64 << 10;
     k->opt.payload_max = k->opt.payload_max ? k->opt.payload_max : 3000;
     k->opt.kept_max = k->opt.kept_max ? k->opt.kept_max : 30;
+    k->opt.partitioned = k->opt.partitioned ? k->opt.partitioned : 60;
     k->model.seed = seed;
     k->model.opt = k->opt;
     k->rec = rec;
@@ -228,8 +229,8 @@ static enum code replay_held(struct keeper *k, struct journal *j, const struct r
                                      get32(r->meta.at + 28), &k->held[n], why);
     if (code != CODE_DAMAGED && code != CODE_NOTFOUND)
         return code;
-    /* Gone, for it was dropped after the round was written, which the replay has not come to yet. If it was not, the
-     * check finds that it is missing. */
+    /* Gone, for it was dropped after the round was written, and the replay has not come to that yet. If it was
+     * not dropped, the check finds that it is missing. */
     k->held[n] = NULL;
     return CODE_OK;
 }
@@ -347,18 +348,28 @@ enum code keeper_open(struct keeper *k, const struct io *io, struct fault *why)
     return CODE_OK;
 }
 
+static void count_moved(struct keeper *k)
+{
+    struct journal_stats stats;
+    journal_stats(k->journal, &stats);
+    k->moved += stats.moved_frames;
+}
+
 void keeper_close(struct keeper *k)
 {
     if (!k->journal)
         return;
+    count_moved(k);
     journal_close(k->journal);
     k->journal = NULL;
 }
 
 void keeper_abandon(struct keeper *k)
 {
-    if (k->journal)
-        journal_abandon(k->journal);
+    if (!k->journal)
+        return;
+    count_moved(k);
+    journal_abandon(k->journal);
     k->journal = NULL;
 }
 
@@ -445,6 +456,8 @@ static enum code do_one(struct keeper *k, struct fault *why)
     k->last = k->sent = op.number;
     model_go(&k->model, op.number);
     crash_mark(k->rec, KEEPER_SENT, op.number);
+    if (k->opt.too_early && !op.more)
+        crash_mark(k->rec, KEEPER_ACKED, op.number);
     return CODE_OK;
 }
 
@@ -504,4 +517,9 @@ uint64_t keeper_acked(const struct keeper *k)
 uint64_t keeper_sent(const struct keeper *k)
 {
     return k->sent;
+}
+
+uint64_t keeper_moved(const struct keeper *k)
+{
+    return k->moved;
 }

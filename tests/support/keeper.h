@@ -31,7 +31,9 @@ struct keeper_options {
     uint64_t    disk_reserve;
     unsigned    payload_max;   /* default 3,000; a few are ten times as long                     */
     unsigned    kept_max;      /* about so many messages are kept at a time; default 30          */
+    unsigned    partitioned;   /* percent of the messages that go to a partition, too; default 60 */
     bool        no_batches;    /* no operations that must be found both or neither               */
+    bool        too_early;     /* marks what is appended as acknowledged: wrong, to be found     */
     enum code   forgiven;      /* reads that come back with it are not held against the journal  */
 };
 
@@ -66,12 +68,14 @@ struct journal *keeper_journal(struct keeper *);
 uint64_t keeper_done(const struct keeper *);  /* operations in memory                       */
 uint64_t keeper_acked(const struct keeper *); /* known to be durable; never goes back       */
 uint64_t keeper_sent(const struct keeper *);
+uint64_t keeper_moved(const struct keeper *); /* by compaction, in journals closed since */
 
 /* ---- a life of such a program, for tests that break something in it ---- */
 
 /* Opens, does about 5 * `rounds` operations with steps, pauses, clean stops and kills in between, all drawn
- * from the seed, and ends in one or the other way. Calls that fail are tried again a few times, then it goes
- * on without. NULL or what was found wrong on the way. */
+ * from the seed, and ends in one or the other way. Some operations come while the committer is between two
+ * system calls, as from another thread. An opening that fails is tried again a few times. NULL, or what was
+ * found wrong on the way. */
 const char *keeper_live(struct keeper *, struct memfs *, unsigned rounds);
 
 /* On a disk as a crash left it: recovers, checks, works on, stops, checks from outside, starts again, checks.

@@ -68,7 +68,8 @@ static bool read_one(void *ctx, const struct record *r)
 {
     struct reading *g = ctx;
     struct message m;
-    if (r->type == 0 && g->k->opt.forgiven == CODE_IO && r->partition_seq == g->next) { /* cannot be read now */
+    if (r->type == 0 && g->k->opt.forgiven == CODE_IO &&
+        r->partition_seq == g->next) { /* cannot be read now */
         g->next++;
         return true;
     }

@@ -92,7 +92,7 @@ static struct keeper_op make_op(const struct model *m)
     } else {
         op.kind = DO_MESSAGE;
         op.keep = random_chance(&r, 50);
-        if (random_chance(&r, 60)) {
+        if (random_chance(&r, m->opt.partitioned)) {
             op.partition = (uint32_t)random_below(&r, KEEPER_PARTITIONS);
             op.partition_seq = m->partitions[op.partition].count;
         }

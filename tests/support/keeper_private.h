@@ -2,6 +2,7 @@
 #pragma once
 
 #include "support/keeper_model.h"
+#include "support/random.h"
 
 struct message;
 
@@ -21,8 +22,11 @@ struct keeper {
     /* A round of state being written. */
     uint64_t state_from;
     /* What a check goes by. */
-    uint64_t sent, acked, epochs;
+    uint64_t sent, acked, epochs, moved;
     bool     replaying;
+    /* Company: what another thread would append while the committer is between two system calls. */
+    bool          company;
+    struct random dice;
     char     wrong[300];
 };
 

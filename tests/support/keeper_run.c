@@ -32,16 +32,42 @@ static bool reopen(struct keeper *k, struct memfs *fs, bool cleanly)
     return open_somehow(k, memfs_io(fs));
 }
 
+/* The journal's lock is never held across a system call, so at each of them somebody else may come in
+ * between. */
+static void come_between(void *ctx, enum memfs_call call)
+{
+    struct keeper *k = ctx;
+    (void)call;
+    if (k->company && random_chance(&k->dice, 15))
+        (void)keeper_do(k, 1 + (unsigned)random_below(&k->dice, 3), NULL);
+}
+
+static void step(struct keeper *k)
+{
+    k->company = true;
+    keeper_step(k);
+    k->company = false;
+}
+
+static void settle(struct keeper *k)
+{
+    k->company = random_chance(&k->dice, 50);
+    keeper_settle(k, SETTLE_STEPS);
+    k->company = false;
+}
+
 const char *keeper_live(struct keeper *k, struct memfs *fs, unsigned rounds)
 {
     struct random r = {random_mix(k->model.seed, 1000)};
+    k->dice = (struct random){random_mix(k->model.seed, 2000)};
+    memfs_set_visit(fs, come_between, k);
     bool open = open_somehow(k, memfs_io(fs));
     for (unsigned i = 0; i < rounds && open && !k->wrong[0]; i++) {
         (void)keeper_do(k, 1 + (unsigned)random_below(&r, 9), NULL); /* a refusal is an answer, too */
         if (random_chance(&r, 70))
-            keeper_step(k);
+            step(k);
         if (random_chance(&r, 10))
-            keeper_settle(k, SETTLE_STEPS);
+            settle(k);
         memfs_advance(fs, (int64_t)random_below(&r, 2000000));
         if (random_chance(&r, 5))
             (void)keeper_check(k);
@@ -54,6 +80,7 @@ const char *keeper_live(struct keeper *k, struct memfs *fs, unsigned rounds)
         keeper_close(k);
     else
         keeper_abandon(k);
+    memfs_set_visit(fs, NULL, NULL);
     return k->wrong[0] ? k->wrong : NULL;
 }
 

@@ -31,6 +31,7 @@ void memfs_clear(struct memfs *fs)
     fs->short_percent = 0;
     fs->ignore_files = fs->ignore_dirs = false;
     fs->watch = (struct memfs_watch){0};
+    fs->visit = NULL;
 }
 
 void memfs_free(struct memfs *fs)
@@ -148,6 +149,14 @@ void memfs_ignore_sync(struct memfs *self, bool files, bool dirs)
     pthread_mutex_unlock(&fs->lock);
 }
 
+void memfs_set_visit(struct memfs *self, memfs_visit_fn visit, void *ctx)
+{
+    struct memfs *fs = memfs_enter(self);
+    fs->visit = visit;
+    fs->visit_ctx = ctx;
+    pthread_mutex_unlock(&fs->lock);
+}
+
 /* ---- from outside ---- */
 
 unsigned memfs_open_files(struct memfs *self)
@@ -223,7 +232,8 @@ void memfs_release(struct memfs *fs)
     pthread_mutex_unlock(&fs->lock);
 }
 
-static void put_entry(struct memfs *fs, uint64_t number, const char *path, struct pages *content, uint64_t size)
+static void put_entry(struct memfs *fs, uint64_t number, const char *path, struct pages *content,
+                      uint64_t size)
 {
     memfs_add(fs, path, content, size)->node->number = number;
 }

@@ -63,6 +63,11 @@ void     memfs_short(struct memfs *, unsigned percent);
 /* A disk that lies: syncs return 0 and cover nothing. For proving that a judge can fail. */
 void     memfs_ignore_sync(struct memfs *, bool files, bool dirs);
 
+/* Called at the start of every call that can fail, with nothing locked, but not from within itself: what
+ * another thread might do at this moment, in a run that can be repeated. NULL ends it. */
+typedef void (*memfs_visit_fn)(void *ctx, enum memfs_call);
+void memfs_set_visit(struct memfs *, memfs_visit_fn, void *ctx);
+
 /* ---- looking at it from outside ---- */
 unsigned memfs_open_files(struct memfs *);
 bool     memfs_exists(struct memfs *, const char *path);

@@ -53,6 +53,20 @@ static size_t short_write(struct memfs *fs, size_t n, uint64_t at)
 
 /* ---- the table ---- */
 
+/* Only the test's own thread is visited; a second one would find `visiting` set by the first. */
+static struct memfs *begin(void *self, enum memfs_call call)
+{
+    struct memfs *fs = memfs_enter(self);
+    if (!fs->visit || fs->visiting)
+        return fs;
+    fs->visiting = true;
+    pthread_mutex_unlock(&fs->lock);
+    fs->visit(fs->visit_ctx, call);
+    pthread_mutex_lock(&fs->lock);
+    fs->visiting = false;
+    return fs;
+}
+
 /* A number that is not open is a mistake of the program under test, not a condition to handle. */
 static struct file *file_of(struct memfs *fs, int handle)
 {
@@ -110,7 +124,7 @@ static int open_locked(struct memfs *fs, const char *path, int flags)
 
 static int fs_open(void *self, const char *path, int flags)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_OPEN);
     MEMFS_LEAVE(fs, open_locked(fs, path, flags));
 }
 
@@ -133,7 +147,7 @@ static void fs_close(void *self, int handle)
 
 static int64_t fs_pread(void *self, int handle, void *to, size_t n, uint64_t at)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_PREAD);
     struct node *node = file_of(fs, handle)->node;
     int err = ordered(fs, FS_PREAD);
     if (err)
@@ -191,13 +205,13 @@ static int64_t pwrite_locked(struct memfs *fs, struct file *file, const void *fr
 
 static int64_t fs_pwrite(void *self, int handle, const void *from, size_t n, uint64_t at)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_PWRITE);
     MEMFS_LEAVE(fs, pwrite_locked(fs, file_of(fs, handle), from, n, at));
 }
 
 static int fs_fdatasync(void *self, int handle)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_FDATASYNC);
     struct node *node = file_of(fs, handle)->node;
     int err = ordered(fs, FS_FDATASYNC);
     if (err || !fs->ignore_files)
@@ -207,7 +221,7 @@ static int fs_fdatasync(void *self, int handle)
 
 static int fs_truncate(void *self, int handle, uint64_t size)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_TRUNCATE);
     struct file *file = file_of(fs, handle);
     struct node *node = file->node;
     int err = ordered(fs, FS_TRUNCATE);
@@ -251,7 +265,7 @@ static int allocate_locked(struct memfs *fs, struct file *file, uint64_t size)
 
 static int fs_allocate(void *self, int handle, uint64_t size)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_ALLOCATE);
     MEMFS_LEAVE(fs, allocate_locked(fs, file_of(fs, handle), size));
 }
 
@@ -272,7 +286,7 @@ static int stat_locked(struct memfs *fs, const char *path, struct io_stat *out)
 
 static int fs_stat(void *self, const char *path, struct io_stat *out)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_STAT);
     MEMFS_LEAVE(fs, stat_locked(fs, path, out));
 }
 
@@ -302,7 +316,7 @@ static int rename_locked(struct memfs *fs, const char *from, const char *to)
 
 static int fs_rename(void *self, const char *from, const char *to)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_RENAME);
     MEMFS_LEAVE(fs, rename_locked(fs, from, to));
 }
 
@@ -326,7 +340,7 @@ static int unlink_locked(struct memfs *fs, const char *path)
 
 static int fs_unlink(void *self, const char *path)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_UNLINK);
     MEMFS_LEAVE(fs, unlink_locked(fs, path));
 }
 
@@ -348,7 +362,7 @@ static int mkdir_locked(struct memfs *fs, const char *path)
 
 static int fs_mkdir(void *self, const char *path)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_MKDIR);
     MEMFS_LEAVE(fs, mkdir_locked(fs, path));
 }
 
@@ -368,7 +382,7 @@ static int sync_dir_locked(struct memfs *fs, const char *path)
 
 static int fs_sync_dir(void *self, const char *path)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_SYNC_DIR);
     MEMFS_LEAVE(fs, sync_dir_locked(fs, path));
 }
 
@@ -405,7 +419,7 @@ static int fs_list(void *self, const char *path, void (*each)(void *, const char
 {
     char *names = NULL;
     size_t count = 0;
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_LIST);
     int err = names_in(fs, path, &names, &count);
     pthread_mutex_unlock(&fs->lock);
     for (size_t i = 0; i < count; i++)
@@ -416,7 +430,7 @@ static int fs_list(void *self, const char *path, void (*each)(void *, const char
 
 static int fs_lock(void *self, int handle)
 {
-    struct memfs *fs = memfs_enter(self);
+    struct memfs *fs = begin(self, FS_LOCK);
     struct file *file = file_of(fs, handle);
     int err = ordered(fs, FS_LOCK);
     if (!err && file->node->locked_by && file->node->locked_by != file)

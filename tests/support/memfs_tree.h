@@ -46,6 +46,9 @@ struct memfs {
     unsigned        short_percent;
     bool            ignore_files, ignore_dirs;
     struct memfs_watch watch;
+    memfs_visit_fn visit;
+    void *visit_ctx;
+    bool visiting;
 };
 
 /* Zeroed; no memory ends the test. */
