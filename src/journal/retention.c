@@ -85,7 +85,7 @@ static bool release_one(struct journal *j)
 {
     journal_lock(j);
     struct segment *s = j->batch_open ? NULL : expired(j);
-    if (s && s->pins > 0)
+    if (s && s->pins > (s->unsynced ? 1u : 0u))
         s = NULL; /* somebody reads it */
     if (s && !release(j, s))
         s = NULL;
