@@ -10,19 +10,16 @@ import { bodyOf, readBody } from './ledger.mjs';
 const FOREVER = 0xffffffff;
 const CONNECT_MS = 10_000;
 
-/** What a client may expect of "session present". `there` is undefined while nobody can know it. */
+/** What a client may expect of "session present"; undefined while nobody can know it. */
 class Known {
     there = false;
-    /** A CONNECT leaves: gives what its CONNACK must say. Until that comes, the session may be the old or the new one. */
-    asks({ clean, kept }) {
-        const expected = clean ? false : this.there;
-        if (clean || this.there !== true) this.there = kept || this.there !== false ? undefined : false;
-        return expected;
-    }
-    told() { this.there = true; }
-    /** The connection has ended; `surely`: the node knows it, too. */
-    over({ kept, surely }) {
-        if (!kept && this.there === true) this.there = surely ? false : undefined;
+    /** What the CONNACK of this CONNECT must say. */
+    expects({ clean }) { return clean ? false : this.there; }
+    /** The connection is over. `surely`: the node knows it, too. */
+    over({ kept, answered, surely }) {
+        if (!answered) this.there = this.there === kept ? kept : undefined; // read by the node, or not
+        else if (kept) this.there = true;
+        else this.there = surely ? false : undefined;
     }
 }
 
@@ -32,6 +29,7 @@ class Client {
         this.known = new Known();
         this.ending = false;
         this.live = false;
+        this.past = []; // its last connections, for whoever has to understand a lie
         this.former = new Set(); // connections that a takeover left behind
     }
 
@@ -67,17 +65,17 @@ class Client {
         this.raw = raw;
         const wish = this.choose();
         const props = { sessionExpiry: wish.kept ? FOREVER : undefined, receiveMax: this.receiveMax };
-        const expected = this.known.asks(wish);
+        const expected = this.known.expects(wish);
         let accepted = false;
         raw.onPacket = (p) => {
             if (this.raw !== raw) { // left behind: only the farewell counts
                 if (p.type === DISCONNECT && p.reason === 0x8e) this.ledger.counts.told++;
             } else if (!accepted) {
-                accepted = p.type === CONNACK && p.reason === 0;
+                accepted = p.type === CONNACK && p.reason === 0 && p;
                 if (accepted) this.#accepted(raw, wish, expected, p);
-                else this.ledger.observe('refused', `${this.id}: ${describe(p)} for CONNECT`);
+                else if (!this.ledger.stopping) this.ledger.observe('refused', `${this.id}: ${describe(p)} for CONNECT`);
             } else if (p.type === DISCONNECT) {
-                if (p.reason !== 0x8b) this.ledger.observe('disconnected', `${this.id}: ${describe(p)}`);
+                if (p.reason !== 0x8b || !this.ledger.stopping) this.ledger.observe('disconnected', `${this.id}: ${describe(p)}`);
             } else this.onPacket(raw, p);
         };
         raw.send(connect({ version: this.version, id: this.id, clean: wish.clean, keepAlive: 60, props }));
@@ -93,18 +91,18 @@ class Client {
             if (raw.wrong) this.ledger.observe('protocol', `${this.id}: ${raw.wrong.message}`);
         });
         await Promise.race([closed, behind]);
+        this.known.over({ kept: wish.kept, answered: Boolean(accepted), surely: !this.mayLinger });
         if (this.raw === raw) {
             this.live = false;
-            this.known.over({ kept: wish.kept, surely: !this.mayLinger });
-            this.past = `before ${JSON.stringify(wish)}, ${accepted ? 'accepted' : 'not answered'}, ${this.ended ?? 'the node went'}`;
+            this.past.push(`${JSON.stringify(wish)} ${accepted ? `told ${accepted.sessionPresent}` : 'not answered'}, ${this.ended ?? 'the node went'}`);
+            if (this.past.length > 4) this.past.shift();
             this.mayLinger = false;
             this.ended = undefined;
         }
     }
 
     #accepted(raw, wish, expected, connack) {
-        this.ledger.connected(this.id, expected, connack.sessionPresent, `${this.past}; now ${JSON.stringify(wish)}`);
-        this.known.told();
+        this.ledger.connected(this.id, expected, connack.sessionPresent, [...this.past, `now ${JSON.stringify(wish)}`].join('; '));
         this.live = true;
         this.onLive(raw, connack.sessionPresent);
     }

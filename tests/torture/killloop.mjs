@@ -159,7 +159,9 @@ async function killOnce(clients) {
     await unrest(random.between(30, 500), clients);
     if (random.chance(0.1)) {
         count.stops++;
+        ledger.stopping = true;
         await node.stop();
+        ledger.stopping = false;
     } else {
         count.kills++;
         await node.kill9();

@@ -20,6 +20,7 @@ export function readBody(text) {
 export class Ledger {
     constructor() {
         this.tick = 0;
+        this.stopping = false; // the node was asked to stop: it may refuse and say goodbye
         this.streams = {};
         this.sessions = {};
         this.connects = [];
