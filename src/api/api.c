@@ -15,10 +15,11 @@ enum code api_trouble(const struct api *a, struct fault *why)
 {
     const struct api_config *c = &a->config;
     if (journal_failed(c->journal))
-        return FAIL_FG(why, CODE_IO, 7002,
-                       "%s could not be written to disk: nothing new is acknowledged, nothing acknowledged is lost. "
-                       "Look for disk errors (dmesg), then start the node again.",
-                       c->data_dir);
+        return FAIL_FG(
+            why, CODE_IO, 7002,
+            "%s could not be written to disk: nothing new is acknowledged, nothing acknowledged is lost. "
+            "Look for disk errors (dmesg), then start the node again.",
+            c->data_dir);
     if (journal_full(c->journal)) {
         char room[VALUE_TEXT_MAX], limit[VALUE_TEXT_MAX], keep[VALUE_TEXT_MAX] = "unlimited";
         int64_t left = c->io->free_bytes(c->io->self, c->data_dir);
@@ -29,7 +30,8 @@ enum code api_trouble(const struct api *a, struct fault *why)
                        "Free space, or lower hub.keep (%s).",
                        c->data_dir, value_print_size_about(left > 0 ? (uint64_t)left : 0, room),
                        /* The next segment must leave the reserve untouched. */
-                       value_print_size_about(c->settings->journal.reserve_bytes + c->settings->journal.segment_bytes, limit),
+                       value_print_size_about(
+                           c->settings->journal.reserve_bytes + c->settings->journal.segment_bytes, limit),
                        keep);
     }
     if (a->stopping)
@@ -109,7 +111,8 @@ static void dispatch(struct api *a, struct http_exchange *x, const struct http_r
         if (bytes_is(r->path, routes[i].path) && (routes[i].public || !public))
             found = &routes[i];
     if (!found) {
-        (void)FAIL_FG(&why, CODE_NOTFOUND, 8001, "there is no %s here", bytes_escape(r->path, said, sizeof said));
+        (void)FAIL_FG(&why, CODE_NOTFOUND, 8001, "there is no %s here",
+                      bytes_escape(r->path, said, sizeof said));
         api_refuse(x, 404, &why);
     } else if (!bytes_is(r->method, "GET") && !bytes_is(r->method, "HEAD")) {
         (void)FAIL_FG(&why, CODE_USAGE, 8002, "%s can only be read: use GET, not %s", found->path,
@@ -138,8 +141,10 @@ void api_accept_control(void *ctx, const struct net_peer *peer)
     struct api *a = ctx;
     /* The socket's mode says the same, but a parent directory may have been opened since. */
     if (peer->uid != 0 && peer->uid != (uint32_t)geteuid()) {
-        log_warn("api", "FG8004 user %u refused at %s/api.sock: only the node's own user (%u) and root may control it",
-                 peer->uid, a->config.data_dir, (unsigned)geteuid());
+        log_warn(
+            "api",
+            "FG8004 user %u refused at %s/api.sock: only the node's own user (%u) and root may control it",
+            peer->uid, a->config.data_dir, (unsigned)geteuid());
         net_peer_refuse(peer);
         return;
     }

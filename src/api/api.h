@@ -4,8 +4,8 @@
  *   control   DATA/api.sock, for the verbs: everything; only our own user and root may come in
  *   public    the `http` listeners: GET /metrics and /health
  *
- * Thread: that of the loop, except api_poke (any). Lifetime: api_open (journal and broker are open) - api_stop (the loop
- * still runs) - the loops run out - journal_close - loop_close - api_free.
+ * Thread: that of the loop, except api_poke (any). Lifetime: api_open (journal and broker are open) -
+ * api_stop (the loop still runs) - the loops run out - journal_close - loop_close - api_free.
  */
 #pragma once
 

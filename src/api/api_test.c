@@ -39,7 +39,8 @@ static void look(void *ctx, struct rig *rig)
 static void open_world(struct world *w, struct rig_config *config)
 {
     static const struct api_listener listeners[] = { { "mqtt", "127.0.0.1:1883" }, { "http", PUBLIC } };
-    static const struct settings_flag flags[] = { { "data", "/data", "--data" }, { "site", "plant-a", "--set" } };
+    static const struct settings_flag flags[] = { { "data", "/data", "--data" },
+                                                  { "site", "plant-a", "--set" } };
     struct fault why;
     *w = (struct world){ 0 };
     struct settings_source source = { .flags = flags, .flag_count = 2 };
@@ -56,7 +57,8 @@ static void open_world(struct world *w, struct rig_config *config)
     assert_int_equal(api_open(&w->api, &c, &why), CODE_OK);
     assert_int_equal(net_listen(&w->control, c.loop, CONTROL, api_accept_control, w->api, &why), CODE_OK);
     assert_int_equal(net_listen(&w->public, c.loop, PUBLIC, api_accept_public, w->api, &why), CODE_OK);
-    w->publisher = peer_connected(w->rig, 0, &(struct peer_connect){ .client_id = "press-1", .clean_start = true }, false);
+    w->publisher = peer_connected(
+        w->rig, 0, &(struct peer_connect){ .client_id = "press-1", .clean_start = true }, false);
 }
 
 static void open_default(struct world *w)
@@ -81,7 +83,8 @@ static void close_world(struct world *w)
 static void publish(struct world *w, const char *topic, const char *payload)
 {
     bool kept = strncmp(topic, "hub/", 4) == 0;
-    peer_published(w->publisher, topic, payload, 1, false, kept ? MQTT_SUCCESS : MQTT_NO_MATCHING_SUBSCRIBERS);
+    peer_published(w->publisher, topic, payload, 1, false,
+                   kept ? MQTT_SUCCESS : MQTT_NO_MATCHING_SUBSCRIBERS);
 }
 
 /* ---- asking ---- */
@@ -127,7 +130,8 @@ static struct answer parse(struct sim_client *c)
     struct buf body = { 0 };
     while (rest.len) {
         const uint8_t *line = memmem(rest.at, rest.len, "\r\n", 2);
-        size_t size = line ? strtoul((const char *)rest.at, NULL, 16) : 0, head = line ? (size_t)(line - rest.at) + 2 : 0;
+        size_t size = line ? strtoul((const char *)rest.at, NULL, 16) : 0,
+               head = line ? (size_t)(line - rest.at) + 2 : 0;
         if (line && size == 0)
             a.complete = true;
         if (!line || size == 0 || rest.len < head + size + 2)
@@ -156,8 +160,8 @@ static struct answer ask(struct world *w, const char *address, const char *metho
     return a;
 }
 
-static void expect(struct world *w, const char *address, const char *method, const char *target, unsigned status,
-                   const char *in_body)
+static void expect(struct world *w, const char *address, const char *method, const char *target,
+                   unsigned status, const char *in_body)
 {
     struct answer a = ask(w, address, method, target);
     if (a.status != status || !a.complete || (in_body && !strstr(a.body, in_body)))
@@ -182,7 +186,8 @@ static void paths_methods_and_doors_are_checked(void **state)
     open_default(&w);
     expect(&w, PUBLIC, "GET", "/health", 200, "{\"status\":\"ok\"}");
     expect(&w, CONTROL, "GET", "/health", 200, "{\"status\":\"ok\"}");
-    expect(&w, PUBLIC, "GET", "/", 404, "{\"error\":{\"code\":\"FG8001\",\"message\":\"there is no / here\"}}");
+    expect(&w, PUBLIC, "GET", "/", 404,
+           "{\"error\":{\"code\":\"FG8001\",\"message\":\"there is no / here\"}}");
     expect(&w, PUBLIC, "GET", "/api/v1/status", 404, "FG8001");
     expect(&w, PUBLIC, "GET", "/api/v1/events", 404, "FG8001");
     expect(&w, CONTROL, "GET", "/api/v2/status", 404, "FG8001");
@@ -261,7 +266,8 @@ static void metrics_count_what_happened_and_show_every_limit(void **state)
     assert_int_equal(settings_each(w.settings, find_limit, a.body), CODE_OK);
     /* Every sample has its TYPE once, and every line is one of the three kinds. */
     for (char *line = strtok(a.body, "\n"); line; line = strtok(NULL, "\n"))
-        assert_true(strncmp(line, "# HELP fieldgate_", 17) == 0 || strncmp(line, "# TYPE fieldgate_", 17) == 0 ||
+        assert_true(strncmp(line, "# HELP fieldgate_", 17) == 0 ||
+                    strncmp(line, "# TYPE fieldgate_", 17) == 0 ||
                     (strncmp(line, "fieldgate_", 10) == 0 && strchr(line, ' ')));
     forget(&a);
     close_world(&w);
@@ -349,8 +355,9 @@ static void events_are_read_from_a_position_on(void **state)
     assert_true(a.complete);
     assert_non_null(strstr(a.head, "Content-Type: application/jsonl"));
     assert_int_equal(count_lines(a.body), 3);
-    assert_non_null(strstr(a.body, "\"source\":\"press-1\",\"topic\":\"hub/a\",\"qos\":1,\"retain\":false,\"properties\":{},"
-                                   "\"body\":{\"n\":0}}\n{\"partition\":"));
+    assert_non_null(strstr(
+        a.body, "\"source\":\"press-1\",\"topic\":\"hub/a\",\"qos\":1,\"retain\":false,\"properties\":{},"
+                "\"body\":{\"n\":0}}\n{\"partition\":"));
     assert_non_null(strstr(a.body, "\"body\":\"text\"}\n"));
     forget(&a);
     expect(&w, CONTROL, "GET", "/api/v1/events?from=sequence%3A1&count=1", 200, "\"sequence\":1,");
@@ -423,7 +430,8 @@ static void a_follower_with_an_end_ends_at_its_time(void **state)
     open_default(&w);
     struct sim_client *c = dial(&w, CONTROL, 0);
     char target[128];
-    (void)snprintf(target, sizeof target, "/api/v1/events?follow=true&until=%" PRId64, rig_wall_us(w.rig) + 3000000);
+    (void)snprintf(target, sizeof target, "/api/v1/events?follow=true&until=%" PRId64,
+                   rig_wall_us(w.rig) + 3000000);
     send_request(&w, c, "GET", target);
     publish(&w, "hub/a", "1");
     rig_advance(w.rig, 2000000);
@@ -507,8 +515,10 @@ static void a_full_disk_is_told_by_health_and_status(void **state)
     open_world(&w, &config);
     memfs_set_room(w.rig->fs, 64 * 1024);
     rig_advance(w.rig, 30000000);
-    expect(&w, PUBLIC, "GET", "/health", 503, "{\"error\":{\"code\":\"FG7001\",\"message\":\"hub refuses new messages: /data has ");
-    expect(&w, CONTROL, "GET", "/api/v1/status", 200, "\"state\":\"refusing\",\"trouble\":{\"code\":\"FG7001\"");
+    expect(&w, PUBLIC, "GET", "/health", 503,
+           "{\"error\":{\"code\":\"FG7001\",\"message\":\"hub refuses new messages: /data has ");
+    expect(&w, CONTROL, "GET", "/api/v1/status", 200,
+           "\"state\":\"refusing\",\"trouble\":{\"code\":\"FG7001\"");
     expect(&w, PUBLIC, "GET", "/metrics", 200, "\nfieldgate_journal_full 1\n");
     memfs_set_room(w.rig->fs, UINT64_MAX);
     rig_advance(w.rig, 30000000);
@@ -532,7 +542,8 @@ static void a_failed_sync_is_told_until_the_end(void **state)
 static void without_memory_a_question_is_refused_and_the_next_one_answered(void **state)
 {
     (void)state;
-    static const char *const targets[] = { "/health", "/metrics", "/api/v1/status", "/api/v1/events?from=earliest" };
+    static const char *const targets[] = { "/health", "/metrics", "/api/v1/status",
+                                           "/api/v1/events?from=earliest" };
     struct world w;
     open_default(&w);
     publish(&w, "hub/a", "{\"n\": 1}");

@@ -88,11 +88,13 @@ static enum code unknown(struct bytes name, struct fault *why)
     char said[64];
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         suggest_offer(&near, name, keys[i].name);
-    return FAIL_FG(why, CODE_USAGE, 8003, "there is no parameter '%s'%s%s%s", bytes_escape(name, said, sizeof said),
-                   near.best ? ". Did you mean '" : "", near.best ? near.best : "", near.best ? "'?" : "");
+    return FAIL_FG(why, CODE_USAGE, 8003, "there is no parameter '%s'%s%s%s",
+                   bytes_escape(name, said, sizeof said), near.best ? ". Did you mean '" : "",
+                   near.best ? near.best : "", near.best ? "'?" : "");
 }
 
-static enum code one(struct bytes query, struct bytes name, int64_t wall_us, struct reader_ask *ask, struct fault *why)
+static enum code one(struct bytes query, struct bytes name, int64_t wall_us, struct reader_ask *ask,
+                     struct fault *why)
 {
     char value[VALUE_BYTES_MAX];
     struct fault inner;
@@ -100,8 +102,9 @@ static enum code one(struct bytes query, struct bytes name, int64_t wall_us, str
         if (!bytes_is(name, keys[i].name))
             continue;
         if (!http_query(query, keys[i].name, value, sizeof value))
-            return FAIL_FG(why, CODE_USAGE, 8003, "the value of '%s' is longer than %d bytes or not properly encoded",
-                           keys[i].name, VALUE_BYTES_MAX - 1);
+            return FAIL_FG(why, CODE_USAGE, 8003,
+                           "the value of '%s' is longer than %d bytes or not properly encoded", keys[i].name,
+                           VALUE_BYTES_MAX - 1);
         if (keys[i].parse(bytes_str(value), wall_us, ask, &inner) != CODE_OK)
             return FAIL_FG(why, CODE_USAGE, 8003, "%s: %s", keys[i].name, inner.text);
         return CODE_OK;

@@ -1,7 +1,7 @@
 /* embed.h - a message's payload as part of a JSON document, exactly as the publisher wrote it.
  *
- * Numbers keep their digits and objects the order of their members (and members that come twice): nothing is read
- * into a tree and printed again. Pure, any thread, linear, no recursion; all append to `out` (out->bad).
+ * Numbers keep their digits and objects the order of their members (and members that come twice): nothing is
+ * read into a tree and printed again. Pure, any thread, linear, no recursion; all append to `out` (out->bad).
  */
 #pragma once
 
@@ -9,8 +9,9 @@
 
 enum { EMBED_DEPTH_MAX = 32 };
 
-/* Appends `text` without the blanks between its tokens if it is one JSON value (RFC 8259) in UTF-8, nested at most
- * `depth` deep (up to EMBED_DEPTH_MAX), without halves of surrogate pairs. Else false, and `out` is as it was. */
+/* Appends `text` without the blanks between its tokens if it is one JSON value (RFC 8259) in UTF-8, nested at
+ * most `depth` deep (up to EMBED_DEPTH_MAX), without halves of surrogate pairs. Else false, and `out` is as
+ * it was. */
 bool embed_json(struct buf *out, struct bytes text, unsigned depth);
 /* `data` in base64 (RFC 4648, padded), without quotes. */
 void embed_base64(struct buf *out, struct bytes data);

@@ -1,4 +1,5 @@
-/* Whatever embed_json takes, jansson takes too; the text has no blanks and taking it again changes nothing. */
+/* Whatever embed_json takes, jansson takes too; the text has no blanks and taking it again changes nothing.
+ * */
 #include "api/embed.h"
 
 #include <jansson.h>

@@ -22,7 +22,8 @@ static const struct {
     { "\"a b\"", "\"a b\"" },
     { "{}", "{}" },
     { "[ ]", "[]" },
-    { "{ \"b\" : 1 ,\n\t\"a\" : [ 1 , 2 , { } ] , \"b\" : \"x y\" }", "{\"b\":1,\"a\":[1,2,{}],\"b\":\"x y\"}" },
+    { "{ \"b\" : 1 ,\n\t\"a\" : [ 1 , 2 , { } ] , \"b\" : \"x y\" }",
+      "{\"b\":1,\"a\":[1,2,{}],\"b\":\"x y\"}" },
     { "[[],{},[{}]]", "[[],{},[{}]]" },
     { "\"\\u00e9\\ud83d\\ude00\\n\\/\"", "\"\\u00e9\\ud83d\\ude00\\n\\/\"" },
     { "\"\xc3\xa9\"", "\"\xc3\xa9\"" },
@@ -132,8 +133,8 @@ static void base64_is_padded(void **state)
         const char *data, *want;
         size_t      len;
     } table[] = {
-        { "", "", 0 }, { "f", "Zg==", 1 }, { "fo", "Zm8=", 2 }, { "foo", "Zm9v", 3 }, { "foobar", "Zm9vYmFy", 6 },
-        { "\xff\xfe\xfd\0", "//79AA==", 4 },
+        { "", "", 0 },        { "f", "Zg==", 1 },          { "fo", "Zm8=", 2 },
+        { "foo", "Zm9v", 3 }, { "foobar", "Zm9vYmFy", 6 }, { "\xff\xfe\xfd\0", "//79AA==", 4 },
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         struct buf out = { 0 };

@@ -9,7 +9,8 @@
 #include <time.h>
 
 /* What is stored was within the limits when it came; those may have become smaller since. */
-static const struct mqtt_limits no_limits = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
+static const struct mqtt_limits no_limits = { UINT32_MAX, UINT32_MAX, UINT32_MAX,
+                                              UINT32_MAX, UINT32_MAX, UINT32_MAX };
 
 char *event_time(int64_t wall_us, char out[EVENT_TIME_MAX])
 {
@@ -27,13 +28,15 @@ char *event_time(int64_t wall_us, char out[EVENT_TIME_MAX])
 
 static void head(struct buf *out, uint32_t partition, uint64_t seq)
 {
-    buf_printf(out, "{\"partition\":%" PRIu32 ",\"offset\":%" PRIu64 ",\"sequence\":%" PRIu64, partition, seq, seq);
+    buf_printf(out, "{\"partition\":%" PRIu32 ",\"offset\":%" PRIu64 ",\"sequence\":%" PRIu64, partition, seq,
+               seq);
 }
 
 static void unreadable(struct buf *out, const char *what)
 {
     char text[400];
-    (void)snprintf(text, sizeof text, "%s; stop the node and run `fieldgate check DIR` to see what else is", what);
+    (void)snprintf(text, sizeof text, "%s; stop the node and run `fieldgate check DIR` to see what else is",
+                   what);
     buf_printf(out, ",\"error\":{\"code\":\"FG7004\",\"message\":");
     embed_text(out, bytes_str(text));
     buf_printf(out, "}}\n");

@@ -13,7 +13,8 @@
 /* 2026-11-22T11:01:13.204117Z */
 #define WALL_US INT64_C(1795345273204117)
 
-#define HEAD "{\"partition\":2,\"offset\":4403,\"sequence\":4403,\"enqueued\":\"2026-11-22T11:01:13.204117Z\","
+#define HEAD \
+    "{\"partition\":2,\"offset\":4403,\"sequence\":4403,\"enqueued\":\"2026-11-22T11:01:13.204117Z\","
 
 /* The line of one message, NUL-terminated; the caller frees it. */
 static char *line_of(const struct message_parts *parts)
@@ -53,14 +54,21 @@ static void a_message_with_everything_gives_a_whole_line(void **state)
                                    "\x01\x01"
                                    "\x26\x00\x04unit\x00\x01K";
     struct message_parts parts = {
-        .qos = 1, .retain = true, .expires = true, .expiry_s = 60,
-        .topic = BYTES_LIT("factory/line1/press-7"), .principal = BYTES_LIT("anna"), .source = BYTES_LIT("press-7"),
-        .props = bytes_of(props, sizeof props - 1), .payload = BYTES_LIT("{ \"temperature\": 21.90 }"),
+        .qos = 1,
+        .retain = true,
+        .expires = true,
+        .expiry_s = 60,
+        .topic = BYTES_LIT("factory/line1/press-7"),
+        .principal = BYTES_LIT("anna"),
+        .source = BYTES_LIT("press-7"),
+        .props = bytes_of(props, sizeof props - 1),
+        .payload = BYTES_LIT("{ \"temperature\": 21.90 }"),
     };
-    expect(&parts, HEAD "\"principal\":\"anna\",\"source\":\"press-7\",\"topic\":\"factory/line1/press-7\",\"qos\":1,"
-                        "\"retain\":true,\"expiry\":60,\"properties\":{\"content-type\":\"application/json\","
-                        "\"response-topic\":\"r\",\"correlation-base64\":\"/wAB\",\"payload-format\":1,"
-                        "\"user\":[[\"unit\",\"celsius\"],[\"unit\",\"K\"]]},\"body\":{\"temperature\":21.90}}\n");
+    expect(&parts,
+           HEAD "\"principal\":\"anna\",\"source\":\"press-7\",\"topic\":\"factory/line1/press-7\",\"qos\":1,"
+                "\"retain\":true,\"expiry\":60,\"properties\":{\"content-type\":\"application/json\","
+                "\"response-topic\":\"r\",\"correlation-base64\":\"/wAB\",\"payload-format\":1,"
+                "\"user\":[[\"unit\",\"celsius\"],[\"unit\",\"K\"]]},\"body\":{\"temperature\":21.90}}\n");
 }
 
 static void the_body_is_json_or_text_or_base64(void **state)
@@ -86,7 +94,9 @@ static void the_body_is_json_or_text_or_base64(void **state)
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         char want[512];
-        struct message_parts parts = { .topic = BYTES_LIT("t"), .source = BYTES_LIT("s"), .payload = table[i].payload };
+        struct message_parts parts = { .topic = BYTES_LIT("t"),
+                                       .source = BYTES_LIT("s"),
+                                       .payload = table[i].payload };
         (void)snprintf(want, sizeof want,
                        HEAD "\"principal\":\"\",\"source\":\"s\",\"topic\":\"t\",\"qos\":0,\"retain\":false,"
                             "\"properties\":{},%s}\n",
@@ -99,20 +109,26 @@ static void an_expiry_of_nothing_is_told(void **state)
 {
     (void)state;
     struct message_parts parts = { .topic = BYTES_LIT("t"), .expires = true, .payload = BYTES_LIT("1") };
-    expect(&parts, HEAD "\"principal\":\"\",\"source\":\"\",\"topic\":\"t\",\"qos\":0,\"retain\":false,\"expiry\":0,"
-                        "\"properties\":{},\"body\":1}\n");
+    expect(&parts,
+           HEAD "\"principal\":\"\",\"source\":\"\",\"topic\":\"t\",\"qos\":0,\"retain\":false,\"expiry\":0,"
+                "\"properties\":{},\"body\":1}\n");
 }
 
 static void what_cannot_be_read_is_told_in_its_place(void **state)
 {
     (void)state;
-    struct record damaged = { .type = 0, .partition = 1, .partition_seq = 9, .segment = 0x1f, .segment_offset = 4096 };
-    struct record odd = { .type = RECORD_MESSAGE, .partition = 1, .partition_seq = 10, .payload = BYTES_LIT("\x07") };
+    struct record damaged = {
+        .type = 0, .partition = 1, .partition_seq = 9, .segment = 0x1f, .segment_offset = 4096
+    };
+    struct record odd = {
+        .type = RECORD_MESSAGE, .partition = 1, .partition_seq = 10, .payload = BYTES_LIT("\x07")
+    };
     struct buf out = { 0 };
     event_line(&out, 1, &damaged);
-    assert_true(bytes_is(buf_bytes(&out), "{\"partition\":1,\"offset\":9,\"sequence\":9,\"error\":{\"code\":\"FG7004\","
-                                          "\"message\":\"from here to the next one shown, what was stored is damaged on"
-                                          " disk; stop the node and run `fieldgate check DIR` to see what else is\"}}\n"));
+    assert_true(bytes_is(buf_bytes(&out),
+                         "{\"partition\":1,\"offset\":9,\"sequence\":9,\"error\":{\"code\":\"FG7004\","
+                         "\"message\":\"from here to the next one shown, what was stored is damaged on"
+                         " disk; stop the node and run `fieldgate check DIR` to see what else is\"}}\n"));
     buf_reset(&out);
     event_line(&out, 1, &odd);
     assert_true(bytes_starts(buf_bytes(&out), "{\"partition\":1,\"offset\":10,\"sequence\":10,\"error\":"));

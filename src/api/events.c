@@ -1,7 +1,8 @@
 /* events.c - GET /api/v1/events: a reader behind an HTTP stream.
  *
- * A stream is in one of three states: at work (its letter is on the way, one slice per turn, so that others get theirs),
- * blocked (the peer has not taken what it got), waiting (there is nothing more until the journal's durable end moves).
+ * A stream is in one of three states: at work (its letter is on the way, one slice per turn, so that others
+ * get theirs), blocked (the peer has not taken what it got), waiting (there is nothing more until the
+ * journal's durable end moves).
  */
 #include "api/api_private.h"
 #include "api/ask.h"
@@ -72,7 +73,8 @@ static void stream_fail(struct stream *s, const struct fault *why)
     buf_printf(&s->out, "}}\n");
     if (s->out.bad) { /* it must not look like a good end */
         buf_clear(&s->out);
-        (void)http_chunk(s->exchange, BYTES_LIT("{\"error\":{\"code\":\"FG8006\",\"message\":\"no memory\"}}\n"));
+        (void)http_chunk(s->exchange,
+                         BYTES_LIT("{\"error\":{\"code\":\"FG8006\",\"message\":\"no memory\"}}\n"));
         stream_finish(s);
         return;
     }
@@ -164,7 +166,8 @@ static void on_until(struct timer *t)
         stream_post(s);
 }
 
-static enum code stream_open(struct api *a, struct http_exchange *x, const struct reader_ask *ask, struct fault *why)
+static enum code stream_open(struct api *a, struct http_exchange *x, const struct reader_ask *ask,
+                             struct fault *why)
 {
     struct stream *s = mem_zalloc(1, sizeof *s);
     if (!s)

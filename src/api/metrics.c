@@ -1,4 +1,5 @@
-/* metrics.c - GET /metrics, in Prometheus' text format 0.0.4. One row per metric; docs/api.md lists the same rows. */
+/* metrics.c - GET /metrics, in Prometheus' text format 0.0.4. One row per metric; docs/api.md lists the same
+ * rows. */
 #include "api/api_private.h"
 
 #include "base/mem.h"
@@ -7,7 +8,8 @@
 #include <inttypes.h>
 
 struct row {
-    const char *name, *type, *labels, *help; /* rows of one name stand together; only the first has type and help */
+    const char *name, *type, *labels,
+        *help; /* rows of one name stand together; only the first has type and help */
     size_t      offset;
 };
 #define COUNTER "counter"
@@ -21,8 +23,10 @@ static const struct row broker_rows[] = {
     { "mqtt_clients_max", GAUGE, "", "Most clients connected at once since the start.", B(clients_max) },
     { "mqtt_connects_total", COUNTER, "", "Connections accepted with CONNACK 0.", B(connects) },
     { "mqtt_connects_refused_total", COUNTER, "", "Connections refused.", B(refused_connects) },
-    { "mqtt_takeovers_total", COUNTER, "", "Connections ended because their client identifier came again.", B(takeovers) },
-    { "mqtt_protocol_errors_total", COUNTER, "", "Connections ended because of what the peer sent.", B(protocol_errors) },
+    { "mqtt_takeovers_total", COUNTER, "",
+      "Connections ended because their client identifier came again.", B(takeovers) },
+    { "mqtt_protocol_errors_total", COUNTER, "",
+      "Connections ended because of what the peer sent.", B(protocol_errors) },
     { "mqtt_sessions", GAUGE, "", "Sessions, connected or not.", B(sessions) },
     { "mqtt_subscriptions", GAUGE, "", "Subscriptions of all sessions.", B(subscriptions) },
     { "mqtt_retained_messages", GAUGE, "", "Retained messages.", B(retained) },
@@ -38,13 +42,18 @@ static const struct row broker_rows[] = {
     { "mqtt_received_bytes_total", COUNTER, "", "Payload bytes received.", B(received_bytes) },
     { "mqtt_sent_bytes_total", COUNTER, "", "Payload bytes sent.", B(sent_bytes) },
     { "mqtt_stored_messages_total", COUNTER, "", "Messages written to the journal.", B(stored) },
-    { "mqtt_acknowledged_messages_total", COUNTER, "", "PUBACK and PUBREC sent with success.", B(acknowledged) },
-    { "mqtt_waiting_acknowledgements", GAUGE, "", "Acknowledgements that wait for the disk.", B(waiting_acks) },
+    { "mqtt_acknowledged_messages_total", COUNTER, "",
+      "PUBACK and PUBREC sent with success.", B(acknowledged) },
+    { "mqtt_waiting_acknowledgements", GAUGE, "",
+      "Acknowledgements that wait for the disk.", B(waiting_acks) },
     { "mqtt_wills_published_total", COUNTER, "", "Wills published.", B(wills_published) },
-    { "mqtt_refused_messages_total", COUNTER, "", "Messages refused (PUBACK 0x97 and the like).", B(refused_full) },
-    { "mqtt_dropped_messages_total", COUNTER, "reason=\"slow\"", "Deliveries dropped. slow: QoS 0, the receiver does not take what it has; "
-      "queue: QoS 1 and 2, the session's queue is full; expired; too-large: for the receiver's maximum packet size; "
-      "no-subscriber: nobody wants it; away: QoS 0, the receiver is not connected; disk-full: QoS 0 for a partition.", B(dropped_slow) },
+    { "mqtt_refused_messages_total", COUNTER, "",
+      "Messages refused (PUBACK 0x97 and the like).", B(refused_full) },
+    { "mqtt_dropped_messages_total", COUNTER, "reason=\"slow\"",
+      "Deliveries dropped. slow: QoS 0, the receiver does not take what it has; queue: QoS 1 and 2, the "
+      "session's queue is full; expired; too-large: for the receiver's maximum packet size; no-subscriber: "
+      "nobody wants it; away: QoS 0, the receiver is not connected; disk-full: QoS 0 for a partition.",
+      B(dropped_slow) },
     { "mqtt_dropped_messages_total", NULL, "reason=\"queue\"", NULL, B(dropped_queue) },
     { "mqtt_dropped_messages_total", NULL, "reason=\"expired\"", NULL, B(dropped_expired) },
     { "mqtt_dropped_messages_total", NULL, "reason=\"too-large\"", NULL, B(dropped_too_large) },
@@ -62,9 +71,12 @@ static const struct row journal_rows[] = {
     { "journal_segments", GAUGE, "", "Files of the journal.", J(segments) },
     { "journal_disk_bytes", GAUGE, "", "Bytes the journal takes.", J(disk_bytes) },
     { "journal_free_bytes", GAUGE, "", "Bytes free where the journal lies.", J(free_bytes) },
-    { "journal_damaged_frames_total", COUNTER, "", "Frames that were durable once and cannot be read any more.", J(damaged_frames) },
-    { "journal_torn_frames_total", COUNTER, "", "Frames cut by a crash before they were acknowledged.", J(torn_frames) },
-    { "journal_moved_frames_total", COUNTER, "", "Frames carried forward so that their file could go.", J(moved_frames) },
+    { "journal_damaged_frames_total", COUNTER, "",
+      "Frames that were durable once and cannot be read any more.", J(damaged_frames) },
+    { "journal_torn_frames_total", COUNTER, "",
+      "Frames cut by a crash before they were acknowledged.", J(torn_frames) },
+    { "journal_moved_frames_total", COUNTER, "",
+      "Frames carried forward so that their file could go.", J(moved_frames) },
     { "journal_refused_total", COUNTER, "", "Records refused for want of room.", J(refused_full) },
 };
 
@@ -104,7 +116,8 @@ static void put_rows(struct buf *out, const struct row *rows, size_t count, cons
         memcpy(&v, (const char *)values + r->offset, sizeof v);
         if (r->type)
             announce(out, r->name, r->type, r->help);
-        buf_printf(out, *r->labels ? "fieldgate_%s{%s} %" PRIu64 "\n" : "fieldgate_%s%s %" PRIu64 "\n", r->name, r->labels, v);
+        buf_printf(out, *r->labels ? "fieldgate_%s{%s} %" PRIu64 "\n" : "fieldgate_%s%s %" PRIu64 "\n",
+                   r->name, r->labels, v);
     }
 }
 
@@ -168,12 +181,14 @@ static void put_process(struct api *a, struct buf *out)
     struct process_usage p;
     process_look(&io_system, &p);
     put_one(out, "process_resident_memory_bytes", GAUGE, "Resident memory.", (double)p.rss_bytes);
-    put_one(out, "process_cpu_seconds_total", COUNTER, "Processor time, user and system.", (double)p.cpu_us / 1e6);
+    put_one(out, "process_cpu_seconds_total", COUNTER, "Processor time, user and system.",
+            (double)p.cpu_us / 1e6);
     put_one(out, "process_open_fds", GAUGE, "Open files and sockets.", (double)p.files);
     put_one(out, "process_max_fds", GAUGE, "Most files and sockets that may be open.", (double)p.files_max);
     put_one(out, "process_threads", GAUGE, "Threads.", (double)p.threads);
     put_one(out, "heap_bytes", GAUGE, "Heap in use by our own allocations.", (double)mem_in_use());
-    put_one(out, "message_bytes", GAUGE, "Heap bytes of messages in memory; part of heap_bytes.", (double)message_bytes_in_use());
+    put_one(out, "message_bytes", GAUGE, "Heap bytes of messages in memory; part of heap_bytes.",
+            (double)message_bytes_in_use());
     put_one(out, "uptime_seconds", GAUGE, "Time since the start.",
             (double)(a->config.io->monotonic_us(a->config.io->self) - a->since_us) / 1e6);
 }

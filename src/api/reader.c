@@ -3,7 +3,8 @@
 #include "api/event.h"
 #include "base/mem.h"
 
-/* Larger records wait on disk until it is their turn, so that a thousand partitions of them need no memory. */
+/* Larger records wait on disk until it is their turn, so that a thousand partitions of them need no memory.
+ * */
 enum { BIG_RECORD = 32 * 1024, LANE_BYTES_MIN = 4 * 1024, LANE_BYTES_MAX = 64 * 1024, LANE_LINES = 256 };
 
 struct line {
@@ -51,8 +52,8 @@ enum code reader_open(struct reader **out, struct journal *j, const struct reade
 {
     uint32_t all = journal_partitions(j), count = ask->partition == JOURNAL_NO_PARTITION ? all : 1;
     if (count == 1 && ask->partition != JOURNAL_NO_PARTITION && ask->partition >= all)
-        return FAIL_FG(why, CODE_NOTFOUND, 3101, "there is no partition %u: this hub has %u, 0 to %u", ask->partition, all,
-                       all - 1);
+        return FAIL_FG(why, CODE_NOTFOUND, 3101, "there is no partition %u: this hub has %u, 0 to %u",
+                       ask->partition, all, all - 1);
     struct reader *r = mem_zalloc(1, sizeof *r + count * sizeof r->lanes[0]);
     if (!r)
         return FAIL(why, CODE_NOMEM, 0, "no memory to read %u partitions", count);
@@ -133,8 +134,8 @@ static bool take(void *ctx, const struct record *record)
     return line->bytes && l->count < LANE_LINES && buf_size(&l->text) < f->reader->lane_bytes;
 }
 
-/* Reads ahead into an empty lane; afterwards it has lines, or is idle, or has ended. CODE_AGAIN: it was at work and is
- * none of these yet. */
+/* Reads ahead into an empty lane; afterwards it has lines, or is idle, or has ended. CODE_AGAIN: it was at
+ * work and is none of these yet. */
 static enum code lane_fill(struct reader *r, struct lane *l, size_t *work, struct fault *why)
 {
     uint64_t first, next, go_on;
@@ -147,7 +148,8 @@ static enum code lane_fill(struct reader *r, struct lane *l, size_t *work, struc
         return CODE_OK;
     struct filling f = { .reader = r, .lane = l };
     go_on = l->ahead;
-    enum code code = journal_partition_read(r->journal, l->partition, l->ahead, r->lane_bytes, take, &f, &go_on, why);
+    enum code code = journal_partition_read(r->journal, l->partition, l->ahead, r->lane_bytes, take, &f,
+                                            &go_on, why);
     if (l->text.bad)
         return FAIL(why, CODE_NOMEM, 0, "no memory to read partition %u", l->partition);
     if (code != CODE_OK && code != CODE_END)
@@ -181,7 +183,8 @@ static enum code lane_emit(struct reader *r, struct lane *l, struct buf *out, st
     } else {
         struct filling f = { .reader = r, .lane = l, .direct = out };
         uint64_t go_on;
-        enum code code = journal_partition_read(r->journal, l->partition, l->big, 1, take_direct, &f, &go_on, why);
+        enum code code = journal_partition_read(r->journal, l->partition, l->big, 1, take_direct, &f, &go_on,
+                                                why);
         if (code != CODE_OK && code != CODE_END)
             return code;
     }
@@ -193,8 +196,8 @@ static enum code lane_emit(struct reader *r, struct lane *l, struct buf *out, st
     return CODE_OK;
 }
 
-/* The lane whose first line is the earliest, after every lane that can be filled was filled; NULL with CODE_OK: none has
- * one. CODE_AGAIN: the work of this slice is done before all were filled. */
+/* The lane whose first line is the earliest, after every lane that can be filled was filled; NULL with
+ * CODE_OK: none has one. CODE_AGAIN: the work of this slice is done before all were filled. */
 static enum code choose(struct reader *r, struct lane **best, size_t *work, struct fault *why)
 {
     *best = NULL;

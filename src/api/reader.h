@@ -5,11 +5,11 @@
  *   partition 2   [ line line ...
  *                   ^ the earliest of the first ones leaves next
  *
- * Lines of one partition keep the order of their sequence; between partitions the enqueued time decides, ties go to
- * the lower partition. What comes later does not wait for partitions that have nothing yet.
+ * Lines of one partition keep the order of their sequence; between partitions the enqueued time decides, ties
+ * go to the lower partition. What comes later does not wait for partitions that have nothing yet.
  *
- * Thread: one, that of the loop it is read on (reads are short and bounded). Lifetime: reader_open .. reader_close,
- * within that of the journal.
+ * Thread: one, that of the loop it is read on (reads are short and bounded). Lifetime: reader_open ..
+ * reader_close, within that of the journal.
  */
 #pragma once
 
@@ -25,7 +25,7 @@ struct reader_ask {
     enum reader_from from;
     uint64_t         sequence;  /* FROM_SEQUENCE; before the first kept one: from that on              */
     int64_t          time_us;   /* FROM_TIME                                                           */
-    int64_t          until_us;  /* a partition ends before its first record of that time or a later one; 0 = none */
+    int64_t          until_us;  /* a partition ends before its first record of that time, 0 = none     */
     uint64_t         count;     /* lines in all, 0 = no limit                                          */
     bool             follow;    /* false: ends where the partitions end now                            */
 };
@@ -33,9 +33,11 @@ struct reader_ask {
 struct reader;
 
 /* CODE_NOTFOUND for a partition that does not exist. */
-FG_CHECK enum code reader_open(struct reader **out, struct journal *, const struct reader_ask *, struct fault *why);
+FG_CHECK enum code reader_open(struct reader **out, struct journal *, const struct reader_ask *,
+                               struct fault *why);
 /* Appends lines to `out` until it holds about READER_SLICE bytes or as much work was done.
- * CODE_OK: there may be more at once. CODE_AGAIN: nothing until the journal's durable end moves (with an `until_us`:
- * or that time comes). CODE_END: that was all. Else the disk's failure, after which the reader is only closed. */
+ * CODE_OK: there may be more at once. CODE_AGAIN: nothing until the journal's durable end moves (with an
+ * `until_us`: or that time comes). CODE_END: that was all. Else the disk's failure, after which the reader is
+ * only closed. */
 FG_CHECK enum code reader_next(struct reader *, int64_t wall_us, struct buf *out, struct fault *why);
 void reader_close(struct reader *); /* NULL is fine */

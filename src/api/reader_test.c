@@ -43,9 +43,15 @@ static void rig_open(struct rig *rig, uint32_t partitions, uint64_t keep_bytes)
     struct fault why;
     if (!rig->fs)
         rig->fs = memfs_new(7);
-    struct journal_options o = { .io = memfs_io(rig->fs), .data_dir = "/data", .segment_bytes = 256 * 1024,
-                                 .partitions = partitions, .keep_bytes = keep_bytes, .manual = true, .apply = apply,
-                                 .write_state = write_state, .on_durable = on_durable };
+    struct journal_options o = { .io = memfs_io(rig->fs),
+                                 .data_dir = "/data",
+                                 .segment_bytes = 256 * 1024,
+                                 .partitions = partitions,
+                                 .keep_bytes = keep_bytes,
+                                 .manual = true,
+                                 .apply = apply,
+                                 .write_state = write_state,
+                                 .on_durable = on_durable };
     if (journal_open(&rig->journal, &o, &why) != CODE_OK)
         fail_msg("%s", why.text);
 }
@@ -68,7 +74,9 @@ static void put_payload(struct rig *rig, uint32_t partition, int64_t wall_us, st
     struct fault why;
     struct message_parts parts = { .topic = BYTES_LIT("t"), .source = BYTES_LIT("s"), .payload = payload };
     struct message *m = message_new(&parts);
-    struct record_in in = { .type = RECORD_MESSAGE, .partition = partition, .wall_us = wall_us, .payload = m->encoded };
+    struct record_in in = {
+        .type = RECORD_MESSAGE, .partition = partition, .wall_us = wall_us, .payload = m->encoded
+    };
     struct record_out out;
     journal_lock(rig->journal);
     enum code code = journal_append(rig->journal, &in, &out, &why);
@@ -463,7 +471,8 @@ static void damage_is_told_in_place_and_the_rest_follows(void **state)
     assert_int_equal(run_out(r, 0, &out), CODE_END);
     char *got = bodies(&out);
     assert_string_equal(got, "111 - 333");
-    assert_non_null(memmem(out.at, out.len, "{\"partition\":0,\"offset\":1,\"sequence\":1,\"error\":{\"code\":\"FG7004\"", 60));
+    assert_non_null(memmem(
+        out.at, out.len, "{\"partition\":0,\"offset\":1,\"sequence\":1,\"error\":{\"code\":\"FG7004\"", 60));
     mem_free(got);
     buf_clear(&out);
     reader_close(r);

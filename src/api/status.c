@@ -44,7 +44,8 @@ static struct rates rates_now(struct api *a)
     if (a->sample_next == 0)
         return (struct rates){ 0 };
     const struct sample *newest = &a->samples[(a->sample_next - 1) % SAMPLES];
-    const struct sample *oldest = a->sample_next < SAMPLES ? &a->samples[0] : &a->samples[a->sample_next % SAMPLES];
+    const struct sample *oldest = a->sample_next < SAMPLES ? &a->samples[0]
+                                                           : &a->samples[a->sample_next % SAMPLES];
     double us = (double)(newest->at_us - oldest->at_us);
     if (us <= 0)
         return (struct rates){ 0 };
@@ -78,7 +79,8 @@ static int64_t oldest_of(struct api *a, uint32_t partition, uint64_t first)
         return o->wall_us;
     *o = (struct oldest){ .known = true, .first = first };
     /* What cannot be read is found by `check` and by readers; status goes on. */
-    if (journal_partition_read(a->config.journal, partition, first, 1, see_oldest, o, &go_on, &why) != CODE_OK)
+    if (journal_partition_read(a->config.journal, partition, first, 1, see_oldest, o, &go_on, &why) !=
+        CODE_OK)
         o->known = false;
     return o->wall_us;
 }
@@ -100,7 +102,8 @@ static void put_hub(struct api *a, struct buf *out)
         journal_partition_range(j, p, &first, &next);
         kept += next - first;
         ever += next;
-        buf_printf(out, "%s{\"partition\":%" PRIu32 ",\"first\":%" PRIu64 ",\"next\":%" PRIu64 "}", p ? "," : "", p, first, next);
+        buf_printf(out, "%s{\"partition\":%" PRIu32 ",\"first\":%" PRIu64 ",\"next\":%" PRIu64 "}",
+                   p ? "," : "", p, first, next);
         int64_t wall_us = first < next ? oldest_of(a, p, first) : 0;
         if (wall_us && (!oldest_us || wall_us < oldest_us))
             oldest_us = wall_us;
@@ -129,7 +132,8 @@ static void put_head(struct api *a, struct buf *out)
     char time[EVENT_TIME_MAX];
     struct fault why;
     enum code trouble = api_trouble(a, &why);
-    buf_printf(out, "{\"version\":1,\"state\":\"%s\",\"trouble\":", trouble == CODE_OK ? "active" : "refusing");
+    buf_printf(out,
+               "{\"version\":1,\"state\":\"%s\",\"trouble\":", trouble == CODE_OK ? "active" : "refusing");
     if (trouble == CODE_OK) {
         buf_printf(out, "null");
     } else {
@@ -141,7 +145,8 @@ static void put_head(struct api *a, struct buf *out)
     embed_text(out, bytes_str(c->settings->site));
     buf_printf(out, ",\"data\":");
     embed_text(out, bytes_str(c->data_dir));
-    buf_printf(out, ",\"since\":\"%s\",\"uptime-seconds\":%.3f,\"durability\":\"%s\",", event_time(a->since_wall_us, time),
+    buf_printf(out, ",\"since\":\"%s\",\"uptime-seconds\":%.3f,\"durability\":\"%s\",",
+               event_time(a->since_wall_us, time),
                (double)(c->io->monotonic_us(c->io->self) - a->since_us) / 1e6,
                c->settings->durability == DURABILITY_MEMORY ? "memory" : "disk");
 }
@@ -152,8 +157,9 @@ static void put_process(struct api *a, struct buf *out, double cpu_percent)
     process_look(&io_system, &p);
     (void)a;
     buf_printf(out,
-               "\"process\":{\"rss-bytes\":%" PRIu64 ",\"cpu-percent\":%.1f,\"cpu-seconds\":%.3f,\"files\":%" PRIu64
-               ",\"files-max\":%" PRIu64 ",\"heap-bytes\":%" PRIu64 ",\"message-bytes\":%" PRIu64 "},",
+               "\"process\":{\"rss-bytes\":%" PRIu64
+               ",\"cpu-percent\":%.1f,\"cpu-seconds\":%.3f,\"files\":%" PRIu64 ",\"files-max\":%" PRIu64
+               ",\"heap-bytes\":%" PRIu64 ",\"message-bytes\":%" PRIu64 "},",
                p.rss_bytes, cpu_percent, (double)p.cpu_us / 1e6, p.files, p.files_max, mem_in_use(),
                message_bytes_in_use());
 }
@@ -172,16 +178,19 @@ static void put_listeners(struct api *a, struct buf *out)
 static void put_mqtt(struct buf *out, const struct broker_stats *b, const struct rates *rates)
 {
     buf_printf(out,
-               "\"mqtt\":{\"clients\":%" PRIu64 ",\"in-per-second\":%.1f,\"out-per-second\":%.1f,\"sessions\":%" PRIu64
+               "\"mqtt\":{\"clients\":%" PRIu64
+               ",\"in-per-second\":%.1f,\"out-per-second\":%.1f,\"sessions\":%" PRIu64
                ",\"subscriptions\":%" PRIu64 ",\"retained\":%" PRIu64 ",\"queued\":%" PRIu64 "},",
-               b->clients, rates->in, rates->out, b->sessions, b->subscriptions, b->retained, b->queued_messages);
+               b->clients, rates->in, rates->out, b->sessions, b->subscriptions, b->retained,
+               b->queued_messages);
 }
 
 static void put_accounts(struct buf *out, const struct broker_stats *b, const struct journal_stats *j)
 {
     buf_printf(out,
-               "\"accounts\":{\"in\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"acknowledged\":%" PRIu64 ",\"waiting\":%" PRIu64
-               ",\"refused\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"lost\":%" PRIu64 "},",
+               "\"accounts\":{\"in\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"acknowledged\":%" PRIu64
+               ",\"waiting\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"lost\":%" PRIu64
+               "},",
                b->received[1] + b->received[2], b->stored, b->acknowledged, b->waiting_acks, b->refused_full,
                b->dropped_queue, j->damaged_frames);
 }
@@ -189,10 +198,11 @@ static void put_accounts(struct buf *out, const struct broker_stats *b, const st
 static void put_journal(struct buf *out, const struct journal_stats *j)
 {
     buf_printf(out,
-               "\"journal\":{\"appended\":%" PRIu64 ",\"durable\":%" PRIu64 ",\"segments\":%" PRIu64 ",\"disk-bytes\":%" PRIu64
-               ",\"free-bytes\":%" PRIu64 ",\"sync-us-p50\":%" PRIu64 ",\"sync-us-max\":%" PRIu64 ",\"verifying\":%s}}\n",
-               j->appended_seq, j->durable_seq, j->segments, j->disk_bytes, j->free_bytes, j->sync_us_p50, j->sync_us_max,
-               j->verifying ? "true" : "false");
+               "\"journal\":{\"appended\":%" PRIu64 ",\"durable\":%" PRIu64 ",\"segments\":%" PRIu64
+               ",\"disk-bytes\":%" PRIu64 ",\"free-bytes\":%" PRIu64 ",\"sync-us-p50\":%" PRIu64
+               ",\"sync-us-max\":%" PRIu64 ",\"verifying\":%s}}\n",
+               j->appended_seq, j->durable_seq, j->segments, j->disk_bytes, j->free_bytes, j->sync_us_p50,
+               j->sync_us_max, j->verifying ? "true" : "false");
 }
 
 void status_reply(struct api *a, struct http_exchange *x)

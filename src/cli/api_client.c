@@ -116,16 +116,20 @@ static void on_done(void *ctx, const struct fault *why)
 {
     struct call *c = ctx;
     if (why && c->status == 0 && is_absent(why->sys_errno))
-        c->code = FAIL(c->why, CODE_CLOSED, 0, "no node runs in %s%s. Start it: fieldgate run --data %s", c->client->data_dir,
-                       was_cut_off(c->client) ? "; the last one was cut off" : "", c->client->data_dir);
+        c->code = FAIL(c->why, CODE_CLOSED, 0, "no node runs in %s%s. Start it: fieldgate run --data %s",
+                       c->client->data_dir, was_cut_off(c->client) ? "; the last one was cut off" : "",
+                       c->client->data_dir);
     else if (why && why->sys_errno == EACCES)
-        c->code = FAIL_FG(c->why, CODE_REFUSED, 8004,
-                          "%s/api.sock may only be opened by the user that runs the node, and by root. Try it with sudo.",
-                          c->client->data_dir);
+        c->code = FAIL_FG(
+            c->why, CODE_REFUSED, 8004,
+            "%s/api.sock may only be opened by the user that runs the node, and by root. Try it with sudo.",
+            c->client->data_dir);
     else if (why && c->status == 0)
-        c->code = FAIL(c->why, CODE_IO, 0, "the node in %s did not answer: %s", c->client->data_dir, why->text);
+        c->code = FAIL(c->why, CODE_IO, 0, "the node in %s did not answer: %s", c->client->data_dir,
+                       why->text);
     else if (why)
-        c->code = FAIL(c->why, CODE_IO, 0, "the node in %s went away in the middle of its answer", c->client->data_dir);
+        c->code = FAIL(c->why, CODE_IO, 0, "the node in %s went away in the middle of its answer",
+                       c->client->data_dir);
     stop(c, false);
 }
 
@@ -141,7 +145,8 @@ static enum code refused(struct call *c)
     if (text && number && sscanf(number, "FG%u", &n) == 1)
         (void)FAIL_FG(c->why, code, (int)n, "%s", text);
     else
-        (void)FAIL(c->why, code, 0, "the node answered %u%s%s", c->status, text ? ": " : "", text ? text : "");
+        (void)FAIL(c->why, code, 0, "the node answered %u%s%s", c->status, text ? ": " : "",
+                   text ? text : "");
     json_decref(tree);
     return code;
 }
@@ -152,8 +157,8 @@ static enum code outcome(struct call *c, uint64_t wait_us)
         return FAIL(c->why, CODE_LIMIT, 0, "the node's answer is longer than %d bytes", API_BODY_MAX);
     if (c->timed_out)
         return c->lines ? CODE_OK
-                          : FAIL(c->why, CODE_IO, 0, "the node in %s did not answer within %u s", c->client->data_dir,
-                                 (unsigned)(wait_us / 1000000));
+                        : FAIL(c->why, CODE_IO, 0, "the node in %s did not answer within %u s",
+                               c->client->data_dir, (unsigned)(wait_us / 1000000));
     if (c->code == CODE_OK && c->status != 200)
         return refused(c);
     return c->code;
@@ -161,12 +166,15 @@ static enum code outcome(struct call *c, uint64_t wait_us)
 
 static enum code perform(struct call *c, const char *target, uint64_t wait_us)
 {
-    static const struct http_call_events events = { .on_head = on_head, .on_body = on_body, .on_done = on_done };
+    static const struct http_call_events events = { .on_head = on_head,
+                                                    .on_body = on_body,
+                                                    .on_done = on_done };
     enum code code = loop_open_uv(&c->loop, c->why);
     if (code != CODE_OK)
         return code;
     c->held.max = c->lines ? 0 : API_BODY_MAX; /* one event may be as large as a message */
-    code = http_call_open(&c->http, c->loop, c->client->host, 0, "GET", target, BYTES_NONE, &events, c, c->why);
+    code = http_call_open(&c->http, c->loop, c->client->host, 0, "GET", target, BYTES_NONE, &events, c,
+                          c->why);
     if (code == CODE_OK) {
         if (wait_us)
             timer_start(c->loop, &c->timer, (int64_t)(wait_us / 1000), on_timer);
@@ -180,7 +188,8 @@ static enum code perform(struct call *c, const char *target, uint64_t wait_us)
     return code;
 }
 
-enum code api_client_get(const struct api_client *client, const char *target, struct buf *body, struct fault *why)
+enum code api_client_get(const struct api_client *client, const char *target, struct buf *body,
+                         struct fault *why)
 {
     struct call c = { .client = client, .body = body, .why = why };
     body->max = API_BODY_MAX;

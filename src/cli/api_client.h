@@ -1,7 +1,7 @@
 /* api_client.h - asking the running node, from a verb: blocking, over DATA/api.sock.
  *
- * What the node refuses comes back as its own sentence and number. CODE_CLOSED: no node runs there (verb_fail makes it
- * exit status 3). Thread: main; a loop lives as long as the call.
+ * What the node refuses comes back as its own sentence and number. CODE_CLOSED: no node runs there (verb_fail
+ * makes it exit status 3). Thread: main; a loop lives as long as the call.
  */
 #pragma once
 
@@ -20,12 +20,15 @@ struct api_client {
 int api_client_find(const struct verb_call *, const struct config_flags *, struct api_client *out);
 
 /* GET; the answer's body is appended to `body`, at most API_BODY_MAX. Gives up after 10 s. */
-FG_CHECK enum code api_client_get(const struct api_client *, const char *target, struct buf *body, struct fault *why);
+FG_CHECK enum code api_client_get(const struct api_client *, const char *target, struct buf *body,
+                                  struct fault *why);
 /* What a stream's reader is told. */
 struct api_lines {
-    bool (*line)(void *ctx, struct bytes line); /* each whole line, without its end; false ends the call (CODE_OK) */
-    bool (*rest)(void *ctx);                    /* that was all for now: time to flush; false as above             */
+    bool (*line)(void *ctx,
+                 struct bytes line); /* each whole line, without its end; false ends the call (CODE_OK) */
+    bool (*rest)(void *ctx);         /* that was all for now: time to flush; false as above             */
 };
-/* GET of a stream, until it ends (CODE_OK) or breaks off. deadline_us: give up after so long, as if it had ended; 0 = never. */
+/* GET of a stream, until it ends (CODE_OK) or breaks off. deadline_us: give up after so long, as if it had
+ * ended; 0 = never. */
 FG_CHECK enum code api_client_lines(const struct api_client *, const char *target, uint64_t deadline_us,
                                     const struct api_lines *, void *ctx, struct fault *why);

@@ -25,10 +25,11 @@ struct checking {
     bool                       running; /* a node answers on these settings' data directory */
 };
 
-static void tell(struct checking *c, enum output_mark mark, const char *detail, const char *advice, const char *what, ...)
-    FG_PRINTF(5, 6);
+static void tell(struct checking *c, enum output_mark mark, const char *detail, const char *advice,
+                 const char *what, ...) FG_PRINTF(5, 6);
 
-static void tell(struct checking *c, enum output_mark mark, const char *detail, const char *advice, const char *what, ...)
+static void tell(struct checking *c, enum output_mark mark, const char *detail, const char *advice,
+                 const char *what, ...)
 {
     struct check_line l = { .group = c->group, .mark = mark };
     va_list ap;
@@ -62,7 +63,8 @@ static void check_settings(struct checking *c)
     }
     enum code code = config_read(c->call, c->flags, &c->settings, &file, report, &why);
     if (code == CODE_OK)
-        tell(c, MARK_OK, file, NULL, "%s", file ? "the settings file is valid" : "there is no settings file: the defaults hold");
+        tell(c, MARK_OK, file, NULL, "%s",
+             file ? "the settings file is valid" : "there is no settings file: the defaults hold");
     else if (!report->errors)
         tell(c, MARK_BAD, file, NULL, "%s", why.text);
     tell_notes(c, report);
@@ -83,10 +85,12 @@ static void check_openness(struct checking *c)
             outside |= !l->at[k].loopback;
         if (outside)
             tell(c, MARK_WARN, key,
-                 "Nothing is encrypted and nobody signs in. Let only machines that you trust reach it, or listen on loopback.",
+                 "Nothing is encrypted and nobody signs in. Let only machines that you trust reach it, or "
+                 "listen on loopback.",
                  "%s accepts anyone who reaches it", l->at[0].text);
         else
-            tell(c, MARK_WARN, key, "Other users of this machine can publish and subscribe. Let nobody log in who may not.",
+            tell(c, MARK_WARN, key,
+                 "Other users of this machine can publish and subscribe. Let nobody log in who may not.",
                  "%u accepts anyone on this machine", l->at[0].port);
     }
 }
@@ -162,7 +166,8 @@ static void check_files(struct checking *c)
     if (files.rlim_max == RLIM_INFINITY || files.rlim_max >= (rlim_t)c->settings->limits.connections + 100)
         tell(c, MARK_OK, detail, NULL, "%s connections are possible", want);
     else
-        tell(c, MARK_WARN, detail, "Above that nobody can connect. Raise LimitNOFILE (systemd), or lower limits.connections.",
+        tell(c, MARK_WARN, detail,
+             "Above that nobody can connect. Raise LimitNOFILE (systemd), or lower limits.connections.",
              "limits.connections asks for %s", want);
 }
 
@@ -186,7 +191,8 @@ static void file_system_of(const struct io *io, const char *path, char out[32])
         char *dash = strstr(line, " - ");
         if (dash && sscanf(line, "%*s %*s %*s %*s %511s", point) == 1 && sscanf(dash, " - %31s", type) == 1) {
             size_t len = strlen(point);
-            bool inside = strncmp(path, point, len) == 0 && (path[len] == '/' || !path[len] || point[len - 1] == '/');
+            bool inside = strncmp(path, point, len) == 0 &&
+                          (path[len] == '/' || !path[len] || point[len - 1] == '/');
             if (inside && len >= best) {
                 best = len;
                 memcpy(out, type, sizeof type);
@@ -243,10 +249,12 @@ static void check_sync(struct checking *c, const char *dir)
     }
     (void)snprintf(detail, sizeof detail, "fsync %.1f ms median, %s", (double)us / 1000, type);
     if (strcmp(type, "tmpfs") == 0 || strcmp(type, "ramfs") == 0)
-        tell(c, MARK_WARN, detail, "What is acknowledged is gone when the machine restarts. Choose a data directory on a disk.",
+        tell(c, MARK_WARN, detail,
+             "What is acknowledged is gone when the machine restarts. Choose a data directory on a disk.",
              "the data directory lies in memory");
     else if (us > SLOW_SYNC_US)
-        tell(c, MARK_WARN, detail, "Every acknowledgement waits so long. A disk with a protected cache would be faster.",
+        tell(c, MARK_WARN, detail,
+             "Every acknowledgement waits so long. A disk with a protected cache would be faster.",
              "the disk is slow to keep what it is given");
     else
         tell(c, MARK_OK, detail, NULL, "the disk takes what it is to keep");
@@ -262,7 +270,8 @@ static void check_room(struct checking *c, const char *dir)
     (void)snprintf(detail, sizeof detail, "%s free, limit %s", value_print_size_about((uint64_t)left, room),
                    value_print_size_about(reserve, limit));
     if ((uint64_t)left < reserve)
-        tell(c, MARK_BAD, detail, "New messages are refused. Free space, or lower hub.keep or journal.disk-reserve.",
+        tell(c, MARK_BAD, detail,
+             "New messages are refused. Free space, or lower hub.keep or journal.disk-reserve.",
              "there is no room on the disk");
     else if ((uint64_t)left < 2 * reserve)
         tell(c, MARK_WARN, detail, "Below the limit new messages are refused. Free space, or lower hub.keep.",
@@ -290,7 +299,8 @@ static void check_disk(struct checking *c)
     check_sync(c, dir);
     check_room(c, dir);
     if (c->settings->durability == DURABILITY_MEMORY)
-        tell(c, MARK_WARN, "durability", "An acknowledged message may be lost in a crash. Set durability: disk to change that.",
+        tell(c, MARK_WARN, "durability",
+             "An acknowledged message may be lost in a crash. Set durability: disk to change that.",
              "durability is memory");
 }
 

@@ -12,5 +12,5 @@ struct check_line {
     char             what[160], detail[280], advice[300]; /* advice: "" or what to do */
 };
 
-void check_machine(const struct verb_call *, const struct config_flags *, void (*each)(void *ctx, const struct check_line *),
-                   void *ctx);
+void check_machine(const struct verb_call *, const struct config_flags *,
+                   void (*each)(void *ctx, const struct check_line *), void *ctx);

@@ -1,5 +1,5 @@
-/* `fieldgate check`: this machine, its settings and its disk. `fieldgate check DIR`: the data directory of a node that does
- * not run, every byte of it. */
+/* `fieldgate check`: this machine, its settings and its disk. `fieldgate check DIR`: the data directory of a
+ * node that does not run, every byte of it. */
 #include "base/mem.h"
 #include "base/values.h"
 #include "cli/api_client.h"
@@ -46,7 +46,8 @@ static void tell_finding(void *ctx, const struct journal_finding *f)
     output_text(r->output, bytes_str(f->text));
 }
 
-static void print_result(FILE *to, const char *dir, const struct journal_check_result *c, const struct reading *r)
+static void print_result(FILE *to, const char *dir, const struct journal_check_result *c,
+                         const struct reading *r)
 {
     char segments[VALUE_TEXT_MAX], frames[VALUE_TEXT_MAX], messages[VALUE_TEXT_MAX], kept[VALUE_TEXT_MAX];
     (void)fputs("  ", to);
@@ -55,8 +56,10 @@ static void print_result(FILE *to, const char *dir, const struct journal_check_r
                   value_print_count(c->segments, segments), value_print_count(c->frames, frames),
                   value_print_count(c->messages, messages), value_print_count(c->partition_records, kept));
     if (r->errors)
-        (void)fprintf(to, "      %" PRIu64 " damaged. What stands before and behind it can be read; what is damaged is lost.\n"
-                          "      Look for disk errors (dmesg), and restore from a backup what is missing.\n",
+        (void)fprintf(to,
+                      "      %" PRIu64
+                      " damaged. What stands before and behind it can be read; what is damaged is lost.\n"
+                      "      Look for disk errors (dmesg), and restore from a backup what is missing.\n",
                       r->errors);
     else if (r->remarks)
         (void)fprintf(to, "      Nothing acknowledged is missing; a crash cut what was being written.\n");
@@ -77,8 +80,10 @@ static int check_data(struct verb_call *call, const char *dir, enum output_forma
     enum code code = journal_check(call->io, dir, tell_finding, &r, &result, &why);
     int lost = r.output ? output_close(&o) : 0;
     if (code == CODE_EXISTS)
-        code = FAIL_FG(&why, code, 1005, "%s is in use by a running node. Stop it first; how it does: fieldgate status --data %s",
-                       dir, dir);
+        code = FAIL_FG(
+            &why, code, 1005,
+            "%s is in use by a running node. Stop it first; how it does: fieldgate status --data %s", dir,
+            dir);
     /* Damage that was found is the result, not a failure to look. */
     if (code != CODE_OK && !(code == CODE_DAMAGED && r.errors))
         return verb_fail(call, &why);
@@ -140,16 +145,20 @@ static int check_this_machine(struct verb_call *call, const struct check *given)
                                              { "DETAIL", "detail", COLUMN_TEXT },
                                              { "ADVICE", "advice", COLUMN_TEXT } };
     struct output o;
-    struct showing s = { .call = call, .output = given->format == OUTPUT_TABLE ? NULL : &o, .failed_only = given->failed };
+    struct showing s = { .call = call,
+                         .output = given->format == OUTPUT_TABLE ? NULL : &o,
+                         .failed_only = given->failed };
     if (s.output)
         output_open(&o, call->out, given->format, "checks", columns, 5);
     check_machine(call, &given->config, show_line, &s);
     int lost = s.output ? output_close(&o) : 0;
     unsigned ok = s.counts[MARK_OK], warnings = s.counts[MARK_WARN], errors = s.counts[MARK_BAD];
     if (!s.output)
-        (void)fprintf(call->out, "%u ok%s, %u warning%s, %u error%s.%s\n", ok, given->failed && ok ? " (not shown)" : "",
-                      warnings, warnings == 1 ? "" : "s", errors, errors == 1 ? "" : "s",
-                      !given->failed && warnings + errors ? " Only these again: fieldgate check --failed" : "");
+        (void)fprintf(call->out, "%u ok%s, %u warning%s, %u error%s.%s\n", ok,
+                      given->failed && ok ? " (not shown)" : "", warnings, warnings == 1 ? "" : "s", errors,
+                      errors == 1 ? "" : "s",
+                      !given->failed && warnings + errors ? " Only these again: fieldgate check --failed"
+                                                          : "");
     if (lost || errors)
         return STATUS_FAILED;
     return warnings ? STATUS_WARNINGS : STATUS_DONE;
@@ -167,9 +176,10 @@ const struct verb verb_check = {
     .name = "check",
     .group = "run",
     .summary = "find what is wrong with this machine, or with a data directory",
-    .detail = "With DIR it verifies every byte of the journal of a node that does not run and changes nothing;\n"
-              "damage is named by file and byte. Without, it looks at the settings, the addresses and the disk.\n"
-              "Exit status: 0 all well, 1 errors, 4 warnings only (such as a torn end after a power cut).",
+    .detail =
+        "With DIR it verifies every byte of the journal of a node that does not run and changes nothing;\n"
+        "damage is named by file and byte. Without, it looks at the settings, the addresses and the disk.\n"
+        "Exit status: 0 all well, 1 errors, 4 warnings only (such as a torn end after a power cut).",
     .examples = { "fieldgate check", "fieldgate check --failed", "fieldgate check /var/lib/fieldgate" },
     .args = "[DIR]",
     .args_max = 1,

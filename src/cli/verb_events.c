@@ -21,24 +21,29 @@ struct events {
 static const char *const words[] = { "table", "json", "jsonl", NULL };
 
 static const struct flag flags[] = {
-    { 0, "latest", FLAG_SWITCH, FLAG_FIELD(struct events, latest), .help = "only what comes from now on (the default)" },
+    { 0, "latest", FLAG_SWITCH, FLAG_FIELD(struct events, latest),
+      .help = "only what comes from now on (the default)" },
     { 0, "earliest", FLAG_SWITCH, FLAG_FIELD(struct events, earliest), .help = "from the oldest one kept" },
-    { 0, "offset", FLAG_COUNT, FLAG_FIELD(struct events, offset), .value = "N", .help = "from this offset on" },
+    { 0, "offset", FLAG_COUNT, FLAG_FIELD(struct events, offset), .value = "N",
+      .help = "from this offset on" },
     { 0, "sequence", FLAG_COUNT, FLAG_FIELD(struct events, sequence), .value = "N",
       .help = "from this sequence number on (the same number)" },
     { 0, "since", FLAG_TIME, FLAG_FIELD(struct events, since_us), .value = "TIME",
       .help = "from this time on: 10m, \"today 06:00\", 2026-11-22T06:00:00Z" },
-    { 0, "until", FLAG_TIME, FLAG_FIELD(struct events, until_us), .value = "TIME", .help = "end before this time" },
-    { 0, "partition", FLAG_COUNT, FLAG_FIELD(struct events, partition), .value = "N", .help = "only this partition" },
+    { 0, "until", FLAG_TIME, FLAG_FIELD(struct events, until_us), .value = "TIME",
+      .help = "end before this time" },
+    { 0, "partition", FLAG_COUNT, FLAG_FIELD(struct events, partition), .value = "N",
+      .help = "only this partition" },
     { 'C', "count", FLAG_COUNT, FLAG_FIELD(struct events, count), .value = "N", .min = 1, .max = UINT64_MAX,
       .help = "end after so many events" },
     { 'e', "end", FLAG_SWITCH, FLAG_FIELD(struct events, end), .help = "end where the partitions end now" },
     { 'f', "follow", FLAG_SWITCH, FLAG_FIELD(struct events, follow), .help = "wait for more (the default)" },
-    { 'W', "wait", FLAG_SECONDS, FLAG_FIELD(struct events, wait_us), .value = "TIME", .help = "end after so long" },
+    { 'W', "wait", FLAG_SECONDS, FLAG_FIELD(struct events, wait_us), .value = "TIME",
+      .help = "end after so long" },
     { 'v', "verbose", FLAG_SWITCH, FLAG_FIELD(struct events, verbose), .help = "with the topic" },
     CONFIG_FLAGS(struct events, config),
-    { 'o', "output", FLAG_CHOICE, FLAG_FIELD(struct events, format), .value = "FORMAT", .words = words, .def = "table",
-      .help = "table, json or jsonl" },
+    { 'o', "output", FLAG_CHOICE, FLAG_FIELD(struct events, format), .value = "FORMAT", .words = words,
+      .def = "table", .help = "table, json or jsonl" },
     FLAGS_END,
 };
 
@@ -52,7 +57,8 @@ static int check_positions(const struct verb_call *call)
         if (!options_given(call->options, positions[i]))
             continue;
         if (first)
-            return verb_usage(call, "--%s and --%s are both a position to begin at; give one", first, positions[i]);
+            return verb_usage(call, "--%s and --%s are both a position to begin at; give one", first,
+                              positions[i]);
         first = positions[i];
     }
     if (options_given(call->options, "end") && options_given(call->options, "follow"))
@@ -92,8 +98,8 @@ struct printing {
 static const char document_begin[] = "{\"version\":1,\"events\":[\n";
 static const char body_mark[] = ",\"body\":";
 
-/* What stands before the body, as an object of its own; `body` is the last member (docs/api.md), so its bytes need not be
- * parsed: numbers that C has no type for pass unharmed. */
+/* What stands before the body, as an object of its own; `body` is the last member (docs/api.md), so its bytes
+ * need not be parsed: numbers that C has no type for pass unharmed. */
 static json_t *parse_head(struct bytes line, struct bytes *body)
 {
     const uint8_t *mark = memmem(line.at, line.len, body_mark, sizeof body_mark - 1);
@@ -122,7 +128,9 @@ static void put_body(struct buf *out, const json_t *head, struct bytes body)
         output_escape(out, body);
         return;
     }
-    json_t *text = body.len ? json_loadb((const char *)body.at, body.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+    json_t *text = body.len
+                       ? json_loadb((const char *)body.at, body.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)
+                       : NULL;
     if (text)
         output_escape(out, bytes_of(json_string_value(text), json_string_length(text)));
     else if (text_at(head, "body-base64")[0])
@@ -139,7 +147,8 @@ static void put_event(struct buf *out, const struct events *given, const json_t 
     if (value_parse_time(bytes_str(text_at(head, "enqueued")), 0, &us, &why) == CODE_OK)
         (void)value_print_clock(us, clock);
     buf_printf(out, "%s  p%" JSON_INTEGER_FORMAT " @%" JSON_INTEGER_FORMAT "  ", clock,
-               json_integer_value(json_object_get(head, "partition")), json_integer_value(json_object_get(head, "offset")));
+               json_integer_value(json_object_get(head, "partition")),
+               json_integer_value(json_object_get(head, "offset")));
     size_t start = buf_size(out);
     output_escape(out, bytes_str(text_at(head, "source")));
     for (size_t width = buf_size(out) - start; width < NAME_WIDTH; width++)
@@ -161,9 +170,9 @@ static bool tell_error(struct printing *p, const json_t *head)
         return true;
     const json_t *partition = json_object_get(head, "partition");
     if (partition) {
-        (void)fprintf(p->call->err, "%s p%" JSON_INTEGER_FORMAT " @%" JSON_INTEGER_FORMAT ": %s\n", text_at(error, "code"),
-                      json_integer_value(partition), json_integer_value(json_object_get(head, "offset")),
-                      text_at(error, "message"));
+        (void)fprintf(p->call->err, "%s p%" JSON_INTEGER_FORMAT " @%" JSON_INTEGER_FORMAT ": %s\n",
+                      text_at(error, "code"), json_integer_value(partition),
+                      json_integer_value(json_object_get(head, "offset")), text_at(error, "message"));
         p->damaged = true;
         return true;
     }
@@ -175,7 +184,8 @@ static bool tell_error(struct printing *p, const json_t *head)
 static bool begins_error(struct bytes line)
 {
     static const char mark[] = "\"error\":{";
-    size_t most = line.len < 160 ? line.len : 160; /* it stands near the front, where no text of a peer is yet */
+    size_t most = line.len < 160 ? line.len
+                                 : 160; /* it stands near the front, where no text of a peer is yet */
     return memmem(line.at, most, mark, sizeof mark - 1) && !memmem(line.at, most, "\"enqueued\":", 11);
 }
 
@@ -244,9 +254,11 @@ const struct verb verb_events = {
     .name = "events",
     .group = "hub",
     .summary = "read what the hub's partitions keep",
-    .detail = "Without a position it shows what comes from now on. All partitions are merged by time; events of one\n"
+    .detail = "Without a position it shows what comes from now on. All partitions are merged by time; events "
+              "of one\n"
               "partition keep their order. It goes on until Ctrl-C, unless -C, -e, -W or --until ends it.\n"
-              "jsonl is an object a line, as GET /api/v1/events gives it: with every property and the payload unchanged.\n"
+              "jsonl is an object a line, as GET /api/v1/events gives it: with every property and the "
+              "payload unchanged.\n"
               "Exit status: 0 done, 1 broken off, 3 not running, 4 with events that can no longer be read.",
     .examples = { "fieldgate events", "fieldgate events --since \"today 06:00\" -e -o jsonl",
                   "fieldgate events --partition 2 --offset 4400 -C 10" },

@@ -20,7 +20,9 @@ static void print_listener(void *ctx, const char *type, const char *address)
 
 static int run_node(struct verb_call *call, const struct settings *settings)
 {
-    struct node_options options = { .settings = settings, .io = call->io, .version = FG_VERSION, .signals = true };
+    struct node_options options = {
+        .settings = settings, .io = call->io, .version = FG_VERSION, .signals = true
+    };
     struct fault why;
     struct node *node;
     log_set_level(settings->log.level);
@@ -53,9 +55,10 @@ const struct verb verb_run = {
     .name = "run",
     .group = "run",
     .summary = "start a node on this machine",
-    .detail = "Without a settings file it listens on loopback only: MQTT on 1883, metrics and health on 8080.\n"
-              "It runs until SIGTERM or Ctrl-C; a second one ends it at once, which loses nothing that was\n"
-              "acknowledged. Port 0 lets the system choose; stdout says which.",
+    .detail =
+        "Without a settings file it listens on loopback only: MQTT on 1883, metrics and health on 8080.\n"
+        "It runs until SIGTERM or Ctrl-C; a second one ends it at once, which loses nothing that was\n"
+        "acknowledged. Port 0 lets the system choose; stdout says which.",
     .examples = { "fieldgate run", "fieldgate run --config /etc/fieldgate/fieldgate.yaml",
                   "fieldgate run --data ./data --set log.level=debug" },
     .flags = flags,

@@ -18,8 +18,8 @@ static const char *const words[] = { "table", "json", NULL };
 
 static const struct flag flags[] = {
     CONFIG_FLAGS(struct status, config),
-    { 'o', "output", FLAG_CHOICE, FLAG_FIELD(struct status, format), .value = "FORMAT", .words = words, .def = "table",
-      .help = "table or json" },
+    { 'o', "output", FLAG_CHOICE, FLAG_FIELD(struct status, format), .value = "FORMAT", .words = words,
+      .def = "table", .help = "table or json" },
     FLAGS_END,
 };
 
@@ -119,7 +119,8 @@ static void print_hub(const json_t *o, FILE *to)
     (void)fprintf(to, "%s stored", counted(count_at(o, "hub", "stored")));
     double age = number_at(o, "hub", "oldest-seconds");
     if (json_is_number(at(o, "hub", "oldest-seconds")))
-        (void)fprintf(to, "   oldest %s", value_print_duration_about(age > 0 ? (uint64_t)(age * 1e6) : 0, oldest));
+        (void)fprintf(to, "   oldest %s",
+                      value_print_duration_about(age > 0 ? (uint64_t)(age * 1e6) : 0, oldest));
     (void)fputc('\n', to);
 }
 
@@ -135,8 +136,8 @@ static void print_accounts(const json_t *o, FILE *to)
              acknowledged = count_at(o, "accounts", "acknowledged");
     static const char *const extras[] = { "waiting", "refused", "dropped" };
     (void)fprintf(to, "  %-10s in %s %s stored %s %s acknowledged %s   lost %s", "accounts", counted(in),
-                  relation(in, stored), counted(stored), relation(stored, acknowledged), counted(acknowledged),
-                  counted(count_at(o, "accounts", "lost")));
+                  relation(in, stored), counted(stored), relation(stored, acknowledged),
+                  counted(acknowledged), counted(count_at(o, "accounts", "lost")));
     for (size_t i = 0; i < sizeof extras / sizeof extras[0]; i++)
         if (count_at(o, "accounts", extras[i]))
             (void)fprintf(to, "   %s %s", extras[i], counted(count_at(o, "accounts", extras[i])));
@@ -178,7 +179,8 @@ static int run(struct verb_call *call)
     if (code == CODE_OK) {
         tree = json_loadb((const char *)body.at + body.from, buf_size(&body), 0, NULL);
         if (!json_is_object(tree))
-            code = FAIL(&why, CODE_MALFORMED, 0, "the node's answer is no JSON object; is it of another version?");
+            code = FAIL(&why, CODE_MALFORMED, 0,
+                        "the node's answer is no JSON object; is it of another version?");
     }
     if (code != CODE_OK) {
         status = verb_fail(call, &why);
@@ -197,9 +199,11 @@ const struct verb verb_status = {
     .name = "status",
     .group = "run",
     .summary = "is the node well, and what does it do",
-    .detail = "In `accounts`, in counts what came at QoS 1 and 2; stored may be less where nobody durable wanted a\n"
-              "message, and more where QoS 0 went to a partition. lost is what was on disk and cannot be read.\n"
-              "Exit status: 0 well, 3 not running, 4 running, but refusing new messages.",
+    .detail =
+        "In `accounts`, in counts what came at QoS 1 and 2; stored may be less where nobody durable wanted "
+        "a\n"
+        "message, and more where QoS 0 went to a partition. lost is what was on disk and cannot be read.\n"
+        "Exit status: 0 well, 3 not running, 4 running, but refusing new messages.",
     .examples = { "fieldgate status", "fieldgate status -o json", "fieldgate status --data ./data" },
     .flags = flags,
     .values_size = sizeof(struct status),

@@ -38,7 +38,8 @@ static void watch_trouble(struct timer *t)
     struct node *n = (struct node *)(void *)((char *)t - offsetof(struct node, trouble));
     struct fault why;
     bool failed = journal_failed(n->journal), full = journal_full(n->journal);
-    if (((failed && !n->was_failed) || (full && !n->was_full && !failed)) && api_trouble(n->api, &why) != CODE_OK)
+    if (((failed && !n->was_failed) || (full && !n->was_full && !failed)) &&
+        api_trouble(n->api, &why) != CODE_OK)
         log_error("node", "FG%04d %s", why.number, why.text);
     else if (!full && n->was_full && !failed)
         log_info("node", "FG7003 %s has room again: new messages are accepted", n->data_dir);
@@ -112,8 +113,13 @@ static enum code open_broker(struct node *n, struct fault *why)
 {
     const struct settings *s = n->options.settings;
     struct broker_config config = {
-        .limits = s->limits, .io = n->options.io, .loops = n->loops, .loop_count = n->loop_count,
-        .hub_topics = s->hub.topics.at, .hub_topic_count = (unsigned)s->hub.topics.count, .version = n->options.version,
+        .limits = s->limits,
+        .io = n->options.io,
+        .loops = n->loops,
+        .loop_count = n->loop_count,
+        .hub_topics = s->hub.topics.at,
+        .hub_topic_count = (unsigned)s->hub.topics.count,
+        .version = n->options.version,
     };
     return broker_new(&n->broker, &config, why);
 }
@@ -122,9 +128,16 @@ static enum code open_journal(struct node *n, struct fault *why)
 {
     const struct settings *s = n->options.settings;
     struct journal_options o = {
-        .segment_bytes = s->journal.segment_bytes, .sync_wait_us = s->journal.sync_wait_us, .disk_reserve = s->journal.reserve_bytes,
-        .partitions = s->hub.partitions, .keep_us = (int64_t)s->hub.keep_s * 1000000, .keep_bytes = s->hub.keep_bytes,
-        .no_sync = s->durability == DURABILITY_MEMORY, .ctx = n, .apply = on_apply, .write_state = on_write_state,
+        .segment_bytes = s->journal.segment_bytes,
+        .sync_wait_us = s->journal.sync_wait_us,
+        .disk_reserve = s->journal.reserve_bytes,
+        .partitions = s->hub.partitions,
+        .keep_us = (int64_t)s->hub.keep_s * 1000000,
+        .keep_bytes = s->hub.keep_bytes,
+        .no_sync = s->durability == DURABILITY_MEMORY,
+        .ctx = n,
+        .apply = on_apply,
+        .write_state = on_write_state,
         .on_durable = on_durable,
     };
     return data_open_journal(n, &o, why);
@@ -152,11 +165,11 @@ static enum code start_broker(struct node *n, struct fault *why)
 
 enum code node_open(struct node **out, const struct node_options *options, struct fault *why)
 {
-    /* The signals first: threads inherit their mask. The broker starts last: it ends what the last stop cut off, which
-     * must not happen when an address is taken and nothing starts. */
+    /* The signals first: threads inherit their mask. The broker starts last: it ends what the last stop cut
+     * off, which must not happen when an address is taken and nothing starts. */
     static enum code (*const steps[])(struct node *, struct fault *) = {
-        signals_begin, data_prepare, open_loops, open_broker, open_journal, listen_prepare, open_api, listen_all,
-        start_broker,
+        signals_begin,  data_prepare, open_loops, open_broker,  open_journal,
+        listen_prepare, open_api,     listen_all, start_broker,
     };
     struct node *n = mem_zalloc(1, sizeof *n);
     if (!n)

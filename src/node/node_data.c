@@ -15,7 +15,8 @@ enum code data_absolute(const char *data, char out[DATA_PATH_MAX], struct fault 
         return FAIL_SYS(why, CODE_IO, errno, "cannot tell the current directory, from which %s starts", data);
     int len = snprintf(out, DATA_PATH_MAX, "%s%s%s", here, here[0] ? "/" : "", data);
     if (len < 0 || len >= DATA_PATH_MAX)
-        return FAIL_FG(why, CODE_LIMIT, 1003, "the path of the data directory is longer than %d bytes", DATA_PATH_MAX - 1);
+        return FAIL_FG(why, CODE_LIMIT, 1003, "the path of the data directory is longer than %d bytes",
+                       DATA_PATH_MAX - 1);
     while (len > 1 && out[len - 1] == '/')
         out[--len] = 0;
     return CODE_OK;
@@ -50,7 +51,8 @@ static enum code not_writable(struct node *n, int err, struct fault *why)
         (void)snprintf(name, sizeof name, "%u", (unsigned)geteuid());
     (void)FAIL_SYS(&inner, CODE_IO, err, "cannot write %s", n->data_dir);
     if (err == EACCES || err == EPERM)
-        return FAIL_FG(why, CODE_IO, 1004, "%s; we run as %s. sudo chown -R %s: %s", inner.text, name, name, n->data_dir);
+        return FAIL_FG(why, CODE_IO, 1004, "%s; we run as %s. sudo chown -R %s: %s", inner.text, name, name,
+                       n->data_dir);
     return FAIL_FG(why, CODE_IO, 1004, "%s. Choose another data directory: --data DIR", inner.text);
 }
 
@@ -95,11 +97,13 @@ static enum code in_use(struct node *n, struct fault *why)
     char path[DATA_PATH_MAX + 8], holder[48] = "another process", *text = NULL;
     size_t len;
     (void)snprintf(path, sizeof path, "%s/pid", n->data_dir);
-    if (io_load(n->options.io, path, 32, &text, &len, NULL) == CODE_OK && len > 1 && strspn(text, "0123456789\n") == len)
+    if (io_load(n->options.io, path, 32, &text, &len, NULL) == CODE_OK && len > 1 &&
+        strspn(text, "0123456789\n") == len)
         (void)snprintf(holder, sizeof holder, "another node (pid %.*s)", (int)strcspn(text, "\n"), text);
     mem_free(text);
-    return FAIL_FG(why, CODE_EXISTS, 1005, "%s is in use by %s. Stop it, or choose another data directory: --data DIR",
-                   n->data_dir, holder);
+    return FAIL_FG(why, CODE_EXISTS, 1005,
+                   "%s is in use by %s. Stop it, or choose another data directory: --data DIR", n->data_dir,
+                   holder);
 }
 
 enum code data_open_journal(struct node *n, struct journal_options *o, struct fault *why)

@@ -20,7 +20,8 @@ enum code node_socket(const char *data_dir, char out[NODE_SOCKET_MAX], struct fa
         return code;
     if (strlen(absolute) + sizeof "/api.sock" > NODE_SOCKET_MAX)
         return FAIL_FG(why, CODE_LIMIT, 1003,
-                       "the data directory's path has %zu bytes, at most %zu are possible: the system takes no longer name "
+                       "the data directory's path has %zu bytes, at most %zu are possible: the system takes "
+                       "no longer name "
                        "for its control socket. Choose a shorter one, or a symbolic link.",
                        strlen(absolute), NODE_SOCKET_MAX - sizeof "/api.sock");
     memcpy(out, absolute, strlen(absolute));

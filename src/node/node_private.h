@@ -62,5 +62,5 @@ void               data_end(struct node *); /* the journal is closed */
 /* ---- node_listen.c ---- */
 FG_CHECK enum code listen_prepare(struct node *, struct fault *why); /* room for what listen_all fills */
 FG_CHECK enum code listen_all(struct node *, struct fault *why);
-void               listen_end(struct node *);  /* on loop 0 or while it does not run; harmless when done before */
+void               listen_end(struct node *);  /* on loop 0 or while it does not run; harmless if done */
 void               listen_free(struct node *);

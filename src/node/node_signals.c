@@ -1,4 +1,5 @@
-/* node_signals.c - signals come to one thread that waits for them, so that no code of ours runs inside a handler. */
+/* node_signals.c - signals come to one thread that waits for them, so that no code of ours runs inside a
+ * handler. */
 #include "node/node_private.h"
 
 #include "base/log.h"

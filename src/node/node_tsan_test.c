@@ -1,5 +1,5 @@
-/* Whole nodes on this machine, also under the thread sanitizer: real sockets on loopback, real files in a folder that goes
- * afterwards. */
+/* Whole nodes on this machine, also under the thread sanitizer: real sockets on loopback, real files in a
+ * folder that goes afterwards. */
 #include "node/node.h"
 
 #include "base/mem.h"
@@ -67,7 +67,8 @@ static void load(struct fixture *f, const char *data, const char *listeners, con
                    listeners ? listeners : "  - { type: mqtt, at: [\"127.0.0.1:0\", \"[::1]:0\"] }\n"
                                            "  - { type: http, at: [\"127.0.0.1:0\"] }",
                    more ? more : "");
-    if (settings_parse(&f->settings, &io_system, &source, "test.yaml", bytes_str(text), NULL, &why) != CODE_OK)
+    if (settings_parse(&f->settings, &io_system, &source, "test.yaml", bytes_str(text), NULL, &why) !=
+        CODE_OK)
         fail_msg("%s", why.text);
 }
 
@@ -137,7 +138,9 @@ static void refused(struct fixture *f, int number, const char *want)
 static int dial(uint16_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_port = htons(port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct timeval patience = { .tv_sec = 10 };
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
     return connect(fd, (struct sockaddr *)&a, sizeof a) == 0 ? fd : (close(fd), -1);
@@ -159,8 +162,10 @@ static void expect_bytes(int fd, const void *want, size_t n)
 /* MQTT 3.1.1, keep alive 60 s. `clean` false: the session stays. */
 static int connected(uint16_t port, const char *id, bool clean, bool present)
 {
-    uint8_t packet[64] = { 0x10, (uint8_t)(12 + strlen(id)), 0, 4, 'M', 'Q', 'T', 'T', 4, clean ? 2 : 0, 0, 60, 0,
-                           (uint8_t)strlen(id) };
+    uint8_t packet[64] = {
+        0x10, (uint8_t)(12 + strlen(id)), 0, 4, 'M', 'Q', 'T', 'T', 4, clean ? 2 : 0, 0, 60,
+        0,    (uint8_t)strlen(id)
+    };
     memcpy(packet + 14, id, strlen(id));
     uint8_t connack[] = { 0x20, 2, present, 0 };
     int fd = dial(port);
@@ -226,7 +231,8 @@ static void it_serves_and_stops_and_starts_again_with_what_it_had(void **state)
     load(f, f->data, NULL, NULL);
     start(f);
     assert_int_equal(strncmp(f->mqtt, "127.0.0.1:", 10), 0);
-    int away = connected(f->mqtt_port, "sub", false, false), pub = connected(f->mqtt_port, "pub", true, false);
+    int away = connected(f->mqtt_port, "sub", false, false),
+        pub = connected(f->mqtt_port, "pub", true, false);
     subscribe(away);
     (void)close(away);
     for (uint8_t i = 1; i <= 10; i++)
@@ -273,7 +279,8 @@ static void a_taken_address_is_named_with_its_owner_and_nothing_starts(void **st
     assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
     assert_int_equal(listen(fd, 1), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
-    (void)snprintf(listeners, sizeof listeners, "  - { type: mqtt, at: [\"127.0.0.1:0\", \"127.0.0.1:%u\"] }", ntohs(a.sin_port));
+    (void)snprintf(listeners, sizeof listeners, "  - { type: mqtt, at: [\"127.0.0.1:0\", \"127.0.0.1:%u\"] }",
+                   ntohs(a.sin_port));
     load(f, f->data, listeners, NULL);
     (void)snprintf(want, sizeof want, "127.0.0.1:%u is taken by ", ntohs(a.sin_port));
     refused(f, 1002, want);
@@ -357,7 +364,9 @@ static void a_signal_stops_it(void **state)
     struct fixture *f = *state;
     struct fault why;
     load(f, f->data, NULL, NULL);
-    struct node_options options = { .settings = f->settings, .io = &io_system, .version = "test", .signals = true };
+    struct node_options options = {
+        .settings = f->settings, .io = &io_system, .version = "test", .signals = true
+    };
     assert_int_equal(node_open(&f->node, &options, &why), CODE_OK);
     assert_int_equal(pthread_create(&f->thread, NULL, run_node, f->node), 0);
     assert_int_equal(kill(getpid(), SIGTERM), 0);
