@@ -93,14 +93,18 @@ static enum code hold_filters(struct client *c, struct mqtt_filter *list, const 
 struct retained_found {
     VECTOR(struct owed) list;
     uint8_t qos;
+    bool    queued, direct; /* which: those that go through a durable session's queue, those that do not */
 };
 
 static bool found(void *ctx, struct stored *st, uint8_t qos)
 {
     struct retained_found *r = ctx;
+    uint8_t got = qos < r->qos ? qos : r->qos;
+    if (!(got ? r->queued : r->direct))
+        return true;
     if (!VECTOR_ROOM(r->list))
         return false;
-    r->list.at[r->list.count++] = (struct owed){ stored_hold(st), qos < r->qos ? qos : r->qos };
+    r->list.at[r->list.count++] = (struct owed){ stored_hold(st), got };
     return true;
 }
 
@@ -124,30 +128,32 @@ static void send_retained(struct client *c, const struct owed *o)
     message_drop(m);
 }
 
-/* Those with QoS 1 and 2 of a durable session go through its queue; `list` is sorted so that they come first. */
-static void owe_retained(struct client *c, struct bytes filter, uint8_t qos)
+static void let_go(struct broker *b, struct retained_found *r)
+{
+    journal_lock(b->journal);
+    for (size_t i = 0; i < r->list.count; i++)
+        stored_drop(r->list.at[i].stored);
+    journal_unlock(b->journal);
+    mem_free(r->list.at);
+}
+
+/* Those with QoS 1 and 2 of a durable session go through its queue. */
+static void owe_retained(struct client *c, struct bytes filter, uint8_t qos, uint64_t *seq)
 {
     struct shard *shard = c->shard;
     struct broker *b = shard->broker;
     struct session *s = c->session;
-    struct retained_found r = { .qos = qos };
+    struct retained_found r = { .qos = qos, .queued = true };
     struct fault why;
     journal_lock(b->journal);
     retained_match(&b->retained, filter, found, &r);
-    size_t queued = 0;
-    for (size_t i = 0; s->durable && i < r.list.count; i++)
-        if (r.list.at[i].qos) {
-            struct owed o = r.list.at[i];
-            r.list.at[i] = r.list.at[queued];
-            r.list.at[queued++] = o;
-        }
     size_t room = s->queue.open < b->config.limits.queued_messages ? b->config.limits.queued_messages - s->queue.open : 0;
-    size_t owed = queued < room ? queued : room;
-    if (queued > owed)
-        COUNT(shard, dropped_queue, queued - owed);
+    size_t owed = r.list.count < room ? r.list.count : room;
+    if (r.list.count > owed)
+        COUNT(shard, dropped_queue, r.list.count - owed);
     for (size_t i = 0; i < owed; i += 256) { /* a record holds so many */
         size_t n = owed - i < 256 ? owed - i : 256;
-        if (fold_enqueue(b, s, r.list.at + i, n, NULL, &why) != CODE_OK) {
+        if (fold_enqueue(b, s, r.list.at + i, n, seq, &why) != CODE_OK) {
             COUNT(shard, dropped_queue, owed - i);
             log_warn("broker", "FG7001 retained messages are not delivered: %s", why.text);
             break;
@@ -157,23 +163,25 @@ static void owe_retained(struct client *c, struct bytes filter, uint8_t qos)
         shard_mark_dirty(shard, s);
     journal_unlock(b->journal);
     journal_kick(b->journal);
-    for (size_t i = queued; i < r.list.count; i++)
-        if (client_alive(c))
-            send_retained(c, &r.list.at[i]);
-    journal_lock(b->journal);
-    for (size_t i = 0; i < r.list.count; i++)
-        stored_drop(r.list.at[i].stored);
-    journal_unlock(b->journal);
-    mem_free(r.list.at);
+    let_go(b, &r);
 }
 
-static void owe_all_retained(struct client *c, struct mqtt_filter *list, const struct asked *asked)
+static void send_all_retained(struct client *c, struct bytes filter, uint8_t qos)
 {
-    for (struct mqtt_filter *f = list; f && client_alive(c); f = f->next, asked++) {
-        bool wanted = f->retain_handling == 0 || (f->retain_handling == 1 && !asked->existed); /* 3.8.3.1 */
-        if (asked->reason < 0x80 && wanted)
-            owe_retained(c, f->filter, f->qos);
-    }
+    struct broker *b = c->shard->broker;
+    struct retained_found r = { .qos = qos, .direct = true, .queued = !c->session->durable };
+    journal_lock(b->journal);
+    retained_match(&b->retained, filter, found, &r);
+    journal_unlock(b->journal);
+    for (size_t i = 0; i < r.list.count; i++)
+        if (client_alive(c))
+            send_retained(c, &r.list.at[i]);
+    let_go(b, &r);
+}
+
+static bool wants_retained(const struct mqtt_filter *f, const struct asked *asked)
+{
+    return asked->reason < 0x80 && (f->retain_handling == 0 || (f->retain_handling == 1 && !asked->existed)); /* 3.8.3.1 */
 }
 
 static void refuse(struct client *c, const struct fault *why)
@@ -200,11 +208,19 @@ static void subscribe(struct client *c, const struct mqtt_subscribe *p, struct a
     }
     for (i = 0; i < p->count; i++)
         reasons[i] = asked[i].reason;
+    /* SUBACK waits for them, too: a client whose session came back after a crash would not ask for them again. */
+    const struct asked *a = asked;
+    for (struct mqtt_filter *f = p->filters; f && c->session->durable; f = f->next, a++)
+        if (wants_retained(f, a))
+            owe_retained(c, f->filter, f->qos, &seq);
     struct buf blob = { 0 };
     mqtt_encode_suback(&blob, c->version, MQTT_SUBACK, p->packet_id, reasons, p->count, BYTES_NONE);
     shard_ack(c->shard, c, seq, MQTT_SUBACK, p->packet_id, 0, buf_bytes(&blob));
     buf_clear(&blob);
-    owe_all_retained(c, p->filters, asked);
+    a = asked;
+    for (struct mqtt_filter *f = p->filters; f && client_alive(c); f = f->next, a++)
+        if (wants_retained(f, a))
+            send_all_retained(c, f->filter, f->qos);
 }
 
 void handle_subscribe(struct client *c, struct bytes body)

@@ -411,7 +411,7 @@ static void apply_targets(struct broker *b, struct fold_publish *p, struct bytes
 
 static void put_meta_head(struct buf *meta, const struct fold_publish *p, bool retained)
 {
-    bool inbound = p->inbound_pid && p->from;
+    bool inbound = p->inbound_pid && p->from && !broker_breaks(BREAK_FORGET_PID);
     bool left_out = p->message->retain && p->message->payload.len && !retained;
     buf_varint(meta, (inbound ? META_INBOUND : 0u) | (p->will_id ? META_WILL : 0u) | (left_out ? META_NOT_RETAINED : 0u));
     if (inbound) {

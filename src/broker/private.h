@@ -175,6 +175,16 @@ struct outbox {
     struct outbox_item items[];
 };
 
+/* Test builds can break a promise on purpose, to show that the tests which judge it see it. */
+#ifdef FG_TEST
+enum broker_breakage { BREAK_NOTHING, BREAK_EARLY_ACK /* does not wait for the disk */, BREAK_FORGET_PID /* not in the log */ };
+/* The n-th time from now that it could happen, it does, once; for all brokers of the process. */
+void broker_break(enum broker_breakage, unsigned n);
+bool broker_breaks(enum broker_breakage);
+#else
+#define broker_breaks(what) false
+#endif
+
 #define VECTOR(type)                                                                                         \
     struct {                                                                                                 \
         type  *at;                                                                                           \

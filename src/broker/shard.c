@@ -72,6 +72,24 @@ void broker_on_durable(void *ctx, uint64_t durable)
             shard_wake(&b->shards[i]);
 }
 
+/* ---- broken on purpose ---- */
+
+#ifdef FG_TEST
+static _Atomic int      breakage;
+static _Atomic unsigned breaks_in;
+
+void broker_break(enum broker_breakage what, unsigned n)
+{
+    atomic_store(&breakage, (int)what);
+    atomic_store(&breaks_in, n);
+}
+
+bool broker_breaks(enum broker_breakage what)
+{
+    return atomic_load_explicit(&breakage, memory_order_relaxed) == (int)what && atomic_fetch_sub(&breaks_in, 1) == 1;
+}
+#endif
+
 /* ---- acknowledgements ---- */
 
 static void count_acknowledged(struct shard *shard, uint8_t type, uint8_t reason)
@@ -129,8 +147,9 @@ static bool pending_room(struct shard *shard)
 void shard_ack(struct shard *shard, struct client *c, uint64_t seq, uint8_t type, uint16_t pid, uint8_t reason,
                struct bytes blob)
 {
+    bool early = seq > journal_durable(shard->broker->journal) && broker_breaks(BREAK_EARLY_ACK);
     /* 4.6: acknowledgements keep their order, so nobody overtakes one that waits. */
-    if (c->pending == 0 && (seq == 0 || seq <= journal_durable(shard->broker->journal))) {
+    if (c->pending == 0 && (seq == 0 || early || seq <= journal_durable(shard->broker->journal))) {
         send_ack(shard, c, type, pid, reason, blob);
         return;
     }

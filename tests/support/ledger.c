@@ -102,24 +102,33 @@ static void owes_nothing_to(struct ledger *l, unsigned a)
 
 /* ---- sessions ---- */
 
+/* The client gives up what it had begun and what it had received so far, as it must with a clean start. */
+static void forgets(struct ledger *l, unsigned a)
+{
+    struct ledger_member *s = &l->members[a];
+    for (unsigned i = 0; i < l->message_count; i++) {
+        l->messages[i].seen &= (uint16_t)~bit(a);
+        l->messages[i].done &= (uint16_t)~bit(a);
+        l->count[i][a] = 0;
+    }
+    for (unsigned i = 0; i < s->out_count; i++)
+        l->messages[s->out[i].message].candidates = 0; /* they may arrive or not */
+    memset(l->last[a], 0, sizeof l->last[a]);
+    s->out_count = s->held_count = 0;
+}
+
 /* The session is a new one: it knows nothing of what was acknowledged before CONNECT was sent. */
 static void begins_anew(struct ledger *l, unsigned a)
 {
     struct ledger_member *s = &l->members[a];
     owes_nothing_to(l, a);
+    forgets(l, a);
     for (unsigned i = 0; i < l->message_count; i++) {
         struct ledger_message *m = &l->messages[i];
         if (m->acked && m->acked_at < s->opened_at)
             m->allowed &= (uint16_t)~bit(a);
-        m->seen &= (uint16_t)~bit(a);
-        m->done &= (uint16_t)~bit(a);
-        l->count[i][a] = 0;
     }
-    for (unsigned i = 0; i < s->out_count; i++)
-        l->messages[s->out[i].message].candidates = 0; /* the client gives them up; they may arrive or not */
-    memset(l->last[a], 0, sizeof l->last[a]);
     s->sure = s->maybe = 0;
-    s->out_count = s->held_count = 0;
 }
 
 static void opened(struct ledger *l, const struct event *e)
@@ -134,6 +143,7 @@ static void opened(struct ledger *l, const struct event *e)
     if (s->clean) {
         s->sure = 0;
         owes_nothing_to(l, e->actor);
+        forgets(l, e->actor);
         if (s->exists == PRESENT)
             s->exists = POSSIBLE;
     }
@@ -173,6 +183,16 @@ static void answered(struct ledger *l, const struct event *e)
         l->messages[s->will].registered = true;
 }
 
+/* Those who are certain to get a will that is published from now on. */
+static uint16_t watching(const struct ledger *l, const struct ledger_message *will)
+{
+    uint16_t all = 0;
+    for (unsigned a = 0; a < l->cast->actor_count; a++)
+        if ((l->cast->watchers & bit(a)) && covered(l, a, will))
+            all |= bit(a);
+    return all;
+}
+
 static void lost_will(struct ledger *l, unsigned a)
 {
     struct ledger_member *s = &l->members[a];
@@ -182,7 +202,7 @@ static void lost_will(struct ledger *l, unsigned a)
         if (who->will_delay_s && who->persistent)
             s->delayed = s->will;
         else if (w->flags & EVENT_QOS)
-            w->owed = l->cast->watchers;
+            w->owed = watching(l, w);
     }
     s->will = LEDGER_NONE;
 }
@@ -237,14 +257,18 @@ static void forget_held(struct ledger_member *s, const struct ledger_held *h)
 
 static void crashed(struct ledger *l)
 {
+    for (unsigned i = 0; i < l->message_count; i++)
+        l->messages[i].closed_at = 0; /* what was not proven to be in the log may not be in it */
     for (unsigned a = 0; a < l->cast->actor_count; a++) {
         struct ledger_member *s = &l->members[a];
         if (s->open)
             disconnected(l, a);
         /* A QoS 1 delivery that was on its way before its message was acknowledged may be gone, its identifier free. */
-        for (unsigned i = s->held_count; i-- > 0;)
-            if (s->held[i].qos == 1 && s->held[i].message != LEDGER_NONE && !l->messages[s->held[i].message].acked)
-                forget_held(s, &s->held[i]);
+        for (unsigned i = s->held_count; i-- > 0;) {
+            const struct ledger_held *h = &s->held[i];
+            if (h->qos == 1 && (h->greeting || h->message == LEDGER_NONE || !l->messages[h->message].acked))
+                forget_held(s, h);
+        }
     }
 }
 
@@ -409,9 +433,9 @@ static void judge_delivery(struct ledger *l, const struct event *e)
                e->message);
     if (got > qos)
         broken(l, "message %u of QoS %u came with QoS %u", e->message, qos, got);
-    if (*count < 255)
-        ++*count;
-    if (*count > 1 && (qos == 0 || (qos == 2 && got == 2)))
+    if ((got == 2 || qos == 0) && *count < 255)
+        ++*count; /* a filter of less makes it less, whatever it was published with */
+    if (*count > 1)
         broken(l, "%s: %s got message %u twice", m->is_will ? "P-WILL" : qos == 2 ? "P-QOS2" : "P-QOS0",
                name_of(l, e->actor), e->message);
     if (m->seen & bit(e->actor))
@@ -474,7 +498,8 @@ static void delivered(struct ledger *l, const struct event *e)
     if (qos == 0)
         return;
     FG_ASSERT(s->held_count < LEDGER_HELD);
-    s->held[s->held_count++] = (struct ledger_held){ .message = e->message, .pid = e->pid, .qos = qos, .phase = HELD_NEW };
+    s->held[s->held_count++] = (struct ledger_held){ .message = e->message, .pid = e->pid, .qos = qos, .phase = HELD_NEW,
+                                                      .greeting = e->flags & EVENT_RETAIN };
 }
 
 static void released(struct ledger *l, const struct event *e)
@@ -665,7 +690,7 @@ void ledger_delays_are_over(struct ledger *l)
     for (unsigned a = 0; a < l->cast->actor_count; a++) {
         uint16_t w = l->members[a].delayed;
         if (w != LEDGER_NONE && (l->messages[w].flags & EVENT_QOS))
-            l->messages[w].owed = l->cast->watchers;
+            l->messages[w].owed = watching(l, &l->messages[w]);
         l->members[a].delayed = LEDGER_NONE;
     }
 }

@@ -94,7 +94,8 @@ enum held_phase { HELD_NEW, HELD_RECEIVED, HELD_RELEASED };
 struct ledger_held {
     uint16_t message, pid;
     uint8_t  qos, phase;
-    bool     former; /* received on a former connection */
+    bool     former;  /* received on a former connection */
+    bool     greeting; /* a retained message for a new subscription */
 };
 struct ledger_sub {
     uint16_t pid;
@@ -127,7 +128,7 @@ struct ledger {
     uint16_t                  retained[LEDGER_TOPICS];      /* last acknowledged + 1 */
     uint16_t                  parts[LEDGER_PARTITIONS][LEDGER_RECORDS];
     uint16_t                  part_count[LEDGER_PARTITIONS];
-    char                      broken[200]; /* empty: every promise was kept so far */
+    char                      broken[300]; /* empty: every promise was kept so far */
     struct ledger_message     messages[LEDGER_MESSAGES];
     uint8_t                   count[LEDGER_MESSAGES][LEDGER_ACTORS];
 };

@@ -107,7 +107,7 @@ static void happens(struct traffic *t, struct event e)
                 abort();
         }
         t->events[t->event_count] = e;
-        crash_mark(t->rec, 0, t->event_count++);
+        crash_mark(t->rec, t->mark_kind, t->event_count++);
     }
     bool was_broken = t->ledger.broken[0];
     if (t->trace) {
@@ -361,7 +361,10 @@ static void act_publish(struct traffic *t, unsigned a)
         unsigned topic = (unsigned)random_below(&t->dice, topics);
         if (t->cast->retained_topic[topic] && a != 2 + topic % 3)
             continue; /* each of these has one publisher, so that there is an order to be kept */
-        publish_to(t, a, topic, (uint8_t)(random_chance(&t->dice, 15) ? 0 : 1 + random_below(&t->dice, 2)));
+        uint8_t qos = (uint8_t)(random_chance(&t->dice, 15) ? 0 : 1 + random_below(&t->dice, 2));
+        if (t->cast->retained_topic[topic])
+            qos = (uint8_t)(1 + topic % 2); /* sent again, QoS 1 would overtake QoS 2, which is not done twice */
+        publish_to(t, a, topic, qos);
     }
 }
 
@@ -597,6 +600,11 @@ void traffic_run(struct traffic *t, unsigned acts)
 void traffic_crashed(struct traffic *t)
 {
     ledger_apply(&t->ledger, &(struct event){ .kind = EV_CRASH });
+}
+
+void traffic_restarting(struct traffic *t)
+{
+    happens(t, (struct event){ .kind = EV_CRASH });
 }
 
 /* A stranger asks for everything retained. */

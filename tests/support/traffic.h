@@ -28,6 +28,7 @@ struct traffic {
     struct event             *events;   /* all of them, when they are kept */
     size_t                    event_count, event_cap;
     bool                      keep_events;
+    uint32_t                  mark_kind;
     FILE                     *trace;   /* every event, for a person; NULL: none */
     struct peer              *peers[LEDGER_ACTORS];
     bool                      quitting[LEDGER_ACTORS], over[LEDGER_ACTORS]; /* DISCONNECT sent; the broker closed */
@@ -56,6 +57,8 @@ void traffic_run(struct traffic *, unsigned acts);
 void traffic_settle(struct traffic *);
 /* The process or the power is gone; so are all connections. */
 void traffic_crashed(struct traffic *);
+/* The same, as an event of the recording: the node is about to be stopped and started. */
+void traffic_restarting(struct traffic *);
 /* Everybody comes back, takes what there is, finishes what was begun; delays pass; partitions are read; every topic is
  * probed. The ledger says then whether everything was kept. */
 void traffic_recover(struct traffic *);
