@@ -227,12 +227,9 @@ static enum code replay_held(struct keeper *k, struct journal *j, const struct r
         return CODE_OK;
     enum code code = journal_keep_at(j, get64(r->meta.at + 8), get64(r->meta.at + 16), get32(r->meta.at + 24),
                                      get32(r->meta.at + 28), &k->held[n], why);
-    if (code != CODE_DAMAGED && code != CODE_NOTFOUND)
-        return code;
-    /* Gone, for it was dropped after the round was written, and the replay has not come to that yet. If it was
-     * not dropped, the check finds that it is missing. */
-    k->held[n] = NULL;
-    return CODE_OK;
+    if (code == CODE_DAMAGED || code == CODE_NOTFOUND)
+        keeper_wrong(k, "message %" PRIu64 " of the state cannot be kept: %s", n, why ? why->text : "");
+    return code;
 }
 
 static enum code replay_counted(struct keeper *k, const struct record *r, struct fault *why)
