@@ -372,6 +372,10 @@ static void share_out(void *ctx, const struct net_peer *peer)
     assert_true(peer->loopback);
     assert_int_equal(strncmp(peer->address, "127.0.0.1:", 10), 0);
     assert_true(peer->uid == UINT32_MAX);
+    int on = 0;
+    socklen_t n = sizeof on;
+    assert_int_equal(getsockopt(peer->handle, IPPROTO_TCP, TCP_NODELAY, &on, &n), 0);
+    assert_int_equal(on, 1); /* inherited from the listening socket */
     if (storm_accepts++ % 2) {
         rig_ok(conn_open(&c, r->loop, peer, &echo_events, NULL, &why), &why);
         return;
