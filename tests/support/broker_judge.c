@@ -156,9 +156,11 @@ static void workload(void *ctx, uint64_t seed, struct memfs *fs, struct crash *r
         (void)fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, why.text);
         abort();
     }
+    static const unsigned payloads[] = { 200, 400, 1200, 2500 }; /* large ones make segments come and go */
+    b->life->payload_max = payloads[seed % 4];
     traffic_begin(b->life);
     begin_breaking(b, rig);
-    traffic_run(b->life, ACTS);
+    traffic_run(b->life, seed % 8 == 7 ? 3 * ACTS : ACTS);
     if (seed % 5 == 0 && !b->life->ledger.broken[0] && b->breaks == JUDGE_BREAK_NOTHING) {
         restart(rig, b->life);
         traffic_run(b->life, ACTS / 2);
@@ -229,6 +231,7 @@ static const char *verify(void *ctx, struct memfs *disk, struct crash_marks mark
     struct traffic *t = traffic_new(b->seed, &b->cast, rec);
     t->dice.state = random_mix(random_mix(b->seed, marks.count), rec != NULL);
     t->mark_kind = MARK_RECOVERY;
+    t->payload_max = b->life->payload_max;
     t->keep_events = rec;
     t->trace = getenv("CRASH_TRACE") ? stderr : NULL;
     b->states++;

@@ -64,9 +64,8 @@ static void add_queue(struct lines *l, struct session *s)
         /* While connected, anything may have been sent: that only shows at the next start. */
         bool maybe = s->away_since_wall_us && e->state != ENTRY_RECEIVED && (e->flags & ENTRY_MAYBE_SENT);
         bool retain = e->state != ENTRY_RECEIVED && (e->flags & ENTRY_RETAIN);
-        buf_printf(&b, "session %" PRIu64 " entry %010" PRIu64 " qos %u %s%s%s message %" PRIu64 " of %u", s->id, i, e->qos,
-                   states[e->state], retain ? " retain" : "", maybe ? " maybe-sent" : "", e->what ? stored_id(e->what) : 0,
-                   e->what ? stored_bytes(e->what) : 0);
+        buf_printf(&b, "session %" PRIu64 " entry %010" PRIu64 " qos %u %s%s%s message %" PRIu64, s->id, i, e->qos,
+                   states[e->state], retain ? " retain" : "", maybe ? " maybe-sent" : "", e->what ? stored_id(e->what) : 0);
         add_line(l, &b);
     }
     buf_clear(&b);
@@ -79,8 +78,8 @@ static void add_session(struct lines *l, struct session *s)
     put_name(&b, s->client_id);
     buf_printf(&b, " of ");
     put_name(&b, s->principal);
-    buf_printf(&b, " expiry %u away %" PRId64 " queue %" PRIu64 " to %" PRIu64 " open %u bytes %" PRIu64 " pids", s->expiry_s,
-               s->away_since_wall_us, s->queue.head, s->queue.tail, s->queue.open, s->queue.bytes);
+    buf_printf(&b, " expiry %u away %" PRId64 " queue %" PRIu64 " to %" PRIu64 " open %u pids", s->expiry_s,
+               s->away_since_wall_us, s->queue.head, s->queue.tail, s->queue.open);
     for (uint32_t i = 0; i < s->in_pids.count; i++)
         buf_printf(&b, " %u", s->in_pids.at[i]);
     add_line(l, &b);
@@ -100,7 +99,7 @@ static void add_retained(struct lines *l, struct retained *r)
     for (struct stored *st; (st = retained_walk_next(r, &topic, &bytes, &qos));) {
         buf_printf(&b, "retained ");
         put_name(&b, buf_bytes(&topic));
-        buf_printf(&b, " message %" PRIu64 " of %u, counted %" PRIu64 ", qos %u", stored_id(st), stored_bytes(st), bytes, qos);
+        buf_printf(&b, " message %" PRIu64 " of %" PRIu64 " bytes, qos %u", stored_id(st), bytes, qos);
         add_line(l, &b);
     }
     r->cursor = place;

@@ -1,7 +1,8 @@
 /* broker_state.h - the durable state of a broker as text, so that two can be compared and a person sees where they
  * differ: sessions, their filters, packet identifiers, queues; retained messages; wills.
  *
- * What is volatile is left out or made equal: whether an entry was sent on the present connection, for one.
+ * What is volatile is left out or made equal: whether an entry was sent on the present connection, for one; and the bytes
+ * of a queue, which are those of frames, and a frame that was carried forward has another size.
  * Thread: the rig's.
  */
 #pragma once

@@ -648,16 +648,18 @@ static void check_order(struct ledger *l, unsigned p, const struct ledger_part *
         const struct ledger_message *m = &l->messages[number];
         struct device *d = &devices[m->publisher];
         if (d->home < 0)
-            *d = (struct device){ .home = (int)p, .low = number };
+            *d = (struct device){ .home = (int)p, .low = LEDGER_NONE };
         if (d->home != (int)p)
             broken(l, "P-PART: %s has records in two partitions", name_of(l, m->publisher));
-        if (!there[number] && d->last > number)
+        bool again = part->first > 0 && m->again_behind > d->last; /* the first one may be gone */
+        if (!there[number] && d->last > number && !again)
             broken(l, "P-PART: message %u stands behind %u", number, d->last);
         if (there[number] && (m->flags & EVENT_QOS) == 2 && l->cast->actors[m->publisher].persistent)
             broken(l, "P-PART: message %u of QoS 2 is there twice", number);
-        if (!there[number])
+        if (!there[number] && number > d->last)
             d->last = number;
-        d->low = number < d->low ? number : d->low;
+        if (number < d->low && !m->again_behind) /* else an earlier one may have been the only one */
+            d->low = number;
         there[number] = true;
     }
 }
