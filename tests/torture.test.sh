@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# timeout: 600
+# Kills and crash states, few of each, and that both judges see a broker that breaks its promises. Many: make torture.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+FG_BUILD_TEST=${FG_BUILD_TEST:-$PWD/build-test}
+
+KILLS=${KILLS:-10} STATES=${STATES:-20000} JOBS=2 tests/torture.sh || exit 1
+
+for what in sync all-syncs ack pid; do
+    if last=$("$FG_BUILD_TEST/crashsim" --break "$what" --states 20000 2>/dev/null | tail -n 1); then
+        echo "crashsim --break $what: nobody noticed ($last)"
+        exit 1
+    fi
+    [[ $last == *" violations" ]] || { echo "crashsim --break $what did not come to its end: $last"; exit 1; }
+    echo "crashsim --break $what: seen after $last"
+done
+
+if FIELDGATE=$FG_BUILD_TEST/fieldgate node tests/torture/killloop.mjs --kills 10 --break early-ack; then
+    echo "killloop --break early-ack: nobody noticed"
+    exit 1
+fi
+echo "killloop --break early-ack: seen"
