@@ -20,12 +20,12 @@ uint64_t append_room(const struct journal *j)
     return room;
 }
 
-uint64_t append_reserve(const struct journal *j)
+uint64_t append_reserve(const struct journal *j, enum claim who)
 {
-    uint64_t keep = j->opt.segment_bytes / 8 > 65536 ? j->opt.segment_bytes / 8 : 65536;
-    uint64_t round = j->last_round_bytes + j->last_round_bytes / 4;
-    keep = keep > round ? keep : round;
-    return keep < j->opt.segment_bytes ? keep : j->opt.segment_bytes;
+    if (who == CLAIM_JOURNAL)
+        return 0;
+    uint64_t keep = state_estimate(j) * (j->round.running ? 2 : 1); /* the one under way, and the next */
+    return who == CLAIM_PROGRAM ? keep : keep + j->opt.segment_bytes / 8;
 }
 
 static enum code refuse_full(struct journal *j, struct fault *why)
@@ -43,14 +43,14 @@ static bool may_plan(const struct journal *j)
     return planned < most;
 }
 
-static bool has_room(const struct journal *j, bool message, uint64_t need)
+static bool has_room(const struct journal *j, enum claim who, uint64_t need)
 {
-    if (message && (j->low || atomic_load_explicit(&j->full, memory_order_relaxed)))
+    if (who == CLAIM_MESSAGE && (j->low || atomic_load_explicit(&j->full, memory_order_relaxed)))
         return false;
     if (!j->stuck)
         return true;
-    uint64_t room = append_room(j), keep = message ? append_reserve(j) : 0;
-    return room >= need && room - need >= keep;
+    uint64_t room = append_room(j);
+    return room >= need && room - need >= append_reserve(j, who);
 }
 
 /* The segment this frame goes to: the active one, or the next, planned if need be. */
@@ -184,8 +184,9 @@ enum code append_record(struct journal *j, const struct record_in *in, bool inte
     uint64_t need = frame_bytes((uint32_t)body);
     bool in_partition = in->partition != JOURNAL_NO_PARTITION;
     FG_ASSERT(!in_partition || (in->partition < j->partition_count && in->type == RECORD_MESSAGE));
-    if (!has_room(j, in->type == RECORD_MESSAGE, need)) {
-        if (in->type == RECORD_MESSAGE)
+    enum claim who = internal || j->in_slice ? CLAIM_JOURNAL : in->type == RECORD_MESSAGE ? CLAIM_MESSAGE : CLAIM_PROGRAM;
+    if (!has_room(j, who, need)) {
+        if (who == CLAIM_MESSAGE)
             atomic_store(&j->full, true);
         return refuse_full(j, why);
     }

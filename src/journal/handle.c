@@ -20,6 +20,7 @@ static void unlink_handle(struct stored *h)
     if (h->next)
         h->next->prev = h->prev;
     s->live_count--;
+    s->journal->live_total--;
     s->live_bytes -= whole(h);
 }
 
@@ -36,6 +37,7 @@ void handle_move_locked(struct stored *h, struct segment *to, uint32_t offset, u
         to->live->prev = h;
     to->live = h;
     to->live_count++;
+    to->journal->live_total++;
     to->live_bytes += whole(h);
 }
 

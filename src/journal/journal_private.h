@@ -174,8 +174,9 @@ struct journal {
     struct place     state, witness;
     struct round     round;
     uint64_t         round_at_bytes, last_round_bytes;
+    uint64_t         live_total, round_live; /* handles, now and at the last round    */
+    bool             in_slice;               /* write_state is appending              */
     int64_t          round_refused_us;
-    bool             state_wanted;   /* room is short, and a round may give some back */
 
     /* The journal's age: time it was running, and plausible time in between. */
     int64_t          age_base_us, age_mono_us, age_wall_us;
@@ -253,7 +254,10 @@ void            segment_unpin(struct journal *, struct segment *);
 FG_CHECK enum code append_record(struct journal *, const struct record_in *, bool internal, struct record_out *,
                                  struct fault *why);
 uint64_t append_room(const struct journal *);         /* bytes left in segments that are made */
-uint64_t append_reserve(const struct journal *);      /* of them kept for program records     */
+/* Who may use how much of the last room: messages leave some to the program's other records, and these leave what a
+ * round of state needs, by which room is won back. */
+enum claim { CLAIM_MESSAGE, CLAIM_PROGRAM, CLAIM_JOURNAL };
+uint64_t append_reserve(const struct journal *, enum claim);
 void     append_recycle(struct journal *, struct chunk *);
 /* Copies [offset, offset + n) of the segment if it is still in memory. */
 bool     append_peek(const struct journal *, uint64_t segment, uint32_t offset, void *to, size_t n);
@@ -362,6 +366,8 @@ FG_CHECK enum code repair_run(struct journal *, const struct survey *, struct pl
 
 /* ---- state.c, committer ---- */
 bool state_step(struct journal *);
+/* Locked. About how many bytes a round would take now. */
+uint64_t state_estimate(const struct journal *);
 /* A whole round, for journal_close. */
 void state_run(struct journal *);
 bool state_witness(struct journal *);

@@ -61,7 +61,8 @@ static void rig_forget(struct rig *r, uint64_t id)
         if (stored_id(r->kept[i]) != id)
             continue;
         stored_drop(r->kept[i]);
-        r->kept[i] = r->kept[--r->kept_count];
+        memmove(&r->kept[i], &r->kept[i + 1], (--r->kept_count - i) * sizeof *r->kept);
+        r->round_at -= i < r->round_at; /* a round that is under way skips nobody */
         return;
     }
 }

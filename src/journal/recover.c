@@ -341,6 +341,7 @@ static void take_over(struct journal *j, const struct survey *v, const struct re
     if (j->witness.seq > j->state.seq)
         j->witness = j->state;
     j->last_round_bytes = v->state_bytes;
+    j->round_live = j->live_total;
     uint64_t from = v->state.seq ? v->state.segment : v->first_segment;
     j->bytes_appended = v->empty || v->end.segment < from
                             ? 0

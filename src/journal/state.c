@@ -12,6 +12,8 @@
 
 #include "base/wire.h"
 
+enum { ROUND_MARGIN = 4096, HANDLE_BYTES = 96 };
+
 static int64_t now_us(const struct journal *j)
 {
     return j->io->monotonic_us(j->io->self);
@@ -70,8 +72,35 @@ enum code state_read_partitions(struct journal *j, const struct record *r, struc
 
 static void round_refused(struct journal *j)
 {
+    /* The next one needs more room than this one found. */
+    if (j->round.bytes > j->last_round_bytes)
+        j->last_round_bytes = j->round.bytes;
+    j->round_live = j->live_total;
     j->round = (struct round){ 0 };
     j->round_refused_us = now_us(j);
+}
+
+/* By the last round, and by the handles that came or went since. */
+uint64_t state_estimate(const struct journal *j)
+{
+    uint64_t bytes = j->last_round_bytes;
+    if (j->live_total > j->round_live)
+        bytes += (j->live_total - j->round_live) * HANDLE_BYTES;
+    else if (j->round_live)
+        bytes = bytes / j->round_live * j->live_total;
+    return bytes + bytes / 4 + ROUND_MARGIN;
+}
+
+/* Some segment waits only for the state to begin behind it. */
+static bool frees_segments(const struct journal *j)
+{
+    for (size_t i = 0; i < j->segment_count; i++) {
+        const struct segment *s = j->segments[i];
+        bool empty = s->sealed && s != j->active && s->live_count == 0 && (s->partition_bytes == 0 || s->released);
+        if (empty && (s->number >= j->witness.segment || s->dropped_seq > j->witness.seq))
+            return true;
+    }
+    return false;
 }
 
 static bool due(const struct journal *j)
@@ -82,9 +111,8 @@ static bool due(const struct journal *j)
         return false;
     uint64_t since = j->bytes_appended - j->round_at_bytes, four = 4 * j->last_round_bytes;
     uint64_t enough = j->opt.segment_bytes > four ? j->opt.segment_bytes : four;
-    /* Short of room, a round may free segments; but not one round after the other. */
-    if (j->state_wanted && since > j->last_round_bytes + j->opt.segment_bytes / 8)
-        return true;
+    if (j->stuck || j->low) /* a round costs room, so it must win some, and must not be given up half way */
+        return append_room(j) >= state_estimate(j) && frees_segments(j);
     return since >= enough || j->rolled >= 4;
 }
 
@@ -120,9 +148,9 @@ static void end(struct journal *j)
     }
     j->round.end_seq = out.seq;
     j->last_round_bytes = j->round.bytes;
+    j->round_live = j->live_total;
     j->round_at_bytes = j->bytes_appended;
     j->round_refused_us = 0;
-    j->state_wanted = false;
     j->rolled = 0;
 }
 
@@ -132,7 +160,9 @@ static void slice(struct journal *j)
     uint64_t before = j->bytes_appended;
     bool shut = j->shut;
     j->shut = false; /* the last round comes when nobody else may append any more */
+    j->in_slice = true;
     enum code code = j->opt.write_state(j->opt.ctx, j, j->round.restart);
+    j->in_slice = false;
     j->shut = shut;
     j->round.restart = false;
     j->round.bytes += j->bytes_appended - before;

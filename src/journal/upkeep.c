@@ -54,7 +54,6 @@ static void set_stuck(struct journal *j, bool stuck)
     j->stuck_us = now_us(j);
     journal_lock(j);
     j->stuck = stuck;
-    j->state_wanted = j->state_wanted || stuck;
     journal_unlock(j);
     judge_room(j);
 }
@@ -85,7 +84,7 @@ bool upkeep_make(struct journal *j, struct segment *s)
 static bool make_next(struct journal *j)
 {
     journal_lock(j);
-    uint64_t ready = 0, want = 1 + j->last_round_bytes / j->opt.segment_bytes;
+    uint64_t ready = 0, keep = append_reserve(j, CLAIM_MESSAGE), want = 1 + 2 * keep / j->opt.segment_bytes;
     struct segment *planned = NULL;
     for (size_t i = j->segment_count; i-- > 0 && j->segments[i] != j->active;) {
         if (j->segments[i]->made)
@@ -93,7 +92,7 @@ static bool make_next(struct journal *j)
         else
             planned = j->segments[i];
     }
-    bool scarce = append_room(j) < append_reserve(j);
+    bool scarce = append_room(j) < keep;
     bool stuck = j->stuck;
     journal_unlock(j);
     if (ready >= want) {
