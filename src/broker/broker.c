@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 
+#include <stdlib.h>
+
 enum code broker_new(struct broker **out, const struct broker_config *config, struct fault *why)
 {
     struct broker *b = mem_zalloc(1, sizeof *b);
@@ -16,6 +18,7 @@ enum code broker_new(struct broker **out, const struct broker_config *config, st
     b->connect_limits = b->mqtt_limits;
     b->connect_limits.packet_bytes = l->connect_bytes;
     b->next_session_id = b->next_will_id = 1;
+    broker_break_by_name(getenv("FIELDGATE_TEST_BREAK"));
     admit_init(&b->admit);
     (void)pthread_mutex_init(&b->registry, NULL);
     (void)pthread_rwlock_init(&b->tree_lock, NULL);
@@ -60,7 +63,6 @@ static enum code revive_sessions(struct broker *b, int64_t now, int64_t wall, st
         if (table_put(&b->sessions, s->client_id, s) != CODE_OK || enter_tree(b, s) != CODE_OK)
             return FAIL(why, CODE_NOMEM, 0, "no memory for sessions");
         s->linked = true;
-        atomic_fetch_add(&b->queued_messages, 0);
         if (s->away_since_wall_us == 0)
             cut_off(b, s, wall);
         if (s->expiry_s != UINT32_MAX) {
@@ -85,9 +87,9 @@ enum code broker_start(struct broker *b, struct journal *j, struct fault *why)
 {
     FG_ASSERT(b->config.loop_count > 0 && b->config.loop_count <= SHARDS_MAX);
     b->journal = j;
-    b->shard_count = b->config.loop_count;
-    for (unsigned i = 0; i < b->shard_count; i++)
+    for (unsigned i = 0; i < b->config.loop_count; i++)
         shard_init(b, (int)i, b->config.loops[i]);
+    atomic_store(&b->shard_count, b->config.loop_count); /* from here on the committer may wake them */
     int64_t now = loop_now_us(b->config.loops[0]), wall = loop_wall_us(b->config.loops[0]);
     pthread_mutex_lock(&b->registry);
     journal_lock(j);
@@ -194,6 +196,7 @@ void broker_free(struct broker *b)
     tree_clear(&b->tree);
     table_clear(&b->sessions);
     table_clear(&b->by_id);
+    table_clear(&b->wills_by_id);
     admit_clear(&b->admit);
     (void)pthread_rwlock_destroy(&b->tree_lock);
     (void)pthread_mutex_destroy(&b->registry);

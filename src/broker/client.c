@@ -112,8 +112,10 @@ void client_resume(struct client *c, uint8_t why)
     if (!(c->paused & why))
         return;
     c->paused &= (uint8_t)~why;
-    if (!c->paused && client_alive(c))
-        conn_read_resume(c->conn);
+    if (c->paused || !client_alive(c))
+        return;
+    c->last_us = loop_now_us(c->shard->loop); /* it was us who did not listen */
+    conn_read_resume(c->conn);
 }
 
 /* ---- the end ---- */
@@ -295,6 +297,9 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
         }
         used += frame.size;
         handle(c, &frame);
+        /* Who asks without taking the answers is not listened to until he does (L-OUT). */
+        if (client_alive(c) && conn_unsent(conn) > b->config.limits.unsent_bytes)
+            client_pause(c, PAUSE_OUTPUT);
     }
     return client_alive(c) ? used : in.len;
 }
@@ -303,6 +308,7 @@ static void on_drained(void *ctx, struct conn *conn)
 {
     struct client *c = ctx;
     (void)conn;
+    client_resume(c, PAUSE_OUTPUT);
     if (c->choked && client_alive(c))
         deliver_resume(c->shard, c);
 }

@@ -219,9 +219,11 @@ static void settle_delayed_wills(struct broker *b, const struct session *s, bool
     journal_lock(b->journal);
     for (struct will *w = b->wills, *next; w; w = next) {
         next = w->next;
-        if (w->session_id != id || !w->due_us || w->due_us <= now)
+        if (w->session_id != id || !w->delay_s || !w->due_us || w->due_us <= now || w->withdrawn)
             continue; /* due already, as one without a delay is after a crash: the session came too late for it */
-        if (!resumed || fold_will_clear(b, w->id, NULL) != CODE_OK) {
+        if (resumed) {
+            will_withdraw(b, w, now);
+        } else {
             w->due_us = 1;
             session_expires_at(b, 1);
         }
@@ -275,6 +277,13 @@ static void send_connack(struct client *c, bool present, uint64_t seq)
     buf_clear(&props);
     connect_ask_free(c->ask);
     c->ask = NULL;
+    if (c->max_packet && buf_size(&blob) > c->max_packet) { /* [MQTT-3.1.2-24]: what we must say does not fit */
+        struct fault why;
+        (void)FAIL(&why, CODE_LIMIT, 0, "it takes packets of %u bytes, CONNACK has %zu", c->max_packet, buf_size(&blob));
+        buf_clear(&blob);
+        client_end(c, 0, &why, true);
+        return;
+    }
     client_pause(c, PAUSE_CONNACK);
     shard_ack(c->shard, c, seq, MQTT_CONNACK, 0, 0, buf_bytes(&blob));
     buf_clear(&blob);
@@ -290,8 +299,9 @@ static void settle_connection(struct client *c)
     c->request_problem = !five || ask->props.request_problem;
     c->keep_alive_s = ask->keep_alive_s;
     uint32_t longest = limits->keep_alive_s > 65535 ? 65535 : limits->keep_alive_s;
-    if (five && (c->keep_alive_s == 0 || c->keep_alive_s > longest))
-        c->keep_alive_s = (uint16_t)longest; /* L-KEEP: told in CONNACK */
+    /* L-KEEP: told in CONNACK. 3.x cannot be told: only a client that announced no life sign at all is looked after. */
+    if (c->keep_alive_s == 0 || (five && c->keep_alive_s > longest))
+        c->keep_alive_s = (uint16_t)longest;
     client_known(c, CLIENT_ACCEPTED);
     client_arm(c);
 }
@@ -313,10 +323,8 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
         }
         s = NULL;
     }
-    if (s) {
-        settle_delayed_wills(b, s, true, now);
+    if (s)
         return s;
-    }
     *fresh = true;
     *reason = MQTT_SERVER_BUSY;
     if (b->sessions.count >= b->config.limits.sessions) {
@@ -378,12 +386,16 @@ static uint8_t attach(struct client *c, struct session *found, bool *present, ui
         return code == CODE_FULL ? MQTT_QUOTA_EXCEEDED : MQTT_SERVER_BUSY;
     }
     *present = !fresh;
+    if (!fresh)
+        settle_delayed_wills(b, s, true, loop_now_us(c->shard->loop));
     s->expires_us = 0;
     s->owner = c;
     s->client = c;
     c->session = session_hold(s);
+    journal_lock(b->journal);
     c->send_next = s->queue.head;
-    c->inflight_in = c->in_pids.count;
+    journal_unlock(b->journal);
+    c->inflight_in = 0; /* 4.9: the quota begins anew with each connection */
     settle_connection(c);
     atomic_store(&s->shard, c->shard->number);
     return 0;
@@ -440,7 +452,7 @@ void handle_disconnect(struct client *c, struct bytes body)
     }
     struct session *s = c->session;
     bool changes = c->version == MQTT_5 && mqtt_props_has(&d.props, MQTT_PROP_SESSION_EXPIRY);
-    if (changes && d.props.session_expiry_s && !s->durable) {
+    if (changes && d.props.session_expiry_s && s->expiry_s == 0) {
         /* 3.14.2.2.2: zero at CONNECT stays zero. */
         (void)FAIL(&why, CODE_PROTOCOL, 0, "DISCONNECT sets a session expiry, CONNECT had none");
         client_end(c, MQTT_PROTOCOL_ERROR, &why, true);

@@ -36,10 +36,10 @@ static struct message *make_message(struct client *c, const struct mqtt_publish 
 }
 
 /* A message nobody at all can get needs no copy; the receiver of an acknowledgement still gets it in order. */
-static void halt_if_busy(struct client *c)
+static void halt_if_busy(struct client *c, bool stored)
 {
     struct shard *shard = c->shard;
-    bool busy = journal_busy(shard->broker->journal) ||
+    bool busy = (stored && journal_busy(shard->broker->journal)) || shard->congested ||
                 atomic_load_explicit(&shard->broker->admit.over_memory, memory_order_relaxed); /* L-MEM */
     if (!busy || (c->paused & PAUSE_BUSY) || !VECTOR_ROOM(shard->halted))
         return;
@@ -47,24 +47,21 @@ static void halt_if_busy(struct client *c)
     client_pause(c, PAUSE_BUSY);
 }
 
-/* L-INFL, L-QOS2. False: the connection has ended. */
+/* L-INFL, L-QOS2. False: the connection has ended. A 3.x client does not know the receive maximum: it is not read from while
+ * many of its acknowledgements wait (shard_ack); only QoS 2 without end, never released, ends it. */
 static bool admit(struct client *c, const struct mqtt_publish *p)
 {
     uint32_t most = c->shard->broker->config.limits.receive_maximum;
     if (p->qos == 0 || (p->qos == 2 && pidset_has(&c->in_pids, p->packet_id)))
         return true;
-    if (c->inflight_in >= most) {
-        if (c->version == MQTT_5) {
-            refuse(c, MQTT_RECEIVE_MAX_EXCEEDED, "more unacknowledged PUBLISH packets than the receive maximum of CONNACK");
-            return false;
-        }
-        if (p->qos == 2) { /* it never releases any: nothing to wait for */
-            refuse(c, MQTT_RECEIVE_MAX_EXCEEDED, "more unfinished QoS 2 messages than limits.receive-maximum");
-            return false;
-        }
+    if (c->version != MQTT_5 && p->qos == 2 && c->in_pids.count >= most) {
+        refuse(c, MQTT_RECEIVE_MAX_EXCEEDED, "more unfinished QoS 2 messages than limits.receive-maximum");
+        return false;
     }
-    if (c->inflight_in + 1 >= most && c->version != MQTT_5 && p->qos == 1)
-        client_pause(c, PAUSE_INFLIGHT);
+    if (c->version == MQTT_5 && c->inflight_in >= most) {
+        refuse(c, MQTT_RECEIVE_MAX_EXCEEDED, "more unacknowledged PUBLISH packets than the receive maximum of CONNACK");
+        return false;
+    }
     c->inflight_in++;
     return true;
 }
@@ -82,6 +79,10 @@ void handle_publish(struct client *c, uint8_t first, struct bytes body)
         refuse(c, MQTT_TOPIC_ALIAS_INVALID, "topic aliases are not offered (Topic Alias Maximum is 0)");
         return;
     }
+    if (c->version == MQTT_5 && p.props.raw.len && mqtt_props_has(&p.props, MQTT_PROP_SUB_ID)) {
+        refuse(c, MQTT_PROTOCOL_ERROR, "a subscription identifier in a PUBLISH from a client"); /* [MQTT-3.3.4-6] */
+        return;
+    }
     if (!admit(c, &p))
         return;
     COUNT(shard, received[p.qos], 1);
@@ -91,10 +92,11 @@ void handle_publish(struct client *c, uint8_t first, struct bytes body)
     op.message = make_message(c, &p);
     op.fanout = op.message ? route_find(shard, p.topic) : NULL;
     bool ready = op.fanout && (p.qos != 2 || pidset_add(&c->in_pids, p.packet_id));
-    if (ready && (op.fanout->durable_count || op.fanout->to_partition || p.retain || p.qos == 2))
+    bool stored = ready && (op.fanout->durable_count || op.fanout->to_partition || p.retain || p.qos == 2);
+    if (stored)
         op.crc = crc32c(0, op.message->encoded.at, op.message->encoded.len);
     if (ready && shard_push_op(shard, &op)) {
-        halt_if_busy(c);
+        halt_if_busy(c, stored);
         return;
     }
     message_drop(op.message);

@@ -5,8 +5,9 @@
 #include "mqtt/topic.h"
 
 struct asked {            /* one filter of the packet */
-    uint8_t reason;
-    bool    existed, in_tree;
+    uint8_t             reason;
+    bool                existed, in_tree;
+    struct subscription former; /* what it replaced, if it existed */
 };
 
 static uint8_t judge(const struct client *c, const struct mqtt_filter *f, uint32_t *held)
@@ -25,6 +26,18 @@ static struct subscription subscription_of(struct session *s, const struct mqtt_
 {
     return (struct subscription){ .session = s, .qos = f->qos, .no_local = f->no_local,
                                   .retain_as_published = f->retain_as_published, .retain_handling = f->retain_handling };
+}
+
+/* Before anything changes: what a failure must bring back. */
+static void remember_former(struct client *c, struct mqtt_filter *list, struct asked *asked)
+{
+    for (struct mqtt_filter *f = list; f; f = f->next, asked++) {
+        const struct held_filter *h = session_filter(c->session, f->filter);
+        if (h)
+            asked->former = (struct subscription){ .session = c->session, .qos = h->qos, .no_local = h->no_local,
+                                                   .retain_as_published = h->retain_as_published,
+                                                   .retain_handling = h->retain_handling };
+    }
 }
 
 static void enter_tree(struct client *c, struct mqtt_filter *list, struct asked *asked)
@@ -48,9 +61,13 @@ static void leave_tree(struct client *c, struct mqtt_filter *list, const struct 
 {
     struct broker *b = c->shard->broker;
     pthread_rwlock_wrlock(&b->tree_lock);
-    for (struct mqtt_filter *f = list; f; f = f->next, asked++)
-        if (asked->in_tree && !asked->existed)
+    for (struct mqtt_filter *f = list; f; f = f->next, asked++) {
+        bool replaced;
+        if (asked->in_tree && !asked->former.session)
             (void)tree_remove(&b->tree, f->filter, c->session);
+        else if (asked->in_tree) /* it is there: nothing is allocated */
+            FG_ASSERT(tree_add(&b->tree, f->filter, &asked->former, &replaced) == CODE_OK);
+    }
     atomic_fetch_add(&b->generation, 1);
     pthread_rwlock_unlock(&b->tree_lock);
 }
@@ -79,9 +96,12 @@ static enum code hold_filters(struct client *c, struct mqtt_filter *list, const 
         code = fold_subscribe(b, s, list, seq, why);
     if (code != CODE_OK) {
         a = asked;
-        for (struct mqtt_filter *f = list; f; f = f->next, a++)
-            if (a->in_tree && !a->existed)
+        for (struct mqtt_filter *f = list; f; f = f->next, a++) {
+            if (a->in_tree && !a->former.session)
                 (void)session_remove_filter(s, f->filter);
+            else if (a->in_tree)
+                FG_ASSERT(session_set_filter(s, f->filter, &a->former) == CODE_OK);
+        }
     }
     journal_unlock(b->journal);
     journal_kick(b->journal);
@@ -197,6 +217,7 @@ static void subscribe(struct client *c, const struct mqtt_subscribe *p, struct a
     uint32_t i = 0;
     for (struct mqtt_filter *f = p->filters; f; f = f->next)
         asked[i++].reason = judge(c, f, &held);
+    remember_former(c, p->filters, asked);
     enter_tree(c, p->filters, asked);
     enum code code = hold_filters(c, p->filters, asked, &seq, &why);
     if (code != CODE_OK) {
@@ -271,6 +292,10 @@ static void unsubscribe(struct client *c, const struct mqtt_subscribe *p, uint8_
     journal_kick(b->journal);
     if (code != CODE_OK) {
         log_warn("broker", "FG7001 unsubscription refused: %s", why.text);
+        if (c->version != MQTT_5) { /* its UNSUBACK could only say that it worked */
+            client_end(c, 0, &why, true);
+            return;
+        }
         memset(reasons, MQTT_IMPLEMENTATION_SPECIFIC, p->count);
     } else {
         pthread_rwlock_wrlock(&b->tree_lock);

@@ -18,12 +18,9 @@ static void release_message(void *m)
 /* The remaining life of a message as a property list of its own (3.3.2.3.3); false: it is over. */
 static bool put_expiry(struct buf *props, const struct message *m, int64_t now)
 {
-    if (m->expires_us == 0)
-        return true;
-    if (now >= m->expires_us)
-        return false;
-    mqtt_put_u32(props, MQTT_PROP_MESSAGE_EXPIRY, (uint32_t)((m->expires_us - now + 999999) / 1000000));
-    return true;
+    int64_t left = m->expires_us - now;
+    mqtt_put_u32(props, MQTT_PROP_MESSAGE_EXPIRY, left > 0 ? (uint32_t)((left + 999999) / 1000000) : 0);
+    return left > 0;
 }
 
 enum sent { SENT, SENT_EXPIRED, SENT_TOO_LARGE };
@@ -33,7 +30,8 @@ static enum sent send_publish(struct shard *shard, struct client *c, struct mess
 {
     struct buf *props = &shard->props;
     buf_reset(props);
-    if (m->expires_us && !put_expiry(props, m, loop_now_us(shard->loop)))
+    /* What may have been sent before must be sent again [MQTT-4.4.0-1]: the receiver may hold its identifier. */
+    if (m->expires_us && !put_expiry(props, m, loop_now_us(shard->loop)) && !dup)
         return SENT_EXPIRED;
     struct bytes own = c->version == MQTT_5 ? buf_bytes(props) : BYTES_NONE;
     struct bytes carried = c->version == MQTT_5 ? m->props : BYTES_NONE;
@@ -168,10 +166,10 @@ static void send_parcel(struct shard *shard, struct parcel *p)
     if (!p->message && p->stored)
         p->message = fetch(shard, p, &code);
     if (!p->message) {
-        if (code == CODE_NOMEM)
-            client_end(c, MQTT_SERVER_BUSY, NULL, true); /* it comes again with the next connection */
+        if (code == CODE_DAMAGED)
+            drop_entry(shard, c, p->pid); /* gone for good, and reported */
         else
-            drop_entry(shard, c, p->pid);
+            client_end(c, MQTT_SERVER_BUSY, NULL, true); /* it comes again with the next connection */
         return;
     }
     enum sent what = send_publish(shard, c, p->message, p->qos, p->pid, p->dup, p->retain);
@@ -259,4 +257,5 @@ void deliver_resume(struct shard *shard, struct client *c)
     journal_lock(shard->broker->journal);
     shard_mark_dirty(shard, s);
     journal_unlock(shard->broker->journal);
+    shard_wake(shard); /* on_drained comes after the turn's hook: without a further turn nobody would look */
 }

@@ -14,7 +14,7 @@
 
 /* The first this many entries of a live session's backlog keep their message in memory; what comes behind a longer backlog
  * is read from disk when its turn comes. */
-enum { HOT_ENTRIES = 512, HOT_RETAINED_BYTES = 4096 };
+enum { HOT_ENTRIES = 512, HOT_RETAINED_BYTES = 4096, HOLES_MAX = 65536 };
 
 static void counted(struct broker *b, int64_t messages, int64_t bytes)
 {
@@ -129,6 +129,7 @@ static void apply_disconnect(struct session *s, uint32_t expiry_s, int64_t wall_
 {
     s->expiry_s = expiry_s;
     s->away_since_wall_us = wall_us ? wall_us : 1;
+    s->droppable = s->queue.head;
     for (uint64_t i = s->queue.head; i < sent_upto && i < s->queue.tail; i++) {
         struct entry *e = queue_at(&s->queue, i);
         if (e->state == ENTRY_SENT)
@@ -157,8 +158,10 @@ enum code fold_end(struct broker *b, struct session *s, struct fault *why)
     buf_varint(&meta, s->id);
     enum code c = append(b, BR_END, &meta, NULL, why);
     buf_clear(&meta);
-    if (c == CODE_OK)
+    if (c == CODE_OK) {
+        session_leave_tree(b, s);
         session_forget(b, s);
+    }
     return c;
 }
 
@@ -215,10 +218,7 @@ enum code fold_acks(struct broker *b, struct session *s, struct bytes list, uint
 
 struct will *will_by_id(struct broker *b, uint64_t id)
 {
-    for (struct will *w = b->wills; w; w = w->next)
-        if (w->id == id)
-            return w;
-    return NULL;
+    return table_get(&b->wills_by_id, bytes_of(&id, sizeof id));
 }
 
 void will_link(struct broker *b, struct will *w)
@@ -228,6 +228,7 @@ void will_link(struct broker *b, struct will *w)
     if (b->wills)
         b->wills->prev = w;
     b->wills = w;
+    FG_ASSERT(table_put(&b->wills_by_id, bytes_of(&w->id, sizeof w->id), w) == CODE_OK); /* room was reserved */
     if (w->id >= b->next_will_id)
         b->next_will_id = w->id + 1;
 }
@@ -239,6 +240,7 @@ void will_unlink(struct broker *b, struct will *w)
     *(w->prev ? &w->prev->next : &b->wills) = w->next;
     if (w->next)
         w->next->prev = w->prev;
+    (void)table_remove(&b->wills_by_id, bytes_of(&w->id, sizeof w->id));
     message_drop(w->message);
     mem_free(w);
 }
@@ -254,6 +256,8 @@ void fold_put_will(struct buf *meta, const struct will *w)
 enum code fold_will(struct broker *b, struct will *w, uint64_t *seq, struct fault *why)
 {
     struct buf meta = { 0 };
+    if (table_reserve(&b->wills_by_id) != CODE_OK)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a will");
     fold_put_will(&meta, w);
     enum code c = append(b, BR_WILL, &meta, seq, why);
     buf_clear(&meta);
@@ -322,10 +326,22 @@ static bool is_full(const struct broker *b, const struct session *s, size_t byte
            s->queue.bytes + bytes > b->config.limits.queued_bytes;
 }
 
-/* The oldest entry that was never sent makes room. */
+/* Places in the queue whose message is gone but not the ones before it: bounded, since they cost memory. */
+static bool has_holes(const struct session *s)
+{
+    return s->queue.tail - s->queue.head - s->queue.open >= HOLES_MAX;
+}
+
+/* The oldest entry that was never sent makes room. What was found not to be one stays so until the connection changes:
+ * the search goes on where it stopped. */
 static bool drop_oldest(struct broker *b, struct session *s)
 {
-    for (uint64_t i = s->queue.head; i < s->queue.tail; i++) {
+    if (has_holes(s))
+        return false;
+    if (s->droppable < s->queue.head)
+        s->droppable = s->queue.head;
+    for (; s->droppable < s->queue.tail; s->droppable++) {
+        uint64_t i = s->droppable;
         struct entry *e = queue_at(&s->queue, i);
         if (e->state != ENTRY_QUEUED || (e->flags & ENTRY_MAYBE_SENT))
             continue;
@@ -348,15 +364,18 @@ static bool choose_targets(struct broker *b, struct fold_publish *p, struct buf 
         if (!takes(t, p))
             continue;
         if (is_full(b, s, p->message->encoded.len)) {
-            if (b->config.limits.on_full == ON_FULL_REFUSE) {
+            /* A will has nobody who could be told. */
+            if (b->config.limits.on_full == ON_FULL_REFUSE && !p->will_id) {
                 p->refused = MQTT_QUOTA_EXCEEDED;
                 return false;
             }
-            if (b->config.limits.on_full == ON_FULL_DROP_NEWEST || !drop_oldest(b, s)) {
+            while (b->config.limits.on_full == ON_FULL_DROP_OLDEST && is_full(b, s, p->message->encoded.len) &&
+                   drop_oldest(b, s))
+                p->dropped++;
+            if (is_full(b, s, p->message->encoded.len)) {
                 p->dropped++;
                 continue;
             }
-            p->dropped++;
         }
         if (!queue_reserve(&s->queue)) {
             p->refused = MQTT_QUOTA_EXCEEDED;
@@ -379,12 +398,15 @@ static bool choose_retained(struct broker *b, struct fold_publish *p, bool *sets
     if (!m->retain)
         return true;
     if (m->payload.len == 0) {
-        *removes = retained_get(&b->retained, m->topic) != NULL;
+        *removes = retained_get(&b->retained, m->topic, NULL) != NULL;
         return true;
     }
-    bool fits = retained_get(&b->retained, m->topic) ||
+    uint64_t old = 0;
+    bool fits = retained_get(&b->retained, m->topic, &old) ||
                 b->retained.count < b->config.limits.retained_messages;
-    fits = fits && b->retained.bytes + m->encoded.len <= b->config.limits.retained_bytes;
+    fits = fits && b->retained.bytes - old + m->encoded.len <= b->config.limits.retained_bytes;
+    if (!fits)
+        COUNT(p->shard, refused_full, 1);
     if (!fits && p->v5) {
         p->refused = MQTT_QUOTA_EXCEEDED;
         return false;
@@ -486,7 +508,7 @@ enum code fold_publish(struct broker *b, struct fold_publish *p, struct fault *w
             pidset_remove(&p->from->in_pids, p->inbound_pid);
     }
     if (c != CODE_OK) {
-        if (sets && !retained_get(&b->retained, p->message->topic))
+        if (sets && !retained_get(&b->retained, p->message->topic, NULL))
             (void)retained_remove(&b->retained, p->message->topic); /* the empty place of the reservation */
         return c;
     }

@@ -284,6 +284,11 @@ static enum code replay_will(struct broker *b, const struct record *r, struct fa
         mem_free(will);
         return c;
     }
+    if (table_reserve(&b->wills_by_id) != CODE_OK) {
+        message_drop(will->message);
+        mem_free(will);
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a will");
+    }
     will->id = id;
     will->session_id = session_id;
     will->delay_s = delay;
@@ -320,7 +325,7 @@ static enum code replay_entry(struct broker *b, struct journal *j, struct sessio
     uint64_t index = wire_varint(w);
     uint8_t qos = wire_u8(w), state = wire_u8(w), flags = wire_u8(w);
     enum code c = CODE_OK;
-    if (w->bad || index < s->queue.tail || index - s->queue.tail > 70000 || state > ENTRY_RECEIVED)
+    if (w->bad || index < s->queue.tail || index - s->queue.tail > QUEUE_GAP_MAX || state > ENTRY_RECEIVED)
         return CODE_DAMAGED;
     while (c == CODE_OK && s->queue.tail < index)
         c = push_done(s, why);

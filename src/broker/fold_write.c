@@ -11,8 +11,9 @@ enum { RECORD_BYTES = 16 * 1024, SLICE_BYTES = 256 * 1024 };
 enum { PHASE_IDS, PHASE_SESSIONS, PHASE_RETAINED, PHASE_WILLS, PHASE_END };
 
 struct writer {
-    struct broker *broker;
-    struct buf     meta;
+    struct broker  *broker;
+    struct journal *journal;
+    struct buf      meta;
     size_t         written;
     uint64_t       session_id;
     uint8_t        type;
@@ -25,7 +26,7 @@ static enum code put(struct writer *w, uint16_t flags)
     struct record_in in = { .type = w->type, .flags = flags, .partition = JOURNAL_NO_PARTITION, .meta = buf_bytes(&w->meta),
                             .wall_us = w->broker->config.io->wall_us(w->broker->config.io->self) };
     struct record_out out;
-    enum code c = journal_append(w->broker->journal, &in, &out, NULL);
+    enum code c = journal_append(w->journal, &in, &out, NULL);
     w->written += buf_size(&w->meta) + JOURNAL_FRAME_HEAD;
     buf_reset(&w->meta);
     return c;
@@ -173,7 +174,7 @@ static enum code put_ids(struct writer *w)
 enum code broker_write_state(void *ctx, struct journal *j, bool restart)
 {
     struct broker *b = ctx;
-    b->journal = j;
+    FG_ASSERT(!b->journal || b->journal == j);
     if (restart) {
         b->round_phase = PHASE_IDS;
         b->round_session = b->durable_first;
@@ -181,7 +182,7 @@ enum code broker_write_state(void *ctx, struct journal *j, bool restart)
         retained_walk_start(&b->retained);
     }
     static enum code (*const phases[])(struct writer *) = { put_ids, put_sessions, put_retained, put_wills };
-    struct writer w = { .broker = b };
+    struct writer w = { .broker = b, .journal = j };
     enum code c = CODE_OK;
     while (c == CODE_OK && b->round_phase < PHASE_END) {
         c = phases[b->round_phase](&w);

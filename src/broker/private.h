@@ -23,7 +23,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SHARDS_MAX = 64, SCRATCH_BYTES = 4096 };
+enum { SHARDS_MAX = 64, SCRATCH_BYTES = 4096, INBOX_LOW = 4 << 20, INBOX_HIGH = 16 << 20, INBOX_MAX = 64 << 20 };
 
 struct broker;
 struct client;
@@ -70,6 +70,7 @@ struct session {
     uint32_t            filter_count;
     uint32_t            expiry_s;
     int64_t             away_since_wall_us; /* 0 = connected */
+    uint64_t            droppable;   /* drop-oldest: entries before this index cannot be dropped */
     bool                ended;
     bool                waiting;     /* S: on its shard's waiting list */
     bool                dirty;       /* J: on its shard's dirty list */
@@ -84,6 +85,7 @@ struct will {
     uint32_t        delay_s;    /* C */
     struct message *message;    /* C */
     int64_t         due_us;     /* registry: 0 = its connection lives */
+    bool            withdrawn;  /* registry: must not be published; only its record is still missing */
     struct will    *prev, *next;/* J */
 };
 
@@ -102,8 +104,9 @@ struct fanout {
     struct target    targets[];
 };
 
-enum { PAUSE_CONNACK = 1, PAUSE_BUSY = 2 /* journal */, PAUSE_INFLIGHT = 4 /* 3.x over receive-maximum */,
-       PAUSE_WITHHELD = 8 /* 3.x: an acknowledgement we cannot give */ };
+enum { PAUSE_CONNACK = 1, PAUSE_BUSY = 2 /* journal */, PAUSE_PENDING = 4 /* too many answers wait for the disk */,
+       PAUSE_WITHHELD = 8 /* 3.x: an acknowledgement we cannot give */, PAUSE_KEPT = 16 /* its acknowledgements are kept */,
+       PAUSE_OUTPUT = 32 /* it does not take our answers */ };
 enum client_state { CLIENT_NEW, CLIENT_CLAIMING, CLIENT_ACCEPTED /* CONNACK waits */, CLIENT_LIVE, CLIENT_ENDED };
 
 struct client {
@@ -124,6 +127,7 @@ struct client {
     uint16_t        keep_alive_s;
     uint8_t         version, state;
     uint8_t         paused;    /* why reading is stopped: PAUSE_ bits */
+    uint8_t         refusing;  /* 3.x: a message was refused with this; later ones must not overtake it */
     bool            counted;   /* per address, see admit.h */
     bool            choked;    /* the output is above its mark: no feeding */
     bool            request_problem;
@@ -172,16 +176,20 @@ struct outbox {
     struct letter      letter;
     struct shard      *to;
     uint32_t           count, cap;
+    uint64_t           bytes;
     struct outbox_item items[];
 };
 
 /* Test builds can break a promise on purpose, to show that the tests which judge it see it. */
 #ifdef FG_TEST
 enum broker_breakage { BREAK_NOTHING, BREAK_EARLY_ACK /* does not wait for the disk */, BREAK_FORGET_PID /* not in the log */ };
-/* The n-th time from now that it could happen, it does, once; for all brokers of the process. */
+/* The n-th time from now that it could happen, it does, once; with n = 0 every time. For all brokers of the process. */
 void broker_break(enum broker_breakage, unsigned n);
+/* FIELDGATE_TEST_BREAK=early-ack or forget-pid: every time. */
+void broker_break_by_name(const char *name);
 bool broker_breaks(enum broker_breakage);
 #else
+#define broker_break_by_name(name) ((void)0)
 #define broker_breaks(what) false
 #endif
 
@@ -229,7 +237,10 @@ struct shard {
     _Atomic uint64_t waiting_acks;
     _Atomic uint64_t client_count;
     struct counters counters;
-    bool            retry;            /* operations were kept because the journal had no room */
+    VECTOR(struct op) kept;           /* acknowledgements the journal had no room for; tried once a second */
+    _Atomic uint64_t inbox_bytes;     /* any: payload on its way to this shard in letters */
+    uint64_t         seen_durable;     /* see waiting_is_durable */
+    bool            congested;        /* another shard is behind with our letters */
 };
 
 struct broker {
@@ -238,7 +249,7 @@ struct broker {
     struct admit         admit;
     struct journal      *journal;
     struct shard         shards[SHARDS_MAX];
-    unsigned             shard_count;
+    _Atomic unsigned     shard_count;
     _Atomic unsigned     next_shard;
     _Atomic bool         stopping;
     _Atomic uint64_t     clients, clients_max;
@@ -257,6 +268,7 @@ struct broker {
     struct table     by_id; /* 8-byte session id -> durable session */
     struct retained  retained;
     struct will     *wills, *round_will;
+    struct table     wills_by_id;
     uint64_t         round_retained; /* how far the round has come */
     uint8_t          round_phase;
     _Atomic uint64_t queued_messages, queued_bytes;
@@ -279,12 +291,16 @@ struct session *session_by_id(struct broker *, uint64_t id);
 void session_forget(struct broker *, struct session *);
 /* Ends a session wherever it is known: registry lock held. Durable ones get their record. */
 enum code session_end(struct broker *, struct session *, struct fault *why);
+/* Tree lock held for writing (nobody else may know a session that is just being made). */
+void      session_leave_tree(struct broker *, struct session *);
 struct held_filter *session_filter(struct session *, struct bytes filter);
 enum code session_set_filter(struct session *, struct bytes filter, const struct subscription *);
 bool      session_remove_filter(struct session *, struct bytes filter);
 /* Once a second on shard 0: sessions whose time is over, wills whose delay is over. */
 void session_upkeep(struct broker *);
 void session_expires_at(struct broker *, int64_t us); /* registry held */
+/* Registry held, J: clears the will, now or as soon as the log has room. */
+void will_withdraw(struct broker *, struct will *, int64_t now);
 
 /* ---- fold.c, fold_write.c: durable state ---- */
 enum { /* program records */
@@ -294,6 +310,7 @@ enum { /* program records */
 enum { ACK_DONE = 0, ACK_RECEIVED = 1, ACK_RELEASE = 2, ACK_INBOUND = 3 };  /* inside BR_ACKS */
 enum { META_INBOUND = 1, META_WILL = 2, META_NOT_RETAINED = 4 };            /* first varint of a message's meta */
 
+enum { QUEUE_GAP_MAX = 1 << 20 }; /* indexes between two entries that are left: see HOLES_MAX and INDEX_SPAN */
 enum { PART_FILTER = 1, PART_PID = 2, PART_ENTRY = 3, PART_TAIL = 4 };      /* inside BR_SESSION */
 /* Halves of the fold that live changes, replay and rounds share. */
 void      fold_push(struct broker *, struct session *, struct stored *, uint64_t seq, uint8_t qos, uint8_t flags);

@@ -128,9 +128,11 @@ bool retained_remove(struct retained *r, struct bytes topic)
     return old != NULL;
 }
 
-struct stored *retained_get(const struct retained *r, struct bytes topic)
+struct stored *retained_get(const struct retained *r, struct bytes topic, uint64_t *bytes)
 {
     struct retained_node *n = descend((struct retained *)r, topic, false);
+    if (n && n->stored && bytes)
+        *bytes = n->bytes;
     return n ? n->stored : NULL;
 }
 

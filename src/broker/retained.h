@@ -17,7 +17,8 @@ FG_CHECK enum code retained_set(struct retained *, struct bytes topic, struct st
 /* What retained_set would need is there: after it, retained_set of this topic cannot fail. */
 FG_CHECK enum code retained_reserve(struct retained *, struct bytes topic);
 bool retained_remove(struct retained *, struct bytes topic);
-struct stored *retained_get(const struct retained *, struct bytes topic);
+/* *bytes (may be NULL): as given to retained_set. */
+struct stored *retained_get(const struct retained *, struct bytes topic, uint64_t *bytes);
 /* each() for every retained message whose topic the filter matches, until it returns false. */
 void retained_match(const struct retained *, struct bytes filter, bool (*each)(void *ctx, struct stored *, uint8_t qos),
                     void *ctx);

@@ -163,6 +163,13 @@ void route_deliver_here(struct shard *shard, struct message *m, const struct fan
 static void post_to(struct shard *shard, int other, struct message *m, struct fanout *f, uint64_t from)
 {
     struct outbox *box = shard->outbox[other];
+    uint64_t ahead = atomic_load_explicit(&shard->broker->shards[other].inbox_bytes, memory_order_relaxed);
+    if (ahead > INBOX_HIGH)
+        shard->congested = true; /* publishers wait until it has caught up */
+    if (ahead > INBOX_MAX && m->qos == 0) {
+        COUNT(shard, dropped_slow, 1);
+        return;
+    }
     if (!box || box->count == box->cap) {
         uint32_t cap = box ? box->cap * 2 : 16;
         struct outbox *bigger = mem_realloc(box, sizeof *box + cap * sizeof box->items[0]);
@@ -171,11 +178,12 @@ static void post_to(struct shard *shard, int other, struct message *m, struct fa
             return;
         }
         if (!box)
-            bigger->count = 0;
+            bigger->count = 0, bigger->bytes = 0;
         bigger->cap = cap;
         shard->outbox[other] = box = bigger;
     }
     box->items[box->count++] = (struct outbox_item){ message_hold(m), fanout_hold(f), from };
+    box->bytes += m->encoded.len + sizeof box->items[0];
 }
 
 void route_deliver(struct shard *shard, struct message *m, struct fanout *f, uint64_t from)

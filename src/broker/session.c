@@ -160,28 +160,28 @@ void session_forget(struct broker *b, struct session *s)
     (void)table_remove(&b->by_id, id_key(s));
 }
 
-static void leave_tree(struct broker *b, struct session *s)
+void session_leave_tree(struct broker *b, struct session *s)
 {
-    pthread_rwlock_wrlock(&b->tree_lock);
     for (struct held_filter *f = s->filters; f; f = f->next)
         (void)tree_remove(&b->tree, bytes_of(f->text, f->len), s);
-    atomic_fetch_add(&b->generation, 1);
-    pthread_rwlock_unlock(&b->tree_lock);
+    if (s->filters)
+        atomic_fetch_add(&b->generation, 1);
 }
 
 enum code session_end(struct broker *b, struct session *s, struct fault *why)
 {
     enum code c = CODE_OK;
-    if (s->filters)
-        leave_tree(b, s);
+    /* Out of the tree only when the record is in the log: a session that could not be ended is whole. */
+    pthread_rwlock_wrlock(&b->tree_lock);
     journal_lock(b->journal);
-    if (!s->durable)
-        session_forget(b, s);
-    else if (!s->ended)
+    if (s->durable && !s->ended) {
         c = fold_end(b, s, why);
-    if (c == CODE_OK && !s->durable)
-        s->ended = true;
+    } else if (!s->durable) {
+        session_leave_tree(b, s);
+        session_forget(b, s);
+    }
     journal_unlock(b->journal);
+    pthread_rwlock_unlock(&b->tree_lock);
     journal_kick(b->journal);
     if (c != CODE_OK)
         return c; /* the disk has no room to forget: it stays, is away, and is tried again */
@@ -256,6 +256,18 @@ void session_expires_at(struct broker *b, int64_t us)
         b->next_expiry_us = us;
 }
 
+void will_withdraw(struct broker *b, struct will *w, int64_t now)
+{
+    struct fault why;
+    if (fold_will_clear(b, w->id, &why) == CODE_OK)
+        return;
+    if (!w->withdrawn)
+        log_warn("broker", "FG2030 a will could not be withdrawn, it is tried again: %s", why.text);
+    w->withdrawn = true;
+    w->due_us = now + 1000000;
+    session_expires_at(b, w->due_us);
+}
+
 /* What becomes of the will when its connection is gone. Registry held; returns the id of a will to publish now, or 0. */
 static uint64_t settle_will(struct broker *b, struct client *c, bool publish, bool session_ends, int64_t now)
 {
@@ -265,14 +277,14 @@ static uint64_t settle_will(struct broker *b, struct client *c, bool publish, bo
     journal_lock(b->journal);
     struct will *w = will_by_id(b, c->will_id);
     if (w && !publish) {
-        struct fault why;
-        if (fold_will_clear(b, w->id, &why) != CODE_OK)
-            log_warn("broker", "FG2030 a will could not be withdrawn: %s", why.text);
+        will_withdraw(b, w, now);
     } else if (w && w->delay_s && !session_ends) {
         w->due_us = now + (int64_t)w->delay_s * 1000000;
         session_expires_at(b, w->due_us);
     } else if (w) {
         now_due = w->id;
+        w->due_us = now + 1000000; /* should it be refused */
+        session_expires_at(b, w->due_us);
     }
     journal_unlock(b->journal);
     c->will_id = 0;
@@ -361,13 +373,19 @@ void session_upkeep(struct broker *b)
     int64_t next = sweep_sessions(b, now);
     VECTOR(uint64_t) due = { 0 };
     journal_lock(b->journal);
-    for (struct will *w = b->wills; w; w = w->next) {
+    for (struct will *w = b->wills, *following; w; w = following) {
+        following = w->next;
         if (w->due_us == 0)
             continue;
-        if (w->due_us <= now && VECTOR_ROOM(due))
+        if (w->due_us <= now && w->withdrawn) {
+            will_withdraw(b, w, now);
+            continue;
+        }
+        if (w->due_us <= now && VECTOR_ROOM(due)) {
             due.at[due.count++] = w->id;
-        else
-            next = next == 0 || w->due_us < next ? w->due_us : next;
+            w->due_us = now + 1000000; /* should it be refused */
+        }
+        next = next == 0 || w->due_us < next ? w->due_us : next;
     }
     journal_unlock(b->journal);
     if (next)

@@ -77,16 +77,28 @@ void broker_on_durable(void *ctx, uint64_t durable)
 #ifdef FG_TEST
 static _Atomic int      breakage;
 static _Atomic unsigned breaks_in;
+static _Atomic bool     breaks_always;
 
 void broker_break(enum broker_breakage what, unsigned n)
 {
     atomic_store(&breakage, (int)what);
     atomic_store(&breaks_in, n);
+    atomic_store(&breaks_always, n == 0);
+}
+
+void broker_break_by_name(const char *name)
+{
+    if (name && strcmp(name, "early-ack") == 0)
+        broker_break(BREAK_EARLY_ACK, 0);
+    else if (name && strcmp(name, "forget-pid") == 0)
+        broker_break(BREAK_FORGET_PID, 0);
 }
 
 bool broker_breaks(enum broker_breakage what)
 {
-    return atomic_load_explicit(&breakage, memory_order_relaxed) == (int)what && atomic_fetch_sub(&breaks_in, 1) == 1;
+    if (atomic_load_explicit(&breakage, memory_order_relaxed) != (int)what)
+        return false;
+    return atomic_load(&breaks_always) || atomic_fetch_sub(&breaks_in, 1) == 1;
 }
 #endif
 
@@ -106,8 +118,6 @@ static void settle_inflight(struct client *c, uint8_t type, uint8_t reason)
         return;
     if (c->inflight_in)
         c->inflight_in--;
-    if ((c->paused & PAUSE_INFLIGHT) && c->inflight_in * 2 < c->shard->broker->config.limits.receive_maximum)
-        client_resume(c, PAUSE_INFLIGHT);
 }
 
 static void send_ack(struct shard *shard, struct client *c, uint8_t type, uint16_t pid, uint8_t reason, struct bytes blob)
@@ -166,7 +176,8 @@ void shard_ack(struct shard *shard, struct client *c, uint64_t seq, uint8_t type
         return;
     }
     client_hold(c);
-    c->pending++;
+    if (++c->pending >= 2 * shard->broker->config.limits.receive_maximum)
+        client_pause(c, PAUSE_PENDING);
     shard->pending.ring[shard->pending.tail++ & (shard->pending.cap - 1)] = p;
     atomic_store_explicit(&shard->waiting_acks, shard->pending.tail - shard->pending.head, memory_order_relaxed);
 }
@@ -180,7 +191,8 @@ static bool release_acks(struct shard *shard)
         if (p.seq > durable)
             break;
         shard->pending.head++;
-        p.client->pending--;
+        if (--p.client->pending <= shard->broker->config.limits.receive_maximum)
+            client_resume(p.client, PAUSE_PENDING);
         send_ack(shard, p.client, p.type, p.pid, p.reason, p.blob);
         mem_free((void *)p.blob.at);
         client_drop(p.client);
@@ -196,18 +208,48 @@ static void release_waiting(struct shard *shard)
     if (!n)
         return;
     journal_lock(shard->broker->journal);
-    for (size_t i = 0; i < n; i++)
-        shard_mark_dirty(shard, shard->waiting.at[i]);
-    journal_unlock(shard->broker->journal);
     for (size_t i = 0; i < n; i++) {
         shard->waiting.at[i]->waiting = false;
-        session_drop(shard->waiting.at[i]);
+        shard_mark_dirty(shard, shard->waiting.at[i]);
     }
+    journal_unlock(shard->broker->journal);
+    for (size_t i = 0; i < n; i++)
+        session_drop(shard->waiting.at[i]);
     shard->waiting.count = 0;
+    wake_others(shard); /* some may have moved */
+}
+
+static bool still_congested(const struct shard *shard)
+{
+    for (unsigned k = 0; k < shard->broker->shard_count; k++)
+        if (atomic_load(&shard->broker->shards[k].inbox_bytes) > INBOX_LOW)
+            return true;
+    return false;
+}
+
+/* A failed journal makes no acknowledgement durable any more: whoever waits for one is told so by the end of his
+ * connection, instead of waiting for ever. */
+static void end_hopeless(struct shard *shard)
+{
+    if (!journal_failed(shard->broker->journal))
+        return;
+    struct fault why;
+    (void)FAIL(&why, CODE_IO, 0, "the disk has failed: what waits to be stored will not be acknowledged");
+    while (shard->pending.head < shard->pending.tail) {
+        struct pending p = shard->pending.ring[shard->pending.head++ & (shard->pending.cap - 1)];
+        p.client->pending--;
+        client_end(p.client, MQTT_IMPLEMENTATION_SPECIFIC, &why, true);
+        mem_free((void *)p.blob.at);
+        client_drop(p.client);
+    }
 }
 
 static void release_halted(struct shard *shard)
 {
+    if (shard->congested && !still_congested(shard))
+        shard->congested = false;
+    if (shard->congested)
+        return;
     if (!shard->halted.count || journal_busy(shard->broker->journal) || atomic_load(&shard->broker->admit.over_memory))
         return;
     for (size_t i = 0; i < shard->halted.count; i++) {
@@ -215,6 +257,15 @@ static void release_halted(struct shard *shard)
         client_drop(shard->halted.at[i]);
     }
     shard->halted.count = 0;
+}
+
+/* Did the journal get there since release_waiting? Sessions wait for what was appended before them. */
+static bool waiting_is_durable(struct shard *shard)
+{
+    uint64_t durable = journal_durable(shard->broker->journal);
+    bool moved = durable != shard->seen_durable;
+    shard->seen_durable = durable;
+    return moved;
 }
 
 static bool waits(const struct shard *shard)
@@ -255,8 +306,12 @@ static void commit_publish(struct shard *shard, struct op *op)
                               .will_id = op->will_id, .v5 = c && c->version == MQTT_5,
                               .inbound_pid = s && s->durable && op->message->qos == 2 ? op->pid : 0 };
     struct fault why;
-    if (op->duplicate) { /* what it repeats is in the log, or on its way there */
+    if (op->duplicate && pidset_has(&c->in_pids, op->pid)) { /* what it repeats is in the log, or on its way there */
         op->seq = journal_appended(shard->broker->journal);
+        return;
+    }
+    if (c && c->refusing && c->version != MQTT_5) { /* P-ORDER: not before the one that was refused */
+        op->result = c->refusing;
         return;
     }
     enum code code = fold_publish(shard->broker, &p, &why);
@@ -274,6 +329,10 @@ static void commit_publish(struct shard *shard, struct op *op)
     if (code == CODE_OK)
         return;
     op->result = refusal(code, &p);
+    if (c && op->message->qos == 2)
+        pidset_remove(&c->in_pids, op->pid); /* now: the same turn may bring it again */
+    if (c && op->message->qos)
+        c->refusing = op->result;
     if (op->message->qos == 0)
         COUNT(shard, dropped_refused, 1);
     else
@@ -307,14 +366,29 @@ static int judge_ack(struct session *s, const struct op *op, uint64_t *index)
     }
 }
 
+/* The peer's acknowledgement cannot be recorded for want of room. It is not read from until it can: so these stay few. */
 static void kept_for_later(struct shard *shard, const struct op *op)
 {
-    /* Room: this vector held them a moment ago, and the caller has emptied it. */
-    if (VECTOR_ROOM(shard->ops))
-        shard->ops.at[shard->ops.count++] = *op;
-    else if (op->client)
-        client_drop(op->client);
-    shard->retry = true;
+    if (journal_failed(shard->broker->journal) || !VECTOR_ROOM(shard->kept)) {
+        client_drop(op->client); /* it will be sent again, and acknowledged again */
+        return;
+    }
+    shard->kept.at[shard->kept.count++] = *op;
+    client_pause(op->client, PAUSE_KEPT);
+}
+
+static void retry_kept(struct shard *shard)
+{
+    size_t n = shard->kept.count;
+    struct op *list = shard->kept.at;
+    shard->kept.at = NULL;
+    shard->kept.count = shard->kept.cap = 0;
+    for (size_t i = 0; i < n; i++) {
+        client_resume(list[i].client, PAUSE_KEPT);
+        if (!client_alive(list[i].client) || !shard_push_op(shard, &list[i]))
+            client_drop(list[i].client);
+    }
+    mem_free(list);
 }
 
 /* Consecutive acknowledgements of one session become one record. Returns how many operations were used up. */
@@ -393,7 +467,8 @@ static void finish_publish(struct shard *shard, struct op *op)
     struct client *c = op->client;
     uint8_t qos = op->message->qos;
     bool nobody = op->fanout && op->fanout->count == 0 && !op->fanout->to_partition && !op->message->retain;
-    if (!op->duplicate && op->fanout && (op->result == 0 || qos == 0))
+    bool refused_will = op->will_id && op->result; /* tried again by session_upkeep */
+    if (!op->duplicate && op->fanout && !refused_will && (op->result == 0 || qos == 0))
         route_deliver(shard, op->message, op->fanout, c && c->session ? c->session->id : 0);
     if (op->will_id && !op->duplicate && op->result == 0)
         COUNT(shard, wills_published, 1);
@@ -493,6 +568,10 @@ static void open_outbox(struct letter *letter, struct loop *here)
     struct outbox *box = (struct outbox *)((char *)letter - offsetof(struct outbox, letter));
     struct shard *shard = box->to;
     (void)here;
+    uint64_t before = atomic_fetch_sub(&shard->inbox_bytes, box->bytes);
+    if (before > INBOX_LOW && before - box->bytes <= INBOX_LOW)
+        for (unsigned k = 0; k < shard->broker->shard_count; k++)
+            shard_wake(&shard->broker->shards[k]); /* publishers may go on */
     for (uint32_t i = 0; i < box->count; i++) {
         struct outbox_item *item = &box->items[i];
         route_deliver_here(shard, item->message, item->fanout, item->from);
@@ -511,6 +590,7 @@ static void post_outboxes(struct shard *shard)
         shard->outbox[k] = NULL;
         box->to = &shard->broker->shards[k];
         box->letter.open = open_outbox;
+        atomic_fetch_add(&box->to->inbox_bytes, box->bytes);
         loop_post(box->to->loop, &box->letter);
     }
 }
@@ -519,6 +599,7 @@ void shard_turn(void *ctx)
 {
     struct shard *shard = ctx;
     atomic_store(&shard->wants_durable, false);
+    end_hopeless(shard);
     (void)release_acks(shard);
     release_waiting(shard);
     release_halted(shard);
@@ -526,7 +607,8 @@ void shard_turn(void *ctx)
     /* The journal may get there between our look and our wish to be told: look once more after the wish. */
     while (waits(shard)) {
         atomic_store(&shard->wants_durable, true);
-        bool more = release_acks(shard);
+        bool more = release_acks(shard) || (shard->waiting.count && waiting_is_durable(shard));
+        release_waiting(shard);
         release_halted(shard);
         if (!more)
             break;
@@ -535,29 +617,36 @@ void shard_turn(void *ctx)
     post_outboxes(shard);
 }
 
+/* The will as it is at the moment of publishing: its expiry and its date begin now (3.1.3.2.4). */
+static struct message *present_will(struct shard *shard, const struct message *m)
+{
+    struct message_parts parts = { .qos = m->qos, .retain = m->retain, .expires = m->expires_us != 0, .expiry_s = m->expiry_s,
+                                   .text = m->encoded.at[1] & MESSAGE_TEXT, .wall_us = loop_wall_us(shard->loop),
+                                   .now_us = loop_now_us(shard->loop), .topic = m->topic, .principal = m->principal,
+                                   .source = m->source, .props = m->props, .payload = m->payload };
+    return message_new(&parts);
+}
+
+/* Should it fail, session_upkeep tries again. */
 void shard_publish_will(struct shard *shard, uint64_t will_id)
 {
     struct broker *b = shard->broker;
     journal_lock(b->journal);
     struct will *w = will_by_id(b, will_id);
-    struct message *m = w ? message_hold(w->message) : NULL;
+    struct message *old = w && !w->withdrawn ? message_hold(w->message) : NULL;
     journal_unlock(b->journal);
-    if (!m)
+    if (!old)
         return;
-    struct op op = { .kind = OP_PUBLISH, .message = m, .fanout = route_find(shard, m->topic), .will_id = will_id,
-                     .crc = crc32c(0, m->encoded.at, m->encoded.len) };
+    struct message *m = present_will(shard, old);
+    message_drop(old);
+    struct op op = { .kind = OP_PUBLISH, .message = m, .fanout = m ? route_find(shard, m->topic) : NULL, .will_id = will_id };
+    if (op.fanout)
+        op.crc = crc32c(0, m->encoded.at, m->encoded.len);
     if (op.fanout && shard_push_op(shard, &op))
         return;
     log_warn("broker", "FG2033 a will waits: no memory");
     fanout_drop(op.fanout);
     message_drop(m);
-    pthread_mutex_lock(&b->registry);
-    journal_lock(b->journal);
-    if ((w = will_by_id(b, will_id)))
-        w->due_us = loop_now_us(shard->loop) + 1000000;
-    journal_unlock(b->journal);
-    session_expires_at(b, loop_now_us(shard->loop) + 1000000);
-    pthread_mutex_unlock(&b->registry);
 }
 
 /* ---- life ---- */
@@ -569,7 +658,7 @@ static void second(struct timer *t)
         session_upkeep(shard->broker);
         admit_weigh(&shard->broker->admit, &shard->broker->config.limits, mem_in_use());
     }
-    shard->retry = false; /* operations that were kept are tried again by this turn's commit */
+    retry_kept(shard);
     timer_start(shard->loop, &shard->second, 1000, second);
 }
 
@@ -599,6 +688,9 @@ void shard_clear(struct shard *shard)
         session_drop(shard->waiting.at[i]);
     for (size_t i = 0; i < shard->halted.count; i++)
         client_drop(shard->halted.at[i]);
+    for (size_t i = 0; i < shard->kept.count; i++)
+        client_drop(shard->kept.at[i].client);
+    mem_free(shard->kept.at);
     for (struct session *s = shard->dirty; s;) {
         struct session *next = s->dirty_next;
         s->dirty = false;
@@ -608,6 +700,7 @@ void shard_clear(struct shard *shard)
     shard->dirty = NULL;
     for (unsigned k = 0; k < SHARDS_MAX; k++)
         if (shard->outbox[k]) {
+            atomic_fetch_add(&shard->inbox_bytes, shard->outbox[k]->bytes);
             shard->outbox[k]->to = shard; /* nobody is connected any more: this only lets go */
             open_outbox(&shard->outbox[k]->letter, shard->loop);
             shard->outbox[k] = NULL;
