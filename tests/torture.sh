@@ -8,7 +8,7 @@
 #
 # Status 0 when no promise was broken. `make torture` builds what this needs: build/fieldgate and build-test/crashsim.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
 KILLS=${KILLS:-200}
 STATES=${STATES:-1000000}

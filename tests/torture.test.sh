@@ -2,7 +2,7 @@
 # timeout: 600
 # Kills and crash states, few of each, and that both judges see a broker that breaks its promises. Many: make torture.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 FG_BUILD_TEST=${FG_BUILD_TEST:-$PWD/build-test}
 
 KILLS=${KILLS:-10} STATES=${STATES:-20000} JOBS=2 tests/torture.sh || exit 1
