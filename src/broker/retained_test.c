@@ -120,12 +120,12 @@ static void a_topic_holds_one_message(void **state)
     struct stored *first = handle(&b), *second = handle(&b);
     assert_int_equal(retained_set(&b.table, BYTES_LIT("t"), first, 10, 1), CODE_OK);
     assert_int_equal(retained_set(&b.table, BYTES_LIT("t"), second, 25, 2), CODE_OK);
-    assert_ptr_equal(retained_get(&b.table, BYTES_LIT("t")), second);
+    assert_ptr_equal(retained_get(&b.table, BYTES_LIT("t"), NULL), second);
     assert_int_equal(b.table.count, 1);
     assert_int_equal(b.table.bytes, 25);
     assert_true(retained_remove(&b.table, BYTES_LIT("t")));
     assert_false(retained_remove(&b.table, BYTES_LIT("t")));
-    assert_null(retained_get(&b.table, BYTES_LIT("t")));
+    assert_null(retained_get(&b.table, BYTES_LIT("t"), NULL));
     assert_int_equal(b.table.count, 0);
     assert_int_equal(b.table.bytes, 0);
     assert_null(b.table.root); /* nothing is kept for topics that are gone */
@@ -146,7 +146,7 @@ static void a_reservation_cannot_fail_later(void **state)
         bool refused = mem_fail_fired();
         mem_fail_at(0);
         assert_int_equal(c, refused ? CODE_NOMEM : CODE_OK);
-        assert_null(retained_get(&b.table, bytes_str(topic)));
+        assert_null(retained_get(&b.table, bytes_str(topic), NULL));
         assert_int_equal(match(&b.table, "#").count, n - 1);
         if (c != CODE_OK)
             assert_int_equal(retained_reserve(&b.table, bytes_str(topic)), CODE_OK);
@@ -198,7 +198,7 @@ static void compare(struct bench *b, const struct model *m, const char *filter)
     size_t want = 0;
     uint64_t count = 0, bytes = 0;
     for (size_t i = 0; i < TOPICS; i++) {
-        assert_ptr_equal(retained_get(&b->table, bytes_str(m->topic[i])), m->at[i]);
+        assert_ptr_equal(retained_get(&b->table, bytes_str(m->topic[i]), NULL), m->at[i]);
         if (!m->at[i])
             continue;
         count++;
