@@ -255,13 +255,17 @@ static void a_file_cut_at_any_byte_keeps_its_whole_frames(void **state)
 {
     (void)state;
     struct file *f = make_file();
+    size_t ends[64]; /* of the bodies: padding may be missing */
+    static const size_t bodies[] = { 0, 7, 8, 100, 3000, 1 };
+    for (unsigned i = 0; i < f->count; i++)
+        ends[i] = f->offsets[i] + JOURNAL_FRAME_HEAD + bodies[i];
     for (size_t size = 0; size <= f->end; size += size > 500 && size + 200 < f->end ? 31 : 1) {
         char text[256], want[256];
         size_t n = 0;
         store(f, size);
         walk(f, size, text);
         unsigned i = 0;
-        for (; i < f->count && size >= (i + 1 < f->count ? f->offsets[i + 1] : f->end); i++)
+        for (; i < f->count && size >= ends[i]; i++)
             n += (size_t)snprintf(want + n, sizeof want - n, "f%u ", i + 1);
         want[n] = 0;
         assert_memory_equal(text, want, n); /* then at most one broken thing, and the end */

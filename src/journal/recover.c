@@ -205,8 +205,7 @@ static enum code replay_all(struct replay *r, struct fault *why)
             code = replay_segment(r, s, why);
     }
     scan_clear(&r->scan);
-    if (r->last && r->v->next_seq > r->last + 1)
-        j->lost += r->v->next_seq - r->last - 1;
+    j->lost += r->v->next_seq - 1 - r->v->end.seq;
     return code;
 }
 

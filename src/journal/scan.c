@@ -127,13 +127,15 @@ static int search(struct scan *s, uint64_t from, uint64_t *found, uint64_t *dirt
 static enum code take_frame(struct scan *s, struct scan_item *item, struct fault *why)
 {
     const struct frame *f = &item->frame;
-    uint64_t whole = frame_bytes(f->body_len);
+    uint64_t whole = frame_bytes(f->body_len), left = s->size - s->at;
     item->from = s->at;
-    if (whole > s->size - s->at) { /* the file was cut */
+    if (JOURNAL_FRAME_HEAD + (uint64_t)f->body_len > left) { /* the file was cut */
         item->kind = SCAN_BAD_BODY;
         item->to = s->at = s->size;
         return CODE_OK;
     }
+    if (whole > left) /* only padding is missing */
+        whole = left;
     const uint8_t *p = scan_view(s, s->at, (size_t)whole, why);
     if (!p)
         return why ? why->code : CODE_IO;
