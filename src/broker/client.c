@@ -297,8 +297,9 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
         }
         used += frame.size;
         handle(c, &frame);
-        /* Who asks without taking the answers is not listened to until he does (L-OUT). */
-        if (client_alive(c) && conn_unsent(conn) > b->config.limits.unsent_bytes)
+        /* Who asks without taking the answers is not listened to until he does (L-OUT). on_drained speaks of the mark. */
+        size_t unsent = client_alive(c) ? conn_unsent(conn) : 0;
+        if (unsent > OUTPUT_HIGH && unsent > b->config.limits.unsent_bytes)
             client_pause(c, PAUSE_OUTPUT);
     }
     return client_alive(c) ? used : in.len;

@@ -307,7 +307,7 @@ static void settle_connection(struct client *c)
 }
 
 /* Registry held. NULL: refused, with the reason. */
-static struct session *find_or_make(struct client *c, struct session *s, bool *fresh, uint8_t *reason)
+static struct session *find_or_make(struct client *c, struct session *s, bool *fresh, uint64_t *seq, uint8_t *reason)
 {
     struct broker *b = c->shard->broker;
     struct connect_ask *ask = c->ask;
@@ -316,11 +316,16 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     int64_t now = loop_now_us(c->shard->loop);
     bool expired = s && s->expires_us && s->expires_us <= now;
     if (s && (ask->connect.clean_start || expired)) {
+        bool recorded = s->durable;
         settle_delayed_wills(b, s, false, now);
         if (session_end(b, s, NULL) != CODE_OK) {
             *reason = MQTT_QUOTA_EXCEEDED;
             return NULL;
         }
+        /* Session present 0 must still be true after a crash: CONNACK waits for the end of the former one (P-SESS). */
+        journal_lock(b->journal);
+        *seq = recorded ? journal_appended(b->journal) : 0;
+        journal_unlock(b->journal);
         s = NULL;
     }
     if (s)
@@ -367,7 +372,7 @@ static uint8_t attach(struct client *c, struct session *found, bool *present, ui
     struct broker *b = c->shard->broker;
     uint8_t reason = 0;
     bool fresh;
-    struct session *s = find_or_make(c, found, &fresh, &reason);
+    struct session *s = find_or_make(c, found, &fresh, seq, &reason);
     if (!s)
         return reason;
     bool has_will = c->ask->connect.has_will;
