@@ -109,6 +109,20 @@ static bool sync_segments(struct journal *j)
     return true;
 }
 
+/* Only a part of the group was written: what readers may see ends with that part. */
+static void show_written(struct journal *j, const struct chunk *c)
+{
+    uint32_t at = c->offset == 0 ? SEGMENT_HEAD : 0;
+    while (at < c->len) {
+        const uint8_t *f = c->data + at;
+        uint32_t stream = get_le32(f + 40);
+        uint64_t next = get_le64(f + 48) + 1;
+        if (stream && f[1] == RECORD_MESSAGE && next > j->partitions[stream - 1].durable_next)
+            j->partitions[stream - 1].durable_next = next;
+        at += (uint32_t)frame_bytes(get_le32(f + 44));
+    }
+}
+
 /* Gives the written chunks back and moves the promise. `stop`: the first one that could not be written. */
 static void settle(struct journal *j, struct chunk *stop, uint64_t written_seq, bool synced)
 {
@@ -116,6 +130,8 @@ static void settle(struct journal *j, struct chunk *stop, uint64_t written_seq, 
     while (j->writing != stop) {
         struct chunk *c = j->writing;
         j->writing = c->next;
+        if (synced && stop)
+            show_written(j, c);
         atomic_fetch_sub_explicit(&j->pending_bytes, c->len, memory_order_relaxed);
         append_recycle(j, c);
     }

@@ -228,7 +228,9 @@ bool journal_full(const struct journal *j)
 
 bool journal_busy(const struct journal *j)
 {
-    return atomic_load_explicit(&j->pending_bytes, memory_order_relaxed) > j->opt.pending_bytes;
+    /* A journal that takes nothing more is not busy: whoever asks it is to be told, not to wait. */
+    return atomic_load_explicit(&j->pending_bytes, memory_order_relaxed) > j->opt.pending_bytes &&
+           !atomic_load(&j->failed) && !atomic_load(&j->full);
 }
 
 static int by_size(const void *a, const void *b)

@@ -125,6 +125,11 @@ static const uint8_t *window_view(struct window *w, uint64_t at, size_t n, struc
             return w->buf;
         }
     }
+    /* What is not in memory is written, so the file is there. */
+    if (w->file < 0 && segment_open_pinned(w->j, w->segment, &w->file, why) != CODE_OK) {
+        w->file = -1;
+        return NULL;
+    }
     int64_t got = io_read_all(w->j->io, w->file, w->buf, want, at);
     if (got < 0 || (size_t)got < n) {
         FAIL_SYS(why, CODE_DAMAGED, got < 0 ? (int)-got : 0, "not readable");
@@ -219,12 +224,12 @@ static enum code read_run(struct reading *r, const struct run *run, struct windo
     return CODE_OK;
 }
 
-static enum code open_window(struct window *w, struct journal *j, const struct run *run, struct fault *why)
+static void point_window(struct window *w, struct journal *j, struct segment *s)
 {
     w->j = j;
     w->have = 0;
-    w->segment = run->segment;
-    return segment_open_pinned(j, run->segment, &w->file, why);
+    w->segment = s;
+    w->file = -1;
 }
 
 enum code journal_partition_read(struct journal *j, uint32_t partition, uint64_t seq, size_t max_bytes,
@@ -250,9 +255,8 @@ enum code journal_partition_read(struct journal *j, uint32_t partition, uint64_t
                 skip_missing(&r, end);
             continue;
         }
-        code = open_window(&w, j, &run, why);
-        if (code == CODE_OK)
-            code = read_run(&r, &run, &w, why);
+        point_window(&w, j, run.segment);
+        code = read_run(&r, &run, &w, why);
         segment_unpin(j, run.segment);
     }
     mem_free(w.buf);
@@ -285,8 +289,8 @@ static enum code find_in_span(struct journal *j, uint32_t partition, struct segm
                               int64_t wall_us, uint64_t *seq, struct fault *why)
 {
     struct run run;
-    struct window w = { .j = j, .segment = s };
-    enum code code = segment_open_pinned(j, s, &w.file, why);
+    struct window w = { .j = j, .segment = s, .file = -1 };
+    enum code code = CODE_OK;
     uint64_t from = span->first, to = span->first + span->count;
     while (code == CODE_OK && span->sorted && to - from > SLICE) {
         uint64_t mid = from + (to - from) / 2;
@@ -297,13 +301,20 @@ static enum code find_in_span(struct journal *j, uint32_t partition, struct segm
         for (uint32_t i = 0; run.segment == s && i < run.count && run.first + i < to && !known; i++) {
             struct record record;
             w.have = 0; /* a header is all that is wanted */
-            if (read_record(&w, partition, run.first + i, run.offsets[i], false, &record, NULL) != CODE_OK)
+            code = read_record(&w, partition, run.first + i, run.offsets[i], false, &record, why);
+            if (code == CODE_NOMEM)
+                break;
+            if (code != CODE_OK) {
+                code = CODE_OK; /* damaged: it says nothing */
                 continue;
+            }
             known = true;
             before = record.wall_us < wall_us;
         }
         if (run.segment)
             segment_unpin(j, run.segment);
+        if (code != CODE_OK)
+            break;
         if (known && before)
             from = mid;
         else
@@ -317,11 +328,14 @@ static enum code find_in_span(struct journal *j, uint32_t partition, struct segm
         bool here = run.segment == s, found = false;
         for (uint32_t i = 0; here && i < run.count && !found; i++) {
             struct record record;
-            if (read_record(&w, partition, run.first + i, run.offsets[i], false, &record, NULL) == CODE_OK &&
-                record.wall_us >= wall_us) {
+            code = read_record(&w, partition, run.first + i, run.offsets[i], false, &record, why);
+            if (code == CODE_NOMEM)
+                break;
+            if (code == CODE_OK && record.wall_us >= wall_us) {
                 *seq = run.first + i;
                 found = true;
             }
+            code = CODE_OK;
         }
         at = run.first + run.count;
         if (run.segment)
