@@ -176,7 +176,7 @@ struct journal {
     uint64_t         round_at_bytes, last_round_bytes;
     uint64_t         live_total, round_live; /* handles, now and at the last round    */
     bool             in_slice;               /* write_state is appending              */
-    int64_t          round_refused_us;
+    int64_t          round_refused_us, worth_us;
 
     /* The journal's age: time it was running, and plausible time in between. */
     int64_t          age_base_us, age_mono_us, age_wall_us;

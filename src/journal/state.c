@@ -91,19 +91,31 @@ uint64_t state_estimate(const struct journal *j)
     return bytes + bytes / 4 + ROUND_MARGIN;
 }
 
-/* Some segment waits only for the state to begin behind it. */
-static bool frees_segments(const struct journal *j)
+/* Bytes of segments that wait only for the state to begin behind them. */
+static uint64_t freed_by_round(const struct journal *j)
 {
+    uint64_t bytes = 0;
     for (size_t i = 0; i < j->segment_count; i++) {
         const struct segment *s = j->segments[i];
         bool empty = s->sealed && s != j->active && s->live_count == 0 && (s->partition_bytes == 0 || s->released);
         if (empty && (s->number >= j->witness.segment || s->dropped_seq > j->witness.seq))
-            return true;
+            bytes += s->bytes;
     }
-    return false;
+    return bytes;
 }
 
-static bool due(const struct journal *j)
+/* Segments are left over when the load has ended; looked at once a second, since there may be many. */
+static bool worth_it(struct journal *j)
+{
+    int64_t now = now_us(j);
+    if (j->worth_us && now - j->worth_us < SECOND_US)
+        return false;
+    j->worth_us = now ? now : 1;
+    uint64_t freed = freed_by_round(j);
+    return freed >= 4 * j->opt.segment_bytes && freed >= 4 * state_estimate(j);
+}
+
+static bool due(struct journal *j)
 {
     if (!j->opt.write_state || j->round.running || j->moving || j->batch_open)
         return false;
@@ -112,8 +124,8 @@ static bool due(const struct journal *j)
     uint64_t since = j->bytes_appended - j->round_at_bytes, four = 4 * j->last_round_bytes;
     uint64_t enough = j->opt.segment_bytes > four ? j->opt.segment_bytes : four;
     if (j->stuck || j->low) /* a round costs room, so it must win some, and must not be given up half way */
-        return append_room(j) >= state_estimate(j) && frees_segments(j);
-    return since >= enough || j->rolled >= 4;
+        return append_room(j) >= state_estimate(j) && freed_by_round(j) > 0;
+    return since >= enough || j->rolled >= 4 || worth_it(j);
 }
 
 static void begin(struct journal *j)
