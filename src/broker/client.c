@@ -145,6 +145,7 @@ void client_end(struct client *c, uint8_t reason, const struct fault *why, bool 
     say_goodbye(c, reason, why);
     client_known(c, CLIENT_ENDED);
     timer_stop(c->shard->loop, &c->timer);
+    feed_end(c);
     session_detach(c, publish_will);
     if (c->conn)
         conn_close(c->conn, true);

@@ -1,4 +1,4 @@
-/* client_subscribe.c - SUBSCRIBE and UNSUBSCRIBE, and the retained messages a new subscription is owed. */
+/* client_subscribe.c - SUBSCRIBE and UNSUBSCRIBE. The retained messages a new subscription is owed: retained_feed.c. */
 #include "broker/private.h"
 
 #include "base/log.h"
@@ -108,97 +108,6 @@ static enum code hold_filters(struct client *c, struct mqtt_filter *list, const 
     return code;
 }
 
-/* ---- retained ---- */
-
-struct retained_found {
-    VECTOR(struct owed) list;
-    uint8_t qos;
-    bool    queued, direct; /* which: those that go through a durable session's queue, those that do not */
-};
-
-static bool found(void *ctx, struct stored *st, uint8_t qos)
-{
-    struct retained_found *r = ctx;
-    uint8_t got = qos < r->qos ? qos : r->qos;
-    if (!(got ? r->queued : r->direct))
-        return true;
-    if (!VECTOR_ROOM(r->list))
-        return false;
-    r->list.at[r->list.count++] = (struct owed){ stored_hold(st), got };
-    return true;
-}
-
-static void send_retained(struct client *c, const struct owed *o)
-{
-    struct shard *shard = c->shard;
-    struct journal *j = shard->broker->journal;
-    journal_lock(j);
-    struct message *m = stored_message(o->stored);
-    m = m ? message_hold(m) : NULL;
-    journal_unlock(j);
-    struct fault why;
-    if (!m && journal_read(j, o->stored, loop_now_us(shard->loop), loop_wall_us(shard->loop), &m, &why) != CODE_OK) {
-        log_error("broker", "FG7011 a retained message could not be read back: %s", why.text);
-        return;
-    }
-    if (o->qos == 0)
-        deliver_now(shard, c, m, true);
-    else if (c->session)
-        deliver_volatile(shard, c->session, m, o->qos, true);
-    message_drop(m);
-}
-
-static void let_go(struct broker *b, struct retained_found *r)
-{
-    journal_lock(b->journal);
-    for (size_t i = 0; i < r->list.count; i++)
-        stored_drop(r->list.at[i].stored);
-    journal_unlock(b->journal);
-    mem_free(r->list.at);
-}
-
-/* Those with QoS 1 and 2 of a durable session go through its queue. */
-static void owe_retained(struct client *c, struct bytes filter, uint8_t qos, uint64_t *seq)
-{
-    struct shard *shard = c->shard;
-    struct broker *b = shard->broker;
-    struct session *s = c->session;
-    struct retained_found r = { .qos = qos, .queued = true };
-    struct fault why;
-    journal_lock(b->journal);
-    retained_match(&b->retained, filter, found, &r);
-    size_t room = s->queue.open < b->config.limits.queued_messages ? b->config.limits.queued_messages - s->queue.open : 0;
-    size_t owed = r.list.count < room ? r.list.count : room;
-    if (r.list.count > owed)
-        COUNT(shard, dropped_queue, r.list.count - owed);
-    for (size_t i = 0; i < owed; i += 256) { /* a record holds so many */
-        size_t n = owed - i < 256 ? owed - i : 256;
-        if (fold_enqueue(b, s, r.list.at + i, n, seq, &why) != CODE_OK) {
-            COUNT(shard, dropped_queue, owed - i);
-            log_warn("broker", "FG7001 retained messages are not delivered: %s", why.text);
-            break;
-        }
-    }
-    if (owed)
-        shard_mark_dirty(shard, s);
-    journal_unlock(b->journal);
-    journal_kick(b->journal);
-    let_go(b, &r);
-}
-
-static void send_all_retained(struct client *c, struct bytes filter, uint8_t qos)
-{
-    struct broker *b = c->shard->broker;
-    struct retained_found r = { .qos = qos, .direct = true, .queued = !c->session->durable };
-    journal_lock(b->journal);
-    retained_match(&b->retained, filter, found, &r);
-    journal_unlock(b->journal);
-    for (size_t i = 0; i < r.list.count; i++)
-        if (client_alive(c))
-            send_retained(c, &r.list.at[i]);
-    let_go(b, &r);
-}
-
 static bool wants_retained(const struct mqtt_filter *f, const struct asked *asked)
 {
     return asked->reason < 0x80 && (f->retain_handling == 0 || (f->retain_handling == 1 && !asked->existed)); /* 3.8.3.1 */
@@ -229,19 +138,16 @@ static void subscribe(struct client *c, const struct mqtt_subscribe *p, struct a
     }
     for (i = 0; i < p->count; i++)
         reasons[i] = asked[i].reason;
-    /* SUBACK waits for them, too: a client whose session came back after a crash would not ask for them again. */
     const struct asked *a = asked;
-    for (struct mqtt_filter *f = p->filters; f && c->session->durable; f = f->next, a++)
+    bool ok = true;
+    for (struct mqtt_filter *f = p->filters; f && ok; f = f->next, a++)
         if (wants_retained(f, a))
-            owe_retained(c, f->filter, f->qos, &seq);
+            ok = feed_add(c, f->filter, f->qos);
     struct buf blob = { 0 };
     mqtt_encode_suback(&blob, c->version, MQTT_SUBACK, p->packet_id, reasons, p->count, BYTES_NONE);
-    shard_ack(c->shard, c, seq, MQTT_SUBACK, p->packet_id, 0, buf_bytes(&blob));
+    if (!ok || blob.bad || !feed_suback(c, seq, p->packet_id, buf_bytes(&blob)))
+        client_end(c, MQTT_SERVER_BUSY, NULL, true); /* without SUBACK he asks again */
     buf_clear(&blob);
-    a = asked;
-    for (struct mqtt_filter *f = p->filters; f && client_alive(c); f = f->next, a++)
-        if (wants_retained(f, a))
-            send_all_retained(c, f->filter, f->qos);
 }
 
 void handle_subscribe(struct client *c, struct bytes body)
@@ -303,6 +209,8 @@ static void unsubscribe(struct client *c, const struct mqtt_subscribe *p, uint8_
             (void)tree_remove(&b->tree, f->filter, s);
         atomic_fetch_add(&b->generation, 1);
         pthread_rwlock_unlock(&b->tree_lock);
+        for (struct mqtt_filter *f = p->filters; f; f = f->next)
+            feed_remove(c, f->filter);
     }
     struct buf blob = { 0 };
     mqtt_encode_suback(&blob, c->version, MQTT_UNSUBACK, p->packet_id, reasons, p->count, BYTES_NONE);

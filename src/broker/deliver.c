@@ -72,14 +72,20 @@ void deliver_now(struct shard *shard, struct client *c, struct message *m, bool 
 
 /* ---- queues ---- */
 
+static bool takes_more(struct client *c)
+{
+    if (c->state != CLIENT_LIVE || !c->conn)
+        return false;
+    if (conn_unsent(c->conn) <= OUTPUT_MARK)
+        return true;
+    c->choked = true; /* on_drained takes it up again */
+    return false;
+}
+
 static bool may_send(struct client *c, const struct session *s)
 {
-    if (c->state != CLIENT_LIVE || !c->conn || c->inflight_out >= c->window)
+    if (c->inflight_out >= c->window || !takes_more(c))
         return false;
-    if (conn_unsent(c->conn) > OUTPUT_MARK) {
-        c->choked = true; /* on_drained takes it up again */
-        return false;
-    }
     return c->send_next < s->queue.tail && c->send_next - s->queue.head < INDEX_SPAN;
 }
 
@@ -227,13 +233,9 @@ static void feed_volatile(struct shard *shard, struct session *s)
     }
 }
 
-void deliver_volatile(struct shard *shard, struct session *s, struct message *m, uint8_t qos, bool retain)
+static void queue_volatile(struct shard *shard, struct session *s, struct message *m, uint8_t qos, bool retain)
 {
-    const struct limits *limits = &shard->broker->config.limits;
-    struct entry *e = NULL;
-    bool full = s->queue.open >= limits->queued_messages || s->queue.bytes + m->encoded.len > limits->queued_bytes;
-    if (!full)
-        e = queue_push(&s->queue);
+    struct entry *e = queue_push(&s->queue);
     if (!e) {
         COUNT(shard, dropped_queue, 1);
         return;
@@ -244,6 +246,43 @@ void deliver_volatile(struct shard *shard, struct session *s, struct message *m,
     feed_volatile(shard, s);
 }
 
+void deliver_volatile(struct shard *shard, struct session *s, struct message *m, uint8_t qos, bool retain)
+{
+    const struct limits *limits = &shard->broker->config.limits;
+    if (s->queue.open < limits->queued_messages && s->queue.bytes + m->encoded.len <= limits->queued_bytes)
+        queue_volatile(shard, s, m, qos, retain);
+    else
+        COUNT(shard, dropped_queue, 1);
+}
+
+/* ---- retained messages for a new subscription ---- */
+
+size_t deliver_room(struct client *c, uint8_t qos)
+{
+    const struct limits *limits = &c->shard->broker->config.limits;
+    const struct queue *q = &c->session->queue;
+    if (!takes_more(c))
+        return 0;
+    if (qos == 0 || c->session->durable)
+        return SIZE_MAX;
+    /* It goes through the queue, but does not lie there: what is given is sent at once. */
+    if (c->inflight_out >= c->window || c->send_next < q->tail || q->open >= limits->queued_messages ||
+        q->bytes >= limits->queued_bytes)
+        return 0;
+    if (q->bytes > limits->queued_bytes / 2)
+        return 1;
+    size_t window = c->window - c->inflight_out, room = limits->queued_messages - q->open;
+    return window < room ? window : room;
+}
+
+void deliver_retained(struct shard *shard, struct client *c, struct message *m, uint8_t qos)
+{
+    if (qos)
+        queue_volatile(shard, c->session, m, qos, true);
+    else if (c->state == CLIENT_LIVE && c->conn)
+        count_unsent(shard, send_publish(shard, c, m, 0, 0, false, true));
+}
+
 void deliver_resume(struct shard *shard, struct client *c)
 {
     struct session *s = c->session;
@@ -252,8 +291,10 @@ void deliver_resume(struct shard *shard, struct client *c)
         return;
     if (!s->durable) {
         feed_volatile(shard, s);
+        feed_go(c);
         return;
     }
+    feed_go(c);
     journal_lock(shard->broker->journal);
     shard_mark_dirty(shard, s);
     journal_unlock(shard->broker->journal);

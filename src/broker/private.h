@@ -106,7 +106,7 @@ struct fanout {
 
 enum { PAUSE_CONNACK = 1, PAUSE_BUSY = 2 /* journal */, PAUSE_PENDING = 4 /* too many answers wait for the disk */,
        PAUSE_WITHHELD = 8 /* 3.x: an acknowledgement we cannot give */, PAUSE_KEPT = 16 /* its acknowledgements are kept */,
-       PAUSE_OUTPUT = 32 /* it does not take our answers */ };
+       PAUSE_OUTPUT = 32 /* it does not take our answers */, PAUSE_FEED = 64 /* see retained_feed.c */ };
 enum client_state { CLIENT_NEW, CLIENT_CLAIMING, CLIENT_ACCEPTED /* CONNACK waits */, CLIENT_LIVE, CLIENT_ENDED };
 
 struct client {
@@ -115,6 +115,7 @@ struct client {
     struct session *session; /* NULL before CONNECT and after the end */
     struct client  *prev, *next;
     struct connect_ask *ask; /* CONNECT while it is being worked on */
+    struct retained_feed *feed; /* NULL: no retained message is owed for a new subscription */
     struct timer    timer;   /* CONNECT time-out, then keep-alive and L-OUT */
     int64_t         last_us; /* last packet from the peer */
     int64_t         withheld_us; /* since when PAUSE_WITHHELD */
@@ -219,6 +220,8 @@ struct shard {
     int            number;   /* C */
     struct client *clients;  /* S, as all that follows unless marked */
     struct client *strangers, *oldest_stranger; /* those that have not sent CONNECT, newest first */
+    struct retained_feed *feeds, *last_feed; /* those that can go on, in the order of their turns */
+    uint32_t       feed_count;
     struct table   routes;   /* topic -> fanout */
     VECTOR(struct op) ops;
     VECTOR(struct parcel) parcels;
@@ -389,6 +392,22 @@ void deliver_volatile(struct shard *, struct session *, struct message *, uint8_
 /* QoS 0. */
 void deliver_now(struct shard *, struct client *, struct message *, bool retain);
 void deliver_resume(struct shard *, struct client *); /* after CONNACK, drained output, journal progress */
+
+/* How many retained messages of up to this QoS it may be given now; 0: none before feed_go. */
+size_t deliver_room(struct client *, uint8_t qos);
+/* One of those: L-OUT and L-QUEUE are not asked again. */
+void deliver_retained(struct shard *, struct client *, struct message *, uint8_t qos);
+
+/* ---- retained_feed.c ---- */
+/* The retained messages that this new subscription wants, bit by bit. False: memory is out, end the client. */
+bool feed_add(struct client *, struct bytes filter, uint8_t qos);
+/* SUBACK, when what a durable session is owed for the filters added so far is in its queue and on disk: so for all other
+ * sessions at once. `seq` as for shard_ack. blob is copied. False: memory is out. */
+bool feed_suback(struct client *, uint64_t seq, uint16_t pid, struct bytes blob);
+void feed_remove(struct client *, struct bytes filter); /* UNSUBSCRIBE */
+void feed_go(struct client *);                          /* there may be room again: it goes on in this or the next turn */
+void feed_end(struct client *);                         /* harmless when there is none; takes the journal's lock */
+void feed_turn(struct shard *);                         /* before the commit, which takes along what became deliverable */
 
 /* ---- client.c ---- */
 extern const struct conn_events client_events;

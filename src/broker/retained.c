@@ -7,9 +7,12 @@
 
 struct retained_node {
     struct retained_node *parent, *prev, *next; /* prev, next: list of those that hold a message */
+    struct retained_node *youngest, *older, *younger; /* children again, in an order that lasts, for searches */
     struct table          children;
     struct stored        *stored;
     uint64_t              bytes;
+    uint32_t              searches; /* that rest here */
+    bool                  left_over; /* would be gone but for them; the empty node of a reservation would not */
     uint8_t               qos;
     uint32_t              level_len;
     uint8_t               level[];
@@ -20,12 +23,36 @@ static struct bytes node_level(const struct retained_node *n)
     return bytes_of(n->level, n->level_len);
 }
 
+static enum code adopt(struct retained_node *parent, struct retained_node *n)
+{
+    enum code c = table_put(&parent->children, node_level(n), n);
+    if (c != CODE_OK)
+        return c;
+    n->older = parent->youngest;
+    if (n->older)
+        n->older->younger = n;
+    parent->youngest = n;
+    return CODE_OK;
+}
+
+static void disown(struct retained_node *parent, struct retained_node *n)
+{
+    (void)table_remove(&parent->children, node_level(n));
+    *(n->younger ? &n->younger->older : &parent->youngest) = n->older;
+    if (n->older)
+        n->older->younger = n->younger;
+}
+
 static void prune(struct retained *r, struct retained_node *n)
 {
     while (n && !n->stored && n->children.count == 0) {
+        if (n->searches) {
+            n->left_over = true;
+            return;
+        }
         struct retained_node *parent = n->parent;
         if (parent)
-            (void)table_remove(&parent->children, node_level(n));
+            disown(parent, n);
         else
             r->root = NULL;
         table_clear(&n->children);
@@ -58,7 +85,7 @@ static struct retained_node *descend(struct retained *r, struct bytes topic, boo
             return NULL;
         if (!next) {
             next = node_new(n, level);
-            if (!next || table_put(&n->children, node_level(next), next) != CODE_OK) {
+            if (!next || adopt(n, next) != CODE_OK) {
                 mem_free(next);
                 prune(r, n);
                 return NULL;
@@ -136,57 +163,111 @@ struct stored *retained_get(const struct retained *r, struct bytes topic, uint64
     return n ? n->stored : NULL;
 }
 
-struct walk {
-    struct bytes filter;
-    bool (*each)(void *, struct stored *, uint8_t);
-    void *ctx;
-};
+/* ---- searches ---- */
 
-static bool give_below(const struct walk *w, const struct retained_node *n)
+/* Makes search->level the filter's level for that depth; what lies below "#" has "#" as well. False: there is none. */
+static bool seek_level(struct retained_search *search, uint32_t depth)
 {
-    if (n->stored && !w->each(w->ctx, n->stored, n->qos))
+    if (depth < search->level_depth) {
+        search->level_depth = 0;
+        search->cursor = 0;
+    }
+    while (search->level_depth < depth) {
+        struct bytes level;
+        if (search->level_depth && bytes_is(search->level, "#"))
+            return true;
+        if (!topic_level(search->filter, &search->cursor, &level))
+            return false;
+        search->level = level;
+        search->level_depth++;
+    }
+    return true;
+}
+
+static bool wild(struct bytes level)
+{
+    return bytes_is(level, "#") || bytes_is(level, "+");
+}
+
+/* 4.7.2: the first level's wildcard does not stand for what begins with $. */
+static bool hidden(struct retained_search *search, const struct retained_node *n, uint32_t depth)
+{
+    return depth == 1 && n->level_len && n->level[0] == '$' && seek_level(search, 1) && wild(search->level);
+}
+
+static struct retained_node *go_down(struct retained_search *search, const struct retained_node *n, uint32_t depth)
+{
+    if (hidden(search, n, depth) || !seek_level(search, depth + 1))
+        return NULL;
+    return wild(search->level) ? n->youngest : table_get(&n->children, search->level);
+}
+
+/* To the next node on the filter's ways: down, else aside, else up and aside. NULL: there is none. A node that comes
+ * meanwhile stands before those already seen, so nothing is met twice. */
+static struct retained_node *step(const struct retained *r, struct retained_search *search, uint32_t *depth)
+{
+    struct retained_node *n = search->at ? search->at : r->root;
+    uint32_t at = search->at ? search->depth : 0;
+    if (!n)
+        return NULL;
+    struct retained_node *next = go_down(search, n, at);
+    *depth = at + 1;
+    for (; !next && at > 0; n = n->parent, at--) {
+        if (seek_level(search, at) && wild(search->level))
+            next = n->older;
+        *depth = at;
+    }
+    return next;
+}
+
+static bool fits(struct retained_search *search, const struct retained_node *n)
+{
+    if (!n->stored || hidden(search, n, search->depth))
         return false;
-    size_t cursor = 0;
-    for (struct retained_node *c; (c = table_next(&n->children, &cursor));)
-        if (!give_below(w, c))
-            return false;
-    return true;
+    return !seek_level(search, search->depth + 1) || bytes_is(search->level, "#"); /* "a/#" matches "a" */
 }
 
-static bool hidden(const struct retained_node *n, bool first)
+static void rest_at(struct retained *r, struct retained_search *search, struct retained_node *n, uint32_t depth)
 {
-    return first && n->level_len && n->level[0] == '$'; /* 4.7.2 */
-}
-
-/* Depth is bounded by the levels a topic may have. */
-static bool match(const struct walk *w, const struct retained_node *n, size_t cursor, bool first)
-{
-    struct bytes level;
-    if (!topic_level(w->filter, &cursor, &level))
-        return !n->stored || w->each(w->ctx, n->stored, n->qos);
-    bool all = bytes_is(level, "#");
-    if (!all && !bytes_is(level, "+")) {
-        const struct retained_node *c = table_get(&n->children, level);
-        return !c || match(w, c, cursor, false);
+    struct retained_node *left = search->at;
+    if (n)
+        n->searches++;
+    search->at = n;
+    search->depth = depth;
+    if (left && --left->searches == 0 && left->left_over) {
+        left->left_over = false;
+        prune(r, left);
     }
-    if (all && n->stored && !first && !w->each(w->ctx, n->stored, n->qos))
-        return false; /* "a/#" matches "a" */
-    size_t at = 0;
-    for (struct retained_node *c; (c = table_next(&n->children, &at));) {
-        if (hidden(c, first))
-            continue;
-        if (!(all ? give_below(w, c) : match(w, c, cursor, false)))
-            return false;
-    }
-    return true;
 }
 
-void retained_match(const struct retained *r, struct bytes filter, bool (*each)(void *, struct stored *, uint8_t),
-                    void *ctx)
+void retained_search(struct retained_search *search, struct bytes filter)
 {
-    if (r->root)
-        (void)match(&(struct walk){ filter, each, ctx }, r->root, 0, true);
+    *search = (struct retained_search){ .filter = filter };
 }
+
+struct stored *retained_found(struct retained *r, struct retained_search *search, unsigned *steps, uint8_t *qos)
+{
+    while (!search->over && *steps) {
+        --*steps;
+        uint32_t depth = 0;
+        struct retained_node *n = step(r, search, &depth);
+        rest_at(r, search, n, depth);
+        search->over = !n;
+        if (n && fits(search, n)) {
+            *qos = n->qos;
+            return n->stored;
+        }
+    }
+    return NULL;
+}
+
+void retained_search_end(struct retained *r, struct retained_search *search)
+{
+    rest_at(r, search, NULL, 0);
+    search->over = true;
+}
+
+/* ---- a walk over all ---- */
 
 void retained_walk_start(struct retained *r)
 {

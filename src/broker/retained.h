@@ -19,9 +19,22 @@ FG_CHECK enum code retained_reserve(struct retained *, struct bytes topic);
 bool retained_remove(struct retained *, struct bytes topic);
 /* *bytes (may be NULL): as given to retained_set. */
 struct stored *retained_get(const struct retained *, struct bytes topic, uint64_t *bytes);
-/* each() for every retained message whose topic the filter matches, until it returns false. */
-void retained_match(const struct retained *, struct bytes filter, bool (*each)(void *ctx, struct stored *, uint8_t qos),
-                    void *ctx);
+/* A search for what a filter matches, in pieces: what is there from its begin to its end is found exactly once,
+ * whatever is set, replaced and removed between the pieces. A topic without wildcards takes as many steps as it has
+ * levels; others as many as the filter has ways, not as there are messages. */
+struct retained_search {
+    struct bytes          filter;      /* the caller's, until the end */
+    struct retained_node *at;          /* kept alive by the search; NULL: not begun, or over */
+    struct bytes          level;       /* private, with what follows: the level last looked at */
+    size_t                cursor;
+    uint32_t              level_depth, depth;
+    bool                  over;
+};
+void           retained_search(struct retained_search *, struct bytes filter); /* a beginning that holds nothing yet */
+/* The next, or NULL: `over` is set, or *steps (counted down) are used up. No reference is given. */
+struct stored *retained_found(struct retained *, struct retained_search *, unsigned *steps, uint8_t *qos);
+/* Before it is over, or after; harmless then. */
+void           retained_search_end(struct retained *, struct retained_search *);
 /* A walk over all that survives changes between the calls: start, then next until NULL. `topic` is set to the topic of
  * what is returned (check topic->bad). */
 void           retained_walk_start(struct retained *);

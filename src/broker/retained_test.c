@@ -66,21 +66,18 @@ static void bench_close(struct bench *b)
 struct found {
     struct stored *at[256];
     uint8_t        qos[256];
-    size_t         count, most;
+    size_t         count;
 };
 
-static bool collect(void *ctx, struct stored *st, uint8_t qos)
+static struct found match(struct retained *r, const char *filter)
 {
-    struct found *f = ctx;
-    f->at[f->count] = st;
-    f->qos[f->count++] = qos;
-    return f->count < f->most;
-}
-
-static struct found match(const struct retained *r, const char *filter)
-{
-    struct found f = { .most = 256 };
-    retained_match(r, bytes_str(filter), collect, &f);
+    struct found f = { .count = 0 };
+    struct retained_search search;
+    unsigned steps = 100000;
+    retained_search(&search, bytes_str(filter));
+    for (struct stored *st; (st = retained_found(r, &search, &steps, &f.qos[f.count]));)
+        f.at[f.count++] = st;
+    assert_true(search.over);
     return f;
 }
 
@@ -106,9 +103,6 @@ static void filters_find_what_the_standard_says(void **state)
         if (got != want)
             fail_msg("%s finds %zu of %zu", filters[i], got, want);
     }
-    struct found two = { .most = 2 };
-    retained_match(&b.table, BYTES_LIT("#"), collect, &two);
-    assert_int_equal(two.count, 2); /* it stops when told */
     bench_close(&b);
 }
 
@@ -296,6 +290,83 @@ static void a_walk_survives_changes(void **state)
     }
 }
 
+/* What a new subscription needs: what is there all the time is found once, in whatever pieces. */
+static void a_search_survives_changes(void **state)
+{
+    (void)state;
+    static const char *const filters[] = { "#", "+", "a/#", "+/b", "+/+/#", "$c/#", "a/+/b", "/+", "+/+/+", "a/b/level" };
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct random r = { seed };
+        struct model m = { .count = 0 };
+        struct bench b;
+        bench_open(&b);
+        some_topics(&m, &r);
+        for (int i = 0; i < 100; i++)
+            change(&b, &m, &r);
+        for (int round = 0; round < 20; round++) {
+            const char *filter = filters[random_below(&r, 10)];
+            struct model before = m;
+            unsigned times[TOPICS] = { 0 };
+            bool cut = round % 5 == 4;
+            struct retained_search search;
+            retained_search(&search, bytes_str(filter));
+            memset(m.walked, 0, sizeof m.walked);
+            for (int pieces = 0; !search.over && !(cut && pieces == 5); pieces++) {
+                unsigned steps = 1 + (unsigned)random_below(&r, 3);
+                uint8_t qos = 9;
+                struct stored *st = retained_found(&b.table, &search, &steps, &qos);
+                for (size_t i = 0; st && i < TOPICS; i++)
+                    if (st == m.at[i]) {
+                        assert_int_equal(qos, m.qos[i]);
+                        assert_true(topic_matches(bytes_str(filter), bytes_str(m.topic[i])));
+                        times[i]++;
+                        st = NULL;
+                    }
+                assert_null(st);
+                for (uint64_t n = random_below(&r, 4); n; n--)
+                    change(&b, &m, &r);
+            }
+            bool over = search.over;
+            retained_search_end(&b.table, &search);
+            for (size_t i = 0; i < TOPICS && over; i++)
+                if (before.at[i] && !m.walked[i] && topic_matches(bytes_str(filter), bytes_str(m.topic[i])))
+                    assert_int_equal(times[i], 1);
+        }
+        for (size_t i = 0; i < TOPICS; i++)
+            (void)retained_remove(&b.table, bytes_str(m.topic[i]));
+        assert_null(b.table.root); /* no search holds anything any more */
+        bench_close(&b);
+    }
+}
+
+static void a_search_takes_the_filters_ways_only(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b);
+    char topic[40];
+    for (int i = 0; i < 2000; i++) {
+        (void)snprintf(topic, sizeof topic, "hall/line-%d/press-%d/state", i / 100, i % 100);
+        set(&b, topic);
+    }
+    static const struct { const char *filter; unsigned found, most; } cases[] = {
+        { "hall/line-3/press-5/state", 1, 5 }, { "hall/line-3/#", 100, 210 }, { "hall/line-3/+/state", 100, 210 },
+        { "hall/line-99/#", 0, 5 },            { "+/+/press-7/state", 20, 70 }, { "#", 2000, 4100 } };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct retained_search search;
+        unsigned steps = 10000, found = 0;
+        uint8_t qos;
+        retained_search(&search, bytes_str(cases[i].filter));
+        while (retained_found(&b.table, &search, &steps, &qos))
+            found++;
+        assert_true(search.over);
+        assert_int_equal(found, cases[i].found);
+        if (10000 - steps > cases[i].most)
+            fail_msg("%s took %u steps", cases[i].filter, 10000 - steps);
+    }
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +375,8 @@ int main(void)
         cmocka_unit_test(a_reservation_cannot_fail_later),
         cmocka_unit_test(a_table_holds_what_a_plain_list_holds),
         cmocka_unit_test(a_walk_survives_changes),
+        cmocka_unit_test(a_search_survives_changes),
+        cmocka_unit_test(a_search_takes_the_filters_ways_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

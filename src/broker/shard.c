@@ -603,6 +603,7 @@ void shard_turn(void *ctx)
     (void)release_acks(shard);
     release_waiting(shard);
     release_halted(shard);
+    feed_turn(shard);
     shard_commit(shard);
     /* The journal may get there between our look and our wish to be told: look once more after the wish. */
     while (waits(shard)) {
