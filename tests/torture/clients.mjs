@@ -78,7 +78,7 @@ class Client {
                 if (p.reason !== 0x8b || !this.ledger.stopping) this.ledger.observe('disconnected', `${this.id}: ${describe(p)}`);
             } else this.onPacket(raw, p);
         };
-        raw.send(connect({ version: this.version, id: this.id, clean: wish.clean, keepAlive: 60, props }));
+        raw.send(connect({ version: this.version, id: this.id, clean: wish.clean, keepAlive: 600, props }));
         const late = setTimeout(() => {
             if (accepted || raw.ended) return;
             this.ledger.observe('late', `${this.id}: no CONNACK within ${CONNECT_MS} ms`);

@@ -35,13 +35,14 @@ const { values: flags } = parseArgs({
 const kills = Number(flags.kills);
 const seed = flags.seed === undefined ? Date.now() % 1_000_000_000 : Number(flags.seed);
 const random = seeded(seed);
-const say = (...words) => flags.verbose && console.log(...words);
+const say = (...words) => flags.verbose && console.log((performance.now() / 1000).toFixed(1).padStart(7), ...words);
 
 const PARTITIONED = 'factory/#';
 const SETTINGS = {
     hub: { partitions: 4, keep: '7d', topics: [PARTITIONED] },
     journal: { 'segment-bytes': '1MiB', 'disk-reserve': '1MiB' }, // small, so that segments come and go under the kills
-    limits: { 'packet-bytes': '256KiB' },
+    // A session whose queue is full is not owed what comes then; here every session is owed everything.
+    limits: { 'packet-bytes': '256KiB', 'queued-bytes': 'unlimited', 'queued-messages': 'unlimited' },
     log: { level: 'warn' },
 };
 
@@ -67,11 +68,11 @@ function makeClients() {
         streams: Array.from({ length: 6 }, (_, i) => ({ name: `r${i}`, topic: `state/${i}`, qos: 1 + (i % 2), retain: true, alone: true })),
     });
     const subscribers = [
-        new Subscriber({ ...common(), id: 'sub-q1', qos: 1, filters: ['load/#'], dawdle: 20, receiveMax: 50 }),
+        new Subscriber({ ...common(), id: 'sub-q1', qos: 1, filters: ['load/#'], dawdle: 20, receiveMax: 200 }),
         new Subscriber({ ...common(), id: 'sub-q2', qos: 2, filters: ['load/#', 'factory/#'], dawdle: 5 }),
         new Subscriber({ ...common(), id: 'sub-q2-old', version: 4, qos: 2, filters: ['load/+', 'factory/+/2'] }),
         new Subscriber({ ...common(), id: 'sub-q1-old', version: 4, qos: 1, filters: ['load/b/#', 'factory/press-1'], dawdle: 10 }),
-        new Subscriber({ ...common(), id: 'sub-slow', qos: 2, filters: ['load/b/c'], dawdle: 60, receiveMax: 7 }),
+        new Subscriber({ ...common(), id: 'sub-slow', qos: 2, filters: ['load/b/c'], dawdle: 10, receiveMax: 7 }),
         new Subscriber({ ...common(), id: 'sub-toggle', qos: 2, filters: ['factory/press-2'] }),
     ];
     const fickle = [5, 4, 5].map((version, i) => new Fickle({ ...common(), id: `fickle-${i}`, version }));
@@ -207,9 +208,12 @@ async function main() {
         if (random.chance(0.3)) await readPartitions();
     }
     await sleep(300);
+    say('draining');
     await drain(clients);
+    say('drained');
     await readRetained(clients.writer, 'end');
     await readPartitions();
+    say('read');
     for (const client of everyone) await client.end();
     await node.stop();
     await checkData('the end');
