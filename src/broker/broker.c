@@ -60,9 +60,9 @@ static enum code revive_sessions(struct broker *b, int64_t now, int64_t wall, st
 {
     for (struct session *s = b->durable_first, *next; s; s = next) {
         next = s->next;
-        if (table_put(&b->sessions, s->client_id, s) != CODE_OK || enter_tree(b, s) != CODE_OK)
+        s->linked = table_put(&b->sessions, s->client_id, s) == CODE_OK;
+        if (!s->linked || enter_tree(b, s) != CODE_OK)
             return FAIL(why, CODE_NOMEM, 0, "no memory for sessions");
-        s->linked = true;
         if (s->away_since_wall_us == 0)
             cut_off(b, s, wall);
         if (s->expiry_s != UINT32_MAX) {
