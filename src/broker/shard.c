@@ -157,6 +157,11 @@ static bool pending_room(struct shard *shard)
 void shard_ack(struct shard *shard, struct client *c, uint64_t seq, uint8_t type, uint16_t pid, uint8_t reason,
                struct bytes blob)
 {
+    bool ready_made = type == MQTT_CONNACK || type == MQTT_SUBACK || type == MQTT_UNSUBACK;
+    if (ready_made && !blob.len) { /* no memory for it: unacknowledged is the safe side */
+        client_end(c, MQTT_SERVER_BUSY, NULL, true);
+        return;
+    }
     bool early = seq > journal_durable(shard->broker->journal) && broker_breaks(BREAK_EARLY_ACK);
     /* 4.6: acknowledgements keep their order, so nobody overtakes one that waits. */
     if (c->pending == 0 && (seq == 0 || early || seq <= journal_durable(shard->broker->journal))) {
