@@ -211,6 +211,11 @@ static void on_timer(struct timer *t)
         client_end(c, MQTT_QUOTA_EXCEEDED, &why, true);
         return;
     }
+    if ((c->paused & PAUSE_QUOTA) && now - c->withheld_us > (int64_t)limits->refuse_s * 1000000) {
+        (void)FAIL(&why, CODE_LIMIT, 0, "more unfinished QoS 2 messages than limits.receive-maximum");
+        client_end(c, MQTT_RECEIVE_MAX_EXCEEDED, &why, true);
+        return;
+    }
     client_arm(c);
 }
 
@@ -294,6 +299,11 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
         }
         if (code != CODE_OK) {
             refuse_packet(c, &why);
+            break;
+        }
+        if (publish_over_quota(c, frame.first, frame.body)) {
+            c->withheld_us = loop_now_us(c->shard->loop);
+            client_pause(c, PAUSE_QUOTA);
             break;
         }
         used += frame.size;

@@ -316,16 +316,11 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     int64_t now = loop_now_us(c->shard->loop);
     bool expired = s && s->expires_us && s->expires_us <= now;
     if (s && (ask->connect.clean_start || expired)) {
-        bool recorded = s->durable;
         settle_delayed_wills(b, s, false, now);
         if (session_end(b, s, NULL) != CODE_OK) {
             *reason = MQTT_QUOTA_EXCEEDED;
             return NULL;
         }
-        /* Session present 0 must still be true after a crash: CONNACK waits for the end of the former one (P-SESS). */
-        journal_lock(b->journal);
-        *seq = recorded ? journal_appended(b->journal) : 0;
-        journal_unlock(b->journal);
         s = NULL;
     }
     if (s)
@@ -338,6 +333,8 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     }
     journal_lock(b->journal);
     uint64_t id = b->next_session_id++;
+    /* Session present 0 must still be true after a crash: CONNACK waits until all ends are on disk (P-SESS). */
+    *seq = journal_failed(b->journal) ? 0 : b->last_end_seq;
     journal_unlock(b->journal);
     s = session_new(id, ask->connect.client_id, principal_of(c), ask->expiry_s > 0);
     if (s && table_put(&b->sessions, s->client_id, s) != CODE_OK) {

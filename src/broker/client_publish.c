@@ -47,17 +47,24 @@ static void halt_if_busy(struct client *c, bool stored)
     client_pause(c, PAUSE_BUSY);
 }
 
-/* L-INFL, L-QOS2. False: the connection has ended. A 3.x client does not know the receive maximum: it is not read from while
- * many of its acknowledgements wait (shard_ack); only QoS 2 without end, never released, ends it. */
+/* L-QOS2 for 3.x, which knows no receive maximum: what would be too many is not read; if nothing changes, the timer ends it. */
+bool publish_over_quota(const struct client *c, uint8_t first, struct bytes body)
+{
+    if (c->version == MQTT_5 || first >> 4 != MQTT_PUBLISH || (first >> 1 & 3) != 2 || c->state != CLIENT_LIVE ||
+        c->in_pids.count < c->shard->broker->config.limits.receive_maximum)
+        return false;
+    struct wire w = wire_of(body);
+    (void)wire_bytes(&w, wire_be16(&w));
+    uint16_t pid = wire_be16(&w);
+    return !w.bad && !pidset_has(&c->in_pids, pid); /* what is broken gets its own answer */
+}
+
+/* L-INFL, L-QOS2. False: the connection has ended. */
 static bool admit(struct client *c, const struct mqtt_publish *p)
 {
     uint32_t most = c->shard->broker->config.limits.receive_maximum;
     if (p->qos == 0 || (p->qos == 2 && pidset_has(&c->in_pids, p->packet_id)))
         return true;
-    if (c->version != MQTT_5 && p->qos == 2 && c->in_pids.count >= most) {
-        refuse(c, MQTT_RECEIVE_MAX_EXCEEDED, "more unfinished QoS 2 messages than limits.receive-maximum");
-        return false;
-    }
     if (c->version == MQTT_5 && c->inflight_in >= most) {
         refuse(c, MQTT_RECEIVE_MAX_EXCEEDED, "more unacknowledged PUBLISH packets than the receive maximum of CONNACK");
         return false;

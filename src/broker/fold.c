@@ -156,7 +156,7 @@ enum code fold_end(struct broker *b, struct session *s, struct fault *why)
 {
     struct buf meta = { 0 };
     buf_varint(&meta, s->id);
-    enum code c = append(b, BR_END, &meta, NULL, why);
+    enum code c = append(b, BR_END, &meta, &b->last_end_seq, why);
     buf_clear(&meta);
     if (c == CODE_OK) {
         session_leave_tree(b, s);

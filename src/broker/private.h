@@ -106,7 +106,7 @@ struct fanout {
 
 enum { PAUSE_CONNACK = 1, PAUSE_BUSY = 2 /* journal */, PAUSE_PENDING = 4 /* too many answers wait for the disk */,
        PAUSE_WITHHELD = 8 /* 3.x: an acknowledgement we cannot give */, PAUSE_KEPT = 16 /* its acknowledgements are kept */,
-       PAUSE_OUTPUT = 32 /* it does not take our answers */, PAUSE_FEED = 64 /* see retained_feed.c */ };
+       PAUSE_OUTPUT = 32 /* it does not take our answers */, PAUSE_QUOTA = 64 /* 3.x: too many unfinished QoS 2 */, PAUSE_FEED = 64 /* see retained_feed.c */ };
 enum client_state { CLIENT_NEW, CLIENT_CLAIMING, CLIENT_ACCEPTED /* CONNACK waits */, CLIENT_LIVE, CLIENT_ENDED };
 
 struct client {
@@ -267,6 +267,7 @@ struct broker {
 
     /* J */
     uint64_t         next_session_id, next_will_id;
+    uint64_t         last_end_seq;  /* the record of the last session that ended */
     struct session  *durable_first, *durable_last, *round_session;
     struct table     by_id; /* 8-byte session id -> durable session */
     struct retained  retained;
@@ -434,6 +435,7 @@ void handle_connect(struct client *, struct bytes body);
 void connect_go_on(struct client *); /* after the former owner let go */
 void connect_ask_free(struct connect_ask *);
 void handle_publish(struct client *, uint8_t first, struct bytes body);
+bool publish_over_quota(const struct client *, uint8_t first, struct bytes body);
 void handle_ack(struct client *, uint8_t type, uint8_t first, struct bytes body);
 void handle_subscribe(struct client *, struct bytes body);
 void handle_unsubscribe(struct client *, struct bytes body);
