@@ -411,7 +411,11 @@ static bool choose_retained(struct broker *b, struct fold_publish *p, bool *sets
         p->refused = MQTT_QUOTA_EXCEEDED;
         return false;
     }
-    *sets = fits && retained_reserve(&b->retained, m->topic) == CODE_OK;
+    *sets = fits;
+    if (fits && retained_reserve(&b->retained, m->topic) != CODE_OK) { /* acknowledged, it would have to stay */
+        p->refused = MQTT_QUOTA_EXCEEDED;
+        return false;
+    }
     return true;
 }
 
