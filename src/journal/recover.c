@@ -52,8 +52,11 @@ static enum code read_head(struct journal *j, struct segment *s, struct fault *w
     j->io->close(j->io->self, file);
     if (n < 0)
         return FAIL_SYS(why, CODE_IO, (int)-n, "cannot read %s", path);
-    s->head_fine = segment_head_decode(&s->head, bytes, j->id) && s->head.number == s->number &&
-                   s->head.bytes >= SEGMENT_BYTES_MIN && s->head.bytes <= SEGMENT_BYTES_MAX;
+    const struct segment_head *h = &s->head;
+    s->head_fine = segment_head_decode(&s->head, bytes, j->id) && h->number == s->number &&
+                   h->bytes >= SEGMENT_BYTES_MIN && h->bytes <= SEGMENT_BYTES_MAX &&
+                   (h->state.seq == 0) == (h->state.segment == 0) && h->state.segment <= h->number &&
+                   h->state.seq <= h->synced;
     uint64_t size = st.size < SEGMENT_BYTES_MAX ? st.size : SEGMENT_BYTES_MAX;
     s->bytes = s->head_fine ? s->head.bytes : (uint32_t)size;
     s->size = size < s->bytes ? (uint32_t)size : s->bytes;

@@ -133,13 +133,13 @@ static enum code remove_segment(struct journal *j, struct segment *s, struct fau
 
 /* Segments behind `number`, but for those that were made ahead of time, after an orderly stop. And that one itself if
  * it is empty: whoever made it may have been killed before it was durable, and nothing in it proves the contrary. */
-static enum code remove_behind(struct journal *j, uint64_t number, bool keep_ready, struct fault *why)
+static enum code remove_behind(struct journal *j, const struct survey *v, bool keep_ready, struct fault *why)
 {
     bool removed = false;
-    uint64_t want = number + 1;
+    uint64_t number = v->end.segment, want = number + 1;
     for (size_t i = 0; i < j->segment_count;) {
         struct segment *s = j->segments[i];
-        bool unfinished = s->number == number && s->first_seq == 0 && !(keep_ready && usable(j, s));
+        bool unfinished = s->number == number && !v->damaged_end && s->first_seq == 0 && !(keep_ready && usable(j, s));
         if ((s->number <= number && !unfinished) || s == j->active) {
             i++;
             continue;
@@ -240,7 +240,7 @@ enum code repair_run(struct journal *j, const struct survey *v, struct place unp
     else if (code == CODE_OK && !j->active)
         code = new_active(j, why);
     if (code == CODE_OK)
-        code = remove_behind(j, v->end.segment, go_on && v->clean.valid && v->tail_clean, why);
+        code = remove_behind(j, v, go_on && v->clean.valid && v->tail_clean, why);
     if (code == CODE_OK && go_on)
         code = remove_index(j, end, why);
     if (code != CODE_OK)

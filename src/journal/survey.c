@@ -161,6 +161,8 @@ static enum code follow_round(struct walk *w, uint64_t segment, const struct sca
         };
         r.whole = w->in_round && w->round.begin.seq == r.begin.seq && w->lost == w->lost_at_begin;
         w->in_round = false;
+        if (r.begin.seq == 0 || r.begin.seq >= f->seq || r.begin.segment > segment)
+            return CODE_OK; /* no round of ours */
         if (!GROW(v, rounds, round))
             return no_memory(why);
         v->rounds[v->round_count++] = r;
