@@ -160,25 +160,19 @@ void rig_abandon(struct rig *rig)
     close_sim(rig);
 }
 
-void rig_close(struct rig *rig)
+/* ---- running ---- */
+
+static void enter(struct rig *rig)
 {
-    if (!rig->broker)
-        return;
-    broker_stop(rig->broker);
-    rig_run(rig);
-    for (unsigned i = 0; i < rig->config.shards; i++)
-        loop_stop(rig->loops[i]);
-    rig_run(rig);
-    broker_halt(rig->broker);
-    close_world(rig);
-    journal_close(rig->journal);
-    rig->journal = NULL;
-    broker_free(rig->broker);
-    rig->broker = NULL;
-    close_sim(rig);
+    if (rig->config.enter)
+        rig->config.enter(rig->config.guard);
 }
 
-/* ---- running ---- */
+static void leave(struct rig *rig)
+{
+    if (rig->config.leave)
+        rig->config.leave(rig->config.guard);
+}
 
 static void look(struct rig *rig)
 {
@@ -208,7 +202,7 @@ static void post_disk(struct rig *rig)
     loop_post(rig->disk_loop, &rig->disk);
 }
 
-void rig_run(struct rig *rig)
+static void run(struct rig *rig)
 {
     do {
         post_disk(rig);
@@ -217,10 +211,39 @@ void rig_run(struct rig *rig)
     } while (journal_step(rig->journal));
 }
 
+void rig_run(struct rig *rig)
+{
+    enter(rig);
+    run(rig);
+    leave(rig);
+}
+
 void rig_run_without_disk(struct rig *rig)
 {
+    enter(rig);
     (void)sim_step(rig->sim);
     look(rig);
+    leave(rig);
+}
+
+void rig_close(struct rig *rig)
+{
+    if (!rig->broker)
+        return;
+    enter(rig);
+    broker_stop(rig->broker);
+    run(rig);
+    for (unsigned i = 0; i < rig->config.shards; i++)
+        loop_stop(rig->loops[i]);
+    run(rig);
+    broker_halt(rig->broker);
+    close_world(rig);
+    journal_close(rig->journal);
+    leave(rig);
+    rig->journal = NULL;
+    broker_free(rig->broker);
+    rig->broker = NULL;
+    close_sim(rig);
 }
 
 void rig_advance(struct rig *rig, int64_t us)
@@ -229,7 +252,9 @@ void rig_advance(struct rig *rig, int64_t us)
     while (us > 0) {
         int64_t part = us < 500000 ? us : 500000;
         memfs_advance(rig->fs, part);
+        enter(rig);
         sim_advance(rig->sim, part);
+        leave(rig);
         rig_run(rig);
         us -= part;
     }

@@ -48,6 +48,9 @@ struct rig_config {
      * the journal does next. Must not send. */
     void (*look)(void *ctx, struct rig *);
     void *ctx;
+    /* Around every stretch in which the node itself is at work, for tests that make its calls fail then. */
+    void (*enter)(void *guard), (*leave)(void *guard);
+    void *guard;
 };
 
 struct rig {

@@ -166,8 +166,9 @@ static void answered(struct ledger *l, const struct event *e)
     struct ledger_member *s = &l->members[e->actor];
     bool present = e->flags & EVENT_PRESENT;
     if (e->value) {
-        broken(l, "%s is refused with reason 0x%02X", name_of(l, e->actor), e->value);
-        return;
+        if (!l->tolerant)
+            broken(l, "%s is refused with reason 0x%02X", name_of(l, e->actor), e->value);
+        return; /* whatever it asked for stays possible */
     }
     if (present && s->clean)
         broken(l, "P-SESS: %s asked for a clean start, a session is present", name_of(l, e->actor));
@@ -234,7 +235,7 @@ static void quit(struct ledger *l, unsigned a)
 static void closed(struct ledger *l, unsigned a)
 {
     struct ledger_member *s = &l->members[a];
-    if (s->will != LEDGER_NONE)
+    if (s->will != LEDGER_NONE && !l->tolerant) /* else it may have closed without having read so far */
         l->messages[s->will].closed_at = l->now;
     disconnected(l, a);
 }
@@ -305,8 +306,10 @@ static void subscribed(struct ledger *l, const struct event *e)
     }
     struct ledger_sub sub = s->subs[i];
     memmove(&s->subs[i], &s->subs[i + 1], (--s->sub_count - i) * sizeof sub);
-    if (e->value >= 0x80)
+    if (e->value >= 0x80 && !l->tolerant)
         broken(l, "%s is refused a subscription with reason 0x%02X", name_of(l, e->actor), e->value);
+    else if (e->value >= 0x80)
+        return; /* as it was, or not: either is possible */
     else if (sub.remove)
         s->maybe &= (uint16_t)~(1u << sub.filter);
     else
@@ -374,7 +377,10 @@ static void acknowledged(struct ledger *l, const struct event *e)
         return;
     }
     if (e->value >= 0x80) {
-        broken(l, "message %u is refused with reason 0x%02X", o->message, e->value);
+        if (!l->tolerant)
+            broken(l, "message %u is refused with reason 0x%02X", o->message, e->value);
+        m->candidates = 0;
+        forget_out(s, o);
         return;
     }
     if (e->value == 0x10 && m->candidates)

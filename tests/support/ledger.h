@@ -120,6 +120,7 @@ struct ledger_member {
 
 struct ledger {
     const struct ledger_cast *cast;
+    bool                      tolerant;     /* the node may refuse and may close: memory or disk are made to fail */
     uint32_t                  now;          /* events so far */
     uint16_t                  message_count, key_count;
     struct ledger_member      members[LEDGER_ACTORS];

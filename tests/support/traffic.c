@@ -188,7 +188,8 @@ static void hear(struct traffic *t, unsigned a, const struct packet *k)
     if (k->type == MQTT_PUBLISH) {
         hear_publish(t, a, k);
     } else if (k->type == MQTT_DISCONNECT) {
-        say_broken(t, t->cast->actors[a].client_id, mqtt_reason_name(k->reason));
+        if (!t->ledger.tolerant)
+            say_broken(t, t->cast->actors[a].client_id, mqtt_reason_name(k->reason));
     } else if (k->type != MQTT_PINGRESP) {
         happens(t, (struct event){ .kind = kinds[k->type], .actor = (uint8_t)a, .pid = k->pid, .value = k->reason,
                                    .flags = k->session_present ? EVENT_PRESENT : 0 });
@@ -204,9 +205,9 @@ static void listen_to(struct traffic *t, unsigned a)
     if (!peer_ended(p) || t->over[a])
         return;
     t->over[a] = true;
-    if (!t->quitting[a])
+    if (!t->quitting[a] && !t->ledger.tolerant)
         say_broken(t, t->cast->actors[a].client_id, "the broker closed the connection");
-    happens(t, (struct event){ .kind = EV_CLOSED, .actor = (uint8_t)a });
+    happens(t, (struct event){ .kind = t->quitting[a] ? EV_CLOSED : EV_LOST, .actor = (uint8_t)a });
 }
 
 /* The rig is about to let the journal do something: whatever arrived so far left before that. */
@@ -525,11 +526,18 @@ static void read_all(struct traffic *t)
 
 /* ---- a day in the life ---- */
 
+static bool is_live(const struct traffic *t, unsigned a)
+{
+    return t->peers[a] && !t->over[a] && t->ledger.members[a].live;
+}
+
 void traffic_begin(struct traffic *t)
 {
     for (unsigned a = 0; a < t->auditor; a++) {
         act_open(t, a, false);
         traffic_settle(t);
+        if (!is_live(t, a))
+            continue; /* the node may refuse */
         if (t->cast->watchers >> a & 1)
             subscribe_to(t, a, 0, false);
         for (uint64_t n = random_below(&t->dice, 4); n; n--)
@@ -614,7 +622,7 @@ static void audit(struct traffic *t)
         t->retained[i] = LEDGER_NONE;
     act_open(t, t->auditor, false);
     traffic_settle(t);
-    if (t->ledger.broken[0])
+    if (!is_live(t, t->auditor))
         return;
     subscribe_to(t, t->auditor, 8, false);
     traffic_settle(t);
@@ -626,7 +634,7 @@ static void probe(struct traffic *t)
 {
     act_open(t, t->prober, false);
     traffic_settle(t);
-    for (unsigned topic = 0; topic < 7 && !t->ledger.broken[0]; topic++)
+    for (unsigned topic = 0; topic < 7 && is_live(t, t->prober); topic++)
         publish_to(t, t->prober, topic, 1);
     traffic_settle(t);
 }
