@@ -1,4 +1,5 @@
-/* Retained messages for new subscriptions, through the whole broker: all of them, a few per turn, whatever happens meanwhile. */
+/* Retained messages for new subscriptions, through the whole broker: all of them, a few per turn, whatever
+ * happens meanwhile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,8 +29,9 @@ static void retain_many(struct rig *rig, unsigned n, size_t size, char mark, uin
     struct peer *from = peer_connected(rig, 0, &machine, false);
     for (unsigned i = 0; i < n; i++) {
         (void)snprintf(topic, sizeof topic, "plant/%u", i);
-        peer_publish_full(from, &(struct peer_publish){ .topic = bytes_str(topic), .payload = bytes_of(payload, size),
-                                                        .qos = qos, .retain = true });
+        struct peer_publish m = { .topic = bytes_str(topic), .payload = bytes_of(payload, size), .qos = qos,
+                                  .retain = true };
+        peer_publish_full(from, &m);
         if (i % 32 == 31)
             rig_run(rig);
         for (struct packet *k; (k = peer_take(from));)
@@ -211,7 +213,8 @@ static void two_who_ask_take_turns(struct rig *rig)
 
 static void subscribe_with(struct peer *p, uint8_t handling, uint8_t qos)
 {
-    peer_subscribe_full(p, &(struct mqtt_filter){ .filter = BYTES_LIT("plant/#"), .qos = qos, .retain_handling = handling });
+    struct mqtt_filter f = { .filter = BYTES_LIT("plant/#"), .qos = qos, .retain_handling = handling };
+    peer_subscribe_full(p, &f);
 }
 
 /* 3.8.3.1 */
@@ -252,7 +255,7 @@ static void small_queues(struct rig_config *config)
     config->limits.queued_messages = 20;
 }
 
-/* A session that ends with its connection has nothing to lose but the window: what waits for it does not lie in its queue. */
+/* What waits for a session that ends with its connection does not lie in its queue. */
 static void a_small_window_loses_nothing(struct rig *rig)
 {
     retain_many(rig, 500, 100, 'a', 2);

@@ -7,12 +7,12 @@
 
 struct retained_node {
     struct retained_node *parent, *prev, *next; /* prev, next: list of those that hold a message */
-    struct retained_node *youngest, *older, *younger; /* children again, in an order that lasts, for searches */
+    struct retained_node *youngest, *older, *younger; /* children in an order that lasts, for searches */
     struct table          children;
     struct stored        *stored;
     uint64_t              bytes;
-    uint32_t              searches; /* that rest here */
-    bool                  left_over; /* would be gone but for them; the empty node of a reservation would not */
+    uint32_t              searches;  /* that rest here */
+    bool                  left_over; /* only they keep it; not so the empty node of a reservation */
     uint8_t               qos;
     uint32_t              level_len;
     uint8_t               level[];
@@ -165,7 +165,7 @@ struct stored *retained_get(const struct retained *r, struct bytes topic, uint64
 
 /* ---- searches ---- */
 
-/* Makes search->level the filter's level for that depth; what lies below "#" has "#" as well. False: there is none. */
+/* Makes search->level the filter's level for that depth; what lies below "#" has "#" as well. False: none. */
 static bool seek_level(struct retained_search *search, uint32_t depth)
 {
     if (depth < search->level_depth) {
@@ -195,15 +195,16 @@ static bool hidden(struct retained_search *search, const struct retained_node *n
     return depth == 1 && n->level_len && n->level[0] == '$' && seek_level(search, 1) && wild(search->level);
 }
 
-static struct retained_node *go_down(struct retained_search *search, const struct retained_node *n, uint32_t depth)
+static struct retained_node *go_down(struct retained_search *search, const struct retained_node *n,
+                                     uint32_t depth)
 {
     if (hidden(search, n, depth) || !seek_level(search, depth + 1))
         return NULL;
     return wild(search->level) ? n->youngest : table_get(&n->children, search->level);
 }
 
-/* To the next node on the filter's ways: down, else aside, else up and aside. NULL: there is none. A node that comes
- * meanwhile stands before those already seen, so nothing is met twice. */
+/* To the next node on the filter's ways: down, else aside, else up and aside. NULL: there is none. A node that
+ * comes meanwhile stands before those already seen, so nothing is met twice. */
 static struct retained_node *step(const struct retained *r, struct retained_search *search, uint32_t *depth)
 {
     struct retained_node *n = search->at ? search->at : r->root;
@@ -227,7 +228,8 @@ static bool fits(struct retained_search *search, const struct retained_node *n)
     return !seek_level(search, search->depth + 1) || bytes_is(search->level, "#"); /* "a/#" matches "a" */
 }
 
-static void rest_at(struct retained *r, struct retained_search *search, struct retained_node *n, uint32_t depth)
+static void rest_at(struct retained *r, struct retained_search *search, struct retained_node *n,
+                    uint32_t depth)
 {
     struct retained_node *left = search->at;
     if (n)
@@ -245,7 +247,8 @@ void retained_search(struct retained_search *search, struct bytes filter)
     *search = (struct retained_search){ .filter = filter };
 }
 
-struct stored *retained_found(struct retained *r, struct retained_search *search, unsigned *steps, uint8_t *qos)
+struct stored *retained_found(struct retained *r, struct retained_search *search, unsigned *steps,
+                              uint8_t *qos)
 {
     while (!search->over && *steps) {
         --*steps;

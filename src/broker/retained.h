@@ -19,9 +19,9 @@ FG_CHECK enum code retained_reserve(struct retained *, struct bytes topic);
 bool retained_remove(struct retained *, struct bytes topic);
 /* *bytes (may be NULL): as given to retained_set. */
 struct stored *retained_get(const struct retained *, struct bytes topic, uint64_t *bytes);
-/* A search for what a filter matches, in pieces: what is there from its begin to its end is found exactly once,
- * whatever is set, replaced and removed between the pieces. A topic without wildcards takes as many steps as it has
- * levels; others as many as the filter has ways, not as there are messages. */
+/* A search for what a filter matches, in pieces: what is there from its beginning to its end is found exactly
+ * once, whatever is set, replaced and removed between the pieces. It takes as many steps as there are nodes on
+ * the filter's ways: without wildcards not more than levels. */
 struct retained_search {
     struct bytes          filter;      /* the caller's, until the end */
     struct retained_node *at;          /* kept alive by the search; NULL: not begun, or over */
@@ -30,7 +30,7 @@ struct retained_search {
     uint32_t              level_depth, depth;
     bool                  over;
 };
-void           retained_search(struct retained_search *, struct bytes filter); /* a beginning that holds nothing yet */
+void           retained_search(struct retained_search *, struct bytes filter); /* holds nothing yet */
 /* The next, or NULL: `over` is set, or *steps (counted down) are used up. No reference is given. */
 struct stored *retained_found(struct retained *, struct retained_search *, unsigned *steps, uint8_t *qos);
 /* Before it is over, or after; harmless then. */

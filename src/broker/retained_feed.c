@@ -1,14 +1,14 @@
-/* retained_feed.c - the retained messages that a client is owed for its new subscriptions, a little in every turn.
+/* retained_feed.c - the retained messages a client is owed for new subscriptions, a little in every turn.
  *
- * SUBSCRIBE leaves its filters here and nothing else: a filter may match everything a large plant retains. Each turn works
- * off a slice, then everybody else on the loop has his turn. A filter goes through two lists:
- *   owing    durable sessions only: what has QoS 1 or 2 goes into the session's queue, by a record for each slice. Behind
- *            the filters of a SUBSCRIBE stands its SUBACK: a client whose session came back after a crash would not ask
- *            for them again. Nothing here waits for the client.
- *   sending  all the rest goes to the connection, as it has room and the peer acknowledges. A message is read from the
- *            disk right before it is sent. Nothing is dropped for being too slow.
- * What a slice found it sends in the same turn: so what replaces a message, which comes by a letter or by a later turn's
- * commit, cannot arrive before what it replaces.
+ * SUBSCRIBE leaves its filters here and nothing else: a filter may match everything a large plant retains.
+ * Each turn works off a slice, then everybody else on the loop has his turn. A filter goes through two lists:
+ *   owing    durable sessions only: what has QoS 1 or 2 goes into the session's queue, by a record for each
+ *            slice. Behind the filters of a SUBSCRIBE stands its SUBACK: a client whose session came back
+ *            after a crash would not ask for them again. Nothing here waits for the client.
+ *   sending  all the rest goes to the connection, as it has room and the peer acknowledges. A message is read
+ *            from the disk right before it is sent. Nothing is dropped for being too slow.
+ * What a slice found it sends in the same turn: so what replaces a message, which comes by a letter or by a
+ * later commit, cannot arrive before what it replaces.
  */
 #include "broker/private.h"
 
@@ -116,10 +116,11 @@ static void unlist(struct retained_feed *f)
     shard->feed_count--;
 }
 
-/* Whoever asks faster than we can put into queues is not read from: that needs the journal only, never the client. */
+/* Whoever asks faster than we can put into queues is not read from: to go on, that never needs the client. */
 static void look_at_length(struct client *c)
 {
-    uint32_t most = c->shard->broker->config.limits.subscriptions, waiting = c->feed ? c->feed->owing.count : 0;
+    uint32_t most = c->shard->broker->config.limits.subscriptions;
+    uint32_t waiting = c->feed ? c->feed->owing.count : 0;
     if (waiting > most)
         client_pause(c, PAUSE_FEED);
     else if (waiting <= most / 2)
@@ -135,8 +136,8 @@ static struct retained_feed *feed_of(struct client *c)
     return c->feed;
 }
 
-/* Sending waits for the client, so its length must not depend on him: a filter that he asks for again and again before
- * its turn has come is sent once. As many different ones as he has subscriptions, and once more as many, there may be. */
+/* Sending waits for the client, so its length must not depend on him: when it is long, a filter that waits for
+ * its turn already is not added. So it holds at most twice as many as he may have subscriptions. */
 static bool waits_already(const struct client *c, struct feed_list *sending, struct bytes filter, uint8_t qos)
 {
     if (sending->count <= c->shard->broker->config.limits.subscriptions)
@@ -250,17 +251,20 @@ void feed_go(struct client *c)
 static bool has_room(const struct broker *b, const struct session *s, size_t messages, size_t bytes)
 {
     const struct limits *limits = &b->config.limits;
-    return s->queue.open + messages < limits->queued_messages && s->queue.bytes + bytes <= limits->queued_bytes;
+    return s->queue.open + messages < limits->queued_messages &&
+           s->queue.bytes + bytes <= limits->queued_bytes;
 }
 
 /* Journal's lock is held. Returns how many of them the session is not owed. */
-static size_t owe_found(struct client *c, struct feed_item *item, struct slice *left, enum code *code, struct fault *why)
+static size_t owe_found(struct client *c, struct feed_item *item, struct slice *left, enum code *code,
+                        struct fault *why)
 {
     struct broker *b = c->shard->broker;
     struct owed list[SLICE_MESSAGES];
     size_t n = 0, bytes = 0, dropped = 0;
     uint8_t qos;
-    for (struct stored *st; left->messages && (st = retained_found(&b->retained, &item->search, &left->steps, &qos));) {
+    for (struct stored *st;
+         left->messages && (st = retained_found(&b->retained, &item->search, &left->steps, &qos));) {
         uint8_t got = qos < item->qos ? qos : item->qos;
         if (!got)
             continue;
@@ -290,7 +294,8 @@ static void owe(struct client *c, struct slice *left)
     enum code code;
     if (item->type == MQTT_SUBACK) {
         (void)take_first(&f->owing);
-        shard_ack(shard, c, f->seq > item->seq ? f->seq : item->seq, MQTT_SUBACK, item->pid, 0, text_of(item));
+        uint64_t seq = f->seq > item->seq ? f->seq : item->seq;
+        shard_ack(shard, c, seq, MQTT_SUBACK, item->pid, 0, text_of(item));
         mem_free(item);
         return;
     }
@@ -317,7 +322,8 @@ struct taken {
 };
 
 /* Journal's lock is held. */
-static size_t take(struct client *c, struct feed_item *item, size_t most, struct slice *left, struct taken *list)
+static size_t take(struct client *c, struct feed_item *item, size_t most, struct slice *left,
+                   struct taken *list)
 {
     struct broker *b = c->shard->broker;
     bool durable = c->session->durable;
