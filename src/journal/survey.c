@@ -145,6 +145,11 @@ static enum code follow_batch(struct walk *w, uint64_t segment, const struct sca
     return CODE_OK;
 }
 
+static bool same_place(const struct place *a, const struct place *b)
+{
+    return a->seq == b->seq && a->segment == b->segment && a->offset == b->offset;
+}
+
 static enum code follow_round(struct walk *w, uint64_t segment, const struct scan_item *item, struct fault *why)
 {
     const struct frame *f = &item->frame;
@@ -159,10 +164,11 @@ static enum code follow_round(struct walk *w, uint64_t segment, const struct sca
             .end_seq = f->seq,
             .bytes = get_le64(item->meta.at + 24),
         };
-        r.whole = w->in_round && w->round.begin.seq == r.begin.seq && w->lost == w->lost_at_begin;
+        bool begun = w->in_round && same_place(&w->round.begin, &r.begin);
+        r.whole = begun && w->lost == w->lost_at_begin;
         w->in_round = false;
-        if (r.begin.seq == 0 || r.begin.seq >= f->seq || r.begin.segment > segment)
-            return CODE_OK; /* no round of ours */
+        if (!begun && !same_place(&r.begin, &v->start))
+            return CODE_OK; /* its beginning is lost, or it never was */
         if (!GROW(v, rounds, round))
             return no_memory(why);
         v->rounds[v->round_count++] = r;
@@ -300,7 +306,7 @@ static void decide_state(struct survey *v)
             const struct round_seen *r = &v->rounds[i];
             if (r->end_seq > v->end.seq || (whole && !r->whole) || r->begin.segment < v->first_segment)
                 continue;
-            if (whole || v->state.seq == 0 || v->start.seq == r->begin.seq) {
+            if (whole || v->state.seq == 0 || same_place(&v->start, &r->begin)) {
                 v->state = r->begin;
                 v->state_bytes = r->bytes;
             }
