@@ -11,6 +11,7 @@
 #include "support/broker_peer.h"
 #include "support/broker_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { STEPS_MAX = 64, RESTARTS_MAX = 3 };
