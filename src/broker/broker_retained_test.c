@@ -291,6 +291,31 @@ static void a_durable_queue_takes_as_many_as_it_may_hold(struct rig *rig)
     peer_close(p);
 }
 
+static void look_for_suback(struct letter *letter, struct loop *here)
+{
+    struct probe *probe = (struct probe *)((char *)letter - offsetof(struct probe, letter));
+    peer_receive(probe->other);
+    for (const struct packet *k = probe->other->first; k; k = k->next)
+        probe->answered += k->type == MQTT_SUBACK;
+    if (probe->answered)
+        probe->sent = stats_of(probe->rig).queued_messages;
+    else
+        loop_post(here, letter);
+}
+
+static void suback_comes_when_all_are_in_the_queue(struct rig *rig)
+{
+    retain_many(rig, 2000, 10, 'a', 1);
+    struct peer *p = peer_connected(rig, 0, &keeps, false);
+    struct probe probe = { .letter.open = look_for_suback, .rig = rig, .other = p };
+    peer_subscribe(p, "plant/#", 1);
+    loop_post(rig->loops[0], &probe.letter);
+    rig_run(rig);
+    assert_int_equal(probe.answered, 1);
+    assert_int_equal(probe.sent, 2000);
+    peer_close(p);
+}
+
 /* SUBACK says that they are on disk: after it nobody would ask again. */
 static void what_suback_promised_survives_a_crash(struct rig *rig)
 {
@@ -534,6 +559,7 @@ int main(void)
         RIG_TEST(retain_handling_is_what_was_asked_for, NULL),
         RIG_TEST(a_small_window_loses_nothing, small_queues),
         RIG_TEST(a_durable_queue_takes_as_many_as_it_may_hold, small_queues),
+        RIG_TEST(suback_comes_when_all_are_in_the_queue, NULL),
         RIG_TEST(what_suback_promised_survives_a_crash, NULL),
         RIG_TEST(both_ways_together_are_all, NULL),
         RIG_TEST(unsubscribe_ends_it, large_segments),
