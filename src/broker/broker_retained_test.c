@@ -299,7 +299,7 @@ static void look_for_suback(struct letter *letter, struct loop *here)
         probe->answered += k->type == MQTT_SUBACK;
     if (probe->answered)
         probe->sent = stats_of(probe->rig).queued_messages;
-    else
+    else if (++probe->turns % 100) /* the disk has its turns, too */
         loop_post(here, letter);
 }
 
@@ -309,9 +309,10 @@ static void suback_comes_when_all_are_in_the_queue(struct rig *rig)
     struct peer *p = peer_connected(rig, 0, &keeps, false);
     struct probe probe = { .letter.open = look_for_suback, .rig = rig, .other = p };
     peer_subscribe(p, "plant/#", 1);
-    loop_post(rig->loops[0], &probe.letter);
-    rig_run(rig);
-    assert_int_equal(probe.answered, 1);
+    while (!probe.answered) {
+        loop_post(rig->loops[0], &probe.letter);
+        rig_run(rig);
+    }
     assert_int_equal(probe.sent, 2000);
     peer_close(p);
 }
