@@ -100,6 +100,10 @@ test('after UNSUBACK nothing new may come, before UNSUBSCRIBE everything must', 
     sees('lost', subscribed(until, [0, 1, 2, 3]));
     sees('unasked', subscribed(until, [0, 1, 2, 3, 4, 5, 6, 7, 8]));
 });
+test('a message sent before SUBACK may come late, one sent after it may not', () => {
+    sees([], subscribed({ askedAt: 15, grantedAt: 22.5 }, [7, 4, 5, 8, 9]));
+    sees('reordered', subscribed({ askedAt: 15, grantedAt: 19.5 }, [7, 5, 6, 8, 9]));
+});
 test('a subscription whose SUBACK never came asks for nothing and forbids nothing', () => {
     sees([], subscribed({ askedAt: 5 }, []));
     sees([], subscribed({ askedAt: 5 }, [0, 1]));

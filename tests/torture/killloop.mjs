@@ -12,6 +12,7 @@
 //
 // --break passes FIELDGATE_TEST_BREAK=NAME to a node built with test hooks, to see the judge turn red.
 
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,7 +73,7 @@ function makeClients() {
         new Subscriber({ ...common(), id: 'sub-q2', qos: 2, filters: ['load/#', 'factory/#'], dawdle: 5 }),
         new Subscriber({ ...common(), id: 'sub-q2-old', version: 4, qos: 2, filters: ['load/+', 'factory/+/2'] }),
         new Subscriber({ ...common(), id: 'sub-q1-old', version: 4, qos: 1, filters: ['load/b/#', 'factory/press-1'], dawdle: 10 }),
-        new Subscriber({ ...common(), id: 'sub-slow', qos: 2, filters: ['load/b/c'], dawdle: 10, receiveMax: 7 }),
+        new Subscriber({ ...common(), id: 'sub-slow', qos: 2, filters: ['load/b/c'], dawdle: 3, receiveMax: 7 }),
         new Subscriber({ ...common(), id: 'sub-toggle', qos: 2, filters: ['factory/press-2'] }),
     ];
     const fickle = [5, 4, 5].map((version, i) => new Fickle({ ...common(), id: `fickle-${i}`, version }));
@@ -154,7 +155,31 @@ async function checkData(when) {
 
 // ---- the kills ----
 
-const count = { kills: 0, starting: 0, stops: 0 };
+const count = { kills: 0, starting: 0, stops: 0, instant: 0, slow: 0 };
+
+// What was acknowledged too early is seen only when the node dies between its answer and its write. Two things help: some
+// kills come the moment an acknowledgement arrives, and some of the time the disk is slow (-D: the node stays our child).
+const slowDisk = () => ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=pwrite64',
+    '-e', `inject=pwrite64:delay_enter=${Math.floor(random.between(2000, 15_000))}`];
+const haveStrace = spawnSync('strace', ['-V']).status === 0;
+
+function startAgain() {
+    node.options.wrap = haveStrace && random.chance(0.3) ? slowDisk() : [];
+    if (node.options.wrap.length) count.slow++;
+    return node.start();
+}
+
+/** Waits for the next acknowledgement that any client gets and kills the node there and then. */
+async function killAtOnce() {
+    await within(new Promise((resolve) => {
+        ledger.onAcknowledged = () => {
+            process.kill(node.pid, 'SIGKILL');
+            resolve();
+        };
+    }), 'an acknowledgement to kill at', 1000).catch(() => {});
+    ledger.onAcknowledged = undefined;
+    await node.kill9();
+}
 
 async function killOnce(clients) {
     await unrest(random.between(30, 500), clients);
@@ -165,12 +190,16 @@ async function killOnce(clients) {
         ledger.stopping = false;
     } else {
         count.kills++;
-        await node.kill9();
+        if (random.chance(0.5)) {
+            count.instant++;
+            await killAtOnce();
+        } else await node.kill9();
     }
     // A kill during recovery, now and then several in a row.
     while (count.kills < kills && random.chance(0.25)) {
         count.kills++;
         count.starting++;
+        node.options.wrap = []; // strace does not take it well while it attaches
         const starting = node.start();
         starting.catch(() => {});
         await sleep(random.between(0, 60));
@@ -178,7 +207,7 @@ async function killOnce(clients) {
         await starting.catch(() => {});
     }
     await checkData(`kill ${count.kills}`);
-    await node.start();
+    await startAgain();
     say(`${count.kills} kills, ${ledger.counts.acknowledged} acknowledged, ${ledger.counts.received} received`);
 }
 
@@ -224,7 +253,7 @@ function report(history) {
     const verdict = judge(history);
     const { counts } = ledger;
     const of = (kind) => verdict.kinds[kind] ?? 0;
-    console.log(`${count.starting} of the kills while it started, ${count.stops} orderly stops; ${counts.sent} sent, ${counts.resent} sent again, ` +
+    console.log(`${count.starting} of the kills while it started, ${count.instant} at an acknowledgement, ${count.slow} starts with a slow disk, ${count.stops} orderly stops; ${counts.sent} sent, ${counts.resent} sent again, ` +
         `${counts.received} received, ${verdict.records} in partitions; ${counts.connects} connections, ${counts.takeovers} takeovers ` +
         `(${counts.told} told 0x8E), ${counts.cuts} cut, ${counts.leaves} left; ${history.retained.length} retained messages looked at`);
     for (const { kind, text } of verdict.violations.slice(0, 30)) console.log(`!! ${kind}: ${text}`);

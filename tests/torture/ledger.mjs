@@ -20,6 +20,7 @@ export function readBody(text) {
 export class Ledger {
     constructor() {
         this.tick = 0;
+        this.onAcknowledged = undefined; // called when a client was told something that must hold
         this.stopping = false; // the node was asked to stop: it may refuse and say goodbye
         this.streams = {};
         this.sessions = {};
@@ -44,6 +45,7 @@ export class Ledger {
         if (stream.ackedAt[n] !== undefined) return;
         stream.ackedAt[n] = ++this.tick;
         this.counts.acknowledged++;
+        this.onAcknowledged?.();
     }
 
     session(id, qos) {
@@ -56,6 +58,7 @@ export class Ledger {
     connected(id, expected, present, text) {
         this.counts.connects++;
         this.connects.push({ id, expected, present, text });
+        this.onAcknowledged?.();
     }
     observe(kind, text) {
         this.observed.push({ kind, text });
