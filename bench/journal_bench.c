@@ -18,12 +18,12 @@
 
 enum { WINDOW = 1000, THREADS_MAX = 16 };
 
-static const char     *folder;
-static size_t          record_bytes = 256;
-static unsigned        threads = 2;
-static double          seconds = 2;
+static const char *folder;
+static size_t record_bytes = 256;
+static unsigned threads = 2;
+static double seconds = 2;
 static struct journal *journal;
-static _Atomic bool    stop;
+static _Atomic bool stop;
 static _Atomic uint64_t appended;
 
 static double now_s(void)
@@ -35,7 +35,8 @@ static double cpu_us(void)
 {
     struct rusage u;
     (void)getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 static long resident_kib(void)
@@ -68,8 +69,13 @@ static enum code no_state(void *ctx, struct journal *j, bool restart)
 
 static void open_journal(bool no_sync)
 {
-    struct journal_options o = { .io = &io_system, .data_dir = folder, .partitions = 4, .no_sync = no_sync, .apply = apply,
-                                 .write_state = no_state, .keep_bytes = (uint64_t)1 << 30 };
+    struct journal_options o = {.io = &io_system,
+                                .data_dir = folder,
+                                .partitions = 4,
+                                .no_sync = no_sync,
+                                .apply = apply,
+                                .write_state = no_state,
+                                .keep_bytes = (uint64_t)1 << 30};
     struct fault why;
     if (journal_open(&journal, &o, &why) != CODE_OK) {
         fprintf(stderr, "%s\n", why.text);
@@ -79,21 +85,26 @@ static void open_journal(bool no_sync)
 
 struct writer {
     pthread_t thread;
-    unsigned  window;
+    unsigned window;
 };
 
 static void *write_records(void *arg)
 {
     struct writer *w = arg;
     uint8_t *payload = calloc(1, record_bytes);
-    struct message *m = message_new(&(struct message_parts){ .topic = BYTES_LIT("bench/topic"), .payload = bytes_of(payload, record_bytes) });
+    struct message *m = message_new(&(struct message_parts){.topic = BYTES_LIT("bench/topic"),
+                                                            .payload = bytes_of(payload, record_bytes)});
     if (!m)
         exit(1);
     for (uint64_t n = 0; !atomic_load_explicit(&stop, memory_order_relaxed);) {
-        struct record_out out = { 0 };
+        struct record_out out = {0};
         for (unsigned i = 0; i < w->window; i++, n++) {
-            struct record_in in = { .type = RECORD_MESSAGE, .partition = n % 4, .wall_us = (int64_t)n, .payload = m->encoded,
-                                    .have_crc = true, .payload_crc = crc32c(0, m->encoded.at, m->encoded.len) };
+            struct record_in in = {.type = RECORD_MESSAGE,
+                                   .partition = n % 4,
+                                   .wall_us = (int64_t)n,
+                                   .payload = m->encoded,
+                                   .have_crc = true,
+                                   .payload_crc = crc32c(0, m->encoded.at, m->encoded.len)};
             journal_lock(journal);
             enum code code = journal_append(journal, &in, &out, NULL);
             journal_unlock(journal);
@@ -133,10 +144,10 @@ static void run(const char *name, bool no_sync, unsigned count, unsigned window)
     double took = now_s() - began, n = (double)atomic_load(&appended);
     cpu = cpu_us() - cpu;
     journal_stats(journal, &after);
-    printf("%-34s %9.0f records/s %8.1f MB/s %7.2f us CPU each  %6.0f records a sync, p50 %u us, max %u us\n", name, n / took,
-           (double)(after.bytes_written - before.bytes_written) / took / 1e6, cpu / n,
-           after.syncs > before.syncs ? n / (double)(after.syncs - before.syncs) : 0.0, (unsigned)after.sync_us_p50,
-           (unsigned)after.sync_us_max);
+    printf("%-34s %9.0f records/s %8.1f MB/s %7.2f us CPU each  %6.0f records a sync, p50 %u us, max %u us\n",
+           name, n / took, (double)(after.bytes_written - before.bytes_written) / took / 1e6, cpu / n,
+           after.syncs > before.syncs ? n / (double)(after.syncs - before.syncs) : 0.0,
+           (unsigned)after.sync_us_p50, (unsigned)after.sync_us_max);
     journal_close(journal);
 }
 
@@ -150,7 +161,7 @@ static bool count_one(void *ctx, const struct record *r)
 
 static void read_all(void)
 {
-    uint64_t sum[2] = { 0 };
+    uint64_t sum[2] = {0};
     open_journal(false);
     double began = now_s(), cpu = cpu_us();
     for (uint32_t p = 0; p < 4; p++) {
@@ -161,8 +172,8 @@ static void read_all(void)
                 exit(1);
     }
     double took = now_s() - began;
-    printf("%-34s %9.0f records/s %8.1f MB/s %7.2f us CPU each\n", "reading partitions", (double)sum[0] / took,
-           (double)sum[1] / took / 1e6, (cpu_us() - cpu) / (double)sum[0]);
+    printf("%-34s %9.0f records/s %8.1f MB/s %7.2f us CPU each\n", "reading partitions",
+           (double)sum[0] / took, (double)sum[1] / took / 1e6, (cpu_us() - cpu) / (double)sum[0]);
     journal_abandon(journal);
 }
 

@@ -1,8 +1,9 @@
 /* append.c - a record gets its sequence and its place, and its bytes go into the write buffer. Memory only.
  *
- * The buffer is a list of chunks, each a run of bytes for one segment. When a segment is full the log goes on in the
- * next one, which the committer has made ahead of time. If it has not come to that yet the next one is only planned:
- * the committer makes it before it writes. Only when it is known that it cannot be made are records refused.
+ * The buffer is a list of chunks, each a run of bytes for one segment. When a segment is full the log goes on
+ * in the next one, which the committer has made ahead of time. If it has not come to that yet the next one is
+ * only planned: the committer makes it before it writes. Only when it is known that it cannot be made are
+ * records refused.
  *
  * Everything that can fail comes first, so that after a failure nothing has changed.
  */
@@ -31,10 +32,12 @@ uint64_t append_reserve(const struct journal *j, enum claim who)
 static enum code refuse_full(struct journal *j, struct fault *why)
 {
     atomic_fetch_add_explicit(&j->refused_full, 1, memory_order_relaxed);
-    return FAIL(why, CODE_FULL, 0, "no room on disk: %" PRIu64 " bytes are free in %s", j->free_bytes, j->data_dir);
+    return FAIL(why, CODE_FULL, 0, "no room on disk: %" PRIu64 " bytes are free in %s", j->free_bytes,
+                j->data_dir);
 }
 
-/* Planned segments hold what came while the committer was busy; a program that heeds journal_busy needs few. */
+/* Planned segments hold what came while the committer was busy; a program that heeds journal_busy needs few.
+ * */
 static bool may_plan(const struct journal *j)
 {
     uint64_t planned = 0, most = 2 + 4 * j->opt.pending_bytes / j->opt.segment_bytes;
@@ -73,8 +76,8 @@ static enum code choose_segment(struct journal *j, uint64_t need, struct segment
     *out = next;
     return next->bytes - SEGMENT_HEAD >= need
                ? CODE_OK
-               : FAIL(why, CODE_LIMIT, 0, "a record of %" PRIu64 " bytes does not fit into a segment of %u", need,
-                      next->bytes);
+               : FAIL(why, CODE_LIMIT, 0, "a record of %" PRIu64 " bytes does not fit into a segment of %u",
+                      need, next->bytes);
 }
 
 static struct chunk *chunk_new(struct journal *j, uint32_t need)
@@ -134,8 +137,8 @@ static void link_chunk(struct journal *j, struct chunk *c)
     j->pending_last = c;
 }
 
-/* From here on the log goes on in `next`. Its header is written again with what is known now, in front of its first
- * frame and in the same sector. */
+/* From here on the log goes on in `next`. Its header is written again with what is known now, in front of its
+ * first frame and in the same sector. */
 static void switch_segment(struct journal *j, struct segment *next, struct chunk *c)
 {
     struct segment *old = j->active;
@@ -168,7 +171,7 @@ static void put_frame(const struct journal *j, struct chunk *c, const struct fra
 
 static void attach(struct stored *h, struct segment *s, uint64_t seq, uint32_t offset, uint32_t body_len)
 {
-    *h = (struct stored){ .id = seq, .refs = 1 };
+    *h = (struct stored){.id = seq, .refs = 1};
     handle_move_locked(h, s, offset, body_len);
 }
 
@@ -176,15 +179,19 @@ enum code append_record(struct journal *j, const struct record_in *in, bool inte
                         struct fault *why)
 {
     if (atomic_load_explicit(&j->failed, memory_order_relaxed) || (j->shut && !internal))
-        return FAIL(why, CODE_CLOSED, 0, atomic_load(&j->failed) ? "the journal has failed" : "the journal is closing");
+        return FAIL(why, CODE_CLOSED, 0,
+                    atomic_load(&j->failed) ? "the journal has failed" : "the journal is closing");
     uint64_t body = (uint64_t)in->meta.len + in->payload.len, most = j->opt.segment_bytes - SEGMENT_HEAD;
     if (body > most || frame_bytes((uint32_t)body) > most)
-        return FAIL(why, CODE_LIMIT, 0, "a record of %" PRIu64 " bytes does not fit into a segment of %" PRIu64, body,
+        return FAIL(why, CODE_LIMIT, 0,
+                    "a record of %" PRIu64 " bytes does not fit into a segment of %" PRIu64, body,
                     j->opt.segment_bytes);
     uint64_t need = frame_bytes((uint32_t)body);
     bool in_partition = in->partition != JOURNAL_NO_PARTITION;
     FG_ASSERT(!in_partition || (in->partition < j->partition_count && in->type == RECORD_MESSAGE));
-    enum claim who = internal || j->in_slice ? CLAIM_JOURNAL : in->type == RECORD_MESSAGE ? CLAIM_MESSAGE : CLAIM_PROGRAM;
+    enum claim who = internal || j->in_slice      ? CLAIM_JOURNAL
+                     : in->type == RECORD_MESSAGE ? CLAIM_MESSAGE
+                                                  : CLAIM_PROGRAM;
     if (!has_room(j, who, need)) {
         if (who == CLAIM_MESSAGE)
             atomic_store(&j->full, true);
@@ -220,7 +227,8 @@ enum code append_record(struct journal *j, const struct record_in *in, bool inte
         .body_len = (uint32_t)body,
         .meta_len = (uint32_t)in->meta.len,
     };
-    f.body_crc = frame_body_crc(in->have_crc ? in->payload_crc : crc32c(0, in->payload.at, in->payload.len), in->meta);
+    f.body_crc = frame_body_crc(in->have_crc ? in->payload_crc : crc32c(0, in->payload.at, in->payload.len),
+                                in->meta);
     put_frame(j, c, &f, offset, in);
     link_chunk(j, c);
     c->last_seq = f.seq;
@@ -247,11 +255,12 @@ enum code append_record(struct journal *j, const struct record_in *in, bool inte
             p->durable_next = p->next;
     }
     if (out)
-        *out = (struct record_out){ .seq = f.seq, .partition_seq = f.stream_seq, .stored = h };
+        *out = (struct record_out){.seq = f.seq, .partition_seq = f.stream_seq, .stored = h};
     return CODE_OK;
 }
 
-enum code journal_append(struct journal *j, const struct record_in *in, struct record_out *out, struct fault *why)
+enum code journal_append(struct journal *j, const struct record_in *in, struct record_out *out,
+                         struct fault *why)
 {
     FG_ASSERT(in->type == RECORD_MESSAGE || in->type >= RECORD_PROGRAM);
     enum code code = append_record(j, in, false, out, why);
@@ -268,7 +277,8 @@ void journal_give_up_batch(struct journal *j)
 static bool peek_list(const struct chunk *c, uint64_t segment, uint32_t offset, void *to, size_t n)
 {
     for (; c; c = c->next) {
-        if (c->segment->number == segment && offset >= c->offset && offset + n <= (uint64_t)c->offset + c->len) {
+        if (c->segment->number == segment && offset >= c->offset &&
+            offset + n <= (uint64_t)c->offset + c->len) {
             memcpy(to, c->data + (offset - c->offset), n);
             return true;
         }

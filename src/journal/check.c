@@ -6,12 +6,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-/* Frames missing between two that are there, or bytes that are no frame: judged when all was read, because a later
- * frame may say that they were durable. */
+/* Frames missing between two that are there, or bytes that are no frame: judged when all was read, because a
+ * later frame may say that they were durable. */
 struct doubt {
-    uint64_t    segment, offset;
-    uint64_t    missing;  /* first missing sequence, 0 = none is known to be */
-    uint64_t    count;
+    uint64_t segment, offset;
+    uint64_t missing; /* first missing sequence, 0 = none is known to be */
+    uint64_t count;
     const char *what;
 };
 
@@ -22,37 +22,38 @@ struct lack {
 };
 
 struct check {
-    struct journal                j;  /* only what files and indexes need of it */
-    struct journal_check_result  *result;
+    struct journal j; /* only what files and indexes need of it */
+    struct journal_check_result *result;
     void (*each)(void *, const struct journal_finding *);
-    void                         *ctx;
-    struct scan                   scan;
-    uint64_t                     *numbers;
-    size_t                        count, cap;
-    bool                          no_memory;
-    struct doubt                 *doubts;
-    size_t                        doubt_count, doubt_cap;
+    void *ctx;
+    struct scan scan;
+    uint64_t *numbers;
+    size_t count, cap;
+    bool no_memory;
+    struct doubt *doubts;
+    size_t doubt_count, doubt_cap;
 
-    uint64_t                      synced, expect, last_segment, state_segment;
-    uint64_t                      last_seq, end_segment, end_offset;
-    bool                          in_batch, hole; /* hole: something may be missing before the next frame */
-    uint64_t                     *partition_next;
-    uint64_t                     *partition_hole;  /* holes counted when the partition was seen last      */
-    uint64_t                     *partition_deleted; /* and deleted segments                              */
-    uint64_t                     *partition_first; /* by the last counters in the log: what must be there */
-    struct lack                  *lacks;
-    size_t                        lack_count, lack_cap;
-    uint64_t                      holes, deleted;
-    size_t                        doubts_before; /* this segment */
+    uint64_t synced, expect, last_segment, state_segment;
+    uint64_t last_seq, end_segment, end_offset;
+    bool in_batch, hole; /* hole: something may be missing before the next frame */
+    uint64_t *partition_next;
+    uint64_t *partition_hole;    /* holes counted when the partition was seen last      */
+    uint64_t *partition_deleted; /* and deleted segments                              */
+    uint64_t *partition_first;   /* by the last counters in the log: what must be there */
+    struct lack *lacks;
+    size_t lack_count, lack_cap;
+    uint64_t holes, deleted;
+    size_t doubts_before; /* this segment */
 };
 
 /* ---- findings ---- */
 
-static void find(struct check *c, bool error, const char *file, uint64_t offset, const char *fmt, ...) FG_PRINTF(5, 6);
+static void find(struct check *c, bool error, const char *file, uint64_t offset, const char *fmt, ...)
+    FG_PRINTF(5, 6);
 static void find(struct check *c, bool error, const char *file, uint64_t offset, const char *fmt, ...)
 {
     char path[PATH_MAX_OWN];
-    struct journal_finding f = { .error = error, .file = journal_path(&c->j, path, file), .offset = offset };
+    struct journal_finding f = {.error = error, .file = journal_path(&c->j, path, file), .offset = offset};
     if (strcmp(file, "format.json") == 0)
         (void)snprintf(path, sizeof path, "%s/format.json", c->j.data_dir);
     va_list list;
@@ -74,7 +75,8 @@ static void find_in(struct check *c, bool error, uint64_t segment, uint64_t offs
     find(c, error, name, offset, "%s", what);
 }
 
-static void doubt(struct check *c, uint64_t segment, uint64_t offset, uint64_t missing, uint64_t count, const char *what)
+static void doubt(struct check *c, uint64_t segment, uint64_t offset, uint64_t missing, uint64_t count,
+                  const char *what)
 {
     if (c->doubt_count == c->doubt_cap) {
         size_t cap = c->doubt_cap ? c->doubt_cap * 2 : 16;
@@ -86,7 +88,7 @@ static void doubt(struct check *c, uint64_t segment, uint64_t offset, uint64_t m
         c->doubts = more;
         c->doubt_cap = cap;
     }
-    c->doubts[c->doubt_count++] = (struct doubt){ segment, offset, missing, count, what };
+    c->doubts[c->doubt_count++] = (struct doubt){segment, offset, missing, count, what};
     c->holes++;
 }
 
@@ -139,8 +141,9 @@ static void check_partition(struct check *c, uint64_t segment, const struct scan
         find_in(c, true, segment, item->from, "a partition's sequence goes back");
     else if (f->stream_seq > *next && *next && c->partition_hole[partition] == c->holes)
         find_in(c, true, segment, item->from, "a partition's sequence has a gap");
-    else if (f->stream_seq > *next && (*next ? c->partition_deleted[partition] != c->deleted : c->doubt_count == 0))
-        add_lack(c, &(struct lack){ partition, *next, f->stream_seq, segment, item->from });
+    else if (f->stream_seq > *next &&
+             (*next ? c->partition_deleted[partition] != c->deleted : c->doubt_count == 0))
+        add_lack(c, &(struct lack){partition, *next, f->stream_seq, segment, item->from});
     *next = f->stream_seq + 1;
     c->partition_hole[partition] = c->holes;
     c->partition_deleted[partition] = c->deleted;
@@ -161,7 +164,8 @@ static void check_order(struct check *c, uint64_t segment, const struct scan_ite
     c->end_offset = item->to;
 }
 
-static void check_frame(struct check *c, uint64_t segment, const struct scan_item *item, struct segment *index)
+static void check_frame(struct check *c, uint64_t segment, const struct scan_item *item,
+                        struct segment *index)
 {
     const struct frame *f = &item->frame;
     check_order(c, segment, item);
@@ -185,13 +189,15 @@ static void check_frame(struct check *c, uint64_t segment, const struct scan_ite
     if (f->type == RECORD_PARTITIONS)
         check_counters(c, segment, item);
     check_partition(c, segment, item);
-    if (f->stream && f->type == RECORD_MESSAGE && index_reserve(index, f->stream - 1, f->stream_seq, NULL) == CODE_OK) {
+    if (f->stream && f->type == RECORD_MESSAGE &&
+        index_reserve(index, f->stream - 1, f->stream_seq, NULL) == CODE_OK) {
         index_add(index, f->stream - 1, f->stream_seq, (uint32_t)item->from, f->wall_us);
         index->partition_bytes += item->to - item->from;
     }
 }
 
-static enum code check_frames(struct check *c, uint64_t number, struct segment *index, bool *any, struct fault *why)
+static enum code check_frames(struct check *c, uint64_t number, struct segment *index, bool *any,
+                              struct fault *why)
 {
     for (;;) {
         struct scan_item item;
@@ -214,19 +220,21 @@ static enum code check_frames(struct check *c, uint64_t number, struct segment *
 
 /* ---- segments ---- */
 
-static void check_head(struct check *c, uint64_t number, bool fine, const struct segment_head *head, uint64_t size,
-                       const struct segment *index, bool any)
+static void check_head(struct check *c, uint64_t number, bool fine, const struct segment_head *head,
+                       uint64_t size, const struct segment *index, bool any)
 {
     bool used = any || number < c->numbers[c->count - 1];
     if (!fine) {
         /* The last one may have been in the making when the power failed. */
-        find_in(c, used, number, 0, used ? "the segment's header is damaged" : "a segment that was not finished");
+        find_in(c, used, number, 0,
+                used ? "the segment's header is damaged" : "a segment that was not finished");
         return;
     }
     if (head->number != number)
         find_in(c, true, number, 16, "the header is that of another segment");
     if (size != head->bytes)
-        find_in(c, used || size > head->bytes, number, size, size < head->bytes ? "the file was cut" : "the file is too long");
+        find_in(c, used || size > head->bytes, number, size,
+                size < head->bytes ? "the file was cut" : "the file is too long");
     if (index->first_seq && head->first_seq != index->first_seq && c->doubt_count == c->doubts_before)
         find_in(c, true, number, 24, "the header names another first sequence");
     c->synced = head->synced > c->synced ? head->synced : c->synced;
@@ -235,7 +243,7 @@ static void check_head(struct check *c, uint64_t number, bool fine, const struct
 
 static void check_index(struct check *c, const struct segment *index)
 {
-    struct segment file = { .number = index->number, .bytes = index->bytes };
+    struct segment file = {.number = index->number, .bytes = index->bytes};
     char name[SEGMENT_NAME];
     struct fault why;
     enum code code = index_load_whole(&c->j, &file, &why);
@@ -243,7 +251,8 @@ static void check_index(struct check *c, const struct segment *index)
     if (code == CODE_NOMEM)
         c->no_memory = true;
     else if (code == CODE_DAMAGED)
-        find(c, false, name, why.at, "the index does not hold its checksum; it is made again when the node starts");
+        find(c, false, name, why.at,
+             "the index does not hold its checksum; it is made again when the node starts");
     else if (code == CODE_OK && c->doubt_count == c->doubts_before && !index_same(&file, index))
         find(c, true, name, 0, "the index says something else than its segment");
     else if (code == CODE_IO)
@@ -256,13 +265,13 @@ static enum code check_segment(struct check *c, uint64_t number, struct fault *w
     char name[SEGMENT_NAME], path[PATH_MAX_OWN];
     const struct io *io = c->j.io;
     segment_name(number, "seg", name);
-    struct io_stat st = { 0 };
+    struct io_stat st = {0};
     int r = io->stat(io->self, journal_path(&c->j, path, name), &st);
     int file = r == 0 ? io->open(io->self, path, IO_READ) : r;
     if (file < 0)
         return FAIL_SYS(why, CODE_IO, -file, "cannot open %s", path);
-    uint8_t bytes[SEGMENT_HEAD] = { 0 };
-    struct segment_head head = { 0 };
+    uint8_t bytes[SEGMENT_HEAD] = {0};
+    struct segment_head head = {0};
     int64_t n = io_read_all(io, file, bytes, sizeof bytes, 0);
     bool fine = n == SEGMENT_HEAD && segment_head_decode(&head, bytes, c->j.id);
     /* Segments that nothing needed any more are gone; then their frames are not missing. */
@@ -275,7 +284,7 @@ static enum code check_segment(struct check *c, uint64_t number, struct fault *w
         c->expect = fine && head.first_seq ? head.first_seq : 0;
     }
     uint64_t size = st.size < SEGMENT_BYTES_MAX ? st.size : SEGMENT_BYTES_MAX;
-    struct segment index = { .number = number, .bytes = (uint32_t)size, .end = SEGMENT_HEAD };
+    struct segment index = {.number = number, .bytes = (uint32_t)size, .end = SEGMENT_HEAD};
     scan_again(&c->scan, file, path, number, size);
     c->doubts_before = c->doubt_count;
     bool any = false;
@@ -332,7 +341,8 @@ static void read_states(struct check *c)
             continue;
         uint8_t bytes[SEGMENT_HEAD];
         struct segment_head head;
-        if (io_read_all(c->j.io, file, bytes, sizeof bytes, 0) == SEGMENT_HEAD && segment_head_decode(&head, bytes, c->j.id))
+        if (io_read_all(c->j.io, file, bytes, sizeof bytes, 0) == SEGMENT_HEAD &&
+            segment_head_decode(&head, bytes, c->j.id))
             c->state_segment = head.state.segment > c->state_segment ? head.state.segment : c->state_segment;
         c->j.io->close(c->j.io->self, file);
     }
@@ -351,11 +361,13 @@ static void check_clean(struct check *c)
         return;
     }
     c->synced = clean.last.seq > c->synced ? clean.last.seq : c->synced;
-    bool same = clean.last.seq == c->last_seq && clean.last.segment == c->end_segment && clean.last.offset == c->end_offset;
+    bool same = clean.last.seq == c->last_seq && clean.last.segment == c->end_segment &&
+                clean.last.offset == c->end_offset;
     if (!same && clean.last.seq <= c->last_seq)
         find(c, true, "clean", 0, "the mark of an orderly stop names another end of the log");
     if (clean.last.seq > c->last_seq)
-        doubt(c, c->end_segment, c->end_offset, c->last_seq + 1, clean.last.seq - c->last_seq, "frames are missing at the end");
+        doubt(c, c->end_segment, c->end_offset, c->last_seq + 1, clean.last.seq - c->last_seq,
+              "frames are missing at the end");
 }
 
 /* What was doubtful was durable, then it is an error; or it was not, then a crash left it. */
@@ -369,7 +381,8 @@ static void judge(struct check *c)
         if (torn)
             find(c, false, name, d->offset, "an unfinished write that was never acknowledged");
         else if (d->missing)
-            find(c, true, name, d->offset, "%s (record %" PRIu64 "%s)", d->what, d->missing, d->count > 1 ? " and more" : "");
+            find(c, true, name, d->offset, "%s (record %" PRIu64 "%s)", d->what, d->missing,
+                 d->count > 1 ? " and more" : "");
         else
             find(c, true, name, d->offset, "%s", d->what);
     }
@@ -379,8 +392,9 @@ static void judge(struct check *c)
         char name[SEGMENT_NAME];
         segment_name(l->segment, "seg", name);
         if (from < l->to)
-            find(c, true, name, l->offset, "records %" PRIu64 " to %" PRIu64 " of partition %u are missing before this one",
-                 from, l->to - 1, l->partition);
+            find(c, true, name, l->offset,
+                 "records %" PRIu64 " to %" PRIu64 " of partition %u are missing before this one", from,
+                 l->to - 1, l->partition);
     }
     if (c->in_batch)
         find_in(c, false, c->end_segment, c->end_offset, "an unfinished batch that was never acknowledged");
@@ -421,12 +435,13 @@ static enum code check_all(struct check *c, struct fault *why)
     return c->no_memory ? FAIL(why, CODE_NOMEM, 0, "no memory to check %s", c->j.dir) : CODE_OK;
 }
 
-enum code journal_check(const struct io *io, const char *data_dir, void (*each)(void *, const struct journal_finding *),
-                        void *ctx, struct journal_check_result *result, struct fault *why)
+enum code journal_check(const struct io *io, const char *data_dir,
+                        void (*each)(void *, const struct journal_finding *), void *ctx,
+                        struct journal_check_result *result, struct fault *why)
 {
     struct fault own;
     why = why ? why : &own;
-    *result = (struct journal_check_result){ 0 };
+    *result = (struct journal_check_result){0};
     struct check *c = mem_zalloc(1, sizeof *c);
     char *dir = c ? mem_alloc(PATH_MAX_OWN) : NULL, *data = c ? mem_strdup(data_dir) : NULL;
     if (!dir || !data) {

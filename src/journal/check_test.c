@@ -1,4 +1,5 @@
-/* Tests of check.h, and of what damage costs: every bit of a small journal is flipped, and it is cut at every byte. */
+/* Tests of check.h, and of what damage costs: every bit of a small journal is flipped, and it is cut at every
+ * byte. */
 #include "journal/journal_test_rig.h"
 
 #define SEG "/data/journal/0000000000000001.seg"
@@ -7,14 +8,14 @@ enum { FRAMES_MAX = 32 };
 
 struct small {
     struct rig *r;
-    bool        clean;
-    size_t      count;
+    bool clean;
+    size_t count;
     struct {
         uint64_t from, body_end, to;
-        uint8_t  type;
-        char     text[16]; /* as it is applied, "" when it is the journal's own */
+        uint8_t type;
+        char text[16]; /* as it is applied, "" when it is the journal's own */
     } frames[FRAMES_MAX];
-    uint64_t    end;
+    uint64_t end;
 };
 
 /* Three notes, three messages in partition 1, one of them kept; then a clean stop or kill -9. */
@@ -25,7 +26,7 @@ static struct small *make(bool clean)
     s->clean = clean;
     r->opt.write_state = NULL; /* so that every start replays everything */
     rig_must_open(r);
-    static const char *texts[] = { "n1", "m1", "n2", "m2", "m3", "n3" };
+    static const char *texts[] = {"n1", "m1", "n2", "m2", "m3", "n3"};
     for (int i = 0; i < 6; i++) {
         if (texts[i][0] == 'n')
             assert_int_equal(rig_note(r, texts[i], 0), CODE_OK);
@@ -57,8 +58,8 @@ static struct small *make(bool clean)
         s->frames[k].to = item.to;
         s->frames[k].type = item.frame.type;
         if (item.frame.type == RIG_NOTE || item.frame.type == RECORD_MESSAGE)
-            snprintf(s->frames[k].text, sizeof s->frames[k].text, "%s:%s ", item.frame.type == RIG_NOTE ? "note" : "message",
-                     texts[text++]);
+            snprintf(s->frames[k].text, sizeof s->frames[k].text, "%s:%s ",
+                     item.frame.type == RIG_NOTE ? "note" : "message", texts[text++]);
     }
     scan_clear(&scan);
     io->close(io->self, file);
@@ -119,7 +120,8 @@ static void flip_and_compare(struct small *s, uint64_t at, unsigned bit)
     size_t hit = frame_of(s, at);
     assert_true(memfs_flip(r->fs, SEG, at, (uint8_t)(1u << bit)));
     struct rig_findings found = rig_check(r, NULL);
-    /* A frame that was never acknowledged (the last seal of a killed node), or unused space, may be an unfinished write. */
+    /* A frame that was never acknowledged (the last seal of a killed node), or unused space, may be an
+     * unfinished write. */
     bool promised = s->clean || at < s->frames[s->count - 1].from;
     if (found.errors + found.remarks == 0 || (promised && at < s->end && found.errors == 0))
         fail_msg("bit %u of byte %d is not found", bit, (int)at);
@@ -182,7 +184,7 @@ static void cut_and_compare(struct small *s, uint64_t size)
         if (rig_open(r) != CODE_OK)
             fail_msg("cut at %d: %s", (int)size, r->why.text);
         assert_applied(r, want);
-        if (size >= SEGMENT_HEAD || s->clean) { /* else nothing tells that it was ever used */
+        if (size >= SEGMENT_HEAD || s->clean) {      /* else nothing tells that it was ever used */
             assert_true(journal_durable(r->j) >= 6); /* no sequence is used again */
             uint64_t first;
             journal_partition_range(r->j, 1, &first, &next);
@@ -284,7 +286,8 @@ static void a_segment_of_another_journal_is_not_believed(void **state)
     for (int i = 0; i < 20; i++)
         (void)rig_note(other->r, "foreign", 0);
     rig_close(other->r);
-    int a = from->open(from->self, SEG, IO_READ), b = io->open(io->self, "/data/journal/0000000000000002.seg", IO_WRITE | IO_CREATE);
+    int a = from->open(from->self, SEG, IO_READ),
+        b = io->open(io->self, "/data/journal/0000000000000002.seg", IO_WRITE | IO_CREATE);
     assert_int_equal(io_read_all(from, a, bytes, 65536, 0), 65536);
     assert_int_equal(io_write_all(io, b, bytes, 65536, 0), 0);
     io->close(io->self, b);

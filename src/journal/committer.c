@@ -1,7 +1,9 @@
-/* committer.c - group commit: what was appended since the last time is written, synced once, and then promised.
+/* committer.c - group commit: what was appended since the last time is written, synced once, and then
+ * promised.
  *
- * After a write or a sync that failed nothing is promised any more, ever: the kernel may have dropped the pages, and a
- * later success would say nothing about them. Only "no room" in answer to a write is tried again: nothing was lost.
+ * After a write or a sync that failed nothing is promised any more, ever: the kernel may have dropped the
+ * pages, and a later success would say nothing about them. Only "no room" in answer to a write is tried
+ * again: nothing was lost.
  */
 #include "journal/journal_private.h"
 
@@ -25,7 +27,9 @@ void commit_fail(struct journal *j, const char *what, const struct segment *s, u
     struct fault why;
     (void)FAIL_SYS(&why, CODE_IO, -err, "%s of %s/%s at %" PRIu64 " failed", what, j->dir, name, offset);
     if (!atomic_exchange(&j->failed, true))
-        log_error(JOURNAL_AREA, "%s. Nothing is acknowledged any more; stop the node, look at the disk, start it again", why.text);
+        log_error(JOURNAL_AREA,
+                  "%s. Nothing is acknowledged any more; stop the node, look at the disk, start it again",
+                  why.text);
     j->notify = true;
 }
 
@@ -89,7 +93,8 @@ static bool sync_segments(struct journal *j)
         struct segment *s = j->unsynced;
         struct fault why;
         int file;
-        int r = segment_open_pinned(j, s, &file, &why) == CODE_OK ? j->io->fdatasync(j->io->self, file) : -EIO;
+        int r = segment_open_pinned(j, s, &file, &why) == CODE_OK ? j->io->fdatasync(j->io->self, file)
+                                                                  : -EIO;
         if (r < 0) {
             commit_fail(j, "syncing", s, s->end, r);
             return false;
@@ -184,11 +189,12 @@ void journal_kick(struct journal *j)
     FG_ASSERT(pthread_mutex_unlock(&j->kick_lock) == 0);
 }
 
-/* True when woken, false when the time passed. Sleeping goes by the system's clock whatever the I/O table says. */
+/* True when woken, false when the time passed. Sleeping goes by the system's clock whatever the I/O table
+ * says. */
 static bool sleep_for(struct journal *j, int64_t us)
 {
     int64_t until = io_system.monotonic_us(NULL) + us;
-    struct timespec at = { .tv_sec = (time_t)(until / SECOND_US), .tv_nsec = (long)(until % SECOND_US) * 1000 };
+    struct timespec at = {.tv_sec = (time_t)(until / SECOND_US), .tv_nsec = (long)(until % SECOND_US) * 1000};
     bool in_time = true;
     FG_ASSERT(pthread_mutex_lock(&j->kick_lock) == 0);
     while (in_time && !atomic_load(&j->kicked) && !j->closing)
@@ -223,11 +229,12 @@ static bool work(struct journal *j, bool idle)
     return committed || kept;
 }
 
-/* Where a sync is dear and clients keep few messages open, a moment's wait makes one sync do for more of them. */
+/* Where a sync is dear and clients keep few messages open, a moment's wait makes one sync do for more of
+ * them. */
 static void wait_for_company(struct journal *j)
 {
     int64_t until = io_system.monotonic_us(NULL) + j->opt.sync_wait_us;
-    struct timespec at = { .tv_sec = (time_t)(until / SECOND_US), .tv_nsec = (long)(until % SECOND_US) * 1000 };
+    struct timespec at = {.tv_sec = (time_t)(until / SECOND_US), .tv_nsec = (long)(until % SECOND_US) * 1000};
     bool in_time = true;
     FG_ASSERT(pthread_mutex_lock(&j->kick_lock) == 0);
     while (in_time && !j->closing)

@@ -1,26 +1,26 @@
-/* compact.c - compaction forward. A segment that is kept only for a few messages somebody still waits for is emptied:
- * the messages are appended again as RECORD_MOVED (meta: u64 id, i64 wall time of the origin), and when the copies are
- * durable the handles point to them and the segment can go.
+/* compact.c - compaction forward. A segment that is kept only for a few messages somebody still waits for is
+ * emptied: the messages are appended again as RECORD_MOVED (meta: u64 id, i64 wall time of the origin), and
+ * when the copies are durable the handles point to them and the segment can go.
  *
- * Only segments before the state are touched, and never while a round of state is running or a round while copies are
- * under way: so a state record names the place before all its moves or after them, and the moves a replay needs to
- * know lie behind where it begins.
+ * Only segments before the state are touched, and never while a round of state is running or a round while
+ * copies are under way: so a state record names the place before all its moves or after them, and the moves a
+ * replay needs to know lie behind where it begins.
  */
 #include "journal/journal_private.h"
 
 enum { BATCH = 64, BATCH_BYTES = 1024 * 1024 };
 
 struct copy {
-    struct stored  *handle; /* one reference */
+    struct stored *handle; /* one reference */
     struct segment *from, *to;
-    uint32_t        from_offset, to_offset, body_len;
-    uint64_t        seq;
+    uint32_t from_offset, to_offset, body_len;
+    uint64_t seq;
 };
 
 static bool worth_it(const struct journal *j, const struct segment *s)
 {
-    return s->sealed && s != j->active && s->number < j->witness.segment && s->live_count > 0 && s->pins == 0 &&
-           (s->partition_bytes == 0 || s->released) && s->live_bytes < (uint64_t)s->bytes / 4;
+    return s->sealed && s != j->active && s->number < j->witness.segment && s->live_count > 0 &&
+           s->pins == 0 && (s->partition_bytes == 0 || s->released) && s->live_bytes < (uint64_t)s->bytes / 4;
 }
 
 static struct segment *choose(const struct journal *j)
@@ -34,18 +34,20 @@ static struct segment *choose(const struct journal *j)
 }
 
 /* Reads one frame, checked. The caller frees *at. */
-static enum code load(struct journal *j, int file, const struct copy *c, uint8_t **at, struct frame *f, struct fault *why)
+static enum code load(struct journal *j, int file, const struct copy *c, uint8_t **at, struct frame *f,
+                      struct fault *why)
 {
     size_t bytes = (size_t)frame_bytes(c->body_len);
     *at = mem_alloc(bytes);
     if (!*at)
         return FAIL(why, CODE_NOMEM, 0, "no memory to move a message");
     int64_t n = io_read_all(j->io, file, *at, bytes, c->from_offset);
-    if (n == (int64_t)bytes && frame_decode(f, *at, j->id, c->from->number, c->from_offset) && f->body_len == c->body_len &&
-        frame_body_holds(f, *at + JOURNAL_FRAME_HEAD))
+    if (n == (int64_t)bytes && frame_decode(f, *at, j->id, c->from->number, c->from_offset) &&
+        f->body_len == c->body_len && frame_body_holds(f, *at + JOURNAL_FRAME_HEAD))
         return CODE_OK;
-    return FAIL(why, CODE_DAMAGED, c->from_offset, "message %" PRIu64 " in segment %" PRIx64 " at %u is damaged",
-                c->handle->id, c->from->number, c->from_offset);
+    return FAIL(why, CODE_DAMAGED, c->from_offset,
+                "message %" PRIu64 " in segment %" PRIx64 " at %u is damaged", c->handle->id, c->from->number,
+                c->from_offset);
 }
 
 static enum code append_copy(struct journal *j, struct copy *c, const struct frame *f, const uint8_t *body,
@@ -55,11 +57,11 @@ static enum code append_copy(struct journal *j, struct copy *c, const struct fra
     bool again = f->type == RECORD_MOVED && f->meta_len == MOVED_META;
     put_le64(meta, c->handle->id);
     put_le64(meta + 8, again ? get_le64(body + 8) : (uint64_t)f->wall_us);
-    struct record_in in = { .type = RECORD_MOVED,
-                            .partition = JOURNAL_NO_PARTITION,
-                            .wall_us = f->wall_us,
-                            .meta = bytes_of(meta, sizeof meta),
-                            .payload = bytes_of(body + f->meta_len, f->body_len - f->meta_len) };
+    struct record_in in = {.type = RECORD_MOVED,
+                           .partition = JOURNAL_NO_PARTITION,
+                           .wall_us = f->wall_us,
+                           .meta = bytes_of(meta, sizeof meta),
+                           .payload = bytes_of(body + f->meta_len, f->body_len - f->meta_len)};
     struct record_out out;
     journal_lock(j);
     enum code code = append_record(j, &in, true, &out, why);
@@ -80,7 +82,8 @@ static size_t gather(struct journal *j, struct segment **from, struct copy copie
     journal_lock(j);
     struct segment *s = *from = choose(j);
     for (struct stored *h = s ? s->live : NULL; h && count < BATCH && bytes < BATCH_BYTES; h = h->next) {
-        copies[count++] = (struct copy){ .handle = stored_hold(h), .from = s, .from_offset = h->offset, .body_len = h->body_len };
+        copies[count++] = (struct copy){
+            .handle = stored_hold(h), .from = s, .from_offset = h->offset, .body_len = h->body_len};
         bytes += frame_bytes(h->body_len);
     }
     if (s) {

@@ -1,4 +1,5 @@
-/* format.c - what says whose data this is and how to read it: LOCK, format.json, and the mark of an orderly stop. */
+/* format.c - what says whose data this is and how to read it: LOCK, format.json, and the mark of an orderly
+ * stop. */
 #include "journal/journal_private.h"
 
 #include "base/crc32c.h"
@@ -20,14 +21,15 @@ static bool exists(const struct io *io, const char *path, bool as_dir)
     return io->stat(io->self, path, &st) == 0 && st.is_dir == as_dir;
 }
 
-/* The folder is there, and durably so: whoever made it may have been killed before it could sync its entry. A parent
- * that we may not read was not made by us. */
+/* The folder is there, and durably so: whoever made it may have been killed before it could sync its entry. A
+ * parent that we may not read was not made by us. */
 static enum code make_dir(const struct io *io, const char *path, struct fault *why)
 {
     bool there = exists(io, path, true);
     int r = there ? 0 : io->mkdir(io->self, path);
     if (r < 0)
-        return FAIL_SYS(why, r == -ENOSPC || r == -EDQUOT ? CODE_FULL : CODE_IO, -r, "cannot make the folder %s", path);
+        return FAIL_SYS(why, r == -ENOSPC || r == -EDQUOT ? CODE_FULL : CODE_IO, -r,
+                        "cannot make the folder %s", path);
     char parent[PATH_MAX_OWN];
     (void)snprintf(parent, sizeof parent, "%s", path);
     char *slash = strrchr(parent, '/');
@@ -85,11 +87,12 @@ enum code format_lock(const struct io *io, const char *data_dir, int *file, stru
 
 /* ---- format.json ---- */
 
-static enum code write_format(const struct io *io, const char *data_dir, const char *node, const struct format *f,
-                              const uint32_t *counts, struct fault *why)
+static enum code write_format(const struct io *io, const char *data_dir, const char *node,
+                              const struct format *f, const uint32_t *counts, struct fault *why)
 {
-    struct buf out = { 0 };
-    buf_printf(&out, "{\n  \"format\": %d,\n  \"journal\": \"%016" PRIx64 "\",\n  \"node\": \"%s\",\n", FORMAT, f->journal, node);
+    struct buf out = {0};
+    buf_printf(&out, "{\n  \"format\": %d,\n  \"journal\": \"%016" PRIx64 "\",\n  \"node\": \"%s\",\n",
+               FORMAT, f->journal, node);
     buf_printf(&out, "  \"partition_hash\": \"%s\",\n  \"partitions\": [", HASH_PARTITION_NAME);
     for (uint32_t i = 0; i < f->generations; i++)
         buf_printf(&out, "%s{ \"generation\": %u, \"count\": %u }", i ? ", " : "", i + 1, counts[i]);
@@ -107,7 +110,7 @@ enum code format_create(const struct io *io, const char *data_dir, uint32_t part
 {
     uint8_t random[16];
     char node[33];
-    *out = (struct format){ .partitions = partitions, .generations = 1 };
+    *out = (struct format){.partitions = partitions, .generations = 1};
     while (out->journal == 0)
         io->random(io->self, &out->journal, sizeof out->journal);
     io->random(io->self, random, sizeof random);
@@ -132,15 +135,19 @@ static enum code read_fields(const json_t *root, const char *path, struct format
 {
     const char *id = json_string_value(json_object_get(root, "journal"));
     const char *hash = json_string_value(json_object_get(root, "partition_hash"));
-    const json_t *list = json_object_get(root, "partitions"), *features = json_object_get(root, "incompatible");
+    const json_t *list = json_object_get(root, "partitions"),
+                 *features = json_object_get(root, "incompatible");
     if (json_array_size(features) > 0)
-        return FAIL(why, CODE_UNSUPPORTED, 0, "%s needs the feature '%.60s', which this version does not know", path,
-                    json_string_value(json_array_get(features, 0)) ? json_string_value(json_array_get(features, 0)) : "?");
+        return FAIL(
+            why, CODE_UNSUPPORTED, 0, "%s needs the feature '%.60s', which this version does not know", path,
+            json_string_value(json_array_get(features, 0)) ? json_string_value(json_array_get(features, 0))
+                                                           : "?");
     if (!hash || strcmp(hash, HASH_PARTITION_NAME) != 0)
-        return FAIL(why, CODE_UNSUPPORTED, 0, "%s distributes partitions by '%.40s', this version knows '%s'", path,
-                    hash ? hash : "", HASH_PARTITION_NAME);
+        return FAIL(why, CODE_UNSUPPORTED, 0, "%s distributes partitions by '%.40s', this version knows '%s'",
+                    path, hash ? hash : "", HASH_PARTITION_NAME);
     size_t count = json_array_size(list);
-    json_int_t partitions = json_integer_value(json_object_get(json_array_get(list, count ? count - 1 : 0), "count"));
+    json_int_t partitions = json_integer_value(
+        json_object_get(json_array_get(list, count ? count - 1 : 0), "count"));
     char *end = NULL;
     out->journal = id ? strtoull(id, &end, 16) : 0;
     if (!id || *end || out->journal == 0 || count == 0 || partitions < 0 || partitions > PARTITIONS_MAX)
@@ -150,8 +157,8 @@ static enum code read_fields(const json_t *root, const char *path, struct format
     return CODE_OK;
 }
 
-static enum code parse_format(const char *text, size_t len, const char *path, json_t **root, struct format *out,
-                              struct fault *why)
+static enum code parse_format(const char *text, size_t len, const char *path, json_t **root,
+                              struct format *out, struct fault *why)
 {
     json_error_t error;
     *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
@@ -159,7 +166,8 @@ static enum code parse_format(const char *text, size_t len, const char *path, js
     json_int_t number = json_integer_value(json_object_get(*root, "format"));
     if (*root && number > FORMAT && (holds || !present))
         return FAIL(why, CODE_UNSUPPORTED, 0,
-                    "%s says format %lld, this version reads up to %d: the folder belongs to a newer Fieldgate and was not "
+                    "%s says format %lld, this version reads up to %d: the folder belongs to a newer "
+                    "Fieldgate and was not "
                     "touched",
                     path, (long long)number, FORMAT);
     if (!*root || !holds || number != FORMAT)
@@ -167,7 +175,8 @@ static enum code parse_format(const char *text, size_t len, const char *path, js
     return read_fields(*root, path, out, why);
 }
 
-static enum code load_root(const struct io *io, const char *data_dir, json_t **root, struct format *out, struct fault *why)
+static enum code load_root(const struct io *io, const char *data_dir, json_t **root, struct format *out,
+                           struct fault *why)
 {
     char path[PATH_MAX_OWN], *text;
     size_t len;
@@ -189,7 +198,8 @@ enum code format_load(const struct io *io, const char *data_dir, struct format *
     return code;
 }
 
-enum code format_grow(const struct io *io, const char *data_dir, uint32_t partitions, struct format *f, struct fault *why)
+enum code format_grow(const struct io *io, const char *data_dir, uint32_t partitions, struct format *f,
+                      struct fault *why)
 {
     json_t *root;
     enum code code = load_root(io, data_dir, &root, f, why);
@@ -215,15 +225,18 @@ enum code format_grow(const struct io *io, const char *data_dir, uint32_t partit
 static void print_clean(struct buf *out, uint64_t journal, const struct clean *c)
 {
     buf_printf(out, "fieldgate journal %016" PRIx64 " was closed in order\n", journal);
-    buf_printf(out, "last %016" PRIx64 " %016" PRIx64 " %08x\n", c->last.seq, c->last.segment, c->last.offset);
-    buf_printf(out, "state %016" PRIx64 " %016" PRIx64 " %08x\n", c->state.seq, c->state.segment, c->state.offset);
+    buf_printf(out, "last %016" PRIx64 " %016" PRIx64 " %08x\n", c->last.seq, c->last.segment,
+               c->last.offset);
+    buf_printf(out, "state %016" PRIx64 " %016" PRIx64 " %08x\n", c->state.seq, c->state.segment,
+               c->state.offset);
     if (!out->bad)
         buf_printf(out, "crc32c %08x\n", crc32c(0, out->at, out->len));
 }
 
-enum code clean_store(const struct io *io, const char *dir, uint64_t journal, const struct clean *c, struct fault *why)
+enum code clean_store(const struct io *io, const char *dir, uint64_t journal, const struct clean *c,
+                      struct fault *why)
 {
-    struct buf out = { 0 };
+    struct buf out = {0};
     print_clean(&out, journal, c);
     enum code code = out.bad ? FAIL(why, CODE_NOMEM, 0, "no memory to write %s/clean", dir)
                              : io_replace(io, dir, "clean", buf_bytes(&out), why);
@@ -236,21 +249,21 @@ void clean_load(const struct io *io, const char *dir, uint64_t journal, struct c
     char path[PATH_MAX_OWN], *text;
     size_t len;
     uint64_t id = 0;
-    *out = (struct clean){ 0 };
+    *out = (struct clean){0};
     (void)snprintf(path, sizeof path, "%s/clean", dir);
     if (io_load(io, path, CLEAN_BYTES_MAX, &text, &len, NULL) != CODE_OK)
         return;
     int n = sscanf(text,
                    "fieldgate journal %" SCNx64 " was closed in order last %" SCNx64 " %" SCNx64 " %" SCNx32
                    " state %" SCNx64 " %" SCNx64 " %" SCNx32,
-                   &id, &out->last.seq, &out->last.segment, &out->last.offset, &out->state.seq, &out->state.segment,
-                   &out->state.offset);
-    struct buf again = { 0 };
+                   &id, &out->last.seq, &out->last.segment, &out->last.offset, &out->state.seq,
+                   &out->state.segment, &out->state.offset);
+    struct buf again = {0};
     print_clean(&again, journal, out);
     /* Valid is only what we would have written, byte by byte. */
     out->valid = n == 7 && id == journal && !again.bad && bytes_equal(buf_bytes(&again), bytes_of(text, len));
     if (!out->valid)
-        *out = (struct clean){ 0 };
+        *out = (struct clean){0};
     buf_clear(&again);
     mem_free(text);
 }

@@ -2,7 +2,7 @@
 
 #include "base/crc32c.h"
 
-static const uint8_t magic[8] = { 'F', 'G', 'J', 'R', 'N', 'L', '1', '\n' };
+static const uint8_t magic[8] = {'F', 'G', 'J', 'R', 'N', 'L', '1', '\n'};
 
 /* The header with its checksum field zero, behind the place. */
 static uint32_t head_crc(const uint8_t head[JOURNAL_FRAME_HEAD], uint64_t segment, uint32_t offset)
@@ -41,7 +41,8 @@ void frame_encode(uint8_t out[JOURNAL_FRAME_HEAD], const struct frame *f, uint64
 bool frame_decode(struct frame *f, const uint8_t in[JOURNAL_FRAME_HEAD], uint64_t journal, uint64_t segment,
                   uint32_t offset)
 {
-    if (in[0] != FRAME_VERSION || get_le64(in + 8) != journal || get_le32(in + 4) != head_crc(in, segment, offset))
+    if (in[0] != FRAME_VERSION || get_le64(in + 8) != journal ||
+        get_le32(in + 4) != head_crc(in, segment, offset))
         return false;
     *f = (struct frame){
         .type = in[1],
@@ -91,7 +92,7 @@ bool segment_head_decode(struct segment_head *h, const uint8_t in[SEGMENT_HEAD],
         .number = get_le64(in + 16),
         .first_seq = get_le64(in + 24),
         .synced = get_le64(in + 32),
-        .state = { .seq = get_le64(in + 40), .segment = get_le64(in + 48), .offset = get_le32(in + 56) },
+        .state = {.seq = get_le64(in + 40), .segment = get_le64(in + 48), .offset = get_le32(in + 56)},
         .bytes = get_le32(in + 60),
         .wall_us = (int64_t)get_le64(in + 64),
         .age_us = (int64_t)get_le64(in + 72),

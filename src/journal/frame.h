@@ -1,15 +1,15 @@
 /* frame.h - the bytes of frames and of segment headers. Pure: no I/O, no memory, any thread.
  *
- * A header's checksum also covers the place it was written to (segment number, offset). So a sector that landed in
- * the wrong place, a frame left over from elsewhere, or a payload that imitates a frame is never taken for one.
- * The body's checksum runs over the payload first and then the meta part: the payload's share can be computed
- * outside the journal's lock.
+ * A header's checksum also covers the place it was written to (segment number, offset). So a sector that
+ * landed in the wrong place, a frame left over from elsewhere, or a payload that imitates a frame is never
+ * taken for one. The body's checksum runs over the payload first and then the meta part: the payload's share
+ * can be computed outside the journal's lock.
  *
  * Segment header, 128 bytes, little-endian, in one disk sector:
  *    0 u8[8] "FGJRNL1\n" · 8 u64 journal id · 16 u64 segment number
  *   24 u64 sequence of its first frame, 0 while unused (the first write into it brings the header again)
  *   32 u64 synced: highest sequence known durable when the header was written
- *   40 u64 sequence, 48 u64 segment, 56 u32 offset: where the last complete and durable round of state begins,
+ *   40 u64 sequence, 48 u64 segment, 56 u32 offset: where the last complete, durable round of state begins,
  *      all 0 = at the beginning of the log
  *   60 u32 bytes of the segment file · 64 i64 wall time, us · 72 i64 age of the journal, us (retention.c)
  *   80 zeroes · 124 u32 CRC-32C of bytes 0..123

@@ -1,7 +1,8 @@
-/* frame_fuzz.c - segment files as they should never be. The input is a row of orders that build up to three segments of
- * frames (also wrong ones: foreign places, sequences that jump, broken batches, rounds that never were) and then damage
- * them, or it is the bytes of a segment themselves. The journal must open or say why, must hand out only payloads that
- * were written, in order, must find the same once more, and must go on from there. */
+/* frame_fuzz.c - segment files as they should never be. The input is a row of orders that build up to three
+ * segments of frames (also wrong ones: foreign places, sequences that jump, broken batches, rounds that never
+ * were) and then damage them, or it is the bytes of a segment themselves. The journal must open or say why,
+ * must hand out only payloads that were written, in order, must find the same once more, and must go on from
+ * there. */
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "journal/journal.h"
@@ -17,13 +18,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { FILES = 24, NAME = 64, SEGMENT = 65536, ID = 0x5a5a5a5a };
 
 struct file {
-    char     name[NAME];
+    char name[NAME];
     uint8_t *data;
-    size_t   size;
-    bool     used, is_dir;
+    size_t size;
+    bool used, is_dir;
 };
 static struct file files[FILES];
-static int         handles[64];
+static int handles[64];
 
 static struct file *find(const char *name)
 {
@@ -38,7 +39,7 @@ static struct file *make(const char *name, bool is_dir)
     for (int i = 0; i < FILES; i++) {
         if (files[i].used)
             continue;
-        files[i] = (struct file){ .used = true, .is_dir = is_dir };
+        files[i] = (struct file){.used = true, .is_dir = is_dir};
         snprintf(files[i].name, NAME, "%s", name);
         return &files[i];
     }
@@ -128,7 +129,7 @@ static int f_stat(void *self, const char *path, struct io_stat *out)
     const struct file *f = find(path);
     if (!f)
         return -ENOENT;
-    *out = (struct io_stat){ .size = f->size, .is_dir = f->is_dir };
+    *out = (struct io_stat){.size = f->size, .is_dir = f->is_dir};
     return 0;
 }
 
@@ -139,7 +140,7 @@ static int f_unlink(void *self, const char *path)
     if (!f)
         return -ENOENT;
     mem_free(f->data);
-    *f = (struct file){ 0 };
+    *f = (struct file){0};
     return 0;
 }
 
@@ -196,9 +197,24 @@ static void f_random(void *self, void *to, size_t n)
 }
 
 static const struct io disk = {
-    .open = f_open, .close = f_close, .pread = f_pread, .pwrite = f_pwrite, .fdatasync = f_sync, .truncate = f_truncate,
-    .allocate = f_allocate, .stat = f_stat, .rename = f_rename, .unlink = f_unlink, .mkdir = f_mkdir, .sync_dir = f_sync_dir,
-    .list = f_list, .lock = f_sync, .free_bytes = f_free, .wall_us = f_clock, .monotonic_us = f_clock, .random = f_random,
+    .open = f_open,
+    .close = f_close,
+    .pread = f_pread,
+    .pwrite = f_pwrite,
+    .fdatasync = f_sync,
+    .truncate = f_truncate,
+    .allocate = f_allocate,
+    .stat = f_stat,
+    .rename = f_rename,
+    .unlink = f_unlink,
+    .mkdir = f_mkdir,
+    .sync_dir = f_sync_dir,
+    .list = f_list,
+    .lock = f_sync,
+    .free_bytes = f_free,
+    .wall_us = f_clock,
+    .monotonic_us = f_clock,
+    .random = f_random,
 };
 static const uint64_t journal_id = 0x5a5a5a5a5a5a5a5a;
 
@@ -206,7 +222,7 @@ static void wipe(void)
 {
     for (int i = 0; i < FILES; i++) {
         mem_free(files[i].data);
-        files[i] = (struct file){ 0 };
+        files[i] = (struct file){0};
     }
     for (int h = 0; h < 64; h++)
         handles[h] = -1;
@@ -237,20 +253,21 @@ static struct file *segment_file(uint64_t number)
 }
 
 struct build {
-    struct file        *file;
+    struct file *file;
     struct segment_head head;
-    uint64_t            number, seq, partition_seq;
-    uint32_t            at;
+    uint64_t number, seq, partition_seq;
+    uint32_t at;
 };
 
 static void put_head(struct build *b, struct input *in)
 {
     uint8_t how = byte(in);
-    b->head = (struct segment_head){ .number = b->number, .bytes = SEGMENT, .first_seq = how & 1 ? b->seq + 1 : 0 };
+    b->head = (struct segment_head){
+        .number = b->number, .bytes = SEGMENT, .first_seq = how & 1 ? b->seq + 1 : 0};
     if (how & 2)
         b->head.synced = byte(in);
     if (how & 4)
-        b->head.state = (struct place){ .seq = byte(in), .segment = byte(in) % 4, .offset = byte(in) * 8u };
+        b->head.state = (struct place){.seq = byte(in), .segment = byte(in) % 4, .offset = byte(in) * 8u};
     if (how & 8)
         b->head.bytes = byte(in) * 65536u;
     segment_head_encode(b->file->data, &b->head, journal_id);
@@ -259,10 +276,10 @@ static void put_head(struct build *b, struct input *in)
 /* Every payload can be told from its sequence. */
 static void put_frame(struct build *b, struct input *in)
 {
-    static const uint8_t types[] = { RECORD_MESSAGE, RECORD_MOVED, RECORD_PARTITIONS, RECORD_SEAL, RECORD_STATE_BEGIN,
-                                     RECORD_STATE_END, RECORD_PROGRAM, RECORD_PROGRAM };
+    static const uint8_t types[] = {RECORD_MESSAGE,     RECORD_MOVED,     RECORD_PARTITIONS, RECORD_SEAL,
+                                    RECORD_STATE_BEGIN, RECORD_STATE_END, RECORD_PROGRAM,    RECORD_PROGRAM};
     uint8_t how = byte(in), len = byte(in), more = byte(in), meta[32];
-    struct frame f = { .type = types[how & 7], .body_len = len };
+    struct frame f = {.type = types[how & 7], .body_len = len};
     f.seq = b->seq += how & 8 ? 1 + byte(in) % 8 : 1;
     f.synced = f.seq - 1 < (uint64_t)more ? 0 : f.seq - 1 - more % 16;
     f.flags = (uint16_t)((how & 16 ? RECORD_MORE : 0) | (how & 32 ? RECORD_CONTINUES : 0));
@@ -289,7 +306,7 @@ static void put_frame(struct build *b, struct input *in)
 
 static void build(struct input *in)
 {
-    struct build b = { .number = 1, .at = SEGMENT_HEAD };
+    struct build b = {.number = 1, .at = SEGMENT_HEAD};
     b.file = segment_file(1);
     if (b.file)
         put_head(&b, in);
@@ -303,12 +320,8 @@ static void build(struct input *in)
                     put_head(&b, in);
             }
             break;
-        case 1: /* one byte changes */
-            b.file->data[(byte(in) * 256u + byte(in)) % b.at] ^= byte(in);
-            break;
-        case 2: /* a hole of zeroes */
-            b.at += b.at + 1024 < SEGMENT ? byte(in) * 8u % 512 : 0;
-            break;
+        case 1: /* one byte changes */ b.file->data[(byte(in) * 256u + byte(in)) % b.at] ^= byte(in); break;
+        case 2: /* a hole of zeroes */ b.at += b.at + 1024 < SEGMENT ? byte(in) * 8u % 512 : 0; break;
         case 3: /* nothing known is behind */
             if (resize(b.file, b.at + byte(in) < SEGMENT ? b.at + byte(in) : b.at) < 0)
                 return;
@@ -318,8 +331,7 @@ static void build(struct input *in)
         case 4: /* a sector lands elsewhere */
             memmove(b.file->data + byte(in) % 64 * 512, b.file->data + byte(in) % 64 * 512, 512);
             break;
-        default:
-            put_frame(&b, in);
+        default: put_frame(&b, in);
         }
     }
 }
@@ -336,7 +348,7 @@ static void build_raw(struct input *in)
 
 struct heard {
     uint64_t last, sum, count;
-    bool     raw;
+    bool raw;
 };
 
 static enum code apply(void *ctx, struct journal *j, const struct record *r, struct fault *why)
@@ -384,7 +396,7 @@ static bool once(struct journal_options *o, struct heard *h, bool raw, uint64_t 
 {
     struct journal *j;
     struct fault why;
-    *h = (struct heard){ .raw = raw };
+    *h = (struct heard){.raw = raw};
     o->ctx = h;
     enum code code = journal_open(&j, o, &why);
     if (code != CODE_OK) {
@@ -392,7 +404,8 @@ static bool once(struct journal_options *o, struct heard *h, bool raw, uint64_t 
         return false;
     }
     FG_ASSERT(journal_durable(j) >= h->last && journal_durable(j) >= *durable);
-    struct record_in in = { .type = RECORD_PROGRAM + 1, .partition = JOURNAL_NO_PARTITION, .payload = BYTES_LIT("new") };
+    struct record_in in = {
+        .type = RECORD_PROGRAM + 1, .partition = JOURNAL_NO_PARTITION, .payload = BYTES_LIT("new")};
     struct record_out out;
     journal_lock(j);
     code = journal_append(j, &in, &out, &why);
@@ -417,7 +430,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     log_set_sink(silent, NULL);
     wipe();
-    struct input in = { data, data + size };
+    struct input in = {data, data + size};
     bool raw = byte(&in) == 0xff;
     struct format format;
     FG_ASSERT(f_mkdir(NULL, "/d") == 0 && f_mkdir(NULL, "/d/journal") == 0);
@@ -428,8 +441,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         build_raw(&in);
     else
         build(&in);
-    struct journal_options o = { .io = &disk, .data_dir = "/d", .segment_bytes = SEGMENT, .partitions = 3, .manual = true,
-                                 .apply = apply };
+    struct journal_options o = {.io = &disk,
+                                .data_dir = "/d",
+                                .segment_bytes = SEGMENT,
+                                .partitions = 3,
+                                .manual = true,
+                                .apply = apply};
     struct heard first, second;
     uint64_t durable = 0;
     struct journal_check_result result;

@@ -18,8 +18,16 @@ static const uint64_t JOURNAL = 0x1122334455667788u;
 
 static struct frame some_frame(void)
 {
-    return (struct frame){ .type = 17, .flags = RECORD_MORE, .seq = 77, .synced = 70, .wall_us = -5, .stream = 3,
-                           .stream_seq = 12, .body_len = 9, .meta_len = 4, .body_crc = 0xdeadbeef };
+    return (struct frame){.type = 17,
+                          .flags = RECORD_MORE,
+                          .seq = 77,
+                          .synced = 70,
+                          .wall_us = -5,
+                          .stream = 3,
+                          .stream_seq = 12,
+                          .body_len = 9,
+                          .meta_len = 4,
+                          .body_crc = 0xdeadbeef};
 }
 
 static void a_frame_header_comes_back_as_it_was(void **state)
@@ -69,12 +77,17 @@ static void every_flipped_bit_of_a_header_is_seen(void **state)
 static void headers_that_nothing_writes_are_no_frames(void **state)
 {
     (void)state;
-    static const struct { const char *name; uint8_t type; uint64_t seq, synced; uint32_t body, meta; } cases[] = {
-        { "type 0", 0, 77, 70, 9, 4 },
-        { "sequence 0", 17, 0, 0, 9, 4 },
-        { "synced itself", 17, 77, 77, 9, 4 },
-        { "synced later", 17, 77, 78, 9, 4 },
-        { "meta longer than the body", 17, 77, 70, 9, 10 },
+    static const struct {
+        const char *name;
+        uint8_t type;
+        uint64_t seq, synced;
+        uint32_t body, meta;
+    } cases[] = {
+        {"type 0", 0, 77, 70, 9, 4},
+        {"sequence 0", 17, 0, 0, 9, 4},
+        {"synced itself", 17, 77, 77, 9, 4},
+        {"synced later", 17, 77, 78, 9, 4},
+        {"meta longer than the body", 17, 77, 70, 9, 10},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint8_t head[JOURNAL_FRAME_HEAD];
@@ -87,7 +100,7 @@ static void headers_that_nothing_writes_are_no_frames(void **state)
         frame_encode(head, &f, JOURNAL, 5, 4096);
         assert_false(frame_decode(&g, head, JOURNAL, 5, 4096));
     }
-    uint8_t zero[JOURNAL_FRAME_HEAD] = { 0 };
+    uint8_t zero[JOURNAL_FRAME_HEAD] = {0};
     struct frame g;
     assert_false(frame_decode(&g, zero, JOURNAL, 5, 4096));
 }
@@ -96,7 +109,7 @@ static void a_body_is_checked_in_both_parts(void **state)
 {
     (void)state;
     uint8_t body[] = "metapayload";
-    struct frame f = { .body_len = 11, .meta_len = 4 };
+    struct frame f = {.body_len = 11, .meta_len = 4};
     f.body_crc = frame_body_crc(crc32c(0, body + 4, 7), bytes_of(body, 4));
     assert_true(frame_body_holds(&f, body));
     for (size_t bit = 0; bit < 11 * 8; bit++) {
@@ -111,8 +124,14 @@ static void a_body_is_checked_in_both_parts(void **state)
 static void a_segment_header_comes_back_and_every_flipped_bit_is_seen(void **state)
 {
     (void)state;
-    struct segment_head h = { .number = 9, .first_seq = 100, .synced = 99, .state = { 50, 7, 640 }, .bytes = 65536,
-                              .wall_us = 123, .age_us = 456 }, g;
+    struct segment_head h = {.number = 9,
+                             .first_seq = 100,
+                             .synced = 99,
+                             .state = {50, 7, 640},
+                             .bytes = 65536,
+                             .wall_us = 123,
+                             .age_us = 456},
+                        g;
     uint8_t head[SEGMENT_HEAD];
     segment_head_encode(head, &h, JOURNAL);
     assert_true(segment_head_decode(&g, head, JOURNAL));
@@ -137,12 +156,12 @@ static void a_segment_header_comes_back_and_every_flipped_bit_is_seen(void **sta
 
 struct file {
     struct memfs *fs;
-    int           handle;
-    uint8_t       bytes[FILE_BYTES];
-    size_t        end;
-    uint64_t      seq;
-    uint32_t      offsets[64];
-    unsigned      count;
+    int handle;
+    uint8_t bytes[FILE_BYTES];
+    size_t end;
+    uint64_t seq;
+    uint32_t offsets[64];
+    unsigned count;
 };
 
 static void put(struct file *f, size_t body_len)
@@ -150,7 +169,7 @@ static void put(struct file *f, size_t body_len)
     uint8_t *at = f->bytes + f->end;
     uint8_t *body = at + JOURNAL_FRAME_HEAD;
     memset(body, (int)(f->seq + 1), body_len);
-    struct frame frame = { .type = 16, .seq = ++f->seq, .body_len = (uint32_t)body_len };
+    struct frame frame = {.type = 16, .seq = ++f->seq, .body_len = (uint32_t)body_len};
     frame.body_crc = frame_body_crc(crc32c(0, body, body_len), BYTES_NONE);
     frame_encode(at, &frame, JOURNAL, 1, (uint32_t)f->end);
     f->offsets[f->count++] = (uint32_t)f->end;
@@ -162,7 +181,7 @@ static struct file *make_file(void)
 {
     struct file *f = calloc(1, sizeof *f);
     f->end = SEGMENT_HEAD;
-    static const size_t lengths[] = { 0, 7, 8, 100, 3000, 1 };
+    static const size_t lengths[] = {0, 7, 8, 100, 3000, 1};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
         put(f, lengths[i]);
     f->fs = memfs_new(1);
@@ -201,7 +220,8 @@ static const char *walk(struct file *f, size_t size, char out[256])
         if (item.kind == SCAN_GARBAGE)
             n += (size_t)snprintf(out + n, 256 - n, "g ");
         else
-            n += (size_t)snprintf(out + n, 256 - n, "%c%d ", item.kind == SCAN_FRAME ? 'f' : 'b', (int)item.frame.seq);
+            n += (size_t)snprintf(out + n, 256 - n, "%c%d ", item.kind == SCAN_FRAME ? 'f' : 'b',
+                                  (int)item.frame.seq);
         if (item.kind == SCAN_FRAME)
             for (size_t i = 0; i < item.payload.len; i++)
                 assert_int_equal(item.payload.at[i], item.frame.seq);
@@ -241,7 +261,11 @@ static void damage_costs_the_frames_hit_and_no_other(void **state)
                 if (i != hit)
                     n += (size_t)snprintf(want + n, sizeof want - n, "f%u ", i + 1);
                 else
-                    n += (size_t)snprintf(want + n, sizeof want - n, in_head ? "g " : strstr(text, "b") ? "b%u " : "f%u ", i + 1);
+                    n += (size_t)snprintf(want + n, sizeof want - n,
+                                          in_head             ? "g "
+                                          : strstr(text, "b") ? "b%u "
+                                                              : "f%u ",
+                                          i + 1);
             }
             snprintf(want + n, sizeof want - n, "e");
             assert_string_equal(text, want);
@@ -256,7 +280,7 @@ static void a_file_cut_at_any_byte_keeps_its_whole_frames(void **state)
     (void)state;
     struct file *f = make_file();
     size_t ends[64]; /* of the bodies: padding may be missing */
-    static const size_t bodies[] = { 0, 7, 8, 100, 3000, 1 };
+    static const size_t bodies[] = {0, 7, 8, 100, 3000, 1};
     for (unsigned i = 0; i < f->count; i++)
         ends[i] = f->offsets[i] + JOURNAL_FRAME_HEAD + bodies[i];
     for (size_t size = 0; size <= f->end; size += size > 500 && size + 200 < f->end ? 31 : 1) {
@@ -287,10 +311,10 @@ static void a_payload_that_imitates_frames_is_not_searched_when_its_frame_is_who
     /* A copy of a true frame, and frames for this very place, in the payload of the second one. */
     memcpy(evil, f->bytes + SEGMENT_HEAD, JOURNAL_FRAME_HEAD);
     for (size_t i = 64; i < 640; i += 64) {
-        struct frame lie = { .type = 16, .seq = 99, .body_len = i == 128 ? UINT32_MAX : 0 };
+        struct frame lie = {.type = 16, .seq = 99, .body_len = i == 128 ? UINT32_MAX : 0};
         frame_encode(evil + i, &lie, JOURNAL, 1, (uint32_t)(at + JOURNAL_FRAME_HEAD + i));
     }
-    struct frame true_one = { .type = 16, .seq = 2, .body_len = 640 };
+    struct frame true_one = {.type = 16, .seq = 2, .body_len = 640};
     true_one.body_crc = crc32c(0, evil, 640);
     frame_encode(f->bytes + at, &true_one, JOURNAL, 1, (uint32_t)at);
     f->fs = memfs_new(1);
@@ -312,7 +336,7 @@ static void a_length_beyond_the_file_takes_no_memory(void **state)
 {
     (void)state;
     struct file *f = make_file();
-    struct frame huge = { .type = 16, .seq = 7, .body_len = UINT32_MAX - 7 };
+    struct frame huge = {.type = 16, .seq = 7, .body_len = UINT32_MAX - 7};
     frame_encode(f->bytes + f->end, &huge, JOURNAL, 1, (uint32_t)f->end);
     store(f, FILE_BYTES);
     char text[256];
@@ -373,7 +397,7 @@ static void random_bytes_are_never_a_frame(void **state)
 {
     (void)state;
     struct file *f = make_file();
-    struct random r = { 7 };
+    struct random r = {7};
     char text[256];
     for (int i = 0; i < 50; i++) {
         random_fill(&r, f->bytes, FILE_BYTES);

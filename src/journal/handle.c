@@ -1,4 +1,5 @@
-/* handle.c - handles on message records. A segment lists the handles on its frames, so that compaction finds them. */
+/* handle.c - handles on message records. A segment lists the handles on its frames, so that compaction finds
+ * them. */
 #include "journal/journal_private.h"
 
 #include "message/message.h"
@@ -115,7 +116,7 @@ static struct stored *keep_entry(struct idmap_entry *e, struct segment *s)
     struct stored *h = mem_alloc(sizeof *h);
     if (!h)
         return NULL;
-    *h = (struct stored){ .id = e->id, .refs = 1 };
+    *h = (struct stored){.id = e->id, .refs = 1};
     handle_move_locked(h, s, e->offset, e->body_len);
     e->stored = h;
     return h;
@@ -137,8 +138,8 @@ struct stored *journal_keep(struct journal *j, const struct record *r)
 }
 
 /* Reads the header of a frame, and who it is: its own sequence, or the origin of a moved one. */
-static enum code read_identity(struct journal *j, struct segment *s, uint32_t offset, struct frame *f, uint64_t *id,
-                               struct fault *why)
+static enum code read_identity(struct journal *j, struct segment *s, uint32_t offset, struct frame *f,
+                               uint64_t *id, struct fault *why)
 {
     uint8_t head[JOURNAL_FRAME_HEAD + MOVED_META];
     int file;
@@ -146,7 +147,9 @@ static enum code read_identity(struct journal *j, struct segment *s, uint32_t of
     journal_unlock(j);
     enum code code = segment_open_pinned(j, s, &file, why);
     size_t room = offset < s->size ? s->size - offset : 0;
-    int64_t n = code == CODE_OK ? io_read_all(j->io, file, head, room < sizeof head ? room : sizeof head, offset) : 0;
+    int64_t n = code == CODE_OK
+                    ? io_read_all(j->io, file, head, room < sizeof head ? room : sizeof head, offset)
+                    : 0;
     segment_unpin(j, s);
     journal_lock(j);
     if (code != CODE_OK)
@@ -154,7 +157,8 @@ static enum code read_identity(struct journal *j, struct segment *s, uint32_t of
     if (n < 0)
         return FAIL_SYS(why, CODE_IO, (int)-n, "cannot read segment %" PRIx64 " at %u", s->number, offset);
     if (n < JOURNAL_FRAME_HEAD || !frame_decode(f, head, j->id, s->number, offset))
-        return FAIL(why, CODE_DAMAGED, offset, "there is no frame in segment %" PRIx64 " at %u", s->number, offset);
+        return FAIL(why, CODE_DAMAGED, offset, "there is no frame in segment %" PRIx64 " at %u", s->number,
+                    offset);
     bool moved = f->type == RECORD_MOVED && f->meta_len == MOVED_META && n == (int64_t)sizeof head;
     *id = moved ? get_le64(head + JOURNAL_FRAME_HEAD) : f->type == RECORD_MESSAGE ? f->seq : 0;
     return CODE_OK;
@@ -167,7 +171,8 @@ enum code journal_keep_at(struct journal *j, uint64_t id, uint64_t segment, uint
     struct idmap_entry *e = idmap_get(j->map, id);
     struct segment *s = segment_find(j, e ? e->segment : segment);
     if (!s)
-        return FAIL(why, CODE_DAMAGED, offset, "message %" PRIu64 " was in segment %" PRIx64 ", which is not there", id,
+        return FAIL(why, CODE_DAMAGED, offset,
+                    "message %" PRIu64 " was in segment %" PRIx64 ", which is not there", id,
                     e ? e->segment : segment);
     if (!e) {
         struct frame f;
@@ -176,8 +181,9 @@ enum code journal_keep_at(struct journal *j, uint64_t id, uint64_t segment, uint
         if (code != CODE_OK)
             return code;
         if (who != id || frame_bytes(f.body_len) != bytes)
-            return FAIL(why, CODE_DAMAGED, offset, "segment %" PRIx64 " holds message %" PRIu64 " at %u, not %" PRIu64,
-                        segment, who, offset, id);
+            return FAIL(why, CODE_DAMAGED, offset,
+                        "segment %" PRIx64 " holds message %" PRIu64 " at %u, not %" PRIu64, segment, who,
+                        offset, id);
         e = idmap_put(j->map, id);
         if (!e)
             return FAIL(why, CODE_NOMEM, 0, "no memory for message %" PRIu64, id);
@@ -191,8 +197,8 @@ enum code journal_keep_at(struct journal *j, uint64_t id, uint64_t segment, uint
 
 /* ---- reading back ---- */
 
-static enum code fetch(struct journal *j, struct stored *h, uint8_t **out, uint64_t *segment, uint32_t *offset,
-                       struct fault *why)
+static enum code fetch(struct journal *j, struct stored *h, uint8_t **out, uint64_t *segment,
+                       uint32_t *offset, struct fault *why)
 {
     size_t bytes = (size_t)whole(h);
     uint8_t *at = mem_alloc(bytes);
@@ -213,10 +219,12 @@ static enum code fetch(struct journal *j, struct stored *h, uint8_t **out, uint6
         int64_t n = code == CODE_OK ? io_read_all(j->io, file, at, bytes, *offset) : 0;
         segment_unpin(j, s);
         if (n < 0)
-            code = FAIL_SYS(why, CODE_IO, (int)-n, "cannot read segment %" PRIx64 " at %u", *segment, *offset);
+            code = FAIL_SYS(why, CODE_IO, (int)-n, "cannot read segment %" PRIx64 " at %u", *segment,
+                            *offset);
         else if (code == CODE_OK && (size_t)n < bytes)
-            code = FAIL(why, CODE_DAMAGED, *offset, "segment %" PRIx64 " ends inside message %" PRIu64 " at %u", *segment,
-                        h->id, *offset);
+            code = FAIL(why, CODE_DAMAGED, *offset,
+                        "segment %" PRIx64 " ends inside message %" PRIu64 " at %u", *segment, h->id,
+                        *offset);
     }
     if (code != CODE_OK) {
         mem_free(at);
@@ -226,8 +234,8 @@ static enum code fetch(struct journal *j, struct stored *h, uint8_t **out, uint6
     return CODE_OK;
 }
 
-enum code journal_read(struct journal *j, struct stored *h, int64_t now_us, int64_t wall_us, struct message **out,
-                       struct fault *why)
+enum code journal_read(struct journal *j, struct stored *h, int64_t now_us, int64_t wall_us,
+                       struct message **out, struct fault *why)
 {
     uint8_t *at = NULL;
     uint64_t segment = 0;
@@ -237,14 +245,16 @@ enum code journal_read(struct journal *j, struct stored *h, int64_t now_us, int6
         return code;
     struct frame f;
     const uint8_t *body = at + JOURNAL_FRAME_HEAD;
-    bool fine = frame_decode(&f, at, j->id, segment, offset) && f.body_len == h->body_len && frame_body_holds(&f, body);
+    bool fine = frame_decode(&f, at, j->id, segment, offset) && f.body_len == h->body_len &&
+                frame_body_holds(&f, body);
     bool moved = fine && f.type == RECORD_MOVED && f.meta_len == MOVED_META;
     fine = fine && (moved ? get_le64(body) == h->id : f.type == RECORD_MESSAGE && f.seq == h->id);
     if (!fine) {
         atomic_fetch_add_explicit(&j->damaged_frames, 1, memory_order_relaxed);
         char name[SEGMENT_NAME];
         segment_name(segment, "seg", name);
-        code = FAIL(why, CODE_DAMAGED, offset, "message %" PRIu64 " in %s/%s at %u is damaged", h->id, j->dir, name, offset);
+        code = FAIL(why, CODE_DAMAGED, offset, "message %" PRIu64 " in %s/%s at %u is damaged", h->id, j->dir,
+                    name, offset);
     } else {
         int64_t stamped = moved ? (int64_t)get_le64(body + 8) : f.wall_us;
         code = message_decode(out, bytes_of(body + f.meta_len, f.body_len - f.meta_len), stamped, now_us,

@@ -52,5 +52,5 @@ struct idmap_entry *idmap_put(struct idmap *m, uint64_t id)
 void idmap_clear(struct idmap *m)
 {
     mem_free(m->entries);
-    *m = (struct idmap){ 0 };
+    *m = (struct idmap){0};
 }

@@ -1,9 +1,9 @@
-/* index.c - where the records of a partition lie in a segment: in memory while the segment grows, in its .idx file
- * afterwards. No promise depends on that file: it has checksums, and is made again from the segment when it is missing
- * or wrong.
+/* index.c - where the records of a partition lie in a segment: in memory while the segment grows, in its .idx
+ * file afterwards. No promise depends on that file: it has checksums, and is made again from the segment when
+ * it is missing or wrong.
  *
  * .idx, little-endian:
- *    0 u8[8] "FGINDX1\n" · 8 u64 journal id · 16 u64 segment number · 24 u64 first sequence · 32 u64 last sequence
+ *    0 u8[8] "FGINDX1\n" · 8 u64 journal id · 16 u64 segment number · 24 u64 first, 32 u64 last sequence
  *   40 u64 bytes of partition records · 48 u32 end of the frames · 52 u32 spans · 56 u32 zero
  *   60 u32 CRC-32C of bytes 0..59 and the table of spans
  *   64 table: per span, ordered by partition, 48 bytes:
@@ -20,7 +20,7 @@
 #include <stdio.h>
 
 enum { INDEX_HEAD = 64, INDEX_SPAN = 48, LOADED_BYTES_MAX = 512 * 1024 };
-static const uint8_t magic[8] = { 'F', 'G', 'I', 'N', 'D', 'X', '1', '\n' };
+static const uint8_t magic[8] = {'F', 'G', 'I', 'N', 'D', 'X', '1', '\n'};
 
 /* ---- in memory ---- */
 
@@ -55,7 +55,7 @@ static struct span *span_add(struct segment *s, uint32_t partition)
     }
     uint32_t i = span_at(s, partition);
     memmove(s->spans + i + 1, s->spans + i, (s->span_count - i) * sizeof *s->spans);
-    s->spans[i] = (struct span){ .partition = partition, .sorted = true };
+    s->spans[i] = (struct span){.partition = partition, .sorted = true};
     s->span_count++;
     return &s->spans[i];
 }
@@ -70,7 +70,8 @@ enum code index_reserve(struct segment *s, uint32_t partition, uint64_t seq, str
     /* A gap stands for damaged records; a segment cannot hold more of them than headers. */
     uint64_t count = p->count ? seq - p->first + 1 : 1;
     if (p->count && (seq < p->first + p->count || count > s->bytes / JOURNAL_FRAME_HEAD))
-        return FAIL(why, CODE_DAMAGED, 0, "partition %u goes from sequence %" PRIu64 " to %" PRIu64 " in segment %" PRIx64,
+        return FAIL(why, CODE_DAMAGED, 0,
+                    "partition %u goes from sequence %" PRIu64 " to %" PRIu64 " in segment %" PRIx64,
                     partition, p->first + p->count - 1, seq, s->number);
     if (count <= p->cap)
         return CODE_OK;
@@ -155,7 +156,7 @@ static bool encode(const struct journal *j, const struct segment *s, struct buf 
 
 enum code index_store(struct journal *j, struct segment *s, struct fault *why)
 {
-    struct buf out = { 0 };
+    struct buf out = {0};
     if (!encode(j, s, &out)) {
         buf_clear(&out);
         return FAIL(why, CODE_NOMEM, 0, "no memory to write the index of segment %" PRIx64, s->number);
@@ -171,18 +172,21 @@ enum code index_store(struct journal *j, struct segment *s, struct fault *why)
         r = io_write_all(io, file, out.at, out.len, 0);
     if (file >= 0)
         io->close(io->self, file);
-    /* Not synced: after a power cut an old, new, short or empty file is told by its checksums and made again. */
+    /* Not synced: after a power cut an old, new, short or empty file is told by its checksums and made again.
+     * */
     if (r == 0)
         r = io->rename(io->self, temp, path);
     else if (file >= 0)
         (void)io->unlink(io->self, temp);
     buf_clear(&out);
-    return r < 0 ? FAIL_SYS(why, r == -ENOSPC || r == -EDQUOT ? CODE_FULL : CODE_IO, -r, "cannot write %s", path) : CODE_OK;
+    return r < 0 ? FAIL_SYS(why, r == -ENOSPC || r == -EDQUOT ? CODE_FULL : CODE_IO, -r, "cannot write %s",
+                            path)
+                 : CODE_OK;
 }
 
 /* Head and table of an open .idx, checked. */
-static enum code read_table(const struct io *io, int file, const char *path, uint64_t journal, uint64_t number,
-                            uint8_t head[INDEX_HEAD], uint8_t **table, struct fault *why)
+static enum code read_table(const struct io *io, int file, const char *path, uint64_t journal,
+                            uint64_t number, uint8_t head[INDEX_HEAD], uint8_t **table, struct fault *why)
 {
     int64_t n = io_read_all(io, file, head, INDEX_HEAD, 0);
     if (n < 0)
@@ -198,7 +202,8 @@ static enum code read_table(const struct io *io, int file, const char *path, uin
     if (!*table)
         return FAIL(why, CODE_NOMEM, 0, "no memory to read %s", path);
     n = io_read_all(io, file, *table, bytes, INDEX_HEAD);
-    if (n == (int64_t)bytes && get_le32(head + INDEX_HEAD - 4) == crc32c(crc32c(0, head, INDEX_HEAD - 4), *table, bytes))
+    if (n == (int64_t)bytes &&
+        get_le32(head + INDEX_HEAD - 4) == crc32c(crc32c(0, head, INDEX_HEAD - 4), *table, bytes))
         return CODE_OK;
     mem_free(*table);
     *table = NULL;
@@ -271,8 +276,8 @@ bool index_same(const struct segment *a, const struct segment *b)
         return false;
     for (uint32_t i = 0; i < a->span_count; i++) {
         const struct span *x = &a->spans[i], *y = &b->spans[i];
-        if (x->partition != y->partition || x->first != y->first || x->count != y->count || x->max_us != y->max_us ||
-            x->min_us != y->min_us || x->sorted != y->sorted)
+        if (x->partition != y->partition || x->first != y->first || x->count != y->count ||
+            x->max_us != y->max_us || x->min_us != y->min_us || x->sorted != y->sorted)
             return false;
         if (x->offsets && y->offsets && memcmp(x->offsets, y->offsets, x->count * sizeof *x->offsets) != 0)
             return false;
@@ -357,12 +362,13 @@ static struct loaded *loaded_new(uint64_t segment, uint32_t partition, uint32_t 
 {
     struct loaded *l = mem_alloc(sizeof *l + (size_t)count * 4);
     if (l)
-        *l = (struct loaded){ .segment = segment, .partition = partition, .count = count, .refs = 1 };
+        *l = (struct loaded){.segment = segment, .partition = partition, .count = count, .refs = 1};
     return l;
 }
 
 /* One partition's, from an open file; checked. NULL: not usable, or *no_memory. */
-static struct loaded *read_offsets(struct journal *j, int file, const uint8_t *row, uint64_t segment, bool *no_memory)
+static struct loaded *read_offsets(struct journal *j, int file, const uint8_t *row, uint64_t segment,
+                                   bool *no_memory)
 {
     struct span have;
     take_row(row, &have);
@@ -382,8 +388,8 @@ static struct loaded *read_offsets(struct journal *j, int file, const uint8_t *r
 }
 
 /* From the .idx file. NULL with CODE_OK: it is not usable. */
-static enum code load_offsets(struct journal *j, const struct segment *s, const struct span *want, struct loaded **out,
-                              struct fault *why)
+static enum code load_offsets(struct journal *j, const struct segment *s, const struct span *want,
+                              struct loaded **out, struct fault *why)
 {
     *out = NULL;
     char path[PATH_MAX_OWN];
@@ -411,8 +417,8 @@ static enum code load_offsets(struct journal *j, const struct segment *s, const 
     return code == CODE_NOMEM ? code : CODE_OK;
 }
 
-static enum code scan_into(struct journal *j, struct segment *s, int file, uint64_t size, struct segment *into,
-                           struct fault *why)
+static enum code scan_into(struct journal *j, struct segment *s, int file, uint64_t size,
+                           struct segment *into, struct fault *why)
 {
     char name[SEGMENT_NAME], path[PATH_MAX_OWN];
     segment_name(s->number, "seg", name);
@@ -452,7 +458,7 @@ enum code index_rebuild(struct journal *j, struct segment *s, struct fault *why)
     segment_pin_locked(s);
     journal_unlock(j);
     enum code code = segment_open_pinned(j, s, &file, why);
-    struct segment fresh = { .number = s->number, .bytes = s->bytes, .end = SEGMENT_HEAD };
+    struct segment fresh = {.number = s->number, .bytes = s->bytes, .end = SEGMENT_HEAD};
     if (code == CODE_OK)
         code = scan_into(j, s, file, s->size, &fresh, why);
     segment_unpin(j, s);
@@ -472,12 +478,12 @@ enum code index_rebuild(struct journal *j, struct segment *s, struct fault *why)
 }
 
 /* The .idx file is gone or wrong: the segment itself is the truth. */
-static enum code scan_offsets(struct journal *j, struct segment *s, const struct span *want, struct loaded **out,
-                              struct fault *why)
+static enum code scan_offsets(struct journal *j, struct segment *s, const struct span *want,
+                              struct loaded **out, struct fault *why)
 {
     int file;
     enum code code = segment_open_pinned(j, s, &file, why);
-    struct segment fresh = { .number = s->number, .bytes = s->bytes, .end = SEGMENT_HEAD };
+    struct segment fresh = {.number = s->number, .bytes = s->bytes, .end = SEGMENT_HEAD};
     if (code == CODE_OK)
         code = scan_into(j, s, file, s->size, &fresh, why);
     struct loaded *l = code == CODE_OK ? loaded_new(s->number, want->partition, want->count) : NULL;
@@ -502,22 +508,25 @@ static enum code scan_offsets(struct journal *j, struct segment *s, const struct
     return code;
 }
 
-enum code index_offsets(struct journal *j, struct segment *s, uint32_t partition, struct loaded **out, struct fault *why)
+enum code index_offsets(struct journal *j, struct segment *s, uint32_t partition, struct loaded **out,
+                        struct fault *why)
 {
     journal_lock(j);
     struct loaded *l = cached(j, s->number, partition);
     struct span *p = index_span(s, partition);
-    struct span want = p ? *p : (struct span){ 0 };
+    struct span want = p ? *p : (struct span){0};
     journal_unlock(j);
     if (l) {
         *out = l;
         return CODE_OK;
     }
     if (!p)
-        return FAIL(why, CODE_NOTFOUND, 0, "segment %" PRIx64 " holds no record of partition %u", s->number, partition);
+        return FAIL(why, CODE_NOTFOUND, 0, "segment %" PRIx64 " holds no record of partition %u", s->number,
+                    partition);
     enum code code = load_offsets(j, s, &want, &l, why);
     if (code == CODE_OK && !l) {
-        log_warn(JOURNAL_AREA, "the index of segment %" PRIx64 " is missing or damaged, reading the segment instead",
+        log_warn(JOURNAL_AREA,
+                 "the index of segment %" PRIx64 " is missing or damaged, reading the segment instead",
                  s->number);
         code = scan_offsets(j, s, &want, &l, why);
     }
@@ -538,7 +547,8 @@ enum code index_load_whole(struct journal *j, struct segment *s, struct fault *w
         struct loaded *l;
         code = load_offsets(j, s, p, &l, why);
         if (code == CODE_OK && !l)
-            code = FAIL(why, CODE_DAMAGED, 0, "the offsets of partition %u do not hold their checksum", p->partition);
+            code = FAIL(why, CODE_DAMAGED, 0, "the offsets of partition %u do not hold their checksum",
+                        p->partition);
         if (code != CODE_OK)
             break;
         p->offsets = mem_alloc(p->count * sizeof *p->offsets);

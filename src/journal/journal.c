@@ -8,9 +8,11 @@
 static enum code check_options(const struct journal_options *o, struct fault *why)
 {
     if (o->segment_bytes && (o->segment_bytes < SEGMENT_BYTES_MIN || o->segment_bytes > SEGMENT_BYTES_MAX))
-        return FAIL(why, CODE_USAGE, 0, "a segment has from 64KiB to 1GiB, not %" PRIu64 " bytes", o->segment_bytes);
+        return FAIL(why, CODE_USAGE, 0, "a segment has from 64KiB to 1GiB, not %" PRIu64 " bytes",
+                    o->segment_bytes);
     if (o->partitions > PARTITIONS_MAX)
-        return FAIL(why, CODE_USAGE, 0, "there can be up to %u partitions, not %u", PARTITIONS_MAX, o->partitions);
+        return FAIL(why, CODE_USAGE, 0, "there can be up to %u partitions, not %u", PARTITIONS_MAX,
+                    o->partitions);
     return CODE_OK;
 }
 
@@ -97,12 +99,13 @@ static enum code open_format(struct journal *j, struct fault *why)
         if (r < 0)
             return FAIL_SYS(why, CODE_IO, -r, "cannot list %s", j->dir);
         if (has_segments)
-            return FAIL(why, CODE_DAMAGED, 0, "%s/format.json is missing, but there are segments in %s", j->data_dir, j->dir);
+            return FAIL(why, CODE_DAMAGED, 0, "%s/format.json is missing, but there are segments in %s",
+                        j->data_dir, j->dir);
         code = format_create(j->io, j->data_dir, j->opt.partitions, &f, why);
     }
     if (code == CODE_OK && j->opt.partitions < f.partitions)
-        return FAIL(why, CODE_USAGE, 0, "%s has %u partitions; their number may grow, not shrink to %u", j->data_dir,
-                    f.partitions, j->opt.partitions);
+        return FAIL(why, CODE_USAGE, 0, "%s has %u partitions; their number may grow, not shrink to %u",
+                    j->data_dir, f.partitions, j->opt.partitions);
     if (code == CODE_OK && j->opt.partitions > f.partitions)
         code = format_grow(j->io, j->data_dir, j->opt.partitions, &f, why);
     if (code != CODE_OK)
@@ -161,19 +164,21 @@ static void stop_threads(struct journal *j)
 /* Sealed, synced, and the mark of an orderly stop. */
 static void finish(struct journal *j)
 {
-    struct record_in seal = { .type = RECORD_SEAL, .partition = JOURNAL_NO_PARTITION };
+    struct record_in seal = {.type = RECORD_SEAL, .partition = JOURNAL_NO_PARTITION};
     seal.wall_us = j->io->wall_us(j->io->self);
     journal_lock(j);
     bool sealed = j->seal_seq == j->appended && j->synced + 1 >= j->appended;
-    /* A seal behind an unfinished batch would end it; so the batch is left to the next start, which drops it. */
+    /* A seal behind an unfinished batch would end it; so the batch is left to the next start, which drops it.
+     * */
     if (!sealed && !j->batch_open && append_record(j, &seal, true, NULL, NULL) != CODE_OK)
         log_info(JOURNAL_AREA, "no room for the seal of an orderly stop");
     journal_unlock(j);
     while (commit_group(j, true))
         ;
     journal_lock(j);
-    struct clean clean = { .last = { .seq = j->appended, .segment = j->active->number, .offset = j->active->end },
-                           .state = j->state };
+    struct clean clean = {
+        .last = {.seq = j->appended, .segment = j->active->number, .offset = j->active->end},
+        .state = j->state};
     bool fine = !atomic_load(&j->failed) && j->synced == j->appended && !j->batch_open;
     journal_unlock(j);
     struct fault why;
@@ -242,7 +247,7 @@ static int by_size(const void *a, const void *b)
 void journal_stats(struct journal *j, struct journal_stats *out)
 {
     uint32_t samples[SYNC_SAMPLES];
-    *out = (struct journal_stats){ 0 };
+    *out = (struct journal_stats){0};
     journal_lock(j);
     out->appended_seq = j->wanted;
     out->sync_us_max = j->sync_us_max;

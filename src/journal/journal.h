@@ -1,17 +1,18 @@
 /* journal.h - everything durable of a node, in one append-only, checksummed, segmented log.
  *
- * The rule the whole node stands on: durable state is a fold over records. Whoever changes durable state appends the
- * record and applies the change under one hold of the journal's lock, so that memory is always exactly what a replay of
- * the log up to that record would give. Nothing is acknowledged before journal_durable() has reached the record.
+ * The rule the whole node stands on: durable state is a fold over records. Whoever changes durable state
+ * appends the record and applies the change under one hold of the journal's lock, so that memory is always
+ * exactly what a replay of the log up to that record would give. Nothing is acknowledged before
+ * journal_durable() has reached the record.
  *
  *   DATA/LOCK, DATA/format.json             one process; format number, journal id, features
  *   DATA/journal/0000000000000001.seg ...   segments, preallocated, each: header, frames, zeroes
- *   DATA/journal/0000000000000001.idx       per sealed segment: positions per partition, times (rebuilt if missing)
- *   DATA/journal/clean                      after an orderly stop only: where the log ends and where its state begins
+ *   DATA/journal/0000000000000001.idx       per sealed segment: positions per partition (rebuilt if missing)
+ *   DATA/journal/clean                      after an orderly stop only: where the log ends, where its state begins
  *
  * Frame, 8-byte aligned, little-endian, 64 bytes and the body (padded with zeroes to 8):
- *    0 u8 version (1) · u8 type · u16 flags · u32 CRC-32C of the place (u64 segment, u32 offset) and then of the header
- *                               (with this field zero): a sector in the wrong place is not a frame
+ *    0 u8 version (1) · u8 type · u16 flags · u32 CRC-32C of the place (u64 segment, u32 offset) and the header
+ *                               (this field zero): a sector in the wrong place is not a frame
  *    8 u64 journal id            a foreign or older frame is not ours
  *   16 u64 sequence              gapless over the whole log, from 1
  *   24 u64 synced                highest sequence known durable when this frame was written
@@ -19,15 +20,16 @@
  *   40 u32 stream                partition + 1, or 0
  *   44 u32 body length           meta and payload together
  *   48 u64 stream sequence       the partition's own counter, from 0
- *   56 u32 CRC-32C of the body, payload first and then meta, so that the payload's part can be computed before
+ *   56 u32 CRC-32C of the body  payload first, then meta: the payload's part can be computed before
  *   60 u32 meta length           the first part of the body
  *
- * `synced` tells a torn tail from damage: a missing or broken frame at or below the highest `synced` seen anywhere was
- * durable once, so it is damage and reported; above it, it was never acknowledged, and the log ends there (what lies
- * behind is cleared and synced before anything new is written).
+ * `synced` tells a torn tail from damage: a missing or broken frame at or below the highest `synced` seen
+ * anywhere was durable once, so it is damage and reported; above it, it was never acknowledged, and the log
+ * ends there (what lies behind is cleared and synced before anything new is written).
  *
- * Threads: one committer thread (or none with `manual`); every function says what lock it needs. "Locked" means inside
- * journal_lock/journal_unlock. The lock is held for memory operations only, never across a system call.
+ * Threads: one committer thread (or none with `manual`); every function says what lock it needs. "Locked"
+ * means inside journal_lock/journal_unlock. The lock is held for memory operations only, never across a
+ * system call.
  */
 #pragma once
 
@@ -88,21 +90,24 @@ struct journal_options {
     bool             manual;          /* no threads: the caller runs journal_step (simulation)       */
     bool             no_sync;         /* durability: memory. Written, not synced, durable at once    */
     void            *ctx;
-    /* Replay: every program record and message from the point where the state begins, in order. On journal_open's
-     * thread, locked. Failure stops the opening. */
+    /* Replay: every program record and message from the point where the state begins, in order. On
+     * journal_open's thread, locked. Failure stops the opening. */
     enum code (*apply)(void *ctx, struct journal *, const struct record *, struct fault *why);
-    /* A round of state: append records (journal_append) that rebuild, each on its own, a part of the state, and return
-     * CODE_MORE, or CODE_OK when the round is complete. Committer's thread, locked; keep one call under about 1 ms.
-     * `restart` is true on the first call of a round. CODE_FULL may be returned on: the round is tried again later. */
+    /* A round of state: append records (journal_append) that rebuild, each on its own, a part of the state,
+     * and return CODE_MORE, or CODE_OK when the round is complete. No batch may be left open then; on any
+     * other code one is given up. Committer's thread, locked; keep one call under about 1 ms. `restart` is
+     * true on the first call of a round. CODE_FULL may be returned on: the round is tried again later. */
     enum code (*write_state)(void *ctx, struct journal *, bool restart);
-    /* The durable sequence moved, or the journal failed / became full / recovered (look at the stats). Committer's
-     * thread, not locked. Must not block: post letters. */
+    /* The durable sequence moved, or the journal failed / became full / recovered (look at the stats).
+     * Committer's thread, not locked. Must not block: post letters. */
     void (*on_durable)(void *ctx, uint64_t durable_seq);
 };
 
-/* Opens, locks, verifies the tail, replays. CODE_EXISTS: another process has it. CODE_UNSUPPORTED: newer format. */
+/* Opens, locks, verifies the tail, replays. CODE_EXISTS: another process has it. CODE_UNSUPPORTED: newer
+ * format. */
 FG_CHECK enum code journal_open(struct journal **out, const struct journal_options *, struct fault *why);
-/* Writes and syncs what is appended, a round of state, the seal and `clean`. Handles must not be used afterwards. */
+/* Writes and syncs what is appended, a round of state, the seal and `clean`. Handles must not be used
+ * afterwards. */
 void journal_close(struct journal *);
 /* As a crash would leave it: closes files, writes nothing (tests). */
 void journal_abandon(struct journal *);
@@ -124,57 +129,63 @@ struct record_out {
     uint64_t       seq, partition_seq;
     struct stored *stored; /* if keep */
 };
-/* Locked. Copies into the write buffer and counts up. CODE_FULL: no room on disk (message records are refused before the
- * last reserve; program records may use it); CODE_CLOSED: failed or closing; CODE_NOMEM; CODE_LIMIT: longer than a segment
- * holds. After a failure nothing has changed, but that an open batch is given up. `wall_us` orders nothing. */
-FG_CHECK enum code journal_append(struct journal *, const struct record_in *, struct record_out *, struct fault *why);
-/* Locked. What was appended of an unfinished batch (RECORD_MORE) is void: a replay skips it, and the next record does not
- * belong to it. Its partition records stay in their partitions. */
+/* Locked. Copies into the write buffer and counts up. CODE_FULL: no room on disk (message records are refused
+ * before the last reserve; program records may use it); CODE_CLOSED: failed or closing; CODE_NOMEM;
+ * CODE_LIMIT: longer than a segment holds. After a failure nothing has changed, but that an open batch is
+ * given up. `wall_us` orders nothing. */
+FG_CHECK enum code journal_append(struct journal *, const struct record_in *, struct record_out *,
+                                  struct fault *why);
+/* Locked. What was appended of an unfinished batch (RECORD_MORE) is void: a replay skips it, and the next
+ * record does not belong to it. Its partition records stay in their partitions. */
 void journal_give_up_batch(struct journal *);
 /* Any thread, after a batch of appends: the committer has work. */
 void journal_kick(struct journal *);
 /* manual: writes and syncs what is appended, runs upkeep. Returns true if it did something. */
 bool journal_step(struct journal *);
 
-uint64_t journal_appended(const struct journal *); /* locked; the last record anybody may wait for (seals do not count) */
+uint64_t journal_appended(const struct journal *); /* locked; the last record anybody may wait for (no seals) */
 uint64_t journal_durable(const struct journal *);  /* any thread */
-bool     journal_failed(const struct journal *);   /* any thread: a sync failed; nothing is durable any more, ever */
-bool     journal_full(const struct journal *);     /* any thread: message records are refused for now */
-bool     journal_busy(const struct journal *);     /* any thread: publishers should be paused until on_durable */
+bool     journal_failed(const struct journal *);   /* any thread: nothing is durable any more, ever     */
+bool     journal_full(const struct journal *);     /* any thread: message records are refused for now   */
+bool     journal_busy(const struct journal *);     /* any thread: pause publishers until on_durable     */
 void     journal_stats(struct journal *, struct journal_stats *); /* any thread */
 
-/* ---- handles on message records: a segment goes when no handle refers into it, no kept partition record lies in it and
- * the state no longer begins in it or before. Locked, unless said otherwise. ---- */
+/* ---- handles on message records: a segment goes when no handle refers into it, no kept partition record lies in it, the
+ * state no longer begins in it or before, and the state was written after the last handle into it was let go
+ * (its records would name it). Locked, unless said otherwise. ---- */
 struct stored *stored_hold(struct stored *);
 void           stored_drop(struct stored *);         /* may drop the cached message, too */
 uint64_t       stored_id(const struct stored *);     /* the sequence it was first written with; for life */
 uint32_t       stored_bytes(const struct stored *);  /* of the frame's body */
-/* The message in memory, or NULL when only the disk has it. Guarded by the lock; the handle owns one reference. */
+/* The message in memory, or NULL when only the disk has it. Guarded by the lock; the handle owns one
+ * reference. */
 struct message *stored_message(const struct stored *);
-void            stored_set_message(struct stored *, struct message *); /* takes the reference; NULL lets it go */
+void            stored_set_message(struct stored *, struct message *); /* takes the reference */
 /* For state records: where it lies now. */
-void           stored_where(const struct stored *, uint64_t *segment, uint32_t *offset, uint32_t *frame_bytes);
+void           stored_where(const struct stored *, uint64_t *segment, uint32_t *offset,
+                            uint32_t *frame_bytes);
 /* During replay: a handle on the record being applied (one reference; the same handle for the same id). */
 struct stored *journal_keep(struct journal *, const struct record *);
 /* During replay: a handle on what a state record names. CODE_DAMAGED when there is no such frame. */
-FG_CHECK enum code journal_keep_at(struct journal *, uint64_t id, uint64_t segment, uint32_t offset, uint32_t frame_bytes,
-                                   struct stored **out, struct fault *why);
-/* Not locked: the caller's reference keeps it. Reads the frame from disk (or the write buffer), verifies it and gives a new
- * message. CODE_DAMAGED names file and offset. now_us: loop time, wall_us: now, for the expiry. */
-FG_CHECK enum code journal_read(struct journal *, struct stored *, int64_t now_us, int64_t wall_us, struct message **out,
-                                struct fault *why);
+FG_CHECK enum code journal_keep_at(struct journal *, uint64_t id, uint64_t segment, uint32_t offset,
+                                   uint32_t frame_bytes, struct stored **out, struct fault *why);
+/* Not locked: the caller's reference keeps it. Reads the frame from disk (or the write buffer), verifies it
+ * and gives a new message. CODE_DAMAGED names file and offset. now_us: loop time, wall_us: now, for the
+ * expiry. */
+FG_CHECK enum code journal_read(struct journal *, struct stored *, int64_t now_us, int64_t wall_us,
+                                struct message **out, struct fault *why);
 
 /* ---- partitions. Any thread, not locked. Only durable records are seen. ---- */
 uint32_t journal_partitions(const struct journal *);
 /* [first, next): next is the sequence the next durable record will have at least. */
 void journal_partition_range(struct journal *, uint32_t partition, uint64_t *first, uint64_t *next);
-/* The first kept record with wall time >= wall_us (records are stamped by the clock of their time: after a clock jump the
- * first one in sequence order is meant); `next` if there is none. */
-FG_CHECK enum code journal_partition_find_time(struct journal *, uint32_t partition, int64_t wall_us, uint64_t *seq,
-                                               struct fault *why);
-/* Calls each() for records from `seq` on, in order, until it returns false, the end, or about max_bytes. *next_seq is where
- * to go on. Damaged records are skipped after each() was told once for each run of them, by a record of type 0 whose
- * partition_seq is the first of them, and are counted. */
-FG_CHECK enum code journal_partition_read(struct journal *, uint32_t partition, uint64_t seq, size_t max_bytes,
-                                          bool (*each)(void *ctx, const struct record *), void *ctx, uint64_t *next_seq,
-                                          struct fault *why);
+/* The first kept record with wall time >= wall_us (records are stamped by the clock of their time: after a
+ * clock jump the first one in sequence order is meant); `next` if there is none. */
+FG_CHECK enum code journal_partition_find_time(struct journal *, uint32_t partition, int64_t wall_us,
+                                               uint64_t *seq, struct fault *why);
+/* Calls each() for records from `seq` on, in order, until it returns false, the end, or about max_bytes.
+ * *next_seq is where to go on. Damaged records are skipped after each() was told once for each run of them,
+ * by a record of type 0 whose partition_seq is the first of them, and are counted. */
+FG_CHECK enum code journal_partition_read(struct journal *, uint32_t partition, uint64_t seq,
+                                          size_t max_bytes, bool (*each)(void *ctx, const struct record *),
+                                          void *ctx, uint64_t *next_seq, struct fault *why);

@@ -28,7 +28,8 @@
 #define PENDING_BYTES_DEFAULT ((uint64_t)8 << 20)
 #define SECOND_US INT64_C(1000000)
 
-enum { PATH_MAX_OWN = 4096, SEGMENT_NAME = 24, PARTITIONS_MAX = 4096, SYNC_SAMPLES = 64, OPEN_FILES_MAX = 16 };
+enum { PATH_MAX_OWN = 4096, SEGMENT_NAME = 24, PARTITIONS_MAX = 4096 };
+enum { SYNC_SAMPLES = 64, OPEN_FILES_MAX = 16 };
 
 /* Where the records of one partition lie in one segment. */
 struct span {
@@ -222,8 +223,10 @@ struct clean {
 FG_CHECK enum code format_make_dirs(const struct io *, const char *data_dir, struct fault *why);
 FG_CHECK enum code format_lock(const struct io *, const char *data_dir, int *file, struct fault *why);
 /* CODE_NOTFOUND: there is none. */
-FG_CHECK enum code format_load(const struct io *, const char *data_dir, struct format *out, struct fault *why);
-FG_CHECK enum code format_create(const struct io *, const char *data_dir, uint32_t partitions, struct format *out,
+FG_CHECK enum code format_load(const struct io *, const char *data_dir, struct format *out,
+                               struct fault *why);
+FG_CHECK enum code format_create(const struct io *, const char *data_dir, uint32_t partitions,
+                                 struct format *out,
                                  struct fault *why);
 FG_CHECK enum code format_grow(const struct io *, const char *data_dir, uint32_t partitions, struct format *,
                                struct fault *why);
@@ -240,7 +243,7 @@ struct segment *segment_find(const struct journal *, uint64_t number);
 struct segment *segment_after(const struct journal *, const struct segment *s);
 /* A struct in the list, without a file. NULL: no memory. */
 struct segment *segment_add(struct journal *, uint64_t number, uint32_t bytes);
-void            segment_forget(struct journal *, struct segment *); /* out of the list and freed; closes its file */
+void            segment_forget(struct journal *, struct segment *); /* closed and freed, too */
 /* Committer. Makes the file: allocated, header, synced, directory synced. CODE_FULL, CODE_IO. */
 FG_CHECK enum code segment_make(struct journal *, struct segment *, struct fault *why);
 void            segment_head_now(const struct journal *, const struct segment *, struct segment_head *out);
@@ -250,12 +253,14 @@ void            segment_pin_locked(struct segment *);
 void            segment_unpin(struct journal *, struct segment *);
 
 /* ---- append.c, locked ---- */
-/* As journal_append; `internal` records pass a journal that is shut and may use the room kept for the program. */
-FG_CHECK enum code append_record(struct journal *, const struct record_in *, bool internal, struct record_out *,
+/* As journal_append; `internal` records pass a journal that is shut and may use the room kept for the
+ * program. */
+FG_CHECK enum code append_record(struct journal *, const struct record_in *, bool internal,
+                                 struct record_out *,
                                  struct fault *why);
 uint64_t append_room(const struct journal *);         /* bytes left in segments that are made */
-/* Who may use how much of the last room: messages leave some to the program's other records, and these leave what a
- * round of state needs, by which room is won back. */
+/* Who may use how much of the last room: messages leave some to the program's other records, and these leave
+ * what a round of state needs, by which room is won back. */
 enum claim { CLAIM_MESSAGE, CLAIM_PROGRAM, CLAIM_JOURNAL };
 uint64_t append_reserve(const struct journal *, enum claim);
 void     append_recycle(struct journal *, struct chunk *);
@@ -332,12 +337,12 @@ struct round_seen {
 struct survey {
     struct clean clean;
     struct place start;          /* the state by the best header, or by `clean`; seq 0 = the beginning of the log */
-    bool         start_lost;     /* that segment is not there                                                     */
-    uint64_t     first_segment;  /* where the reading began                                                       */
-    uint64_t     synced;         /* highest sequence known to have been durable                                   */
+    bool         start_lost;     /* that segment is not there */
+    uint64_t     first_segment;  /* where the reading began */
+    uint64_t     synced;         /* highest sequence known to have been durable */
     struct gap        *gaps;
     size_t             gap_count, gap_cap;
-    struct seq_range  *broken;   /* batches with a part missing: not applied                                      */
+    struct seq_range  *broken;   /* batches with a part missing: not applied */
     size_t             broken_count, broken_cap;
     struct moved      *moved;
     size_t             moved_count, moved_cap;
@@ -345,13 +350,13 @@ struct survey {
     size_t             round_count, round_cap;
 
     /* The decision. */
-    bool         empty;          /* there is no journal yet                                                       */
-    struct place end;            /* of the log: seq of the last frame, and where the next one goes                */
-    uint64_t     next_seq;       /* end.seq + 1, or more: a sequence that was durable is not used again           */
-    bool         damaged_end;    /* durable frames are missing there: the log goes on in a new segment            */
-    uint64_t     batch_from;     /* frames from here to the end are of a batch whose rest was lost; 0 = none      */
-    bool         tail_clean;     /* nothing but zeroes behind the end                                             */
-    struct place state;          /* where the replay begins; seq 0 = with the first frame there is                */
+    bool         empty;          /* there is no journal yet */
+    struct place end;            /* of the log: seq of the last frame, and where the next one goes */
+    uint64_t     next_seq;       /* end.seq + 1, or more: a sequence that was durable is not used again */
+    bool         damaged_end;    /* durable frames are missing there: the log goes on in a new segment */
+    uint64_t     batch_from;     /* frames from here to the end are of a batch whose rest was lost; 0 = none */
+    bool         tail_clean;     /* nothing but zeroes behind the end */
+    struct place state;          /* where the replay begins; seq 0 = with the first frame there is */
     uint64_t     state_bytes;
     uint64_t     damaged, torn;
 };
@@ -360,9 +365,10 @@ void survey_clear(struct survey *);
 
 /* ---- recover.c, locked ---- */
 FG_CHECK enum code recover_open(struct journal *, struct fault *why);
-/* repair.c: what the survey decided becomes so on disk. Can be interrupted and done again at any point. `unproven`: the
- * first frame above survey.synced, seq 0 = none. */
-FG_CHECK enum code repair_run(struct journal *, const struct survey *, struct place unproven, struct fault *why);
+/* repair.c: what the survey decided becomes so on disk. Can be interrupted and done again at any point.
+ * `unproven`: the first frame above survey.synced, seq 0 = none. */
+FG_CHECK enum code repair_run(struct journal *, const struct survey *, struct place unproven,
+                              struct fault *why);
 
 /* ---- state.c, committer ---- */
 bool state_step(struct journal *);

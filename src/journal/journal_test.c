@@ -132,7 +132,8 @@ static void a_record_longer_than_a_segment_is_refused_and_changes_nothing(void *
     (void)state;
     struct rig *r = rig_new();
     rig_must_open(r);
-    assert_int_equal(rig_message(r, "big", 65536 - SEGMENT_HEAD - JOURNAL_FRAME_HEAD - 64, 0, false, NULL), CODE_OK);
+    assert_int_equal(rig_message(r, "big", 65536 - SEGMENT_HEAD - JOURNAL_FRAME_HEAD - 64, 0, false, NULL),
+                     CODE_OK);
     assert_int_equal(rig_message(r, "too big", 65536, 0, false, NULL), CODE_LIMIT);
     assert_int_equal(rig_message(r, "after", 0, 0, false, NULL), CODE_OK);
     rig_settle(r);
@@ -160,7 +161,7 @@ static void handles_live_as_long_as_their_references(void **state)
     assert_int_equal(stored_id(s), id);
     assert_int_equal(stored_bytes(s), MESSAGE_HEAD + 1 + 5 + 1);
     assert_null(stored_message(s));
-    struct message_parts parts = { .payload = BYTES_LIT("cached") };
+    struct message_parts parts = {.payload = BYTES_LIT("cached")};
     struct message *m = message_new(&parts);
     uint64_t in_use = message_bytes_in_use();
     stored_set_message(s, m);
@@ -178,10 +179,13 @@ static void an_expiry_goes_on_while_the_message_lies_on_disk(void **state)
     (void)state;
     struct rig *r = rig_new();
     rig_must_open(r);
-    struct message_parts parts = { .expires = true, .expiry_s = 60, .wall_us = rig_wall(r), .now_us = 5 };
+    struct message_parts parts = {.expires = true, .expiry_s = 60, .wall_us = rig_wall(r), .now_us = 5};
     struct message *m = message_new(&parts), *back;
-    struct record_in in = { .type = RECORD_MESSAGE, .partition = JOURNAL_NO_PARTITION, .wall_us = rig_wall(r), .payload = m->encoded,
-                            .keep = true };
+    struct record_in in = {.type = RECORD_MESSAGE,
+                           .partition = JOURNAL_NO_PARTITION,
+                           .wall_us = rig_wall(r),
+                           .payload = m->encoded,
+                           .keep = true};
     struct record_out out;
     journal_lock(r->j);
     assert_int_equal(journal_append(r->j, &in, &out, NULL), CODE_OK);
@@ -201,8 +205,11 @@ static void the_checksum_of_a_payload_may_come_from_outside(void **state)
     (void)state;
     struct rig *r = rig_new();
     rig_must_open(r);
-    struct record_in in = { .type = RIG_NOTE, .partition = JOURNAL_NO_PARTITION, .meta = BYTES_LIT("m"), .payload = BYTES_LIT("payload"),
-                            .have_crc = true };
+    struct record_in in = {.type = RIG_NOTE,
+                           .partition = JOURNAL_NO_PARTITION,
+                           .meta = BYTES_LIT("m"),
+                           .payload = BYTES_LIT("payload"),
+                           .have_crc = true};
     in.payload_crc = 0xe3069283; /* not that of the payload */
     journal_lock(r->j);
     assert_int_equal(journal_append(r->j, &in, NULL, NULL), CODE_OK);
@@ -282,12 +289,15 @@ static void a_batch_that_is_given_up_is_void_and_the_next_record_is_not(void **s
 static void a_batch_with_a_damaged_part_is_not_applied(void **state)
 {
     (void)state;
-    static const struct { int hit; const char *want; } cases[] = {
-        { 0, "note:b1 note:b2 note:b3 note:c " },
-        { 1, "note:a note:c " }, /* the first of the batch */
-        { 2, "note:a note:c " },
-        { 3, "note:a note:c " }, /* the last one */
-        { 4, "note:a note:b1 note:b2 note:b3 " },
+    static const struct {
+        int hit;
+        const char *want;
+    } cases[] = {
+        {0, "note:b1 note:b2 note:b3 note:c "},
+        {1, "note:a note:c "}, /* the first of the batch */
+        {2, "note:a note:c "},
+        {3, "note:a note:c "}, /* the last one */
+        {4, "note:a note:b1 note:b2 note:b3 "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct rig *r = rig_new();
@@ -329,7 +339,8 @@ static void segments_go_after_a_round_when_nothing_needs_them(void **state)
     struct journal_stats stats;
     journal_stats(r->j, &stats);
     assert_true(stats.segments <= 5);
-    assert_true(memfs_exists(r->fs, "/data/journal/0000000000000001.seg")); /* holds the kept one, more than a quarter */
+    assert_true(memfs_exists(
+        r->fs, "/data/journal/0000000000000001.seg")); /* holds the kept one, more than a quarter */
     assert_false(memfs_exists(r->fs, "/data/journal/0000000000000002.seg"));
     rig_kill(r);
     assert_int_equal(rig_check(r, NULL).errors, 0);
@@ -375,8 +386,8 @@ static void a_round_that_fails_within_a_batch_leaves_no_half_state(void **state)
     r->leave_batch = true; /* the state says so many notes, and is given up after that */
     r->notes = 999;
     memfs_advance(r->fs, 2000000);
-    while (r->round_at == 0 && rig_note(r, "n", 0) == CODE_OK && rig_message(r, "x", 1000, JOURNAL_NO_PARTITION, false, NULL) == CODE_OK &&
-           r->notes < 1200)
+    while (r->round_at == 0 && rig_note(r, "n", 0) == CODE_OK &&
+           rig_message(r, "x", 1000, JOURNAL_NO_PARTITION, false, NULL) == CODE_OK && r->notes < 1200)
         rig_settle(r);
     (void)rig_note(r, "last", 0);
     rig_settle(r);

@@ -1,5 +1,6 @@
-/* journal_test_rig.h - a small program on the journal, for this folder's tests: it keeps messages until it is told to
- * drop them, writes them down in rounds of state, and gets them back by replay. On a file system in memory.
+/* journal_test_rig.h - a small program on the journal, for this folder's tests: it keeps messages until it is
+ * told to drop them, writes them down in rounds of state, and gets them back by replay. On a file system in
+ * memory.
  */
 #pragma once
 
@@ -20,20 +21,20 @@
 enum { RIG_NOTE = 16, RIG_DROP, RIG_KEPT, RIG_SUM, RIG_KEEP_MAX = 4000, RIG_TEXT = 4096 };
 
 struct rig {
-    struct memfs          *fs;
+    struct memfs *fs;
     struct journal_options opt;
-    struct journal        *j;
-    struct fault           why;
+    struct journal *j;
+    struct fault why;
     /* Durable state. */
-    struct stored         *kept[RIG_KEEP_MAX];
-    size_t                 kept_count;
-    uint64_t               notes;       /* how many there ever were */
+    struct stored *kept[RIG_KEEP_MAX];
+    size_t kept_count;
+    uint64_t notes; /* how many there ever were */
     /* What was heard. */
-    char                   applied[RIG_TEXT]; /* "note:a message:b " in the order of replay */
-    uint64_t               rounds, told;
-    size_t                 round_at;
-    bool                   refuse_state, leave_batch;
-    uint64_t               damage_lines;
+    char applied[RIG_TEXT]; /* "note:a message:b " in the order of replay */
+    uint64_t rounds, told;
+    size_t round_at;
+    bool refuse_state, leave_batch;
+    uint64_t damage_lines;
 };
 
 static struct rig *rig_hears; /* log lines that tell of damage are counted for this one */
@@ -117,7 +118,7 @@ static enum code rig_write_state(void *ctx, struct journal *j, bool restart)
 {
     struct rig *r = ctx;
     uint8_t meta[24];
-    struct record_in in = { .partition = JOURNAL_NO_PARTITION };
+    struct record_in in = {.partition = JOURNAL_NO_PARTITION};
     if (restart)
         r->round_at = 0;
     if (r->refuse_state)
@@ -163,9 +164,15 @@ __attribute__((unused)) static struct rig *rig_new(void)
     struct rig *r = calloc(1, sizeof *r);
     r->fs = memfs_new(1);
     memfs_set_wall(r->fs, INT64_C(1790000000000000));
-    r->opt = (struct journal_options){ .io = memfs_io(r->fs), .data_dir = "/data", .segment_bytes = 65536, .partitions = 4,
-                                       .manual = true, .ctx = r, .apply = rig_apply, .write_state = rig_write_state,
-                                       .on_durable = rig_on_durable };
+    r->opt = (struct journal_options){.io = memfs_io(r->fs),
+                                      .data_dir = "/data",
+                                      .segment_bytes = 65536,
+                                      .partitions = 4,
+                                      .manual = true,
+                                      .ctx = r,
+                                      .apply = rig_apply,
+                                      .write_state = rig_write_state,
+                                      .on_durable = rig_on_durable};
     rig_hears = r;
     log_set_sink(rig_hear, NULL);
     return r;
@@ -227,8 +234,11 @@ static int64_t rig_wall(const struct rig *r)
 
 __attribute__((unused)) static enum code rig_note(struct rig *r, const char *text, uint16_t flags)
 {
-    struct record_in in = { .type = RIG_NOTE, .flags = flags, .partition = JOURNAL_NO_PARTITION, .wall_us = rig_wall(r),
-                            .payload = bytes_str(text) };
+    struct record_in in = {.type = RIG_NOTE,
+                           .flags = flags,
+                           .partition = JOURNAL_NO_PARTITION,
+                           .wall_us = rig_wall(r),
+                           .payload = bytes_str(text)};
     journal_lock(r->j);
     enum code code = journal_append(r->j, &in, NULL, &r->why);
     if (code == CODE_OK)
@@ -238,20 +248,26 @@ __attribute__((unused)) static enum code rig_note(struct rig *r, const char *tex
 }
 
 /* A message of `len` bytes that begin with `text`; kept, or in a partition, or both. *id: its sequence. */
-__attribute__((unused)) static enum code rig_message(struct rig *r, const char *text, size_t len, uint32_t partition, bool keep,
-                                                     uint64_t *id)
+__attribute__((unused)) static enum code rig_message(struct rig *r, const char *text, size_t len,
+                                                     uint32_t partition, bool keep, uint64_t *id)
 {
     size_t n = strlen(text);
     uint8_t *payload = calloc(1, len > n ? len : n + 1);
     memcpy(payload, text, n);
-    struct message_parts parts = { .qos = 1, .topic = BYTES_LIT("t"), .payload = bytes_of(payload, len > n ? len : n),
-                                   .wall_us = rig_wall(r) };
+    struct message_parts parts = {.qos = 1,
+                                  .topic = BYTES_LIT("t"),
+                                  .payload = bytes_of(payload, len > n ? len : n),
+                                  .wall_us = rig_wall(r)};
     struct message *m = message_new(&parts);
     free(payload);
     uint8_t mark = 1;
-    struct record_in in = { .type = RECORD_MESSAGE, .partition = partition, .wall_us = rig_wall(r), .payload = m->encoded,
-                            .keep = keep, .meta = bytes_of(&mark, keep) };
-    struct record_out out = { 0 };
+    struct record_in in = {.type = RECORD_MESSAGE,
+                           .partition = partition,
+                           .wall_us = rig_wall(r),
+                           .payload = m->encoded,
+                           .keep = keep,
+                           .meta = bytes_of(&mark, keep)};
+    struct record_out out = {0};
     journal_lock(r->j);
     enum code code = journal_append(r->j, &in, &out, &r->why);
     if (code == CODE_OK && keep)
@@ -267,7 +283,10 @@ __attribute__((unused)) static void rig_drop(struct rig *r, uint64_t id)
 {
     uint8_t meta[8];
     put_le64(meta, id);
-    struct record_in in = { .type = RIG_DROP, .partition = JOURNAL_NO_PARTITION, .wall_us = rig_wall(r), .meta = bytes_of(meta, 8) };
+    struct record_in in = {.type = RIG_DROP,
+                           .partition = JOURNAL_NO_PARTITION,
+                           .wall_us = rig_wall(r),
+                           .meta = bytes_of(meta, 8)};
     journal_lock(r->j);
     enum code code = journal_append(r->j, &in, NULL, &r->why);
     if (code == CODE_OK)
@@ -286,14 +305,15 @@ __attribute__((unused)) static const char *rig_read(struct rig *r, uint64_t id, 
     enum code code = journal_read(r->j, s, 1000, rig_wall(r), &m, &r->why);
     if (code != CODE_OK)
         return code_name(code);
-    snprintf(out, 64, "%.*s", (int)strnlen((const char *)m->payload.at, m->payload.len < 60 ? m->payload.len : 60),
+    snprintf(out, 64, "%.*s",
+             (int)strnlen((const char *)m->payload.at, m->payload.len < 60 ? m->payload.len : 60),
              (const char *)m->payload.at);
     message_drop(m);
     return out;
 }
 
 struct rig_heard {
-    char   text[RIG_TEXT];
+    char text[RIG_TEXT];
     size_t most;
     size_t count;
 };
@@ -307,22 +327,24 @@ static bool rig_listen(void *ctx, const struct record *rec)
         snprintf(h->text + n, sizeof h->text - n, "%d:lost ", (int)rec->partition_seq);
     else if (message_view(&m, rec->payload, rec->wall_us, NULL) == CODE_OK)
         snprintf(h->text + n, sizeof h->text - n, "%d:%.*s ", (int)rec->partition_seq,
-                 (int)strnlen((const char *)m.payload.at, m.payload.len < 30 ? m.payload.len : 30), (const char *)m.payload.at);
+                 (int)strnlen((const char *)m.payload.at, m.payload.len < 30 ? m.payload.len : 30),
+                 (const char *)m.payload.at);
     return ++h->count < h->most;
 }
 
 /* "0:a 1:b " and where to go on. */
-__attribute__((unused)) static const char *rig_partition(struct rig *r, uint32_t partition, uint64_t from, struct rig_heard *h)
+__attribute__((unused)) static const char *rig_partition(struct rig *r, uint32_t partition, uint64_t from,
+                                                         struct rig_heard *h)
 {
     uint64_t next;
-    *h = (struct rig_heard){ .most = 400 };
+    *h = (struct rig_heard){.most = 400};
     if (journal_partition_read(r->j, partition, from, 1u << 30, rig_listen, h, &next, &r->why) != CODE_OK)
         fail_msg("cannot read: %s", r->why.text);
     return h->text;
 }
 
 struct rig_findings {
-    char     first[300];
+    char first[300];
     uint64_t errors, remarks;
 };
 
@@ -335,9 +357,10 @@ static void rig_finding(void *ctx, const struct journal_finding *f)
 }
 
 /* journal_check on the closed journal. */
-__attribute__((unused)) static struct rig_findings rig_check(struct rig *r, struct journal_check_result *result)
+__attribute__((unused)) static struct rig_findings rig_check(struct rig *r,
+                                                             struct journal_check_result *result)
 {
-    struct rig_findings all = { .first = "" };
+    struct rig_findings all = {.first = ""};
     struct journal_check_result own;
     if (journal_check(r->opt.io, "/data", rig_finding, &all, result ? result : &own, &r->why) != CODE_OK)
         fail_msg("cannot check: %s", r->why.text);

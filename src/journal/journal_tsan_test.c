@@ -1,6 +1,6 @@
-/* Tests of the journal with its threads, on the real file system: appenders, readers, the committer, rounds, deletion
- * and compaction at once. Worth most under ThreadSanitizer; in any build it compares what was read with what was
- * written. */
+/* Tests of the journal with its threads, on the real file system: appenders, readers, the committer, rounds,
+ * deletion and compaction at once. Worth most under ThreadSanitizer; in any build it compares what was read
+ * with what was written. */
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "journal/journal.h"
@@ -14,17 +14,26 @@
 
 #include <cmocka.h>
 
-enum { APPENDERS = 4, READERS = 2, RECORDS = 4000, WINDOW = 64, NOTE = 16, HELD = 17, DROPPED = 18, HELD_MAX = 100000 };
+enum {
+    APPENDERS = 4,
+    READERS = 2,
+    RECORDS = 4000,
+    WINDOW = 64,
+    NOTE = 16,
+    HELD = 17,
+    DROPPED = 18,
+    HELD_MAX = 100000
+};
 
 struct storm {
     struct journal *j;
-    char            dir[64];
-    bool            no_sync;
+    char dir[64];
+    bool no_sync;
     /* Durable state: which messages are held; by their ids. */
-    struct stored  *held[HELD_MAX];
-    size_t          held_count, round_at;
-    uint64_t        notes;
-    _Atomic int     running;
+    struct stored *held[HELD_MAX];
+    size_t held_count, round_at;
+    uint64_t notes;
+    _Atomic int running;
     _Atomic uint64_t durable_calls, read_back, partition_records;
 };
 
@@ -42,7 +51,8 @@ static enum code write_state(void *ctx, struct journal *j, bool restart)
         put_le64(meta + 8, segment);
         put_le32(meta + 16, offset);
         put_le32(meta + 20, bytes);
-        struct record_in in = { .type = HELD, .partition = JOURNAL_NO_PARTITION, .meta = bytes_of(meta, sizeof meta) };
+        struct record_in in = {
+            .type = HELD, .partition = JOURNAL_NO_PARTITION, .meta = bytes_of(meta, sizeof meta)};
         enum code code = journal_append(j, &in, NULL, NULL);
         if (code != CODE_OK)
             return code;
@@ -51,7 +61,7 @@ static enum code write_state(void *ctx, struct journal *j, bool restart)
         return CODE_MORE;
     uint8_t sum[8];
     put_le64(sum, s->notes);
-    struct record_in in = { .type = NOTE, .partition = JOURNAL_NO_PARTITION, .meta = bytes_of(sum, 8) };
+    struct record_in in = {.type = NOTE, .partition = JOURNAL_NO_PARTITION, .meta = bytes_of(sum, 8)};
     return journal_append(j, &in, NULL, NULL);
 }
 
@@ -74,8 +84,8 @@ static enum code apply(void *ctx, struct journal *j, const struct record *r, str
     if (r->type == RECORD_MESSAGE && r->meta.len)
         h = journal_keep(j, r);
     if (r->type == HELD) {
-        enum code code = journal_keep_at(j, get_le64(r->meta.at), get_le64(r->meta.at + 8), get_le32(r->meta.at + 16),
-                                         get_le32(r->meta.at + 20), &h, why);
+        enum code code = journal_keep_at(j, get_le64(r->meta.at), get_le64(r->meta.at + 8),
+                                         get_le32(r->meta.at + 16), get_le32(r->meta.at + 20), &h, why);
         if (code != CODE_OK)
             return code;
         for (size_t i = 0; i < s->held_count; i++) {
@@ -104,9 +114,16 @@ static void on_durable(void *ctx, uint64_t durable)
 
 static void open_journal(struct storm *s)
 {
-    struct journal_options o = { .io = &io_system, .data_dir = s->dir, .segment_bytes = 128 * 1024, .partitions = 3,
-                                 .keep_bytes = 500000, .ctx = s, .apply = apply, .write_state = write_state,
-                                 .on_durable = on_durable, .no_sync = s->no_sync };
+    struct journal_options o = {.io = &io_system,
+                                .data_dir = s->dir,
+                                .segment_bytes = 128 * 1024,
+                                .partitions = 3,
+                                .keep_bytes = 500000,
+                                .ctx = s,
+                                .apply = apply,
+                                .write_state = write_state,
+                                .on_durable = on_durable,
+                                .no_sync = s->no_sync};
     struct fault why;
     s->held_count = 0;
     s->notes = 0;
@@ -116,18 +133,19 @@ static void open_journal(struct storm *s)
 
 struct work {
     struct storm *storm;
-    unsigned      who;
-    unsigned      seed;
-    uint64_t      kept;  /* still held at the end */
-    uint64_t      notes;
-    pthread_t     thread;
+    unsigned who;
+    unsigned seed;
+    uint64_t kept; /* still held at the end */
+    uint64_t notes;
+    pthread_t thread;
 };
 
 static struct message *make(unsigned who, unsigned n)
 {
     char text[300];
     int len = snprintf(text, sizeof text, "%u/%u/%0*d", who, n, (int)(n % 200) + 1, 7);
-    return message_new(&(struct message_parts){ .topic = BYTES_LIT("t"), .payload = bytes_of(text, (size_t)len) });
+    return message_new(
+        &(struct message_parts){.topic = BYTES_LIT("t"), .payload = bytes_of(text, (size_t)len)});
 }
 
 /* Appends, lets go again, reads some back, waits for the disk now and then. */
@@ -135,15 +153,20 @@ static void *append_many(void *arg)
 {
     struct work *w = arg;
     struct storm *s = w->storm;
-    struct stored *window[WINDOW] = { 0 };
+    struct stored *window[WINDOW] = {0};
     for (unsigned n = 0; n < RECORDS; n++) {
         struct message *m = make(w->who, n);
         uint8_t mark = 1;
         bool keep = n % 3 == 0, forever = n % 500 == 0;
-        struct record_in in = { .type = RECORD_MESSAGE, .partition = n % 4 < 3 ? n % 4 : JOURNAL_NO_PARTITION, .wall_us = n,
-                                .meta = bytes_of(&mark, keep), .payload = m->encoded, .have_crc = true, .keep = keep,
-                                .payload_crc = crc32c(0, m->encoded.at, m->encoded.len) };
-        struct record_out out = { 0 };
+        struct record_in in = {.type = RECORD_MESSAGE,
+                               .partition = n % 4 < 3 ? n % 4 : JOURNAL_NO_PARTITION,
+                               .wall_us = n,
+                               .meta = bytes_of(&mark, keep),
+                               .payload = m->encoded,
+                               .have_crc = true,
+                               .keep = keep,
+                               .payload_crc = crc32c(0, m->encoded.at, m->encoded.len)};
+        struct record_out out = {0};
         journal_lock(s->j);
         FG_ASSERT(journal_append(s->j, &in, &out, NULL) == CODE_OK);
         struct stored *old = NULL;
@@ -157,12 +180,13 @@ static void *append_many(void *arg)
         if (old) {
             uint8_t meta[8];
             put_le64(meta, stored_id(old));
-            struct record_in drop = { .type = DROPPED, .partition = JOURNAL_NO_PARTITION, .meta = bytes_of(meta, 8) };
+            struct record_in drop = {
+                .type = DROPPED, .partition = JOURNAL_NO_PARTITION, .meta = bytes_of(meta, 8)};
             FG_ASSERT(journal_append(s->j, &drop, NULL, NULL) == CODE_OK);
             forget(s, stored_id(old));
         }
         if (n % 10 == 0) {
-            struct record_in note = { .type = NOTE, .partition = JOURNAL_NO_PARTITION };
+            struct record_in note = {.type = NOTE, .partition = JOURNAL_NO_PARTITION};
             FG_ASSERT(journal_append(s->j, &note, NULL, NULL) == CODE_OK);
             s->notes++;
             w->notes++;
@@ -191,7 +215,7 @@ static void *append_many(void *arg)
 
 struct listening {
     struct storm *storm;
-    uint64_t      next;
+    uint64_t next;
 };
 
 static bool listen_one(void *ctx, const struct record *r)
@@ -210,14 +234,15 @@ static void *read_many(void *arg)
 {
     struct work *w = arg;
     struct storm *s = w->storm;
-    struct listening l[3] = { { s, 0 }, { s, 0 }, { s, 0 } };
+    struct listening l[3] = {{s, 0}, {s, 0}, {s, 0}};
     while (atomic_load(&s->running) > 0) {
         for (uint32_t p = 0; p < 3; p++) {
             uint64_t first, next, seq;
             journal_partition_range(s->j, p, &first, &next);
             FG_ASSERT(first <= next);
             l[p].next = l[p].next > first ? l[p].next : first;
-            FG_ASSERT(journal_partition_read(s->j, p, l[p].next, 30000, listen_one, &l[p], &l[p].next, NULL) == CODE_OK);
+            FG_ASSERT(journal_partition_read(s->j, p, l[p].next, 30000, listen_one, &l[p], &l[p].next,
+                                             NULL) == CODE_OK);
             struct fault why;
             if (journal_partition_find_time(s->j, p, 1000, &seq, &why) != CODE_OK) {
                 fprintf(stderr, "%s\n", why.text);
@@ -246,14 +271,14 @@ static void storm(bool no_sync)
     assert_non_null(mkdtemp(s->dir));
     s->no_sync = no_sync;
     open_journal(s);
-    struct work appenders[APPENDERS] = { 0 }, readers[READERS] = { 0 };
+    struct work appenders[APPENDERS] = {0}, readers[READERS] = {0};
     atomic_store(&s->running, APPENDERS);
     for (unsigned i = 0; i < APPENDERS; i++) {
-        appenders[i] = (struct work){ .storm = s, .who = i };
+        appenders[i] = (struct work){.storm = s, .who = i};
         assert_int_equal(pthread_create(&appenders[i].thread, NULL, append_many, &appenders[i]), 0);
     }
     for (unsigned i = 0; i < READERS; i++) {
-        readers[i] = (struct work){ .storm = s, .who = i };
+        readers[i] = (struct work){.storm = s, .who = i};
         assert_int_equal(pthread_create(&readers[i].thread, NULL, read_many, &readers[i]), 0);
     }
     uint64_t notes = 0;
@@ -328,7 +353,7 @@ static void opening_and_closing_with_threads_works_at_any_moment(void **state)
     for (int i = 0; i < 30; i++) {
         open_journal(s);
         assert_int_equal(s->notes, i);
-        struct record_in note = { .type = NOTE, .partition = JOURNAL_NO_PARTITION };
+        struct record_in note = {.type = NOTE, .partition = JOURNAL_NO_PARTITION};
         journal_lock(s->j);
         assert_int_equal(journal_append(s->j, &note, NULL, NULL), CODE_OK);
         s->notes++;

@@ -21,17 +21,17 @@ void journal_partition_range(struct journal *j, uint32_t partition, uint64_t *fi
 /* A run of records that lie in one segment. Pinned until run_end. */
 struct run {
     struct segment *segment;
-    uint64_t        first;  /* sequence of offsets[0]      */
-    uint32_t        count;
-    uint32_t        offsets[SLICE];
-    uint64_t        behind; /* no record between here and the last of the run */
+    uint64_t first; /* sequence of offsets[0]      */
+    uint32_t count;
+    uint32_t offsets[SLICE];
+    uint64_t behind; /* no record between here and the last of the run */
 };
 
-/* Offsets of up to SLICE records from `seq` on, from memory, or with the segment only (offsets later, from disk).
- * Locked. NULL segment: there is none before *end. */
+/* Offsets of up to SLICE records from `seq` on, from memory, or with the segment only (offsets later, from
+ * disk). Locked. NULL segment: there is none before *end. */
 static void find_run(struct journal *j, uint32_t partition, uint64_t seq, struct run *run, bool *from_disk)
 {
-    *run = (struct run){ 0 };
+    *run = (struct run){0};
     *from_disk = false;
     uint64_t end = j->partitions[partition].durable_next;
     for (size_t i = 0; i < j->segment_count && seq < end; i++) {
@@ -54,7 +54,8 @@ static void find_run(struct journal *j, uint32_t partition, uint64_t seq, struct
     }
 }
 
-static enum code next_run(struct journal *j, uint32_t partition, uint64_t seq, struct run *run, struct fault *why)
+static enum code next_run(struct journal *j, uint32_t partition, uint64_t seq, struct run *run,
+                          struct fault *why)
 {
     bool from_disk;
     journal_lock(j);
@@ -84,10 +85,10 @@ static enum code next_run(struct journal *j, uint32_t partition, uint64_t seq, s
 struct window {
     struct journal *j;
     struct segment *segment;
-    int             file;
-    uint8_t        *buf;
-    size_t          cap, have;
-    uint64_t        from;
+    int file;
+    uint8_t *buf;
+    size_t cap, have;
+    uint64_t from;
 };
 
 /* [at, at + n) of the segment: from the file, or what is not written yet from memory. NULL: not readable. */
@@ -152,8 +153,14 @@ static enum code read_record(struct window *w, uint32_t partition, uint64_t seq,
     if (!offset || !frame_decode(&f, at, w->j->id, w->segment->number, offset) || f.stream != partition + 1 ||
         f.stream_seq != seq || f.type != RECORD_MESSAGE)
         return FAIL(why, CODE_DAMAGED, offset, "no such frame");
-    *out = (struct record){ .type = f.type, .flags = f.flags, .seq = f.seq, .wall_us = f.wall_us, .partition = partition,
-                            .partition_seq = seq, .segment = w->segment->number, .segment_offset = offset };
+    *out = (struct record){.type = f.type,
+                           .flags = f.flags,
+                           .seq = f.seq,
+                           .wall_us = f.wall_us,
+                           .partition = partition,
+                           .partition_seq = seq,
+                           .segment = w->segment->number,
+                           .segment_offset = offset};
     if (!body)
         return CODE_OK;
     at = window_view(w, offset, (size_t)frame_bytes(f.body_len), why);
@@ -167,24 +174,24 @@ static enum code read_record(struct window *w, uint32_t partition, uint64_t seq,
     return CODE_OK;
 }
 
-static void tell_damage(struct journal *j, const struct segment *s, uint32_t partition, uint64_t seq, uint32_t offset,
-                        const char *what)
+static void tell_damage(struct journal *j, const struct segment *s, uint32_t partition, uint64_t seq,
+                        uint32_t offset, const char *what)
 {
     atomic_fetch_add_explicit(&j->damaged_frames, 1, memory_order_relaxed);
     char name[SEGMENT_NAME];
     segment_name(s->number, "seg", name);
-    log_error(JOURNAL_AREA, "record %" PRIu64 " of partition %u is damaged: %s/%s at %u: %s", seq, partition, j->dir, name,
-              offset, what);
+    log_error(JOURNAL_AREA, "record %" PRIu64 " of partition %u is damaged: %s/%s at %u: %s", seq, partition,
+              j->dir, name, offset, what);
 }
 
 /* ---- the two readers ---- */
 
 struct reading {
     struct journal *j;
-    uint32_t        partition;
-    uint64_t        seq;   /* the next one to hand out */
-    size_t          left;  /* bytes                    */
-    bool            stop;
+    uint32_t partition;
+    uint64_t seq; /* the next one to hand out */
+    size_t left;  /* bytes                    */
+    bool stop;
     bool (*each)(void *, const struct record *);
     void *ctx;
 };
@@ -192,7 +199,7 @@ struct reading {
 /* The records from r->seq up to `to` are not there. */
 static void skip_missing(struct reading *r, uint64_t to)
 {
-    struct record gone = { .partition = r->partition, .partition_seq = r->seq };
+    struct record gone = {.partition = r->partition, .partition_seq = r->seq};
     r->stop = !r->each(r->ctx, &gone);
     r->seq = to;
     r->left -= r->left < JOURNAL_FRAME_HEAD ? r->left : JOURNAL_FRAME_HEAD;
@@ -233,14 +240,18 @@ static void point_window(struct window *w, struct journal *j, struct segment *s)
 }
 
 enum code journal_partition_read(struct journal *j, uint32_t partition, uint64_t seq, size_t max_bytes,
-                                 bool (*each)(void *ctx, const struct record *), void *ctx, uint64_t *next_seq,
-                                 struct fault *why)
+                                 bool (*each)(void *ctx, const struct record *), void *ctx,
+                                 uint64_t *next_seq, struct fault *why)
 {
     uint64_t first, end;
     journal_partition_range(j, partition, &first, &end);
-    struct reading r = { .j = j, .partition = partition, .seq = seq > first ? seq : first, .left = max_bytes ? max_bytes : 1,
-                         .each = each, .ctx = ctx };
-    struct window w = { 0 };
+    struct reading r = {.j = j,
+                        .partition = partition,
+                        .seq = seq > first ? seq : first,
+                        .left = max_bytes ? max_bytes : 1,
+                        .each = each,
+                        .ctx = ctx};
+    struct window w = {0};
     enum code code = CODE_OK;
     while (code == CODE_OK && r.left && !r.stop && r.seq < end) {
         struct run run;
@@ -264,7 +275,8 @@ enum code journal_partition_read(struct journal *j, uint32_t partition, uint64_t
     return code;
 }
 
-/* The first segment behind number `behind`, in order of sequence, that has a time not before wall_us. Pinned. */
+/* The first segment behind number `behind`, in order of sequence, that has a time not before wall_us. Pinned.
+ * */
 static struct segment *find_segment(struct journal *j, uint32_t partition, int64_t wall_us, uint64_t behind,
                                     struct span *span)
 {
@@ -283,13 +295,13 @@ static struct segment *find_segment(struct journal *j, uint32_t partition, int64
     return found;
 }
 
-/* In a span whose times never go back: the first sequence whose record is not before wall_us, by halving. Damaged
- * records say nothing; the search steps over them. */
-static enum code find_in_span(struct journal *j, uint32_t partition, struct segment *s, const struct span *span,
-                              int64_t wall_us, uint64_t *seq, struct fault *why)
+/* In a span whose times never go back: the first sequence whose record is not before wall_us, by halving.
+ * Damaged records say nothing; the search steps over them. */
+static enum code find_in_span(struct journal *j, uint32_t partition, struct segment *s,
+                              const struct span *span, int64_t wall_us, uint64_t *seq, struct fault *why)
 {
     struct run run;
-    struct window w = { .j = j, .segment = s, .file = -1 };
+    struct window w = {.j = j, .segment = s, .file = -1};
     enum code code = CODE_OK;
     uint64_t from = span->first, to = span->first + span->count;
     while (code == CODE_OK && span->sorted && to - from > SLICE) {

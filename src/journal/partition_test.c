@@ -40,8 +40,9 @@ static void assert_complete(struct rig *r, uint64_t from)
         struct rig_heard h;
         for (uint64_t at = from; at < next_of(r, p);) {
             uint64_t next;
-            h = (struct rig_heard){ .most = 50 };
-            assert_int_equal(journal_partition_read(r->j, p, at, 20000, rig_listen, &h, &next, &r->why), CODE_OK);
+            h = (struct rig_heard){.most = 50};
+            assert_int_equal(journal_partition_read(r->j, p, at, 20000, rig_listen, &h, &next, &r->why),
+                             CODE_OK);
             assert_true(next > at && next <= at + 50);
             const char *text = h.text;
             for (; at < next; at++) {
@@ -82,12 +83,12 @@ static void reading_goes_across_segments_and_stops_when_told(void **state)
     rig_must_open(r);
     fill(r, 0, 700, 500);
     assert_complete(r, 0);
-    struct rig_heard h = { .most = 3 };
+    struct rig_heard h = {.most = 3};
     uint64_t next;
     assert_int_equal(journal_partition_read(r->j, 1, 10, 1u << 30, rig_listen, &h, &next, NULL), CODE_OK);
     assert_string_equal(h.text, "10:m41 11:m45 12:m49 ");
     assert_int_equal(next, 13);
-    h = (struct rig_heard){ .most = 100 };
+    h = (struct rig_heard){.most = 100};
     assert_int_equal(journal_partition_read(r->j, 1, 10, 0, rig_listen, &h, &next, NULL), CODE_OK);
     assert_string_equal(h.text, "10:m41 "); /* always at least one */
     rig_free(r);
@@ -123,8 +124,8 @@ static void lost_or_damaged_index_files_cost_nothing(void **state)
     rig_close(r);
     const struct io *io = r->opt.io;
     assert_int_equal(io->unlink(io->self, "/data/journal/0000000000000001.idx"), 0);
-    assert_true(memfs_flip(r->fs, "/data/journal/0000000000000002.idx", 70, 4));   /* the table   */
-    assert_true(memfs_flip(r->fs, "/data/journal/0000000000000003.idx", 400, 4));  /* the offsets */
+    assert_true(memfs_flip(r->fs, "/data/journal/0000000000000002.idx", 70, 4));  /* the table   */
+    assert_true(memfs_flip(r->fs, "/data/journal/0000000000000003.idx", 400, 4)); /* the offsets */
     int file = io->open(io->self, "/data/journal/0000000000000004.idx", IO_WRITE);
     assert_int_equal(io->truncate(io->self, file, 100), 0);
     io->close(io->self, file);
@@ -179,11 +180,11 @@ static void a_clock_that_jumps_hides_and_blocks_nothing(void **state)
     struct rig *r = rig_new();
     rig_must_open(r);
     int64_t began = rig_wall(r);
-    fill(r, 0, 40, 200);                       /* seconds 0..39                         */
-    memfs_set_wall(r->fs, began + 24 * HOUR);  /* a jump ahead, a day                   */
+    fill(r, 0, 40, 200);                      /* seconds 0..39                         */
+    memfs_set_wall(r->fs, began + 24 * HOUR); /* a jump ahead, a day                   */
     fill(r, 40, 40, 200);
     memfs_set_wall(r->fs, began + 50 * 1000000); /* and back                            */
-    fill(r, 80, 40, 200);                      /* seconds 50..89                        */
+    fill(r, 80, 40, 200);                        /* seconds 50..89                        */
     assert_int_equal(find(r, 0, began + 20 * INT64_C(1000000)), 5);
     /* Of what is not before second 60 the first in order of sequence is the one of the day ahead. */
     assert_int_equal(find(r, 0, began + 60 * INT64_C(1000000)), 10);
@@ -382,7 +383,8 @@ static void sequences_do_not_repeat_after_damage_at_the_end(void **state)
     rig_must_open(r);
     fill(r, 0, 8, 100); /* two in each partition, and the seal */
     rig_kill(r);
-    assert_true(memfs_flip(r->fs, "/data/journal/0000000000000001.seg", SEGMENT_HEAD + 7 * 184 + 20, 1)); /* m7's header */
+    assert_true(memfs_flip(r->fs, "/data/journal/0000000000000001.seg", SEGMENT_HEAD + 7 * 184 + 20,
+                           1)); /* m7's header */
     rig_must_open(r);
     assert_true(next_of(r, 3) >= 2);
     assert_int_equal(rig_message(r, "new", 0, 3, false, NULL), CODE_OK);

@@ -1,25 +1,25 @@
-/* recover.c - from files to memory: segments are listed, the survey decides, what it kept is replayed, and repair.c
- * makes the disk agree. */
+/* recover.c - from files to memory: segments are listed, the survey decides, what it kept is replayed, and
+ * repair.c makes the disk agree. */
 #include "journal/journal_private.h"
 
 #include <errno.h>
 
 struct replay {
-    struct journal      *j;
+    struct journal *j;
     const struct survey *v;
-    struct scan          scan;
-    uint64_t             last;     /* sequence taken last                             */
-    size_t               broken;   /* cursor in v->broken                             */
-    struct place         unproven; /* the first frame above v->synced, seq 0 = none   */
-    uint8_t              last_type;
+    struct scan scan;
+    uint64_t last;         /* sequence taken last                             */
+    size_t broken;         /* cursor in v->broken                             */
+    struct place unproven; /* the first frame above v->synced, seq 0 = none   */
+    uint8_t last_type;
 };
 
 /* ---- the files ---- */
 
 struct listing {
     struct journal *j;
-    struct buf      temps; /* names to remove, each with its NUL */
-    bool            no_memory;
+    struct buf temps; /* names to remove, each with its NUL */
+    bool no_memory;
 };
 
 static void list_one(void *ctx, const char *name)
@@ -47,7 +47,7 @@ static enum code read_head(struct journal *j, struct segment *s, struct fault *w
     int file = r == 0 ? j->io->open(j->io->self, path, IO_READ) : r;
     if (file < 0)
         return FAIL_SYS(why, CODE_IO, -file, "cannot open %s", path);
-    uint8_t bytes[SEGMENT_HEAD] = { 0 };
+    uint8_t bytes[SEGMENT_HEAD] = {0};
     int64_t n = io_read_all(j->io, file, bytes, sizeof bytes, 0);
     j->io->close(j->io->self, file);
     if (n < 0)
@@ -65,7 +65,7 @@ static enum code read_head(struct journal *j, struct segment *s, struct fault *w
 
 static enum code list_files(struct journal *j, struct fault *why)
 {
-    struct listing l = { .j = j };
+    struct listing l = {.j = j};
     int r = j->io->list(j->io->self, j->dir, list_one, &l);
     enum code code = CODE_OK;
     if (r < 0)
@@ -89,10 +89,12 @@ static bool in_broken(struct replay *r, uint64_t seq)
     const struct survey *v = r->v;
     while (r->broken < v->broken_count && v->broken[r->broken].to < seq)
         r->broken++;
-    return (r->broken < v->broken_count && v->broken[r->broken].from <= seq) || (v->batch_from && seq >= v->batch_from);
+    return (r->broken < v->broken_count && v->broken[r->broken].from <= seq) ||
+           (v->batch_from && seq >= v->batch_from);
 }
 
-static enum code note_partition(struct replay *r, struct segment *s, const struct scan_item *item, struct fault *why)
+static enum code note_partition(struct replay *r, struct segment *s, const struct scan_item *item,
+                                struct fault *why)
 {
     struct journal *j = r->j;
     const struct frame *f = &item->frame;
@@ -100,8 +102,9 @@ static enum code note_partition(struct replay *r, struct segment *s, const struc
     if (f->stream == 0 || f->type != RECORD_MESSAGE)
         return CODE_OK;
     if (partition >= j->partition_count)
-        return FAIL(why, CODE_DAMAGED, item->from, "a record of partition %u in segment %" PRIx64 ", there are %u", partition,
-                    s->number, j->partition_count);
+        return FAIL(why, CODE_DAMAGED, item->from,
+                    "a record of partition %u in segment %" PRIx64 ", there are %u", partition, s->number,
+                    j->partition_count);
     struct partition *p = &j->partitions[partition];
     if (f->stream_seq >= p->next) {
         p->next = f->stream_seq + 1;
@@ -122,9 +125,16 @@ static enum code apply(struct replay *r, struct segment *s, const struct scan_it
     struct journal *j = r->j;
     const struct frame *f = &item->frame;
     struct record record = {
-        .type = f->type, .flags = f->flags, .seq = f->seq, .wall_us = f->wall_us,
-        .partition = f->stream ? f->stream - 1 : JOURNAL_NO_PARTITION, .partition_seq = f->stream_seq,
-        .meta = item->meta, .payload = item->payload, .segment = s->number, .segment_offset = (uint32_t)item->from,
+        .type = f->type,
+        .flags = f->flags,
+        .seq = f->seq,
+        .wall_us = f->wall_us,
+        .partition = f->stream ? f->stream - 1 : JOURNAL_NO_PARTITION,
+        .partition_seq = f->stream_seq,
+        .meta = item->meta,
+        .payload = item->payload,
+        .segment = s->number,
+        .segment_offset = (uint32_t)item->from,
     };
     if (f->type == RECORD_PARTITIONS)
         return state_read_partitions(j, &record, why);
@@ -134,7 +144,8 @@ static enum code apply(struct replay *r, struct segment *s, const struct scan_it
     return j->opt.apply(j->opt.ctx, j, &record, why);
 }
 
-static enum code replay_frame(struct replay *r, struct segment *s, const struct scan_item *item, struct fault *why)
+static enum code replay_frame(struct replay *r, struct segment *s, const struct scan_item *item,
+                              struct fault *why)
 {
     const struct frame *f = &item->frame;
     if (f->seq <= r->last)
@@ -149,7 +160,7 @@ static enum code replay_frame(struct replay *r, struct segment *s, const struct 
     s->last_seq = f->seq;
     s->end = (uint32_t)item->to;
     if (f->seq > r->v->synced && r->unproven.seq == 0)
-        r->unproven = (struct place){ .seq = f->seq, .segment = s->number, .offset = (uint32_t)item->from };
+        r->unproven = (struct place){.seq = f->seq, .segment = s->number, .offset = (uint32_t)item->from};
     enum code code = note_partition(r, s, item, why);
     return code == CODE_OK && item->kind == SCAN_FRAME ? apply(r, s, item, why) : code;
 }
@@ -217,7 +228,7 @@ static enum code replay_all(struct replay *r, struct fault *why)
 /* A segment that was read has its index in memory; the file spares that memory if it says the same. */
 static void trade_index(struct journal *j, struct segment *s)
 {
-    struct segment file = { .number = s->number, .bytes = s->bytes };
+    struct segment file = {.number = s->number, .bytes = s->bytes};
     if (index_load(j, &file, NULL) == CODE_OK && index_same(&file, s)) {
         index_drop(s);
         s->spans = file.spans;
@@ -270,8 +281,8 @@ static enum code settle_partitions(struct journal *j, struct fault *why)
         for (uint32_t k = 0; k < s->span_count; k++) {
             const struct span *p = &s->spans[k];
             if (p->partition >= j->partition_count)
-                return FAIL(why, CODE_DAMAGED, 0, "segment %" PRIx64 " holds partition %u, there are %u", s->number, p->partition,
-                            j->partition_count);
+                return FAIL(why, CODE_DAMAGED, 0, "segment %" PRIx64 " holds partition %u, there are %u",
+                            s->number, p->partition, j->partition_count);
             struct partition *of = &j->partitions[p->partition];
             if (p->first + p->count > of->next) {
                 of->next = p->first + p->count;
@@ -322,13 +333,16 @@ static void report(struct journal *j, const struct survey *v)
         segment_name(g->at.segment, "seg", name);
         bool torn = g->at.seq > v->synced;
         if (torn && g->dirty)
-            log_info(JOURNAL_AREA, "%s/%s at %u: an unfinished write that was never acknowledged is cleared", j->dir, name,
-                     g->at.offset);
+            log_info(JOURNAL_AREA, "%s/%s at %u: an unfinished write that was never acknowledged is cleared",
+                     j->dir, name, g->at.offset);
         else if (!torn && (g->missing || (g->last && v->damaged_end)))
-            log_error(JOURNAL_AREA, "%s/%s is damaged at %u: %s (from record %" PRIu64 " on, %" PRIu64 " lost)", j->dir, name,
-                      g->at.offset, g->what, g->at.seq, g->missing ? g->missing : v->synced + 1 - g->at.seq);
+            log_error(JOURNAL_AREA,
+                      "%s/%s is damaged at %u: %s (from record %" PRIu64 " on, %" PRIu64 " lost)", j->dir,
+                      name, g->at.offset, g->what, g->at.seq,
+                      g->missing ? g->missing : v->synced + 1 - g->at.seq);
         else if (g->dirty && !g->last)
-            log_warn(JOURNAL_AREA, "%s/%s is damaged at %u, in a place that is not used", j->dir, name, g->at.offset);
+            log_warn(JOURNAL_AREA, "%s/%s is damaged at %u, in a place that is not used", j->dir, name,
+                     g->at.offset);
     }
     atomic_store(&j->damaged_frames, v->damaged);
     atomic_store(&j->torn_frames, v->torn);
@@ -348,7 +362,9 @@ static void take_over(struct journal *j, const struct survey *v, const struct re
     j->bytes_appended = v->empty || v->end.segment < from
                             ? 0
                             : (v->end.segment - from) * j->opt.segment_bytes + v->end.offset -
-                                  (v->end.segment == from && v->end.offset >= v->state.offset ? v->state.offset : 0);
+                                  (v->end.segment == from && v->end.offset >= v->state.offset
+                                       ? v->state.offset
+                                       : 0);
 }
 
 static enum code recover_steps(struct journal *j, struct survey *v, struct fault *why)
@@ -358,7 +374,7 @@ static enum code recover_steps(struct journal *j, struct survey *v, struct fault
         code = survey_run(j, v, why);
     if (code != CODE_OK)
         return code;
-    struct replay r = { .j = j, .v = v };
+    struct replay r = {.j = j, .v = v};
     if (v->empty) {
         v->next_seq = 1;
     } else {
@@ -382,8 +398,8 @@ static enum code recover_steps(struct journal *j, struct survey *v, struct fault
 
 enum code recover_open(struct journal *j, struct fault *why)
 {
-    struct survey v = { 0 };
-    struct idmap map = { 0 };
+    struct survey v = {0};
+    struct idmap map = {0};
     j->map = &map;
     j->replaying = true;
     enum code code = recover_steps(j, &v, why);

@@ -1,12 +1,13 @@
-/* repair.c - after the survey: the disk is made to say what was decided, and is synced, before anything new is written.
+/* repair.c - after the survey: the disk is made to say what was decided, and is synced, before anything new
+ * is written.
  *
  * Order matters, because the power may fail again in between:
  *   1. `clean` goes, durably: from here on the log may change.
- *   2. If durable frames are missing at the end, a new segment is made whose header remembers up to where they went.
- *   3. Frames above the last sequence known durable are written again and synced: they may be in the page cache only,
- *      or the kernel may have failed to write them and forgotten it.
+ *   2. If durable frames are missing at the end, a new segment is made whose header remembers how far they went.
+ *   3. Frames above the last sequence known durable are written again and synced: they may be in the page cache
+ *      only, or the kernel may have failed to write them and forgotten it.
  *   4. A header names where the state begins, if only segments that go did.
- *   5. What lies behind the end is cleared and synced, segments behind it are removed and the folder is synced.
+ *   5. What lies behind the end is cleared and synced, segments behind it go and the folder is synced.
  * Each step leaves a log that the survey reads in the same way.
  */
 #include "journal/journal_private.h"
@@ -15,7 +16,8 @@
 
 enum { BLOCK = 64 * 1024 };
 
-static enum code io_fault(struct fault *why, const struct journal *j, const struct segment *s, uint64_t at, int r)
+static enum code io_fault(struct fault *why, const struct journal *j, const struct segment *s, uint64_t at,
+                          int r)
 {
     return FAIL_SYS(why, r == -ENOSPC || r == -EDQUOT ? CODE_FULL : CODE_IO, -r,
                     "cannot repair segment %" PRIx64 " in %s at %" PRIu64, s->number, j->dir, at);
@@ -86,7 +88,8 @@ static enum code write_again(struct journal *j, const struct survey *v, struct p
     return code;
 }
 
-/* Frames that the log does not count as its own, behind durable ones that are missing. The damaged bytes stay. */
+/* Frames that the log does not count as its own, behind durable ones that are missing. The damaged bytes
+ * stay. */
 static enum code erase_frames(struct journal *j, struct segment *s, uint64_t above, struct fault *why)
 {
     int file;
@@ -131,15 +134,17 @@ static enum code remove_segment(struct journal *j, struct segment *s, struct fau
     return CODE_OK;
 }
 
-/* Segments behind `number`, but for those that were made ahead of time, after an orderly stop. And that one itself if
- * it is empty: whoever made it may have been killed before it was durable, and nothing in it proves the contrary. */
+/* Segments behind `number`, but for those that were made ahead of time, after an orderly stop. And that one
+ * itself if it is empty: whoever made it may have been killed before it was durable, and nothing in it proves
+ * the contrary. */
 static enum code remove_behind(struct journal *j, const struct survey *v, bool keep_ready, struct fault *why)
 {
     bool removed = false;
     uint64_t number = v->end.segment, want = number + 1;
     for (size_t i = 0; i < j->segment_count;) {
         struct segment *s = j->segments[i];
-        bool unfinished = s->number == number && !v->damaged_end && s->first_seq == 0 && !(keep_ready && usable(j, s));
+        bool unfinished = s->number == number && !v->damaged_end && s->first_seq == 0 &&
+                          !(keep_ready && usable(j, s));
         if ((s->number <= number && !unfinished) || s == j->active) {
             i++;
             continue;
@@ -230,7 +235,7 @@ enum code repair_run(struct journal *j, const struct survey *v, struct place unp
         code = new_active(j, why);
         if (code == CODE_OK)
             code = erase_frames(j, end, v->end.seq, why);
-    } else if (unproven.seq && !v->clean.valid && !j->opt.no_sync) {
+    } else if (unproven.seq && !v->clean.valid) {
         code = write_again(j, v, unproven, why);
     }
     if (code == CODE_OK && !v->damaged_end && !v->tail_clean && v->end.offset < end->size)

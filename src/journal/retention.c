@@ -1,22 +1,25 @@
 /* retention.c - what is given up, and when.
  *
- * Partition records go by whole sealed segments, oldest first: when the newest of them is older than `keep`, or when
- * all of them together are larger than `keep_bytes`. A segment that fills slowly is closed before its time, so that a
- * short `keep` does not wait for it.
+ * Partition records go by whole sealed segments, oldest first: when the newest of them is older than `keep`,
+ * or when all of them together are larger than `keep_bytes`. A segment that fills slowly is closed before its
+ * time, so that a short `keep` does not wait for it.
  *
- * Age is not the difference of two wall clocks, which jump. The journal has an age of its own: the time it was running
- * by the monotonic clock, and the time between two runs by the wall clock where that is plausible: not negative, and
- * both readings from after 2024. (A clock that starts at 1970 and is set later while we run adds nothing; so records
- * are kept too long rather than lost.) The age at which a segment was closed is in the header of a later one.
+ * Age is not the difference of two wall clocks, which jump. The journal has an age of its own: the time it
+ * was running by the monotonic clock, and the time between two runs by the wall clock where that is
+ * plausible: not negative, and both readings from after 2024. (A clock that starts at 1970 and is set later
+ * while we run adds nothing; so records are kept too long rather than lost.) The age at which a segment was
+ * closed is in the header of a later one.
  *
- * A segment's file is deleted when nothing refers to it: no handle, no kept partition record, and the state does not
- * begin in it or before, by a header that is on disk. Nor may that state name a message in it: a handle that was let go
- * after the round began is in its records, and a replay asks for it before it comes to where it was dropped.
+ * A segment's file is deleted when nothing refers to it: no handle, no kept partition record, and the state
+ * does not begin in it or before, by a header that is on disk. Nor may that state name a message in it: a
+ * handle that was let go after the round began is in its records, and a replay asks for it before it comes to
+ * where it was dropped.
  */
 #include "journal/journal_private.h"
 
+enum { DELETE_AT_ONCE = 4 };
 #define SANE_WALL_US (INT64_C(1704067200) * SECOND_US) /* 2024-01-01 */
-#define GAP_MAX_US (INT64_C(5) * 365 * 86400 * SECOND_US)
+#define GAP_MAX_US   (INT64_C(5) * 365 * 86400 * SECOND_US)
 
 int64_t retention_age(const struct journal *j)
 {
@@ -53,13 +56,15 @@ static struct segment *expired(const struct journal *j)
         if (!j->opt.keep_bytes)
             break;
     }
-    if (!oldest || !oldest->sealed || (oldest->last_seq > j->synced && oldest->last_seq != j->seal_seq && !j->opt.no_sync))
+    if (!oldest || !oldest->sealed ||
+        (oldest->last_seq > j->synced && oldest->last_seq != j->seal_seq && !j->opt.no_sync))
         return NULL;
     bool old = j->opt.keep_us && retention_age(j) - oldest->age_us > j->opt.keep_us;
     return old || (j->opt.keep_bytes && all > j->opt.keep_bytes) ? oldest : NULL;
 }
 
-/* The counters that say so must be durable before the file goes: a record that is missing without them is damage. */
+/* The counters that say so must be durable before the file goes: a record that is missing without them is
+ * damage. */
 static bool release(struct journal *j, struct segment *s)
 {
     uint64_t before[PARTITIONS_MAX];
@@ -125,10 +130,11 @@ static struct segment *unused(const struct journal *j)
     return NULL;
 }
 
+/* A few at a time: removing large files takes the file system a while, and commits wait for us. */
 static bool delete_unused(struct journal *j)
 {
     bool did = false;
-    for (;;) {
+    for (int i = 0; i < DELETE_AT_ONCE; i++) {
         journal_lock(j);
         struct segment *s = unused(j);
         uint64_t number = s ? s->number : 0;

@@ -13,7 +13,7 @@ static enum code try_drop(struct rig *r)
 {
     uint8_t meta[8];
     put_le64(meta, stored_id(r->kept[0]));
-    struct record_in in = { .type = RIG_DROP, .partition = JOURNAL_NO_PARTITION, .meta = bytes_of(meta, 8) };
+    struct record_in in = {.type = RIG_DROP, .partition = JOURNAL_NO_PARTITION, .meta = bytes_of(meta, 8)};
     journal_lock(r->j);
     enum code code = journal_append(r->j, &in, NULL, NULL);
     if (code == CODE_OK)
@@ -189,7 +189,7 @@ static void what_was_accepted_for_a_segment_that_cannot_be_made_waits(void **sta
 static void after_a_failed_sync_nothing_is_promised_any_more(void **state)
 {
     (void)state;
-    static const enum memfs_call calls[] = { FS_FDATASYNC, FS_PWRITE };
+    static const enum memfs_call calls[] = {FS_FDATASYNC, FS_PWRITE};
     for (int which = 0; which < 2; which++) {
         struct rig *r = rig_new();
         rig_must_open(r);
@@ -337,20 +337,20 @@ static const char *life_without_memory(void *ctx)
         return "set-up";
     rig_settle(r);
     rig_kill(r);
-    struct message *small = message_new(&(struct message_parts){ .payload = BYTES_LIT("small") });
+    struct message *small = message_new(&(struct message_parts){.payload = BYTES_LIT("small")});
     oom_arm();
     enum code code = rig_open(r);
     if (code == CODE_OK) {
         for (int i = 0; i < 40; i++) {
             sent += rig_note(r, "n", 0) == CODE_OK;
-            struct record_in in = { .type = RECORD_MESSAGE, .partition = 1, .payload = small->encoded };
+            struct record_in in = {.type = RECORD_MESSAGE, .partition = 1, .payload = small->encoded};
             journal_lock(r->j);
             (void)!journal_append(r->j, &in, NULL, NULL);
             journal_unlock(r->j);
             (void)journal_step(r->j);
         }
         struct message *m = NULL;
-        struct rig_heard h = { .most = 10 };
+        struct rig_heard h = {.most = 10};
         uint64_t next, seq;
         (void)!journal_read(r->j, r->kept[0], 0, 0, &m, NULL);
         message_drop(m);

@@ -4,10 +4,10 @@
 
 enum { WINDOW = 256 * 1024, BLOCK = 4096 };
 
-void scan_init(struct scan *s, const struct io *io, int file, const char *path, uint64_t journal, uint64_t segment,
-               uint64_t size)
+void scan_init(struct scan *s, const struct io *io, int file, const char *path, uint64_t journal,
+               uint64_t segment, uint64_t size)
 {
-    *s = (struct scan){ .io = io, .journal = journal, .window = WINDOW };
+    *s = (struct scan){.io = io, .journal = journal, .window = WINDOW};
     scan_again(s, file, path, segment, size);
 }
 
@@ -62,7 +62,8 @@ const uint8_t *scan_view(struct scan *s, uint64_t at, size_t n, struct fault *wh
         return NULL;
     }
     if ((size_t)got < n) {
-        FAIL(why, CODE_IO, at, "%s became shorter while it was read at %llu", s->path, (unsigned long long)at);
+        FAIL(why, CODE_IO, at, "%s became shorter while it was read at %llu", s->path,
+             (unsigned long long)at);
         return NULL;
     }
     s->from = at;

@@ -1,7 +1,7 @@
 /* scan.h - walks over one segment file, frame by frame, also across damage.
  *
- * After a place where no frame stands the next one is found by looking for the journal id with a header whose checksum
- * holds. Work is linear in the size of the file whatever lies in it. One owner, no lock.
+ * After a place where no frame stands the next one is found by looking for the journal id with a header whose
+ * checksum holds. Work is linear in the size of the file whatever lies in it. One owner, no lock.
  */
 #pragma once
 
@@ -38,8 +38,8 @@ struct scan {
 };
 
 /* Starts behind the segment header. `size`: of the file. */
-void scan_init(struct scan *, const struct io *, int file, const char *path, uint64_t journal, uint64_t segment,
-               uint64_t size);
+void scan_init(struct scan *, const struct io *, int file, const char *path, uint64_t journal,
+               uint64_t segment, uint64_t size);
 /* Keeps the buffer, for the next file. */
 void scan_again(struct scan *, int file, const char *path, uint64_t segment, uint64_t size);
 void scan_clear(struct scan *);

@@ -16,7 +16,9 @@ uint64_t segment_number(const char *name, const char *ending)
         return 0;
     for (int i = 0; i < 16; i++) {
         char c = name[i];
-        unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10) : 16;
+        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+                                                : 16;
         if (digit == 16)
             return 0;
         number = number * 16 + digit;
@@ -129,7 +131,8 @@ enum code segment_make(struct journal *j, struct segment *s, struct fault *why)
         file = io->open(io->self, path, IO_READ | IO_WRITE | IO_CREATE | IO_EXCL);
     }
     if (file < 0)
-        return FAIL_SYS(why, file == -ENOSPC || file == -EDQUOT ? CODE_FULL : CODE_IO, -file, "cannot make %s", path);
+        return FAIL_SYS(why, file == -ENOSPC || file == -EDQUOT ? CODE_FULL : CODE_IO, -file,
+                        "cannot make %s", path);
     struct segment_head head;
     uint8_t bytes[SEGMENT_HEAD];
     journal_lock(j);
@@ -141,8 +144,8 @@ enum code segment_make(struct journal *j, struct segment *s, struct fault *why)
     if (r < 0) {
         io->close(io->self, file);
         (void)io->unlink(io->self, path);
-        return FAIL_SYS(why, r == -ENOSPC || r == -EDQUOT ? CODE_FULL : CODE_IO, -r, "cannot make %s of %u bytes", path,
-                        s->bytes);
+        return FAIL_SYS(why, r == -ENOSPC || r == -EDQUOT ? CODE_FULL : CODE_IO, -r,
+                        "cannot make %s of %u bytes", path, s->bytes);
     }
     journal_lock(j);
     s->file = file;

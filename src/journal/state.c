@@ -1,12 +1,14 @@
-/* state.c - rounds of state. Durable state is a fold over the log; a round writes all of it once more, in small parts
- * between other records, so that a replay may begin where the round began and older segments can go.
+/* state.c - rounds of state. Durable state is a fold over the log; a round writes all of it once more, in
+ * small parts between other records, so that a replay may begin where the round began and older segments can
+ * go.
  *
  * A round counts when its RECORD_STATE_END is durable. Its meta names where the round began:
  *   u64 sequence · u64 segment · u32 offset · u32 zero · u64 bytes of the state records
- * Every segment header written after that carries the same, and segments are only deleted once such a header is
- * durable: two witnesses, in different sectors, before anything is given up.
+ * Every segment header written after that carries the same, and segments are only deleted once such a header
+ * is durable: two witnesses, in different sectors, before anything is given up.
  *
- * RECORD_PARTITIONS, payload: i64 age of the journal · u32 partitions · u32 zero · per partition u64 first, u64 next.
+ * RECORD_PARTITIONS, payload: i64 age of the journal · u32 partitions · u32 zero · per partition u64 first,
+ * u64 next.
  */
 #include "journal/journal_private.h"
 
@@ -22,17 +24,17 @@ static int64_t now_us(const struct journal *j)
 static enum code append_internal(struct journal *j, uint8_t type, struct bytes meta, struct bytes payload,
                                  struct record_out *out, struct fault *why)
 {
-    struct record_in in = { .type = type,
-                            .partition = JOURNAL_NO_PARTITION,
-                            .wall_us = j->io->wall_us(j->io->self),
-                            .meta = meta,
-                            .payload = payload };
+    struct record_in in = {.type = type,
+                           .partition = JOURNAL_NO_PARTITION,
+                           .wall_us = j->io->wall_us(j->io->self),
+                           .meta = meta,
+                           .payload = payload};
     return append_record(j, &in, true, out, why);
 }
 
 enum code state_append_partitions(struct journal *j, struct fault *why)
 {
-    struct buf out = { 0 };
+    struct buf out = {0};
     buf_le64(&out, (uint64_t)retention_age(j));
     buf_le32(&out, j->partition_count);
     buf_le32(&out, 0);
@@ -53,7 +55,8 @@ enum code state_read_partitions(struct journal *j, const struct record *r, struc
     uint32_t count = wire_le32(&w);
     (void)wire_le32(&w);
     if (w.bad || wire_left(&w) != (uint64_t)count * 16)
-        return FAIL(why, CODE_DAMAGED, r->segment_offset, "the counters of the partitions are not as they were written");
+        return FAIL(why, CODE_DAMAGED, r->segment_offset,
+                    "the counters of the partitions are not as they were written");
     for (uint32_t i = 0; i < count && i < j->partition_count; i++) {
         struct partition *p = &j->partitions[i];
         uint64_t first = wire_le64(&w), next = wire_le64(&w);
@@ -76,7 +79,7 @@ static void round_refused(struct journal *j)
     if (j->round.bytes > j->last_round_bytes)
         j->last_round_bytes = j->round.bytes;
     j->round_live = j->live_total;
-    j->round = (struct round){ 0 };
+    j->round = (struct round){0};
     j->round_refused_us = now_us(j);
 }
 
@@ -97,7 +100,8 @@ static uint64_t freed_by_round(const struct journal *j)
     uint64_t bytes = 0;
     for (size_t i = 0; i < j->segment_count; i++) {
         const struct segment *s = j->segments[i];
-        bool empty = s->sealed && s != j->active && s->live_count == 0 && (s->partition_bytes == 0 || s->released);
+        bool empty = s->sealed && s != j->active && s->live_count == 0 &&
+                     (s->partition_bytes == 0 || s->released);
         if (empty && (s->number >= j->witness.segment || s->dropped_seq > j->witness.seq))
             bytes += s->bytes;
     }
@@ -138,7 +142,7 @@ static void begin(struct journal *j)
         j->round = (struct round){
             .running = true,
             .restart = true,
-            .begin = { .seq = out.seq, .segment = s->number, .offset = s->end - JOURNAL_FRAME_HEAD },
+            .begin = {.seq = out.seq, .segment = s->number, .offset = s->end - JOURNAL_FRAME_HEAD},
         };
         if (state_append_partitions(j, &why) == CODE_OK)
             return;
@@ -148,13 +152,14 @@ static void begin(struct journal *j)
 
 static void end(struct journal *j)
 {
-    uint8_t meta[STATE_END_META] = { 0 };
+    uint8_t meta[STATE_END_META] = {0};
     struct record_out out;
     put_le64(meta, j->round.begin.seq);
     put_le64(meta + 8, j->round.begin.segment);
     put_le32(meta + 16, j->round.begin.offset);
     put_le64(meta + 24, j->round.bytes);
-    if (append_internal(j, RECORD_STATE_END, bytes_of(meta, sizeof meta), BYTES_NONE, &out, NULL) != CODE_OK) {
+    if (append_internal(j, RECORD_STATE_END, bytes_of(meta, sizeof meta), BYTES_NONE, &out, NULL) !=
+        CODE_OK) {
         round_refused(j);
         return;
     }
@@ -192,7 +197,7 @@ static bool adopt(struct journal *j)
     if (!j->round.running || j->round.end_seq == 0 || j->round.end_seq > j->synced)
         return false;
     j->state = j->round.begin;
-    j->round = (struct round){ 0 };
+    j->round = (struct round){0};
     return true;
 }
 
@@ -235,8 +240,8 @@ void state_run(struct journal *j)
     journal_unlock(j);
 }
 
-/* The header of the newest segment, unless it is in use and not written yet, is written again and names the newest
- * state. It lies in one sector, so a power cut leaves the old or the new one. */
+/* The header of the newest segment, unless it is in use and not written yet, is written again and names the
+ * newest state. It lies in one sector, so a power cut leaves the old or the new one. */
 bool state_witness(struct journal *j)
 {
     struct segment_head head;

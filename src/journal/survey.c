@@ -1,5 +1,5 @@
-/* survey.c - reads the log from where its state begins to its end and decides, before anything is changed, what it
- * says: where it ends, what is damaged, where the replay begins.
+/* survey.c - reads the log from where its state begins to its end and decides, before anything is changed,
+ * what it says: where it ends, what is damaged, where the replay begins.
  *
  *      state begins                                    S = highest `synced`         the log ends
  *   ────┬──────────────┬───────╳╳───────┬──────────────────┬───────┬─────────╳╳╳────────┬──┬─╳──── zeroes
@@ -11,18 +11,18 @@
 
 struct walk {
     struct journal *j;
-    struct survey  *v;
-    struct scan     scan;
-    uint64_t        expect;      /* the next sequence, 0 = any                            */
-    struct place    here;        /* behind the last frame taken: where the next one is due */
-    struct place    batch;       /* seq 0 = none open                                     */
-    bool            orphan;      /* frames that continue now belong to a broken batch     */
-    struct gap      open;        /* bytes met that were no frame                          */
-    bool            has_open;
-    bool            jump;        /* segments are missing before the one being read         */
+    struct survey *v;
+    struct scan scan;
+    uint64_t expect;    /* the next sequence, 0 = any                            */
+    struct place here;  /* behind the last frame taken: where the next one is due */
+    struct place batch; /* seq 0 = none open                                     */
+    bool orphan;        /* frames that continue now belong to a broken batch     */
+    struct gap open;    /* bytes met that were no frame                          */
+    bool has_open;
+    bool jump; /* segments are missing before the one being read         */
     struct round_seen round;
-    bool            in_round;
-    uint64_t        lost_at_begin, lost;
+    bool in_round;
+    uint64_t lost_at_begin, lost;
 };
 
 /* Room for one more of `size` bytes in a growing array. */
@@ -66,7 +66,7 @@ static enum code add_broken(struct walk *w, uint64_t from, uint64_t to, struct f
     }
     if (!GROW(v, broken, broken))
         return no_memory(why);
-    v->broken[v->broken_count++] = (struct seq_range){ from, to };
+    v->broken[v->broken_count++] = (struct seq_range){from, to};
     return CODE_OK;
 }
 
@@ -78,13 +78,13 @@ static void meet_garbage(struct walk *w, uint64_t segment, const struct scan_ite
         return;
     }
     w->has_open = true;
-    w->open = (struct gap){ .at = { .segment = segment, .offset = (uint32_t)item->from }, .dirty = dirty };
+    w->open = (struct gap){.at = {.segment = segment, .offset = (uint32_t)item->from}, .dirty = dirty};
 }
 
 /* Frames from w->expect up to `seq` (or to the end: 0) are not there, or bytes were met that are no frame. */
 static enum code close_gap(struct walk *w, uint64_t seq, struct fault *why)
 {
-    struct gap g = w->has_open ? w->open : (struct gap){ .at = w->here };
+    struct gap g = w->has_open ? w->open : (struct gap){.at = w->here};
     w->has_open = false;
     g.at.seq = w->expect;
     g.batch = w->batch;
@@ -98,7 +98,7 @@ static enum code close_gap(struct walk *w, uint64_t seq, struct fault *why)
             return code;
     }
     if (g.missing || !w->expect) {
-        w->batch = (struct place){ 0 };
+        w->batch = (struct place){0};
         w->orphan = true;
     }
     return add_gap(w, &g, why);
@@ -108,16 +108,16 @@ static enum code close_gap(struct walk *w, uint64_t seq, struct fault *why)
 static enum code bad_body(struct walk *w, uint64_t segment, const struct scan_item *item, struct fault *why)
 {
     const struct frame *f = &item->frame;
-    struct gap g = { .at = { .seq = f->seq, .segment = segment, .offset = (uint32_t)item->from },
-                     .batch = w->batch,
-                     .missing = 1,
-                     .dirty = true,
-                     .what = "the body's checksum does not hold" };
+    struct gap g = {.at = {.seq = f->seq, .segment = segment, .offset = (uint32_t)item->from},
+                    .batch = w->batch,
+                    .missing = 1,
+                    .dirty = true,
+                    .what = "the body's checksum does not hold"};
     enum code code = CODE_OK;
     uint64_t from = w->batch.seq ? w->batch.seq : f->seq;
     if (w->batch.seq || (f->flags & RECORD_MORE))
         code = add_broken(w, from, f->seq, why);
-    w->batch = (struct place){ 0 };
+    w->batch = (struct place){0};
     w->orphan = (f->flags & RECORD_MORE) != 0;
     w->expect = f->seq + 1;
     return code == CODE_OK ? add_gap(w, &g, why) : code;
@@ -125,7 +125,8 @@ static enum code bad_body(struct walk *w, uint64_t segment, const struct scan_it
 
 /* ---- frames ---- */
 
-static enum code follow_batch(struct walk *w, uint64_t segment, const struct scan_item *item, struct fault *why)
+static enum code follow_batch(struct walk *w, uint64_t segment, const struct scan_item *item,
+                              struct fault *why)
 {
     const struct frame *f = &item->frame;
     bool more = f->flags & RECORD_MORE, continues = f->flags & RECORD_CONTINUES;
@@ -136,12 +137,12 @@ static enum code follow_batch(struct walk *w, uint64_t segment, const struct sca
         enum code code = add_broken(w, w->batch.seq, f->seq - 1, why);
         if (code != CODE_OK)
             return code;
-        w->batch = (struct place){ 0 };
+        w->batch = (struct place){0};
     }
     if (!more)
-        w->batch = (struct place){ 0 };
+        w->batch = (struct place){0};
     else if (!w->batch.seq)
-        w->batch = (struct place){ .seq = f->seq, .segment = segment, .offset = (uint32_t)item->from };
+        w->batch = (struct place){.seq = f->seq, .segment = segment, .offset = (uint32_t)item->from};
     return CODE_OK;
 }
 
@@ -150,17 +151,21 @@ static bool same_place(const struct place *a, const struct place *b)
     return a->seq == b->seq && a->segment == b->segment && a->offset == b->offset;
 }
 
-static enum code follow_round(struct walk *w, uint64_t segment, const struct scan_item *item, struct fault *why)
+static enum code follow_round(struct walk *w, uint64_t segment, const struct scan_item *item,
+                              struct fault *why)
 {
     const struct frame *f = &item->frame;
     struct survey *v = w->v;
     if (f->type == RECORD_STATE_BEGIN) {
         w->in_round = true;
-        w->round = (struct round_seen){ .begin = { .seq = f->seq, .segment = segment, .offset = (uint32_t)item->from } };
+        w->round = (struct round_seen){
+            .begin = {.seq = f->seq, .segment = segment, .offset = (uint32_t)item->from}};
         w->lost_at_begin = w->lost;
     } else if (f->type == RECORD_STATE_END && item->meta.len == STATE_END_META) {
         struct round_seen r = {
-            .begin = { .seq = get_le64(item->meta.at), .segment = get_le64(item->meta.at + 8), .offset = get_le32(item->meta.at + 16) },
+            .begin = {.seq = get_le64(item->meta.at),
+                      .segment = get_le64(item->meta.at + 8),
+                      .offset = get_le32(item->meta.at + 16)},
             .end_seq = f->seq,
             .bytes = get_le64(item->meta.at + 24),
         };
@@ -175,9 +180,11 @@ static enum code follow_round(struct walk *w, uint64_t segment, const struct sca
     } else if (f->type == RECORD_MOVED && item->meta.len == MOVED_META) {
         if (!GROW(v, moved, moved))
             return no_memory(why);
-        v->moved[v->moved_count++] = (struct moved){
-            .seq = f->seq, .id = get_le64(item->meta.at), .segment = segment, .offset = (uint32_t)item->from, .body_len = f->body_len
-        };
+        v->moved[v->moved_count++] = (struct moved){.seq = f->seq,
+                                                    .id = get_le64(item->meta.at),
+                                                    .segment = segment,
+                                                    .offset = (uint32_t)item->from,
+                                                    .body_len = f->body_len};
     }
     return CODE_OK;
 }
@@ -204,7 +211,7 @@ static enum code take(struct walk *w, uint64_t segment, const struct scan_item *
         code = close_gap(w, f->seq, why);
     if (code != CODE_OK)
         return code;
-    w->here = (struct place){ .segment = segment, .offset = (uint32_t)item->to };
+    w->here = (struct place){.segment = segment, .offset = (uint32_t)item->to};
     if (item->kind == SCAN_BAD_BODY)
         return bad_body(w, segment, item, why);
     w->expect = f->seq + 1;
@@ -246,8 +253,8 @@ static enum code walk_segment(struct walk *w, struct segment *s, struct fault *w
 
 /* ---- the decision ---- */
 
-/* The last segment with something in it was cut: as many frames may be gone as fit into what is missing, and they may
- * have been promised. */
+/* The last segment with something in it was cut: as many frames may be gone as fit into what is missing, and
+ * they may have been promised. */
 static void count_cut(struct walk *w)
 {
     const struct segment *s = segment_find(w->j, w->here.segment);
@@ -361,9 +368,10 @@ static struct segment *first_segment(struct journal *j, struct survey *v)
         struct segment *s = segment_find(j, v->start.segment);
         if (s)
             return s;
-        log_warn(JOURNAL_AREA, "segment %" PRIx64 ", where the state began, is not in %s: reading all there is",
+        log_warn(JOURNAL_AREA,
+                 "segment %" PRIx64 ", where the state began, is not in %s: reading all there is",
                  v->start.segment, j->dir);
-        v->start = (struct place){ 0 };
+        v->start = (struct place){0};
         v->start_lost = true;
     }
     return j->segment_count ? j->segments[0] : NULL;
@@ -379,9 +387,9 @@ enum code survey_run(struct journal *j, struct survey *v, struct fault *why)
         return CODE_OK;
     }
     v->first_segment = s->number;
-    struct walk w = { .j = j, .v = v, .orphan = true };
+    struct walk w = {.j = j, .v = v, .orphan = true};
     scan_init(&w.scan, j->io, -1, "", j->id, 0, 0);
-    w.here = (struct place){ .segment = s->number, .offset = SEGMENT_HEAD };
+    w.here = (struct place){.segment = s->number, .offset = SEGMENT_HEAD};
     /* Without any state nothing was deleted yet, and the log begins with 1. */
     bool beginning = v->start.seq == 0 && !v->start_lost;
     w.expect = s->head_fine && s->head.first_seq ? s->head.first_seq : beginning ? 1 : 0;

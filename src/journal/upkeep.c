@@ -1,6 +1,8 @@
-/* upkeep.c - what the committer does between commits, a small slice at a time: the next segment, free space, index
- * files, retention, rounds of state, compaction, deletion, and the seal when all is quiet. */
+/* upkeep.c - what the committer does between commits, a small slice at a time: the next segment, free space,
+ * index files, retention, rounds of state, compaction, deletion, and the seal when all is quiet. */
 #include "journal/journal_private.h"
+
+enum { SPARE_IDLE = 64 * 1024 };
 
 static int64_t now_us(const struct journal *j)
 {
@@ -15,8 +17,8 @@ static uint64_t free_now(const struct journal *j)
     return n < 0 ? UINT64_MAX : (uint64_t)n; /* not known: the attempt itself will tell */
 }
 
-/* Refused at the first record that found no room, or when others fill the disk; taken back when the next segment could
- * be made and the free space is above the reserve again. */
+/* Refused at the first record that found no room, or when others fill the disk; taken back when the next
+ * segment could be made and the free space is above the reserve again. */
 static void judge_room(struct journal *j)
 {
     journal_lock(j);
@@ -29,10 +31,13 @@ static void judge_room(struct journal *j)
         return;
     j->notify = true;
     if (full)
-        log_warn(JOURNAL_AREA, "the disk is full (%" PRIu64 " bytes free in %s): new messages that must be stored are refused",
+        log_warn(JOURNAL_AREA,
+                 "the disk is full (%" PRIu64
+                 " bytes free in %s): new messages that must be stored are refused",
                  left, j->data_dir);
     else
-        log_info(JOURNAL_AREA, "there is room on disk again (%" PRIu64 " bytes free in %s)", left, j->data_dir);
+        log_info(JOURNAL_AREA, "there is room on disk again (%" PRIu64 " bytes free in %s)", left,
+                 j->data_dir);
 }
 
 static void measure(struct journal *j)
@@ -79,8 +84,8 @@ bool upkeep_make(struct journal *j, struct segment *s)
     return code == CODE_OK;
 }
 
-/* A segment ahead of the need, as long as that leaves the reserve; into the reserve only for the program's own
- * records, by which room is won back. */
+/* A segment ahead of the need, as long as that leaves the reserve; into the reserve only for the program's
+ * own records, by which room is won back. */
 static bool make_next(struct journal *j)
 {
     journal_lock(j);
@@ -178,16 +183,34 @@ static bool store_index(struct journal *j)
 static bool seal(struct journal *j)
 {
     journal_lock(j);
-    bool due = !j->opt.no_sync && j->wanted > j->seal_seq && j->synced == j->appended && !j->pending && !j->batch_open &&
-               !j->stuck && !j->low;
+    bool due = !j->opt.no_sync && j->wanted > j->seal_seq && j->synced == j->appended && !j->pending &&
+               !j->batch_open && !j->stuck && !j->low;
     if (due) {
-        struct record_in in = { .type = RECORD_SEAL,
-                                .partition = JOURNAL_NO_PARTITION,
-                                .wall_us = j->io->wall_us(j->io->self) };
+        struct record_in in = {
+            .type = RECORD_SEAL, .partition = JOURNAL_NO_PARTITION, .wall_us = j->io->wall_us(j->io->self)};
         due = append_record(j, &in, true, NULL, NULL) == CODE_OK;
     }
     journal_unlock(j);
     return due;
+}
+
+/* Write buffers are for a load that goes on. */
+static void give_memory_back(struct journal *j)
+{
+    struct chunk *spare = NULL;
+    journal_lock(j);
+    if (j->spare_bytes > SPARE_IDLE) {
+        spare = j->spare;
+        j->spare = NULL;
+        j->spare_bytes = 0;
+        j->chunk_hint = 0;
+    }
+    journal_unlock(j);
+    while (spare) {
+        struct chunk *next = spare->next;
+        mem_free(spare);
+        spare = next;
+    }
 }
 
 bool upkeep_step(struct journal *j, bool idle)
@@ -205,5 +228,7 @@ bool upkeep_step(struct journal *j, bool idle)
         did = seal(j);
     if (idle && !did && j->opt.manual)
         did = verify_step(j);
+    if (idle && !did)
+        give_memory_back(j);
     return did;
 }

@@ -1,5 +1,5 @@
-/* verify.c - reads the older segments once after a start, in the background: damage is reported with file and offset,
- * and stops nothing. What a start replays it has verified already. */
+/* verify.c - reads the older segments once after a start, in the background: damage is reported with file and
+ * offset, and stops nothing. What a start replays it has verified already. */
 #include "journal/journal_private.h"
 
 #include <time.h>
@@ -93,7 +93,7 @@ bool verify_step(struct journal *j)
 static void *run(void *arg)
 {
     struct journal *j = arg;
-    const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
+    const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
     while (!atomic_load(&j->stop_verify) && verify_step(j))
         (void)nanosleep(&pause, NULL);
     return NULL;

@@ -7,7 +7,13 @@
 static _Atomic uint64_t in_use;
 
 /* MQTT 5 section 2.2.2.2: the properties a server forwards unchanged, the only ones kept in `props`. */
-enum { PAYLOAD_FORMAT = 0x01, CONTENT_TYPE = 0x03, RESPONSE_TOPIC = 0x08, CORRELATION = 0x09, USER_PROPERTY = 0x26 };
+enum {
+    PAYLOAD_FORMAT = 0x01,
+    CONTENT_TYPE = 0x03,
+    RESPONSE_TOPIC = 0x08,
+    CORRELATION = 0x09,
+    USER_PROPERTY = 0x26
+};
 
 static size_t block_bytes(size_t encoded_len)
 {
@@ -45,8 +51,8 @@ static int64_t expires_at(int64_t now_us, uint32_t expiry_s, int64_t age_us)
 static void encode_head(uint8_t *at, const struct message_parts *p)
 {
     at[0] = 1;
-    at[1] = (uint8_t)((p->qos & MESSAGE_QOS) | (p->retain ? MESSAGE_RETAIN : 0) | (p->expires ? MESSAGE_EXPIRES : 0) |
-                      (p->text ? MESSAGE_TEXT : 0));
+    at[1] = (uint8_t)((p->qos & MESSAGE_QOS) | (p->retain ? MESSAGE_RETAIN : 0) |
+                      (p->expires ? MESSAGE_EXPIRES : 0) | (p->text ? MESSAGE_TEXT : 0));
     put_le(at + 2, p->topic.len, 2);
     put_le(at + 4, p->principal.len, 2);
     put_le(at + 6, p->source.len, 2);
@@ -68,7 +74,8 @@ struct message *message_new(const struct message_parts *p)
     if (p->topic.len > UINT16_MAX || p->principal.len > UINT16_MAX || p->source.len > UINT16_MAX ||
         p->props.len > UINT32_MAX || p->payload.len > UINT32_MAX)
         return NULL;
-    size_t len = MESSAGE_HEAD + p->topic.len + p->principal.len + p->source.len + p->props.len + p->payload.len;
+    size_t len = MESSAGE_HEAD + p->topic.len + p->principal.len + p->source.len + p->props.len +
+                 p->payload.len;
     if (len > UINT32_MAX) /* a frame's length field, too, has 32 bits */
         return NULL;
     uint8_t *at;
@@ -97,7 +104,8 @@ enum code message_view(struct message *out, struct bytes encoded, int64_t wall_u
     size_t topic = wire_le16(&w), principal = wire_le16(&w), source = wire_le16(&w), props = wire_le32(&w);
     uint32_t expiry_s = wire_le32(&w);
     if (w.bad)
-        return FAIL(why, CODE_DAMAGED, encoded.len, "a stored message of %zu bytes is shorter than its head", encoded.len);
+        return FAIL(why, CODE_DAMAGED, encoded.len, "a stored message of %zu bytes is shorter than its head",
+                    encoded.len);
     if (format != 1)
         return FAIL(why, CODE_DAMAGED, 0, "a stored message has format %u, known is 1", format);
     if ((flags & MESSAGE_QOS) == 3 || flags >> 5)
@@ -109,8 +117,8 @@ enum code message_view(struct message *out, struct bytes encoded, int64_t wall_u
     out->source = wire_bytes(&w, source);
     out->props = wire_bytes(&w, props);
     if (w.bad)
-        return FAIL(why, CODE_DAMAGED, wire_pos(&w), "the parts of a stored message are longer than its %zu bytes",
-                    encoded.len);
+        return FAIL(why, CODE_DAMAGED, wire_pos(&w),
+                    "the parts of a stored message are longer than its %zu bytes", encoded.len);
     out->payload = wire_bytes(&w, wire_left(&w));
     out->qos = flags & MESSAGE_QOS;
     out->retain = flags & MESSAGE_RETAIN;
@@ -125,8 +133,8 @@ static void move_view(struct bytes *v, struct bytes from, const uint8_t *to)
     v->at = v->len ? to + (v->at - from.at) : to;
 }
 
-enum code message_decode(struct message **out, struct bytes encoded, int64_t wall_us, int64_t now_us, int64_t age_us,
-                         struct fault *why)
+enum code message_decode(struct message **out, struct bytes encoded, int64_t wall_us, int64_t now_us,
+                         int64_t age_us, struct fault *why)
 {
     struct message view;
     enum code code = message_view(&view, encoded, wall_us, why);
@@ -158,7 +166,8 @@ enum code message_decode(struct message **out, struct bytes encoded, int64_t wal
 
 void message_drop(struct message *m)
 {
-    /* Release, so that this holder's reads are over before another one frees; acquire, to see that they are. */
+    /* Release, so that this holder's reads are over before another one frees; acquire, to see that they are.
+     * */
     if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
         return;
     atomic_fetch_sub_explicit(&in_use, block_bytes(m->encoded.len), memory_order_relaxed);
@@ -177,14 +186,10 @@ static struct bytes user_property(struct bytes props, struct bytes name)
     struct wire w = wire_of(props);
     while (!w.bad && wire_left(&w)) {
         switch (wire_u8(&w)) {
-        case PAYLOAD_FORMAT:
-            (void)wire_u8(&w);
-            break;
+        case PAYLOAD_FORMAT: (void)wire_u8(&w); break;
         case CONTENT_TYPE:
         case RESPONSE_TOPIC:
-        case CORRELATION:
-            (void)wire_be_blob(&w);
-            break;
+        case CORRELATION: (void)wire_be_blob(&w); break;
         case USER_PROPERTY: {
             struct bytes have = wire_be_blob(&w), value = wire_be_blob(&w);
             if (!w.bad && bytes_equal(have, name))

@@ -1,7 +1,7 @@
 /* message.h - what travels: immutable, counted, parsed once at the border.
  *
- * One allocation holds the struct and its encoded form, which is also what lies on disk and what later stations
- * read in place:
+ * One allocation holds the struct and its encoded form, which is also what lies on disk and what later
+ * stations read in place:
  *
  *   offset 0   u8   format (1)
  *          1   u8   published QoS (bits 0-1), retain (bit 2), has expiry (bit 3), payload is UTF-8 text (bit 4, as told
@@ -14,8 +14,8 @@
  *         16        topic, principal, source, properties, payload; the payload is the rest
  *   behind it 64 readable zero bytes, which are not part of it (vectorised parsers read ahead)
  *
- * Properties are MQTT 5 wire bytes of those a server forwards unchanged (payload format, content type, response
- * topic, correlation data, user properties), in the publisher's order.
+ * Properties are MQTT 5 wire bytes of those a server forwards unchanged (payload format, content type,
+ * response topic, correlation data, user properties), in the publisher's order.
  *
  * Thread: any; the count is atomic. hold/drop once per message and loop, not per delivery.
  */
@@ -49,12 +49,13 @@ struct message_parts {
 };
 /* With one reference, the caller's. NULL: no memory, or a part is longer than its length field holds. */
 struct message *message_new(const struct message_parts *);
-/* From disk: checks every length. The bytes are copied. `age_us`: how long it has existed (its expiry counts on).
- * CODE_DAMAGED, CODE_NOMEM. */
-FG_CHECK enum code message_decode(struct message **out, struct bytes encoded, int64_t wall_us, int64_t now_us, int64_t age_us,
-                                  struct fault *why);
+/* From disk: checks every length. The bytes are copied. `age_us`: how long it has existed (its expiry counts
+ * on). CODE_DAMAGED, CODE_NOMEM. */
+FG_CHECK enum code message_decode(struct message **out, struct bytes encoded, int64_t wall_us,
+                                  int64_t now_us, int64_t age_us, struct fault *why);
 /* Only the views, nothing allocated: `out` must not be held or dropped. */
-FG_CHECK enum code message_view(struct message *out, struct bytes encoded, int64_t wall_us, struct fault *why);
+FG_CHECK enum code message_view(struct message *out, struct bytes encoded, int64_t wall_us,
+                                struct fault *why);
 
 static inline struct message *message_hold(struct message *m)
 {

@@ -17,9 +17,18 @@ static const uint8_t props_with_key[] = "\x01\x01\x26\x00\x0dpartition-key\x00\x
 static struct message_parts parts(void)
 {
     return (struct message_parts){
-        .qos = 1, .retain = true, .expires = true, .text = true, .expiry_s = 60, .wall_us = 1700000000000000, .now_us = 5000,
-        .topic = BYTES_LIT("factory/line1"), .principal = BYTES_LIT("anna"), .source = BYTES_LIT("press-1"),
-        .props = bytes_of(props_with_key, sizeof props_with_key - 1), .payload = BYTES_LIT("{\"t\":21.5}"),
+        .qos = 1,
+        .retain = true,
+        .expires = true,
+        .text = true,
+        .expiry_s = 60,
+        .wall_us = 1700000000000000,
+        .now_us = 5000,
+        .topic = BYTES_LIT("factory/line1"),
+        .principal = BYTES_LIT("anna"),
+        .source = BYTES_LIT("press-1"),
+        .props = bytes_of(props_with_key, sizeof props_with_key - 1),
+        .payload = BYTES_LIT("{\"t\":21.5}"),
     };
 }
 
@@ -66,7 +75,8 @@ static void encoding_and_decoding_give_the_same_message(void **state)
     assert_true(bytes_equal(d->encoded, m->encoded));
     assert_ptr_not_equal(d->encoded.at, m->encoded.at);
     assert_true(bytes_equal(d->topic, m->topic));
-    assert_true(d->topic.at >= d->encoded.at && d->payload.at + d->payload.len == d->encoded.at + d->encoded.len);
+    assert_true(d->topic.at >= d->encoded.at &&
+                d->payload.at + d->payload.len == d->encoded.at + d->encoded.len);
     assert_int_equal(d->wall_us, p.wall_us);
     assert_int_equal(d->expires_us, 70000000 - 20000000 + 60000000);
     message_drop(d);
@@ -99,7 +109,7 @@ static void an_expiry_that_is_over_is_never_mistaken_for_none(void **state)
 static void empty_parts_are_fine(void **state)
 {
     (void)state;
-    struct message_parts p = { 0 };
+    struct message_parts p = {0};
     struct message *m = message_new(&p), *d;
     assert_int_equal(m->encoded.len, MESSAGE_HEAD);
     assert_int_equal(message_decode(&d, m->encoded, 0, 0, 0, NULL), CODE_OK);
@@ -144,7 +154,8 @@ static void a_message_cut_before_its_payload_is_damaged(void **state)
         struct message v, *d = NULL;
         struct fault why;
         assert_int_equal(message_view(&v, bytes_of(exact, n), 0, &why), n < need ? CODE_DAMAGED : CODE_OK);
-        assert_int_equal(message_decode(&d, bytes_of(exact, n), 0, 0, 0, &why), n < need ? CODE_DAMAGED : CODE_OK);
+        assert_int_equal(message_decode(&d, bytes_of(exact, n), 0, 0, 0, &why),
+                         n < need ? CODE_DAMAGED : CODE_OK);
         message_drop(d);
         free(exact);
     }
@@ -154,8 +165,11 @@ static void a_message_cut_before_its_payload_is_damaged(void **state)
 static void heads_nobody_writes_are_damaged(void **state)
 {
     (void)state;
-    static const struct { size_t at; uint8_t value; } cases[] = {
-        { 0, 0 }, { 0, 2 }, { 1, 3 }, { 1, 0x21 }, { 1, 0x80 }, { 3, 0xff }, { 5, 0xff }, { 7, 0xff }, { 11, 0xff },
+    static const struct {
+        size_t at;
+        uint8_t value;
+    } cases[] = {
+        {0, 0}, {0, 2}, {1, 3}, {1, 0x21}, {1, 0x80}, {3, 0xff}, {5, 0xff}, {7, 0xff}, {11, 0xff},
     };
     struct message_parts p = parts();
     struct message *m = message_new(&p), v;
@@ -172,15 +186,22 @@ static void heads_nobody_writes_are_damaged(void **state)
 static void the_partition_key_is_the_property_or_the_publisher(void **state)
 {
     (void)state;
-    static const struct { const char *name; const char *props; size_t len; const char *want; } cases[] = {
-        { "property", "\x26\x00\x0dpartition-key\x00\x02k7", 20, "k7" },
-        { "first one counts", "\x26\x00\x0dpartition-key\x00\x02k7\x26\x00\x0dpartition-key\x00\x02k8", 40, "k7" },
-        { "empty value", "\x26\x00\x0dpartition-key\x00\x00", 18, "" },
-        { "behind all others", "\x01\x01\x03\x00\x01x\x08\x00\x01y\x09\x00\x01z\x26\x00\x0dpartition-key\x00\x02k7", 34, "k7" },
-        { "none", "\x26\x00\x01x\x00\x02k7", 8, "annapress-1" },
-        { "no properties", "", 0, "annapress-1" },
-        { "cut", "\x26\x00\x0dpartition-key\x00\x02k", 19, "annapress-1" },
-        { "unknown", "\x7f\x26\x00\x0dpartition-key\x00\x02k7", 21, "annapress-1" },
+    static const struct {
+        const char *name;
+        const char *props;
+        size_t len;
+        const char *want;
+    } cases[] = {
+        {"property", "\x26\x00\x0dpartition-key\x00\x02k7", 20, "k7"},
+        {"first one counts", "\x26\x00\x0dpartition-key\x00\x02k7\x26\x00\x0dpartition-key\x00\x02k8", 40,
+         "k7"},
+        {"empty value", "\x26\x00\x0dpartition-key\x00\x00", 18, ""},
+        {"behind all others",
+         "\x01\x01\x03\x00\x01x\x08\x00\x01y\x09\x00\x01z\x26\x00\x0dpartition-key\x00\x02k7", 34, "k7"},
+        {"none", "\x26\x00\x01x\x00\x02k7", 8, "annapress-1"},
+        {"no properties", "", 0, "annapress-1"},
+        {"cut", "\x26\x00\x0dpartition-key\x00\x02k", 19, "annapress-1"},
+        {"unknown", "\x7f\x26\x00\x0dpartition-key\x00\x02k7", 21, "annapress-1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct message_parts p = parts();
