@@ -106,7 +106,7 @@ struct fanout {
 
 enum { PAUSE_CONNACK = 1, PAUSE_BUSY = 2 /* journal */, PAUSE_PENDING = 4 /* too many answers wait for the disk */,
        PAUSE_WITHHELD = 8 /* 3.x: an acknowledgement we cannot give */, PAUSE_KEPT = 16 /* its acknowledgements are kept */,
-       PAUSE_OUTPUT = 32 /* it does not take our answers */, PAUSE_QUOTA = 64 /* 3.x: too many unfinished QoS 2 */, PAUSE_FEED = 64 /* see retained_feed.c */ };
+       PAUSE_OUTPUT = 32 /* it does not take our answers */, PAUSE_QUOTA = 64 /* 3.x: too many unfinished QoS 2 */, PAUSE_FEED = 128 /* see retained_feed.c */ };
 enum client_state { CLIENT_NEW, CLIENT_CLAIMING, CLIENT_ACCEPTED /* CONNACK waits */, CLIENT_LIVE, CLIENT_ENDED };
 
 struct client {
