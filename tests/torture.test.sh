@@ -16,8 +16,10 @@ for what in sync all-syncs ack pid; do
     echo "crashsim --break $what: seen after $last"
 done
 
-if FIELDGATE=$FG_BUILD_TEST/fieldgate node tests/torture/killloop.mjs --kills 10 --break early-ack; then
-    echo "killloop --break early-ack: nobody noticed"
+if out=$(FIELDGATE=$FG_BUILD_TEST/fieldgate node tests/torture/killloop.mjs --kills 10 --break early-ack 2>&1); then
+    printf '%s\nkillloop --break early-ack: nobody noticed\n' "$out"
     exit 1
 fi
-echo "killloop --break early-ack: seen"
+# It must have come to its end, not have failed on its way.
+said=$(grep -E '^10 kills, .* acknowledged' <<<"$out") || { printf '%s\n' "$out" | tail -n 20; exit 1; }
+echo "killloop --break early-ack: seen: $said"
