@@ -62,7 +62,7 @@ static struct rig_config config_of(uint64_t seed, struct memfs *fs)
     c.shards = 1 + (unsigned)random_below(&r, 3);
     c.lazy_percent = (unsigned)random_below(&r, 80);
     c.split = random_chance(&r, 15);
-    c.keep_bytes = random_chance(&r, 25) ? 40000 : 0;
+    c.keep_bytes = random_chance(&r, 60) ? 40000 : 0;
     c.limits.unsent_s = LIMIT_NONE_32 / 1000; /* clients that stall may stall for long */
     return c;
 }
