@@ -284,7 +284,6 @@ static void every_number_is_checked_on_both_sides(void **state)
         { "limits.topic-levels", "1", "0", "1024", "1025" },
         { "limits.subscriptions", "1", "0", "1000000", "1000001" },
         { "limits.filters-per-packet", "1", "0", "10000", "10001" },
-        { "limits.fan-out", "1", "0", "100000000", "100000001" },
         { "limits.retained-messages", "0", NULL, "100000000", "100000001" },
         { "limits.retained-bytes", "0", NULL, "1TiB", "1099511627777" },
         { "limits.user-properties", "0", NULL, "10000", "10001" },
