@@ -9,6 +9,7 @@ import * as m from './lib/packets.mjs';
 import { rawConnect } from './lib/raw.mjs';
 import { run } from './lib/process.mjs';
 import { SmallDisk } from './lib/smalldisk.mjs';
+import { inject, startsWith } from './lib/strace.mjs';
 import { sleep, until } from './lib/wait.mjs';
 
 const KEPT = { clean: false, props: { sessionExpiry: 600 } };
@@ -156,12 +157,9 @@ test('partitions keep what they acknowledged on a full disk, across kill -9 and 
 
 // ---- a disk that fails ----
 
-// -D: the node is our child and strace its grandchild, so that signals to our child reach the node.
-const strace = (inject) => ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', `inject=fdatasync:${inject}`];
-
 for (const [error, when] of [['EIO', 40], ['EIO', 41], ['ENOSPC', 60]])
     test(`after fdatasync number ${when} failed with ${error} nothing more is acknowledged`, async (t) => {
-        const node = await startNode({ settings: SETTINGS, wrap: strace(`error=${error}:when=${when}+`) });
+        const node = await startNode({ settings: SETTINGS, ...inject('fdatasync', `error=${error}:when=${when}+`) });
         t.after(() => node.kill9().catch(() => {}));
         const away = await rawConnect({ t, port: node.mqttPort, id: 'away', ...KEPT });
         await away.subscribe('work/#', { qos: 1 });
@@ -196,7 +194,7 @@ for (const [error, when] of [['EIO', 40], ['EIO', 41], ['ENOSPC', 60]])
         await othersAreServed(t, node);
 
         await node.kill9();
-        node.options.wrap = [];
+        startsWith(node);
         await node.start();
         const got = await waiting(t, node, 'away');
         assert.deepEqual(got.slice(0, until_), acknowledged);
@@ -209,7 +207,7 @@ for (const [error, when] of [['EIO', 40], ['EIO', 41], ['ENOSPC', 60]])
     });
 
 test('a disk that hangs holds up acknowledgements and nothing else', async (t) => {
-    const node = await startNode({ t, settings: SETTINGS, wrap: strace('delay_enter=700000') });
+    const node = await startNode({ t, settings: SETTINGS, ...inject('fdatasync', 'delay_enter=700000') });
     const away = await rawConnect({ t, port: node.mqttPort, id: 'away', ...KEPT });
     await away.subscribe('work/#', { qos: 1 });
     await away.cut();

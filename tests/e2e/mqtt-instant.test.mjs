@@ -7,10 +7,10 @@ import { test } from './lib/bounded.mjs';
 import { ours, startPeer } from './lib/peer.mjs';
 import * as m from './lib/packets.mjs';
 import { rawConnect, rawOpen } from './lib/raw.mjs';
+import { inject } from './lib/strace.mjs';
 
 const ROUNDS = 2;
-// -D: the node is our child, strace its grandchild, so that what is killed is the node.
-const SLOW_DISK = ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=pwrite64', '-e', 'inject=pwrite64:delay_enter=40000'];
+const SLOW_DISK = inject('pwrite64', 'delay_enter=40000');
 const KEPT = { clean: false, props: { sessionExpiry: 600 } };
 const only = ours('kill -9');
 
@@ -34,7 +34,7 @@ async function killOn(node, raw, type, ...packets) {
 /** Every round on the same data: what one round leaves is part of the next. */
 function rounds(name, body, settings) {
     test(name, only, async (t) => {
-        const node = await startPeer({ t, settings, wrap: SLOW_DISK });
+        const node = await startPeer({ t, settings, ...SLOW_DISK });
         for (let round = 0; round < ROUNDS; round++) {
             const tools = {
                 round, id: `c${round}`, topic: `t/${round}`,

@@ -21,6 +21,7 @@ import { FIELDGATE, startNode } from '../e2e/lib/node.mjs';
 import { PUBLISH, SUBACK, publish, subscribe } from '../e2e/lib/packets.mjs';
 import { run, start } from '../e2e/lib/process.mjs';
 import { rawConnect } from '../e2e/lib/raw.mjs';
+import { inject, startsWith } from '../e2e/lib/strace.mjs';
 import { sleep, until, within } from '../e2e/lib/wait.mjs';
 import { Fickle, Publisher, Subscriber } from './clients.mjs';
 import { judge, sameRecord } from './judge.mjs';
@@ -38,6 +39,7 @@ const seed = flags.seed === undefined ? Date.now() % 1_000_000_000 : Number(flag
 const random = seeded(seed);
 const say = (...words) => flags.verbose && console.log((performance.now() / 1000).toFixed(1).padStart(7), ...words);
 
+const BREAK = flags.break ? { FIELDGATE_TEST_BREAK: flags.break } : {};
 const PARTITIONED = 'factory/#';
 const SETTINGS = {
     hub: { partitions: 4, keep: '7d', topics: [PARTITIONED] },
@@ -158,14 +160,15 @@ async function checkData(when) {
 const count = { kills: 0, starting: 0, stops: 0, instant: 0, slow: 0 };
 
 // What was acknowledged too early is seen only when the node dies between its answer and its write. Two things help: some
-// kills come the moment an acknowledgement arrives, and some of the time the disk is slow (-D: the node stays our child).
-const slowDisk = () => ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=pwrite64',
-    '-e', `inject=pwrite64:delay_enter=${Math.floor(random.between(2000, 15_000))}`];
+// kills come the moment an acknowledgement arrives, and some of the time the disk is slow.
+const slowDisk = () => inject('pwrite64', `delay_enter=${Math.floor(random.between(2000, 15_000))}`);
 const haveStrace = spawnSync('strace', ['-V']).status === 0;
 
 function startAgain() {
-    node.options.wrap = haveStrace && random.chance(0.3) ? slowDisk() : [];
-    if (node.options.wrap.length) count.slow++;
+    const slow = haveStrace && random.chance(0.3);
+    const options = slow ? slowDisk() : { wrap: [] };
+    startsWith(node, { ...options, env: { ...options.env, ...BREAK } });
+    if (slow) count.slow++;
     return node.start();
 }
 
@@ -199,7 +202,7 @@ async function killOnce(clients) {
     while (count.kills < kills && random.chance(0.25)) {
         count.kills++;
         count.starting++;
-        node.options.wrap = []; // strace does not take it well while it attaches
+        startsWith(node, { wrap: [], env: BREAK }); // strace does not take it well while it attaches
         const starting = node.start();
         starting.catch(() => {});
         await sleep(random.between(0, 60));
@@ -226,8 +229,7 @@ async function drain({ publishers, subscribers }) {
 
 async function main() {
     console.log(`seed ${seed}`);
-    const env = flags.break ? { FIELDGATE_TEST_BREAK: flags.break } : undefined;
-    node = await startNode({ settings: SETTINGS, env });
+    node = await startNode({ settings: SETTINGS, env: BREAK });
     const clients = makeClients();
     const everyone = [...clients.publishers, ...clients.subscribers, ...clients.fickle];
     for (const client of everyone) client.start();
