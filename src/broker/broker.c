@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 
+#include <sched.h>
+
 #include <stdlib.h>
 
 enum code broker_new(struct broker **out, const struct broker_config *config, struct fault *why)
@@ -165,6 +167,10 @@ void broker_stop(struct broker *b)
 
 void broker_halt(struct broker *b)
 {
+    /* The loops are about to go, the committer stays until the journal is closed: it must not wake them any more. */
+    atomic_store(&b->halted, true);
+    while (atomic_load(&b->waking))
+        (void)sched_yield();
     for (unsigned i = 0; i < b->shard_count; i++)
         shard_turn(&b->shards[i]);
 }

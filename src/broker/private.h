@@ -254,7 +254,8 @@ struct broker {
     struct shard         shards[SHARDS_MAX];
     _Atomic unsigned     shard_count;
     _Atomic unsigned     next_shard;
-    _Atomic bool         stopping;
+    _Atomic bool         stopping, halted;
+    _Atomic unsigned     waking;  /* committers inside broker_on_durable */
     _Atomic uint64_t     clients, clients_max;
 
     pthread_mutex_t registry;

@@ -67,9 +67,11 @@ void broker_on_durable(void *ctx, uint64_t durable)
 {
     struct broker *b = ctx;
     (void)durable;
-    for (unsigned i = 0; i < b->shard_count; i++)
+    atomic_fetch_add(&b->waking, 1);
+    for (unsigned i = 0; i < b->shard_count && !atomic_load(&b->halted); i++)
         if (atomic_load(&b->shards[i].wants_durable))
             shard_wake(&b->shards[i]);
+    atomic_fetch_sub(&b->waking, 1);
 }
 
 /* ---- broken on purpose ---- */
