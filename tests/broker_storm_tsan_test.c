@@ -128,8 +128,14 @@ static void stop(struct storm *s)
     journal_close(s->journal);
     broker_free(s->broker);
     char *again = replayed(s);
+    size_t same = 0;
+    while (live[same] && live[same] == again[same])
+        same++;
+    while (same && live[same - 1] != '\n')
+        same--;
     if (strcmp(live, again) != 0)
-        fail_msg("memory and replay differ:\n%s\n---\n%s", live, again);
+        fail_msg("live \"%.*s\", replayed \"%.*s\"", (int)strcspn(live + same, "\n"), live + same,
+                 (int)strcspn(again + same, "\n"), again + same);
     free(live);
     free(again);
     (void)nftw(s->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);

@@ -71,7 +71,8 @@ void peer_close(struct peer *p)
         return;
     leave_rig(p);
     free_packets(p->first);
-    free_packets(p->taken);
+    for (size_t i = 0; i < PEER_TAKEN; i++)
+        free(p->taken[i]);
     free(p);
 }
 
@@ -311,9 +312,10 @@ struct packet *peer_take(struct peer *p)
     p->first = k->next;
     if (!p->first)
         p->last = &p->first;
-    k->next = p->taken;
-    p->taken = k;
-    return k;
+    k->next = NULL;
+    struct packet **slot = &p->taken[p->taken_count++ % PEER_TAKEN];
+    free(*slot);
+    return *slot = k;
 }
 
 /* ---- for tests ---- */

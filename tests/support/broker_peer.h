@@ -9,12 +9,15 @@
  *
  * Packets that arrived are decoded and kept in order until they are taken; a packet that does not decode ends the
  * program, for whatever a test sends, the broker sends only what the standard allows.
- * Lifetime: a packet until the peer is closed; a peer until peer_close or until its rig is closed. Memory is libc's.
+ * Lifetime: a packet until PEER_TAKEN more were taken or the peer is closed; a peer until peer_close or until its rig is
+ * closed. Memory is libc's.
  */
 #pragma once
 
 #include "mqtt/packet.h"
 #include "support/broker_rig.h"
+
+enum { PEER_TAKEN = 64 };
 
 struct packet {
     struct packet    *next;
@@ -33,7 +36,8 @@ struct peer {
     enum mqtt_version  version;
     uint16_t           next_pid;
     struct packet     *first, **last; /* not yet taken */
-    struct packet     *taken;
+    struct packet     *taken[PEER_TAKEN];
+    size_t             taken_count;
     bool               gone;   /* the rig was closed, or we hung up */
 };
 
