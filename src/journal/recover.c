@@ -56,7 +56,8 @@ static enum code read_head(struct journal *j, struct segment *s, struct fault *w
     s->head_fine = segment_head_decode(&s->head, bytes, j->id) && h->number == s->number &&
                    h->bytes >= SEGMENT_BYTES_MIN && h->bytes <= SEGMENT_BYTES_MAX &&
                    (h->state.seq == 0) == (h->state.segment == 0) && h->state.segment <= h->number &&
-                   h->state.seq <= h->synced;
+                   h->state.seq <= h->synced && (h->state.seq == 0 || h->state.offset >= SEGMENT_HEAD) &&
+                   (h->state.segment != h->number || h->state.seq == 0 || h->state.seq >= h->first_seq);
     uint64_t size = st.size < SEGMENT_BYTES_MAX ? st.size : SEGMENT_BYTES_MAX;
     s->bytes = s->head_fine ? s->head.bytes : (uint32_t)size;
     s->size = size < s->bytes ? (uint32_t)size : s->bytes;
