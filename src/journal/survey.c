@@ -342,6 +342,13 @@ static void count_damage(struct survey *v)
 
 /* ---- where to begin ---- */
 
+/* A place that its own segment says to lie before its first record is no place. */
+static bool possible(const struct journal *j, const struct place *state)
+{
+    const struct segment *s = segment_find(j, state->segment);
+    return !s || !s->head_fine || !s->head.first_seq || state->seq >= s->head.first_seq;
+}
+
 /* The header that names the newest state, and the highest sequence known durable. */
 static void read_heads(struct journal *j, struct survey *v)
 {
@@ -350,13 +357,13 @@ static void read_heads(struct journal *j, struct survey *v)
         if (!s->head_fine)
             continue;
         v->synced = s->head.synced > v->synced ? s->head.synced : v->synced;
-        if (s->head.state.seq > v->start.seq)
+        if (s->head.state.seq > v->start.seq && possible(j, &s->head.state))
             v->start = s->head.state;
     }
     j->witness = v->start;
     if (v->clean.valid) {
         v->synced = v->clean.last.seq > v->synced ? v->clean.last.seq : v->synced;
-        if (v->clean.state.seq > v->start.seq)
+        if (v->clean.state.seq > v->start.seq && possible(j, &v->clean.state))
             v->start = v->clean.state;
     }
     v->synced = v->start.seq > v->synced ? v->start.seq : v->synced;
