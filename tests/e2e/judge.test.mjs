@@ -65,6 +65,7 @@ const RED = [
     ['an offset that goes back', 'partition-gap', (h) => (h.partitions[0][4].offset = 1)],
     ['a device in two partitions', 'partition-order', (h) => (h.partitions[1][9].source = 'pub1')],
     ['a record that was never sent', 'partition-unasked', (h) => h.partitions[0].push({ sequence: 10, offset: 1000, stream: 'one', n: 11, source: 'pub1' })],
+    ['a will that was withdrawn', 'will', (h) => (h.streams.two.withdrawn = [, , true])],
     ['what a client saw itself', 'corrupt', (h) => h.observed.push({ kind: 'corrupt', text: 'x' })],
 ];
 for (const [name, kinds, change] of RED) test(`it sees ${name}`, () => sees(kinds, change));

@@ -76,7 +76,8 @@ rounds('CONNACK of a new session: it is there', async ({ id, connecting, kill, s
 });
 
 for (const props of [undefined, { sessionExpiry: 600 }])
-    rounds(`CONNACK of a clean start${props ? ' with an expiry' : ''}: the old session is gone`, async ({ id, topic, connecting, kill, start, join, waiting }) => {
+    rounds(`CONNACK of a clean start${props ? ' with an expiry' : ''}: the old session is gone`, async (tools) => {
+        const { id, topic, connecting, kill, start, join, waiting } = tools;
         const old = await join(id, KEPT);
         await old.subscribe(topic, { qos: 1 });
         await old.cut();
@@ -90,7 +91,9 @@ for (const props of [undefined, { sessionExpiry: 600 }])
         assert.deepEqual(await waiting(id), []);
     });
 
-rounds('CONNACK of a kept session that now ends with its connection: it has ended', async ({ id, connecting, kill, start, join }) => {
+rounds('CONNACK of a kept session that now ends with its connection: it has ended', async (tools) => {
+
+    const { id, connecting, kill, start, join } = tools;
     await (await join(id, KEPT)).cut();
     const [raw, connect] = await connecting(id, { clean: false });
     assert.equal((await kill(raw, m.CONNACK, connect)).sessionPresent, true);
@@ -98,7 +101,9 @@ rounds('CONNACK of a kept session that now ends with its connection: it has ende
     assert.equal((await join(id, KEPT)).connack.sessionPresent, false);
 });
 
-rounds('CONNACK that says there is no session, after one has just ended by itself: it does not come back', async ({ id, connecting, kill, start, join }) => {
+rounds('CONNACK that says there is no session, after one has just ended by itself: it does not come back', async (tools) => {
+
+    const { id, connecting, kill, start, join } = tools;
     await (await join(id, KEPT)).cut();
     const ending = await join(id, KEPT);
     await ending.send(m.disconnect({ props: { sessionExpiry: 0 } }));
@@ -109,7 +114,9 @@ rounds('CONNACK that says there is no session, after one has just ended by itsel
     assert.equal((await join(id, KEPT)).connack.sessionPresent, false);
 });
 
-rounds('CONNACK of a client with a will: the will is published', async ({ id, topic, connecting, kill, start, join, waiting }) => {
+rounds('CONNACK of a client with a will: the will is published', async (tools) => {
+
+    const { id, topic, connecting, kill, start, join, waiting } = tools;
     const watcher = await join('watcher', KEPT);
     await watcher.subscribe('t/+', { qos: 2 });
     await watcher.cut();
@@ -153,7 +160,9 @@ for (const kept of [false, true]) {
         assert.deepEqual(await waiting('sub'), [`m${round}`]);
     });
 
-    rounds(`PUBACK to ${who} whose message goes only to a subscriber that is away and one that is here`, async ({ topic, round, kill, start, join, waiting }) => {
+    rounds(`PUBACK to ${who} whose message goes only to a subscriber that is away and one that is here`, async (tools) => {
+
+        const { topic, round, kill, start, join, waiting } = tools;
         const sub = await join('sub', KEPT);
         await sub.subscribe('t/+', { qos: 2 });
         await sub.cut();
@@ -168,7 +177,9 @@ for (const kept of [false, true]) {
     });
 }
 
-rounds('PUBREC: the message is there, and sending it again does not double it', async ({ topic, round, kill, start, join, waiting }) => {
+rounds('PUBREC: the message is there, and sending it again does not double it', async (tools) => {
+
+    const { topic, round, kill, start, join, waiting } = tools;
     const sub = await join('sub', KEPT);
     await sub.subscribe('t/+', { qos: 2 });
     await sub.cut();
@@ -185,7 +196,9 @@ rounds('PUBREC: the message is there, and sending it again does not double it', 
     assert.deepEqual(await waiting('sub'), [`m${round}`]);
 });
 
-rounds('PUBCOMP: the identifier is free, the next message with it is a new one', async ({ topic, round, kill, start, join, waiting }) => {
+rounds('PUBCOMP: the identifier is free, the next message with it is a new one', async (tools) => {
+
+    const { topic, round, kill, start, join, waiting } = tools;
     const sub = await join('sub', KEPT);
     await sub.subscribe('t/+', { qos: 2 });
     await sub.cut();
@@ -200,7 +213,9 @@ rounds('PUBCOMP: the identifier is free, the next message with it is a new one',
     assert.deepEqual(await waiting('sub'), [`first ${round}`, `second ${round}`]);
 });
 
-rounds('PUBREL: the message whose PUBREC the node has read does not come again', async ({ topic, round, kill, start, join, waiting }) => {
+rounds('PUBREL: the message whose PUBREC the node has read does not come again', async (tools) => {
+
+    const { topic, round, kill, start, join, waiting } = tools;
     const sub = await join('sub', KEPT);
     await sub.subscribe('t/+', { qos: 2 });
     await (await join('pub')).publish(topic, `m${round}`, { qos: 2 });
@@ -212,7 +227,9 @@ rounds('PUBREL: the message whose PUBREC the node has read does not come again',
 
 // ---- retained messages, partitions ----
 
-rounds('PUBACK of a retained message: it is there; of its deletion: it is gone', async ({ topic, round, kill, start, join, node }) => {
+rounds('PUBACK of a retained message: it is there; of its deletion: it is gone', async (tools) => {
+
+    const { topic, round, kill, start, join, node } = tools;
     const pub = await join('pub');
     await kill(pub, m.PUBACK, m.publish({ topic, payload: `r${round}`, qos: 1, pid: 1, retain: true }));
     await start();

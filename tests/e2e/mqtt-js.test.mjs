@@ -375,6 +375,23 @@ test('the will of a client that was connected when the node died is published on
     assert.deepEqual(third.messages, [], 'once, not after each start');
 });
 
+test('a will of before the crash does not overtake what its client says after it', ours('kill -9'), async (t) => {
+    const node = await startPeer({ t });
+    for (const [round, clean] of [[1, true], [2, false]]) {
+        const topic = `state/${round}`;
+        const will = { topic, payload: 'offline', qos: 1, retain: true };
+        const properties = { sessionExpiryInterval: clean ? 0 : 600 };
+        await join(t, { port: node.mqttPort, clientId: `press-${round}`, clean, properties, will });
+        await node.restart({ kill9: true });
+        const back = await join(t, { port: node.mqttPort, clientId: `press-${round}`, clean, properties, will });
+        await back.publishAsync(topic, 'online', { qos: 1, retain: true });
+        await sleep(2500);
+        const reader = await join(t, { port: node.mqttPort });
+        await reader.subscribeAsync(topic, { qos: 1 });
+        assert.deepEqual(texts(await reader.take(1)), ['online']);
+    }
+});
+
 // ---- the node's end ----
 
 test('an orderly stop tells version 5 clients 0x8B', ours('it tells nothing'), async (t) => {

@@ -122,7 +122,8 @@ test('a reader that follows sees what comes, and no more than it asked for', asy
     const reading = run(FIELDGATE, ['events', '--data', node.dataDir, '--latest', '-C', '3', '-o', 'jsonl'], { timeoutMs: 15_000 });
     await sleep(500);
     const pub = await rawConnect({ t, port: node.mqttPort, id: 'press-9' });
-    for (let i = 0; i < 5; i++) await pub.publish('factory/line2/press-9', `{"n":${i}}`, { props: { contentType: 'application/json', user: [['a', '1'], ['a', '2']] } });
+    const props = { contentType: 'application/json', user: [['a', '1'], ['a', '2']] };
+    for (let i = 0; i < 5; i++) await pub.publish('factory/line2/press-9', `{"n":${i}}`, { props });
     const got = (await reading).out.map((line) => JSON.parse(line));
     assert.deepEqual(got.map((e) => e.body.n), [0, 1, 2]);
     for (const event of got) {

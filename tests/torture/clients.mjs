@@ -5,7 +5,7 @@ import { DISCONNECT, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, CONNACK, SUBACK, 
     publish, subscribe, unsubscribe } from '../e2e/lib/packets.mjs';
 import { Raw } from '../e2e/lib/raw.mjs';
 import { sleep } from '../e2e/lib/wait.mjs';
-import { bodyOf, readBody } from './ledger.mjs';
+import { bodyOf, deletes, readBody } from './ledger.mjs';
 
 const FOREVER = 0xffffffff;
 const CONNECT_MS = 10_000;
@@ -78,7 +78,7 @@ class Client {
                 if (p.reason !== 0x8b || !this.ledger.stopping) this.ledger.observe('disconnected', `${this.id}: ${describe(p)}`);
             } else this.onPacket(raw, p);
         };
-        raw.send(connect({ version: this.version, id: this.id, clean: wish.clean, keepAlive: 600, props }));
+        raw.send(connect({ version: this.version, id: this.id, clean: wish.clean, keepAlive: 600, props, will: this.makeWill?.() }));
         const late = setTimeout(() => {
             if (accepted || raw.ended) return;
             this.ledger.observe('late', `${this.id}: no CONNACK within ${CONNECT_MS} ms`);
@@ -92,9 +92,11 @@ class Client {
         });
         await Promise.race([closed, behind]);
         this.known.over({ kept: wish.kept, answered: Boolean(accepted), surely: !this.mayLinger });
+        this.over?.({ answered: Boolean(accepted), ended: this.ended });
         if (this.raw === raw) {
             this.live = false;
-            this.past.push(`${JSON.stringify(wish)} ${accepted ? `told ${accepted.sessionPresent}` : 'not answered'}, ${this.ended ?? 'the node went'}`);
+            const answer = accepted ? `told ${accepted.sessionPresent}` : 'not answered';
+            this.past.push(`${JSON.stringify(wish)} ${answer}, ${this.ended ?? 'the node went'}`);
             if (this.past.length > 4) this.past.shift();
             this.mayLinger = false;
             this.ended = undefined;
@@ -102,7 +104,8 @@ class Client {
     }
 
     #accepted(raw, wish, expected, connack) {
-        this.ledger.connected(this.id, expected, connack.sessionPresent, [...this.past, `now ${JSON.stringify(wish)}`].join('; '));
+        const past = [...this.past, `now ${JSON.stringify(wish)}`].join('; ');
+        this.ledger.connected(this.id, expected, connack.sessionPresent, past);
         this.live = true;
         this.onLive(raw, connack.sessionPresent);
     }
@@ -122,6 +125,7 @@ class Client {
         this.ledger.counts.leaves++;
         this.ended = 'left';
         this.live = false;
+        this.leftAt = this.ledger.life;
         this.raw.send(disconnect({ version: this.version }));
     }
     /** Connects again while the old connection lives; what that one still brings is not read any more. */
@@ -151,6 +155,39 @@ export class Fickle extends Client {
     onPacket(raw, p) { this.ledger.observe('protocol', `${this.id}: ${describe(p)} fits nothing`); }
 }
 
+/** Has a will, numbered by connection, and dies or says goodbye. Wills are a stream like any other: one is due, which the
+ *  judge takes as acknowledged, when its client was accepted and died; withdrawn when it said goodbye in time. */
+export class Mortal extends Client {
+    constructor({ topic, ...rest }) {
+        super(rest);
+        this.name = `w-${this.id}`;
+        this.topic = topic;
+        this.stream = this.ledger.stream(this.name, { topic, qos: 2, source: this.id });
+        this.stream.withdrawn = [];
+    }
+    choose() { return { clean: true, kept: false }; }
+    makeWill() {
+        this.n = this.stream.sentAt.length;
+        this.ledger.sent(this.stream, this.n);
+        return { topic: this.topic, payload: bodyOf(this.name, this.n, 50), qos: 2 };
+    }
+    onLive() {
+        // A goodbye that was read is on the disk with the will of this connection at the latest.
+        if (this.goodbye && this.goodbye.life === this.ledger.life) this.stream.withdrawn[this.goodbye.n] = true;
+        this.goodbye = undefined;
+        setTimeout(() => (this.random.chance(0.5) ? this.leave() : this.cut()), this.random.below(200));
+    }
+    over({ answered, ended }) {
+        if (!answered) return; // accepted or not, nobody knows
+        if (ended === 'left') {
+            // A node that died with the goodbye unread may publish the will.
+            const { life } = this.ledger;
+            if (life && this.leftAt === life) this.goodbye = { n: this.n, life };
+        } else this.ledger.acked(this.stream, this.n);
+    }
+    onPacket(raw, p) { this.ledger.observe('protocol', `${this.id}: ${describe(p)} fits nothing`); }
+}
+
 /**
  * Sends numbered messages of several streams, `window` of them unfinished at most, and finishes every flow over as many
  * connections as it takes. A stream: { name, topic, qos, retain, alone } - alone: one of its messages at a time.
@@ -164,7 +201,8 @@ export class Publisher extends Client {
         this.flows = new Map(); // packet identifier -> flow, in the order in which they began
         this.nextPid = 1;
         this.paused = false;
-        this.streams = streams.map((s) => ({ ...s, ledger: this.ledger.stream(s.name, { ...s, source: this.id }), next: 0, busy: false }));
+        const booked = (s) => this.ledger.stream(s.name, { ...s, source: this.id });
+        this.streams = streams.map((s) => ({ ...s, ledger: booked(s), next: 0, busy: false }));
     }
 
     onLive(raw, present) {
@@ -196,7 +234,8 @@ export class Publisher extends Client {
             const stream = this.random.pick(free);
             while (this.flows.has(this.nextPid)) this.nextPid = (this.nextPid % 65535) + 1;
             const n = stream.next++;
-            const flow = { stream, n, pid: this.nextPid, size: Math.floor(this.random.between(...this.sizes)), deleted: stream.retain && n % 7 === 6 };
+            const size = Math.floor(this.random.between(...this.sizes));
+            const flow = { stream, n, pid: this.nextPid, size, deleted: stream.retain && deletes(n) };
             this.nextPid = (this.nextPid % 65535) + 1;
             stream.busy = true;
             this.flows.set(flow.pid, flow);
@@ -245,6 +284,9 @@ export class Publisher extends Client {
     }
 }
 
+/** Asked to end, and not answered yet. */
+const ends = (subscription) => subscription.endAskedAt !== undefined && subscription.endedAt === undefined;
+
 /** Keeps a session with subscriptions and writes down what comes. Acknowledges in order, at once or a little later. */
 export class Subscriber extends Client {
     constructor({ qos, filters, receiveMax, dawdle = 0, ...rest }) {
@@ -268,7 +310,7 @@ export class Subscriber extends Client {
         this.asking.clear();
         // What was not answered is asked again.
         for (const s of this.wanted) if (s.grantedAt === undefined) this.#ask(raw, s);
-        for (const s of this.session.subscriptions) if (s.endAskedAt !== undefined && s.endedAt === undefined) this.#askEnd(raw, s);
+        for (const s of this.session.subscriptions) if (ends(s)) this.#askEnd(raw, s);
     }
 
     #pid() {
@@ -297,7 +339,7 @@ export class Subscriber extends Client {
         if (!this.live) return;
         const at = this.wanted.findIndex((s) => s.filter === filter);
         if (at < 0) {
-            if (this.session.subscriptions.some((s) => s.filter === filter && s.endAskedAt !== undefined && s.endedAt === undefined)) return;
+            if (this.session.subscriptions.some((s) => s.filter === filter && ends(s))) return;
             const s = { filter };
             this.wanted.push(s);
             this.#ask(this.raw, s);

@@ -4,7 +4,8 @@
 // A stream is what one publisher sent to one topic with one QoS, numbered from 0. Ticks are a counter over everything
 // the ledger saw; `undefined` means it did not happen.
 //
-//   streams     { name: { topic, qos, source, sentAt: [tick], ackedAt: [tick] } }
+//   streams     { name: { topic, qos, source, sentAt: [tick], ackedAt: [tick], withdrawn: [true at n] } }
+//               (a will is sent with its CONNECT, acknowledged when it is due, withdrawn by a DISCONNECT)
 //   sessions    { id: { qos, subscriptions: [{ filter, askedAt, grantedAt, endAskedAt, endedAt }],
 //                       got: { stream: [n, ...] in order of arrival } } }
 //   connects    [{ id, expected: true | false | undefined, present, text }]
@@ -40,10 +41,12 @@ function judgeStream(say, id, session, name, stream, got) {
             say('unasked', `${id} got ${name} ${n}, which was never sent`);
             continue;
         }
+        if (stream.withdrawn?.[n]) say('will', `${id} got ${name} ${n}, which was withdrawn`);
         // First arrivals are in order, if the subscription held all the time: what was routed before it began may come
         // after it, when its publisher sends it again.
         if (times[n] === 0) {
-            if (n < highest && subscriptions.some((s) => held(s, stream.sentAt[n], stream.ackedAt[n]))) say('reordered', `${id} got ${name} ${n} after ${highest}`);
+            if (n < highest && subscriptions.some((s) => held(s, stream.sentAt[n], stream.ackedAt[n])))
+                say('reordered', `${id} got ${name} ${n} after ${highest}`);
             if (!subscriptions.some((s) => mayHold(s, stream.sentAt[n], stream.ackedAt[n])))
                 say('unasked', `${id} got ${name} ${n}, to which it was not subscribed`);
         } else if (qos === 2 && times[n] === 1) say('doubled', `${id} got ${name} ${n} twice`);
@@ -60,8 +63,8 @@ function judgeStream(say, id, session, name, stream, got) {
 
 function judgeRetained(say, { topic, writes, seen }) {
     const fits = writes.length === 0 ? seen === null : writes.some((w) => (w.deleted ? seen === null : seen === w.n));
-    if (!fits)
-        say('retained', `${topic} has ${seen === null ? 'nothing' : seen}, not ${writes.map((w) => (w.deleted ? `${w.n} (deleted)` : w.n)).join(' or ')}`);
+    const allowed = writes.map((w) => (w.deleted ? `${w.n} (deleted)` : w.n)).join(' or ');
+    if (!fits) say('retained', `${topic} has ${seen === null ? 'nothing' : seen}, not ${allowed || 'nothing'}`);
 }
 
 function judgePartitions(say, { partitions = {}, streams, partitioned }) {
@@ -74,22 +77,24 @@ function judgePartitions(say, { partitions = {}, streams, partitioned }) {
         for (const record of list) {
             records++;
             const { sequence, offset, stream: name, n, source } = record;
-            if (last !== undefined && sequence !== last + 1) say('partition-gap', `partition ${number} goes from ${last} to ${sequence}`);
-            if (lastOffset !== undefined && offset <= lastOffset) say('partition-gap', `partition ${number} offset ${offset} after ${lastOffset}`);
+            const where = `partition ${number}`;
+            if (last !== undefined && sequence !== last + 1) say('partition-gap', `${where} goes from ${last} to ${sequence}`);
+            if (lastOffset !== undefined && offset <= lastOffset) say('partition-gap', `${where} offset ${offset} after ${lastOffset}`);
             last = sequence;
             lastOffset = offset;
             if (!home.has(source)) home.set(source, number);
             else if (home.get(source) !== number) say('partition-order', `${source} is in partitions ${home.get(source)} and ${number}`);
             const stream = streams[name];
             if (!stream || n >= stream.sentAt.length) {
-                say('partition-unasked', `partition ${number} has ${name} ${n}, which was never sent`);
+                say('partition-unasked', `${where} has ${name} ${n}, which was never sent`);
                 continue;
             }
             if (!seen.has(name)) seen.set(name, new Uint8Array(stream.sentAt.length));
             const times = seen.get(name);
             if (times[n] === 0) {
-                if (n < (highest.get(name) ?? -1)) say('partition-order', `partition ${number} has ${name} ${n} after ${highest.get(name)}`);
-                highest.set(name, Math.max(n, highest.get(name) ?? -1));
+                const most = highest.get(name) ?? -1;
+                if (n < most) say('partition-order', `${where} has ${name} ${n} after ${most}`);
+                highest.set(name, Math.max(n, most));
             } else if (stream.qos === 2 && times[n] === 1) say('partition-doubled', `${name} ${n} is there twice`);
             if (times[n] < 255) times[n]++;
         }

@@ -3,9 +3,10 @@
 //   node tests/torture/killloop.mjs [--kills 10] [--seed N] [--break NAME] [--keep] [--verbose]
 //
 // Publishers send numbered messages at QoS 1 and 2; subscribers with kept sessions come, go, take themselves over and
-// acknowledge late; others subscribe and unsubscribe; retained messages are written, replaced and deleted; part of the
-// load also goes to the hub's partitions. The node is killed with SIGKILL at random times, also while it starts, and its
-// data is checked (fieldgate check) each time. In the end everything owed must have come, and judge.mjs compares.
+// acknowledge late; others subscribe and unsubscribe, or die and leave a will; retained messages are written, replaced and
+// deleted; part of the load also goes to the hub's partitions. The node is killed with SIGKILL at random times, also while
+// it starts, and its data is checked (fieldgate check) each time. In the end everything owed must have come, and judge.mjs
+// compares.
 //
 // The same seed gives the same plan; what the kills hit depends on the machine. Status 0 when nothing was wrong, else 1,
 // and the data and the history stay where the last lines say.
@@ -23,9 +24,9 @@ import { run, start } from '../e2e/lib/process.mjs';
 import { rawConnect } from '../e2e/lib/raw.mjs';
 import { inject, startsWith } from '../e2e/lib/strace.mjs';
 import { sleep, until, within } from '../e2e/lib/wait.mjs';
-import { Fickle, Publisher, Subscriber } from './clients.mjs';
+import { Fickle, Mortal, Publisher, Subscriber } from './clients.mjs';
 import { judge, sameRecord } from './judge.mjs';
-import { Ledger, readBody } from './ledger.mjs';
+import { Ledger, deletes, readBody } from './ledger.mjs';
 import { random as seeded } from './random.mjs';
 
 const { values: flags } = parseArgs({
@@ -68,18 +69,19 @@ function makeClients() {
     ];
     const writer = new Publisher({
         ...common(), id: 'writer', window: 6, pace: 20,
-        streams: Array.from({ length: 6 }, (_, i) => ({ name: `r${i}`, topic: `state/${i}`, qos: 1 + (i % 2), retain: true, alone: true })),
+        streams: [0, 1, 2, 3, 4, 5].map((i) => ({ name: `r${i}`, topic: `state/${i}`, qos: 1 + (i % 2), retain: true, alone: true })),
     });
     const subscribers = [
         new Subscriber({ ...common(), id: 'sub-q1', qos: 1, filters: ['load/#'], dawdle: 20, receiveMax: 200 }),
-        new Subscriber({ ...common(), id: 'sub-q2', qos: 2, filters: ['load/#', 'factory/#'], dawdle: 5 }),
+        new Subscriber({ ...common(), id: 'sub-q2', qos: 2, filters: ['load/#', 'factory/#', 'wills/#'], dawdle: 5 }),
         new Subscriber({ ...common(), id: 'sub-q2-old', version: 4, qos: 2, filters: ['load/+', 'factory/+/2'] }),
         new Subscriber({ ...common(), id: 'sub-q1-old', version: 4, qos: 1, filters: ['load/b/#', 'factory/press-1'], dawdle: 10 }),
         new Subscriber({ ...common(), id: 'sub-slow', qos: 2, filters: ['load/b/c'], dawdle: 3, receiveMax: 7 }),
         new Subscriber({ ...common(), id: 'sub-toggle', qos: 2, filters: ['factory/press-2'] }),
     ];
     const fickle = [5, 4, 5].map((version, i) => new Fickle({ ...common(), id: `fickle-${i}`, version }));
-    return { publishers: [...publishers, writer], subscribers, fickle, writer };
+    const mortals = [5, 4].map((version, i) => new Mortal({ ...common(), id: `mortal-${i}`, version, topic: `wills/${i}` }));
+    return { publishers: [...publishers, writer], subscribers, fickle, mortals, writer };
 }
 
 /** Until `ms` are over, clients are cut, leave, take themselves over and change subscriptions. */
@@ -115,7 +117,7 @@ async function readRetained(writer, when) {
     raw.socket.destroy();
     writer.streams.forEach(({ topic, name, ledger: s }, i) => {
         const writes = [];
-        for (let n = Math.max(0, lowest[i]); n < s.sentAt.length; n++) writes.push({ n, deleted: n % 7 === 6 });
+        for (let n = Math.max(0, lowest[i]); n < s.sentAt.length; n++) writes.push({ n, deleted: deletes(n) });
         if (lowest[i] < 0 && writes.length) writes.push({ n: -1, deleted: true }); // nothing was surely there
         const found = seen.get(topic);
         if (found && found.stream !== name) ledger.observe('retained', `${topic} has a message of ${found.stream}`);
@@ -130,21 +132,23 @@ async function readPartitions() {
         const last = list.at(-1);
         const args = ['events', '--data', node.dataDir, '--partition', String(number), '-e', '-o', 'jsonl',
             ...(last ? ['--sequence', String(last.sequence)] : ['--earliest'])];
+        const changed = (how) => ledger.observe('partition-changed', `partition ${number}: ${how}`);
         let first = last !== undefined;
         const reading = start(FIELDGATE, args, {
             onLine: (line) => {
                 const event = JSON.parse(line);
                 const body = typeof event.body === 'string' ? readBody(event.body) : undefined;
-                const record = { sequence: event.sequence, offset: event.offset, stream: body?.stream ?? `?${line.slice(0, 100)}`, n: body?.n ?? 0, source: event.source };
+                const { sequence, offset, source } = event;
+                const record = { sequence, offset, source, stream: body?.stream ?? `?${line.slice(0, 100)}`, n: body?.n ?? 0 };
                 if (first) {
                     first = false;
-                    if (!sameRecord(record, last)) ledger.observe('partition-changed', `partition ${number}: ${JSON.stringify(last)} became ${JSON.stringify(record)}`);
+                    if (!sameRecord(record, last)) changed(`${JSON.stringify(last)} became ${JSON.stringify(record)}`);
                 } else list.push(record);
             },
         });
         const { code } = await within(reading.exited, `events of partition ${number}`, 60_000);
         if (code !== 0) ledger.observe('events', `events --partition ${number} ended with ${code}: ${reading.err.join(' / ')}`);
-        if (first) ledger.observe('partition-changed', `partition ${number} ends before ${JSON.stringify(last)}`);
+        if (first) changed(`it ends before ${JSON.stringify(last)}`);
         reading.out.length = 0;
     }
 }
@@ -164,24 +168,30 @@ const count = { kills: 0, starting: 0, stops: 0, instant: 0, slow: 0 };
 const slowDisk = () => inject('pwrite64', `delay_enter=${Math.floor(random.between(2000, 15_000))}`);
 const haveStrace = spawnSync('strace', ['-V']).status === 0;
 
-function startAgain() {
+async function startAgain() {
     const slow = haveStrace && random.chance(0.3);
     const options = slow ? slowDisk() : { wrap: [] };
     startsWith(node, { ...options, env: { ...options.env, ...BREAK } });
     if (slow) count.slow++;
-    return node.start();
+    await node.start();
+    ledger.begins();
+}
+
+function kill() {
+    ledger.ends();
+    return node.kill9();
 }
 
 /** Waits for the next acknowledgement that any client gets and kills the node there and then. */
 async function killAtOnce() {
     await within(new Promise((resolve) => {
         ledger.onAcknowledged = () => {
-            process.kill(node.pid, 'SIGKILL');
+            kill();
             resolve();
         };
     }), 'an acknowledgement to kill at', 1000).catch(() => {});
     ledger.onAcknowledged = undefined;
-    await node.kill9();
+    await kill();
 }
 
 async function killOnce(clients) {
@@ -189,6 +199,7 @@ async function killOnce(clients) {
     if (random.chance(0.1)) {
         count.stops++;
         ledger.stopping = true;
+        ledger.ends();
         await node.stop();
         ledger.stopping = false;
     } else {
@@ -196,7 +207,7 @@ async function killOnce(clients) {
         if (random.chance(0.5)) {
             count.instant++;
             await killAtOnce();
-        } else await node.kill9();
+        } else await kill();
     }
     // A kill during recovery, now and then several in a row.
     while (count.kills < kills && random.chance(0.25)) {
@@ -206,7 +217,7 @@ async function killOnce(clients) {
         const starting = node.start();
         starting.catch(() => {});
         await sleep(random.between(0, 60));
-        await node.kill9();
+        await kill();
         await starting.catch(() => {});
     }
     await checkData(`kill ${count.kills}`);
@@ -215,7 +226,8 @@ async function killOnce(clients) {
 }
 
 /** Publishers finish what they began; then everybody gets what they are owed, or nothing comes any more. */
-async function drain({ publishers, subscribers }) {
+async function drain({ publishers, subscribers, mortals }) {
+    for (const mortal of mortals) await mortal.end();
     const done = await Promise.all(publishers.map((p) => p.finish(30_000)));
     publishers.forEach((p, i) => done[i] || ledger.observe('stuck', `${p.id} could not finish ${p.flows.size} flows`));
     await until(() => subscribers.every((s) => s.live && s.settled), 'all subscribers are back', 30_000);
@@ -230,8 +242,9 @@ async function drain({ publishers, subscribers }) {
 async function main() {
     console.log(`seed ${seed}`);
     node = await startNode({ settings: SETTINGS, env: BREAK });
+    ledger.begins();
     const clients = makeClients();
-    const everyone = [...clients.publishers, ...clients.subscribers, ...clients.fickle];
+    const everyone = [...clients.publishers, ...clients.subscribers, ...clients.fickle, ...clients.mortals];
     for (const client of everyone) client.start();
     while (count.kills < kills) {
         await killOnce(clients);
@@ -255,9 +268,11 @@ function report(history) {
     const verdict = judge(history);
     const { counts } = ledger;
     const of = (kind) => verdict.kinds[kind] ?? 0;
-    console.log(`${count.starting} of the kills while it started, ${count.instant} at an acknowledgement, ${count.slow} starts with a slow disk, ${count.stops} orderly stops; ${counts.sent} sent, ${counts.resent} sent again, ` +
-        `${counts.received} received, ${verdict.records} in partitions; ${counts.connects} connections, ${counts.takeovers} takeovers ` +
-        `(${counts.told} told 0x8E), ${counts.cuts} cut, ${counts.leaves} left; ${history.retained.length} retained messages looked at`);
+    console.log(`kills: ${count.starting} while it started, ${count.instant} at an acknowledgement; ` +
+        `${count.slow} starts with a slow disk, ${count.stops} orderly stops`);
+    console.log(`connections: ${counts.connects}, ${counts.takeovers} takeovers (${counts.told} told 0x8E), ${counts.cuts} cut, ${counts.leaves} left`);
+    console.log(`messages: ${counts.sent} sent, ${counts.resent} sent again, ${counts.received} received, ${verdict.records} in partitions; ` +
+        `${history.retained.length} retained ones looked at`);
     for (const { kind, text } of verdict.violations.slice(0, 30)) console.log(`!! ${kind}: ${text}`);
     if (verdict.violations.length > 30) console.log(`!! and ${verdict.violations.length - 30} more`);
     console.log(`${count.kills} kills, ${verdict.acknowledged} acknowledged, ${of('lost') + of('partition-lost')} lost, ` +
@@ -267,7 +282,8 @@ function report(history) {
 
 function keep(history) {
     const folder = mkdtempSync(join(tmpdir(), 'killloop-'));
-    if (node && existsSync(node.dataDir)) cpSync(node.dataDir, join(folder, 'data'), { recursive: true, filter: (from) => !from.endsWith('.sock') });
+    const filter = (from) => !from.endsWith('.sock');
+    if (node && existsSync(node.dataDir)) cpSync(node.dataDir, join(folder, 'data'), { recursive: true, filter });
     if (history) writeFileSync(join(folder, 'history.json'), JSON.stringify(history));
     if (node) writeFileSync(join(folder, 'node.log'), node.log());
     console.log(`kept in ${folder}; again with --seed ${seed}`);

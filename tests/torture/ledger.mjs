@@ -10,6 +10,9 @@ export function bodyOf(stream, n, size) {
     return text + crc32(text).toString(16).padStart(8, '0');
 }
 
+/** Which messages of a retained stream delete: they have no body. */
+export const deletes = (n) => n % 7 === 6;
+
 /** { stream, n }, or undefined when the body is not one that bodyOf made. */
 export function readBody(text) {
     const parts = /^([^|]+)\|(\d+)\|/.exec(text);
@@ -21,18 +24,24 @@ export class Ledger {
     constructor() {
         this.tick = 0;
         this.onAcknowledged = undefined; // called when a client was told something that must hold
+        this.lives = 0;
+        this.life = 0; // which life of the node this is; 0 from the moment it is told to end until it is ready again
         this.stopping = false; // the node was asked to stop: it may refuse and say goodbye
         this.streams = {};
         this.sessions = {};
         this.connects = [];
         this.retained = [];
         this.observed = [];
-        this.counts = { sent: 0, acknowledged: 0, received: 0, resent: 0, refused: 0, takeovers: 0, told: 0, cuts: 0, leaves: 0, connects: 0 };
+        const names = ['sent', 'resent', 'acknowledged', 'received', 'refused', 'connects', 'takeovers', 'told', 'cuts', 'leaves'];
+        this.counts = Object.fromEntries(names.map((name) => [name, 0]));
     }
 
-    /** A stream, made on first use; `writes` of a retained one tell which of its messages were deletions. */
-    stream(name, { topic, qos, source, deletes }) {
-        return (this.streams[name] ??= { topic, qos, source, deletes, sentAt: [], ackedAt: [] });
+    begins() { this.life = ++this.lives; }
+    ends() { this.life = 0; }
+
+    /** A stream, made on first use. */
+    stream(name, { topic, qos, source }) {
+        return (this.streams[name] ??= { topic, qos, source, sentAt: [], ackedAt: [] });
     }
     sent(stream, n) {
         if (stream.sentAt[n] === undefined) {
