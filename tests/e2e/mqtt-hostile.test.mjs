@@ -565,6 +565,19 @@ test('a client silent for one and a half times its keep-alive is told 0x8D', asy
     await witnessIsWell();
 });
 
+test('a node that was stopped for a while does not take it out on its clients', ours('it has no pid here'), async (t) => {
+    const node = await startPeer({ t });
+    const all = await Promise.all(Array.from({ length: 10 }, () => rawConnect({ t, port: node.mqttPort, keepAlive: 1 })));
+    const timer = setInterval(() => all.forEach((raw) => raw.send(m.pingreq())), 300);
+    t.after(() => clearInterval(timer));
+    await sleep(500);
+    process.kill(node.pid, 'SIGSTOP'); // as a machine that is moved, or a disk that hangs; their PINGREQs wait in its sockets
+    await sleep(2500);
+    process.kill(node.pid, 'SIGCONT');
+    await sleep(1000);
+    assert.equal(all.filter((raw) => raw.ended).length, 0, all[0].said());
+});
+
 test('a client that does not read does not hold up the others', async (t) => {
     const name = unique('stuck');
     const stuck = await rawConnect({ t, port: shared.port });
