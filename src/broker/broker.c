@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <sched.h>
+#include <stdlib.h>
 
 #include <stdlib.h>
 
@@ -85,6 +86,30 @@ static void revive_wills(struct broker *b, int64_t now)
     }
 }
 
+static int by_id(const void *x, const void *y)
+{
+    uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+    return a < b ? -1 : a > b;
+}
+
+/* Wills of connections that the stop cut are published before anybody can connect: a later will or word of the same client
+ * must not be overtaken by them. In the order they were made. */
+static void publish_due_wills(struct broker *b, int64_t now)
+{
+    VECTOR(uint64_t) due = { 0 };
+    journal_lock(b->journal);
+    for (struct will *w = b->wills; w; w = w->next)
+        if (w->due_us && w->due_us <= (now ? now : 1) && VECTOR_ROOM(due))
+            due.at[due.count++] = w->id;
+    journal_unlock(b->journal);
+    if (due.count > 1)
+        qsort(due.at, due.count, sizeof *due.at, by_id);
+    for (size_t i = 0; i < due.count; i++)
+        shard_publish_will(&b->shards[0], due.at[i]);
+    shard_commit(&b->shards[0]);
+    mem_free(due.at);
+}
+
 enum code broker_start(struct broker *b, struct journal *j, struct fault *why)
 {
     FG_ASSERT(b->config.loop_count > 0 && b->config.loop_count <= SHARDS_MAX);
@@ -99,6 +124,8 @@ enum code broker_start(struct broker *b, struct journal *j, struct fault *why)
     revive_wills(b, now);
     journal_unlock(j);
     pthread_mutex_unlock(&b->registry);
+    if (c == CODE_OK)
+        publish_due_wills(b, now);
     journal_kick(j);
     return c;
 }
