@@ -195,6 +195,12 @@ static void on_timer(struct timer *t)
     int64_t silent = now - c->last_us;
     /* 3.1.2.10; a client that we do not read from is not silent. */
     if (c->keep_alive_s && !c->paused && silent > (int64_t)c->keep_alive_s * 1500000) {
+        /* Perhaps it is we who slept: what waits in its socket is read before it is judged. */
+        if (c->doubted_us != c->last_us) {
+            c->doubted_us = c->last_us;
+            timer_start(c->shard->loop, &c->timer, 100, on_timer);
+            return;
+        }
         (void)FAIL(&why, CODE_LIMIT, 0, "nothing heard for %lld s, keep alive is %u s", (long long)(silent / 1000000),
                    c->keep_alive_s);
         client_end(c, MQTT_KEEP_ALIVE_TIMEOUT, &why, true);

@@ -118,6 +118,7 @@ struct client {
     struct retained_feed *feed; /* NULL: no retained message is owed for a new subscription */
     struct timer    timer;   /* CONNECT time-out, then keep-alive and L-OUT */
     int64_t         last_us; /* last packet from the peer */
+    int64_t         doubted_us; /* last_us when its silence was first noticed */
     int64_t         withheld_us; /* since when PAUSE_WITHHELD */
     uint64_t        send_next; /* queue index to send next */
     uint64_t        will_id; /* 0 = none */
