@@ -45,6 +45,7 @@ struct conn {
     struct loop *loop;
     const char  *address; /* lies behind the back end's struct */
     uint32_t     uid;
+    uint16_t     door;
     bool         loopback;
 
     uint8_t state;     /* enum conn_state                                               */
@@ -93,7 +94,7 @@ struct listener {
     accept_fn    accept;
     void        *ctx;
     char         address[128];
-    uint16_t     port;
+    uint16_t     port, door;
     struct listener *next, *prev; /* loop->listeners */
 };
 

@@ -91,6 +91,7 @@ enum code conn_open(struct conn **out, struct loop *l, const struct net_peer *pe
         return l->closed ? FAIL(why, CODE_CLOSED, 0, "the program is stopping")
                          : FAIL(why, CODE_NOMEM, 0, "no memory for a connection from %s", peer->address);
     }
+    c->door = peer->door;
     enum code code = l->back->attach(c, peer, why);
     if (code != CODE_OK) {
         conn_free(c);
@@ -168,6 +169,11 @@ bool conn_loopback(const struct conn *c)
 uint32_t conn_uid(const struct conn *c)
 {
     return c->uid;
+}
+
+uint16_t conn_door(const struct conn *c)
+{
+    return c->door;
 }
 
 /* ---- output ---- */

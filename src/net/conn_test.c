@@ -665,6 +665,29 @@ static const struct conn_events refusal_events = {
     .on_bytes = no_bytes, .on_close = refusal_close, .on_open = refusal_open
 };
 
+static void stop_when_accepted(void *ctx)
+{
+    struct rig *r = ctx;
+    if (r->accepted)
+        loop_stop(r->loop);
+}
+
+static void a_connection_knows_the_door_it_came_through(void **state)
+{
+    struct rig r;
+    struct refusal f = { .rig = &r };
+    rig_open_kind(&r, state);
+    listener_set_door(r.listener, 7);
+    static const struct conn_events quiet = { .on_bytes = no_bytes, .on_close = no_close };
+    r.events = &quiet;
+    struct conn *c = rig_dial(&r, &refusal_events, &f);
+    loop_set_turn(r.loop, stop_when_accepted, &r);
+    rig_run(&r);
+    assert_int_equal(conn_door(r.accepted), 7);
+    assert_int_equal(conn_door(c), 0);
+    rig_close(&r);
+}
+
 static void a_refused_dial_ends_in_on_close(void **state)
 {
     struct rig r;
@@ -781,6 +804,7 @@ int main(void)
         RIG_EACH(the_rest_is_shown_after_a_pause_although_nothing_more_comes),
         RIG_EACH(the_rest_goes_to_the_new_events),
         RIG_EACH(what_a_turn_produces_leaves_in_one_piece),
+        RIG_EACH(a_connection_knows_the_door_it_came_through),
         RIG_EACH(a_refused_dial_ends_in_on_close),
         RIG_EACH(a_dial_can_be_closed_at_once),
         RIG_EACH(bytes_written_before_the_connection_is_open_are_sent),

@@ -278,6 +278,11 @@ uint16_t listener_port(const struct listener *s)
     return s->port;
 }
 
+void listener_set_door(struct listener *s, uint16_t door)
+{
+    s->door = door;
+}
+
 void listener_close(struct listener *s)
 {
     if (s->prev)

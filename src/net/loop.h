@@ -69,6 +69,7 @@ struct net_peer {
     int  handle;          /* the back end's name for it */
     char address[64];     /* "127.0.0.1:50112", "[::1]:50112", "unix" */
     bool loopback;        /* 127.0.0.0/8, ::1, unix */
+    uint16_t door;        /* which listener took it, see listener_set_door */
     uint32_t uid;         /* unix sockets: the peer's credentials; else UINT32_MAX */
     struct net_world *world; /* private: the simulation it lives in, NULL: the system */
 };
@@ -80,6 +81,9 @@ FG_CHECK enum code net_listen(struct listener **out, struct loop *, const char *
                               struct fault *why);
 const char *listener_address(const struct listener *); /* with the real port */
 uint16_t    listener_port(const struct listener *);
+/* A number of the program's own that peers and their connections carry: which of its listeners they came through, and so
+ * who may come in. 0 until set. */
+void        listener_set_door(struct listener *, uint16_t door);
 void        listener_close(struct listener *);
 /* A peer that nobody wants. */
 void net_peer_refuse(const struct net_peer *);
@@ -111,6 +115,7 @@ struct loop *conn_loop(const struct conn *);
 const char  *conn_address(const struct conn *); /* the peer's */
 bool         conn_loopback(const struct conn *);
 uint32_t     conn_uid(const struct conn *);
+uint16_t     conn_door(const struct conn *); /* 0 when dialled */
 /* Changes who is called (protocol sniffing, upgrade to WebSocket); bytes not used up go to the new one. */
 void conn_set_events(struct conn *, const struct conn_events *, void *ctx);
 

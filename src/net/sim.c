@@ -176,8 +176,10 @@ static void accept_waiting(struct sim_loop *l)
         if (!here->waiting)
             here->waiting_end = &here->waiting;
         struct net_peer peer;
-        if (sim_end_as_peer(e, here->local, &peer))
+        if (sim_end_as_peer(e, here->local, &peer)) {
+            peer.door = at->door;
             at->accept(at->ctx, &peer);
+        }
         return; /* one a turn, and the callback may have closed any listener */
     }
 }

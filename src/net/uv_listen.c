@@ -67,7 +67,7 @@ static bool accept_one(struct uv_listener *s)
         /* Anything else concerns one peer that has already left. */
         return err != EAGAIN && err != EWOULDBLOCK;
     }
-    struct net_peer peer = { .handle = fd, .uid = UINT32_MAX };
+    struct net_peer peer = { .handle = fd, .uid = UINT32_MAX, .door = s->core.door };
     if (s->local)
         describe_local(&peer);
     else
