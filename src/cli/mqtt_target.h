@@ -6,12 +6,13 @@
 #include "mqtt/client.h"
 
 struct mqtt_target {
-    const char            *host;      /* -h */
-    uint32_t               port;      /* -p */
-    const char            *id;        /* -i */
+    const char            *host;      /* -h: as mqtt_address_parse takes it */
+    uint32_t               port;      /* -p; 0 = the scheme's */
+    const char            *url;       /* -L: all of it in one, with the topic */
+    const char            *id, *id_prefix; /* -i, -I */
     const char            *user, *password;
     bool                   keep_session; /* -c: no clean start, and the session outlives the connection */
-    uint64_t               expiry_us; /* -x */
+    const char            *expiry;    /* -x: seconds, a duration, -1 */
     uint64_t               keep_alive_us;
     int                    version;   /* -V: index in mqtt_version_words */
     const char            *will_topic, *will_payload;
@@ -23,17 +24,22 @@ struct mqtt_target {
 extern const char *const mqtt_version_words[]; /* 5 mqttv5 311 mqttv311 31 mqttv31 */
 
 #define MQTT_TARGET_FLAGS(type, field)                                                                                     \
-    { 'h', "host", FLAG_TEXT, FLAG_FIELD(type, field.host), .value = "HOST", .def = "127.0.0.1", .help = "the broker" },  \
-    { 'p', "port", FLAG_COUNT, FLAG_FIELD(type, field.port), .value = "PORT", .min = 1, .max = 65535, .def = "1883",      \
-      .help = "its port" },                                                                                               \
+    { 'h', "host", FLAG_TEXT, FLAG_FIELD(type, field.host), .value = "HOST", .def = "127.0.0.1",                          \
+      .help = "the broker: a name, an address, or mqtt://host:port" },                                                    \
+    { 'p', "port", FLAG_COUNT, FLAG_FIELD(type, field.port), .value = "PORT", .min = 1, .max = 65535,                     \
+      .help = "its port (default 1883)" },                                                                                \
+    { 'L', "url", FLAG_TEXT, FLAG_FIELD(type, field.url), .value = "URL",                                                 \
+      .help = "all in one: mqtt://user:password@host:port/topic" },                                                       \
     { 'i', "id", FLAG_TEXT, FLAG_FIELD(type, field.id), .value = "ID", .help = "client identifier (default: made up)" },  \
+    { 'I', "id-prefix", FLAG_TEXT, FLAG_FIELD(type, field.id_prefix), .value = "PREFIX",                                  \
+      .help = "client identifier: this and the process number" },                                                         \
     { 'u', "username", FLAG_TEXT, FLAG_FIELD(type, field.user), .value = "NAME", .help = "user name" },                   \
     { 'P', "pw", FLAG_TEXT, FLAG_FIELD(type, field.password), .value = "PASSWORD",                                       \
       .help = "password; @FILE or - (standard input) keeps it from other users' eyes" },                                  \
     { 'c', "disable-clean-session", FLAG_SWITCH, FLAG_FIELD(type, field.keep_session),                                    \
       .help = "keep the session when the connection ends (needs --id)" },                                                 \
-    { 'x', "session-expiry-interval", FLAG_SECONDS, FLAG_FIELD(type, field.expiry_us), .value = "TIME",                   \
-      .help = "how long the broker keeps the session (5.0)" },                                                            \
+    { 'x', "session-expiry-interval", FLAG_TEXT, FLAG_FIELD(type, field.expiry), .value = "TIME",                         \
+      .help = "how long the broker keeps the session (5.0); -1 = for good" },                                             \
     { 'k', "keepalive", FLAG_SECONDS, FLAG_FIELD(type, field.keep_alive_us), .value = "TIME", .def = "60",                \
       .help = "keep alive" },                                                                                             \
     { 'V', "protocol-version", FLAG_CHOICE, FLAG_FIELD(type, field.version), .value = "VERSION",                          \
@@ -46,13 +52,21 @@ extern const char *const mqtt_version_words[]; /* 5 mqttv5 311 mqttv311 31 mqttv
       .help = "a property (5.0): PUBLISH user-property KEY VALUE; may be repeated" }
 
 struct mqtt_target_memory { /* what the settings point to */
-    struct buf connect, will;
-    char      *password;
-    char       id[40];
+    struct buf          connect, will, goodbye; /* goodbye: the DISCONNECT's properties */
+    char               *password;
+    char                id[64];
+    struct mqtt_address address;
+    const char         *topic; /* of -L mqtt://host/topic; NULL = none */
 };
 /* Fills the client's settings. STATUS_DONE, or what to exit with after it said why. Clear the memory in any case. */
 int  mqtt_target_settings(const struct verb_call *, const struct mqtt_target *, struct mqtt_client_settings *,
                           struct mqtt_target_memory *);
 void mqtt_target_clear(struct mqtt_target_memory *);
+/* "127.0.0.1:1883", for sentences. */
+const char *mqtt_target_place(const struct mqtt_client_settings *, char out[MQTT_HOST_MAX + 8]);
+/* -D PUBLISH topic-alias N; 0 = not given. mqtt_target_props has checked it. */
+uint16_t mqtt_target_alias(const struct mqtt_target *);
+/* NAME=VALUE, each as a user property, appended to `out`. */
+FG_CHECK enum code mqtt_target_user_props(const struct texts *, struct buf *out, struct fault *why);
 /* The property list given for one command (PUBLISH, SUBSCRIBE, ...), appended to `out`. CODE_USAGE names what is wrong. */
 FG_CHECK enum code mqtt_target_props(const struct mqtt_target *, const char *command, struct buf *out, struct fault *why);

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-enum { PORT = 1883, CONNECT_MS = 10000, RETRY_MIN_MS = 500, RETRY_MAX_MS = 30000, WINDOW = 1024 };
+enum { CONNECT_MS = 10000, RETRY_MIN_MS = 500, RETRY_MAX_MS = 30000, WINDOW = 1024 };
 enum {
     LEAVE_MS = 2000,
     WINDOW_BYTES = 16 << 20,
@@ -32,21 +32,27 @@ struct buf *client_out(struct mqtt_client *c)
 
 static enum code check_settings(const struct mqtt_client_settings *s, struct fault *why)
 {
-    const struct bytes *const texts[] = {&s->client_id, &s->user, &s->password, &s->will_topic,
-                                         &s->will_payload};
+    const struct bytes *const texts[] = {&s->client_id,    &s->user,        &s->password, &s->will_topic,
+                                         &s->will_payload, &s->auth_method, &s->auth_data};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (texts[i]->len > UINT16_MAX)
             return FAIL(why, CODE_USAGE, 0, "a name, password or will is longer than 65,535 bytes");
     if (!s->host || !*s->host)
         return FAIL(why, CODE_USAGE, 0, "no host to connect to");
-    if (s->version != MQTT_5 && s->version != MQTT_3_1_1)
-        return FAIL(why, CODE_USAGE, 0, "the client speaks MQTT 5.0 and 3.1.1");
+    if (s->version < MQTT_3_1 || s->version > MQTT_5)
+        return FAIL(why, CODE_USAGE, 0, "the client speaks MQTT 5.0, 3.1.1 and 3.1");
+    if (s->version < MQTT_5 && s->auth_method.at)
+        return FAIL(why, CODE_USAGE, 0, "enhanced authentication exists in 5.0 only");
+    if (s->auth_data.at && !s->auth_method.at) /* 3.1.2.11.10 */
+        return FAIL(why, CODE_USAGE, 0, "authentication data needs a method");
+    if (s->version == MQTT_3_1 && (s->client_id.len == 0 || s->client_id.len > 23))
+        return FAIL(why, CODE_USAGE, 0, "MQTT 3.1 wants a client identifier of 1 to 23 bytes");
     if (!utf8_valid(s->client_id, false) || !utf8_valid(s->user, false))
         return FAIL(why, CODE_USAGE, 0, "the client identifier or user name is not UTF-8");
     if (s->version == MQTT_3_1_1 && s->client_id.len == 0 && !s->clean_start)
         return FAIL(why, CODE_USAGE, 0, "a session that is to be kept needs a client identifier");
-    if (s->version == MQTT_3_1_1 && s->password.at && !s->user.at)
-        return FAIL(why, CODE_USAGE, 0, "MQTT 3.1.1 allows a password only with a user name");
+    if (s->version < MQTT_5 && s->password.at && !s->user.at)
+        return FAIL(why, CODE_USAGE, 0, "MQTT before 5.0 allows a password only with a user name");
     if (s->has_will && (s->will_qos > 2 || !topic_name_valid(s->will_topic, UINT16_MAX, UINT16_MAX)))
         return FAIL(why, CODE_USAGE, 0, "the will needs a topic name and a QoS of 0, 1 or 2");
     if (s->window > WINDOW_MAX)
@@ -57,7 +63,7 @@ static enum code check_settings(const struct mqtt_client_settings *s, struct fau
 static void fill_defaults(struct mqtt_client_settings *s)
 {
 #define DEFAULT(field, value) (s->field = s->field ? s->field : (value))
-    DEFAULT(port, PORT);
+    DEFAULT(port, mqtt_scheme_port(s->scheme));
     DEFAULT(version, MQTT_5);
     DEFAULT(connect_ms, CONNECT_MS);
     DEFAULT(retry_min_ms, RETRY_MIN_MS);
@@ -75,8 +81,9 @@ static void fill_defaults(struct mqtt_client_settings *s)
 static void own_texts(struct mqtt_client *c, char *room)
 {
     struct mqtt_client_settings *s = &c->set;
-    struct bytes *const texts[] = {&s->client_id,    &s->user,  &s->password,  &s->will_topic,
-                                   &s->will_payload, &s->props, &s->will_props};
+    struct bytes *const texts[] = {&s->client_id,    &s->user,  &s->password,   &s->will_topic,
+                                   &s->will_payload, &s->props, &s->will_props, &s->auth_method,
+                                   &s->auth_data};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (!texts[i]->at)
             continue;
@@ -88,12 +95,15 @@ static void own_texts(struct mqtt_client *c, char *room)
     size_t host = strlen(s->host) + 1;
     memcpy(room, s->host, host);
     s->host = room;
+    if (s->path)
+        s->path = memcpy(room + host, s->path, strlen(s->path) + 1);
 }
 
 static size_t texts_size(const struct mqtt_client_settings *s)
 {
     return s->client_id.len + s->user.len + s->password.len + s->will_topic.len + s->will_payload.len +
-           s->props.len + s->will_props.len + strlen(s->host) + 1;
+           s->props.len + s->will_props.len + s->auth_method.len + s->auth_data.len + strlen(s->host) + 1 +
+           (s->path ? strlen(s->path) + 1 : 0);
 }
 
 enum code mqtt_client_open(struct mqtt_client **out, struct loop *loop,
@@ -135,6 +145,8 @@ static void free_client(struct mqtt_client *c)
 {
     timer_stop(c->loop, &c->timer);
     window_clear(&c->window);
+    aliases_forget(&c->incoming_aliases);
+    aliases_forget(&c->outgoing_aliases);
     mem_free(c->incoming);
     mem_free(c->assigned);
     mem_free(c);
@@ -161,11 +173,24 @@ void mqtt_client_disconnect(struct mqtt_client *c, uint8_t reason)
         client_leave(c);
 }
 
+enum code mqtt_client_disconnect_with(struct mqtt_client *c, uint8_t reason, struct bytes props, struct fault *why)
+{
+    if (props.len > GOODBYE_MAX)
+        return FAIL(why, CODE_LIMIT, 0, "the properties of a DISCONNECT are at most %d bytes here", GOODBYE_MAX);
+    if (!c->left) {
+        c->goodbye_len = (uint16_t)props.len;
+        if (props.len)
+            memcpy(c->goodbye, props.at, props.len);
+    }
+    mqtt_client_disconnect(c, reason);
+    return CODE_OK;
+}
+
 void client_leave(struct mqtt_client *c)
 {
     bool open = c->state == CLIENT_OPEN;
     if (open)
-        mqtt_encode_disconnect(client_out(c), c->set.version, c->left_reason, BYTES_NONE);
+        mqtt_encode_disconnect(client_out(c), c->set.version, c->left_reason, bytes_of(c->goodbye, c->goodbye_len));
     c->state = CLIENT_LEAVING;
     /* The server closes when it has read the DISCONNECT. If we did so first, with bytes from it unread, the
      * kernel would take back what the server has not read yet, and it would publish the will. */
@@ -232,6 +257,12 @@ static void greet(struct mqtt_client *c)
         mqtt_put_u32(&props, MQTT_PROP_SESSION_EXPIRY, s->session_expiry_s);
     mqtt_put_u16(&props, MQTT_PROP_RECEIVE_MAX, s->receive_max);
     mqtt_put_u32(&props, MQTT_PROP_MAX_PACKET, s->packet_bytes);
+    if (s->topic_alias_max)
+        mqtt_put_u16(&props, MQTT_PROP_TOPIC_ALIAS_MAX, s->topic_alias_max);
+    if (s->auth_method.at)
+        mqtt_put_bytes(&props, MQTT_PROP_AUTH_METHOD, s->auth_method);
+    if (s->auth_data.at)
+        mqtt_put_bytes(&props, MQTT_PROP_AUTH_DATA, s->auth_data);
     buf_add_bytes(&props, s->props);
     struct mqtt_connect_out hello = {
         .version = s->version,
@@ -343,7 +374,8 @@ static void dial(struct mqtt_client *c)
     c->why = (struct fault){0};
     c->state = CLIENT_DIALLING;
     timer_start(c->loop, &c->timer, c->set.connect_ms, on_timer);
-    if (conn_dial(&c->conn, c->loop, c->set.host, c->set.port, &events, c, &why))
+    const struct mqtt_route route = {c->set.scheme, c->set.host, c->set.port, c->set.path};
+    if (mqtt_dial(&c->conn, c->loop, &route, &events, c, &why))
         ended(c, &why);
 }
 

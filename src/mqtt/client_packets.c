@@ -102,6 +102,9 @@ static enum code on_connack(struct mqtt_client *c, const struct mqtt_frame *f, s
     c->server_packet_bytes = ack.props.max_packet ? ack.props.max_packet : UINT32_MAX;
     c->server_max_qos = ack.props.max_qos;
     c->server_retain = ack.props.retain_available;
+    c->server_alias_max = ack.props.topic_alias_max;
+    aliases_forget(&c->incoming_aliases);
+    aliases_forget(&c->outgoing_aliases);
     client_opened(c, mqtt_props_has(&ack.props, MQTT_PROP_SERVER_KEEP_ALIVE) ? ack.props.server_keep_alive
                                                                              : c->set.keep_alive_s);
     /* Before anybody can publish: the old messages go first. */
@@ -145,8 +148,9 @@ static enum code on_publish(struct mqtt_client *c, const struct mqtt_frame *f, s
     enum code code = mqtt_decode_publish(c->set.version, f->first, f->body, &c->limits, &m, why);
     if (code)
         return code;
-    if (mqtt_props_has(&m.props, MQTT_PROP_TOPIC_ALIAS)) /* 3.1.2.11.5: we allow none */
-        return protocol(why, MQTT_TOPIC_ALIAS_INVALID, "used a topic alias");
+    code = alias_resolve(c, &m, why);
+    if (code)
+        return code;
     bool known = m.qos == 2 && is_incoming(c, m.packet_id);
     if (m.qos == 2 && !known) {
         code = note_incoming(c, m.packet_id, why);
@@ -210,6 +214,54 @@ static enum code on_disconnect(struct mqtt_client *c, const struct mqtt_frame *f
     return code;
 }
 
+/* ---- enhanced authentication ---- */
+
+static void put_auth(struct mqtt_client *c, uint8_t reason, struct bytes data)
+{
+    struct buf props = {0};
+    mqtt_put_bytes(&props, MQTT_PROP_AUTH_METHOD, c->set.auth_method);
+    if (data.len)
+        mqtt_put_bytes(&props, MQTT_PROP_AUTH_DATA, data);
+    if (props.bad)
+        client_out(c)->bad = true; /* the connection ends for want of memory */
+    else
+        mqtt_encode_auth(client_out(c), reason, buf_bytes(&props));
+    buf_clear(&props);
+}
+
+static enum code on_auth(struct mqtt_client *c, const struct mqtt_frame *f, struct fault *why)
+{
+    struct mqtt_disconnect in;
+    if (c->set.version < MQTT_5 || !c->set.auth_method.at || !c->events.on_auth)
+        return protocol(why, MQTT_PROTOCOL_ERROR, "sent AUTH, though we do not authenticate that way");
+    enum code code = mqtt_decode_auth(f->body, &c->limits, &in, why);
+    if (code)
+        return code;
+    if (in.props.auth_method.len && !bytes_equal(in.props.auth_method, c->set.auth_method)) /* [MQTT-4.12.0-5] */
+        return protocol(why, MQTT_PROTOCOL_ERROR, "changed the authentication method");
+    if (in.reason == MQTT_REAUTHENTICATE || (in.reason == MQTT_SUCCESS && c->state != CLIENT_OPEN))
+        return protocol(why, MQTT_PROTOCOL_ERROR, "sent AUTH with a reason that is out of place here");
+    struct buf data = {.max = UINT16_MAX};
+    enum client_state before = c->state;
+    code = c->events.on_auth(c->ctx, c, &in, &data, why);
+    if (!code && data.bad)
+        code = FAIL(why, CODE_NOMEM, 0, "no memory for authentication data");
+    if (!code && in.reason == MQTT_CONTINUE_AUTH && c->state == before)
+        put_auth(c, MQTT_CONTINUE_AUTH, buf_bytes(&data));
+    buf_clear(&data);
+    return code;
+}
+
+enum code mqtt_client_reauthenticate(struct mqtt_client *c, struct bytes data, struct fault *why)
+{
+    if (!c->set.auth_method.at)
+        return FAIL(why, CODE_USAGE, 0, "this connection has no authentication method");
+    if (c->state != CLIENT_OPEN)
+        return FAIL(why, CODE_CLOSED, 0, "there is no connection to authenticate");
+    put_auth(c, MQTT_REAUTHENTICATE, data);
+    return CODE_OK;
+}
+
 enum code client_packet(struct mqtt_client *c, const struct mqtt_frame *f, struct fault *why)
 {
     static const packet_fn handlers[16] = {
@@ -218,9 +270,11 @@ enum code client_packet(struct mqtt_client *c, const struct mqtt_frame *f, struc
         [MQTT_PUBREL] = on_ack,        [MQTT_PUBCOMP] = on_ack,
         [MQTT_SUBACK] = on_sub_ack,    [MQTT_UNSUBACK] = on_sub_ack,
         [MQTT_PINGRESP] = on_pingresp, [MQTT_DISCONNECT] = on_disconnect,
+        [MQTT_AUTH] = on_auth,
     };
+    bool greets = f->first >> 4 == MQTT_CONNACK || f->first >> 4 == MQTT_AUTH;
     packet_fn handler = handlers[f->first >> 4];
-    if (!handler || (c->state == CLIENT_GREETING && f->first >> 4 != MQTT_CONNACK)) {
+    if (!handler || (c->state == CLIENT_GREETING && !greets)) {
         enum code code = FAIL(why, CODE_PROTOCOL, 0, "the server sent %s, which is out of place here",
                               mqtt_type_name(f->first >> 4));
         why->mqtt_reason = MQTT_PROTOCOL_ERROR;

@@ -40,6 +40,18 @@ struct window {
     size_t       bytes, bytes_max;      /* of packets kept for sending again                              */
 };
 
+/* Topics by number, from 1. */
+struct alias {
+    char *text; /* owned, NULL = not set */
+    size_t len;
+};
+struct aliases {
+    struct alias *at;
+    size_t count;
+};
+
+enum { GOODBYE_MAX = 256 };
+
 struct mqtt_client {
     /* constant */
     struct loop                *loop;
@@ -55,6 +67,8 @@ struct mqtt_client {
     bool              final;         /* no retry after this connection                                */
     bool              left;          /* mqtt_client_disconnect was called                             */
     uint8_t           left_reason;   /* for the DISCONNECT                                            */
+    uint16_t          goodbye_len;   /* and its properties                                            */
+    uint8_t           goodbye[GOODBYE_MAX];
     bool              in_message;    /* inside on_message: its answer goes before a DISCONNECT        */
     bool              dead;          /* mqtt_client_close was called                                  */
     bool              telling;       /* inside on_close, with no connection that keeps us in memory   */
@@ -76,6 +90,10 @@ struct mqtt_client {
     uint32_t server_packet_bytes;
     uint8_t  server_max_qos;
     bool     server_retain;
+    uint16_t server_alias_max;
+
+    /* of this connection */
+    struct aliases incoming_aliases, outgoing_aliases;
 
     /* QoS 2 towards us: identifiers between PUBREC and PUBREL, one bit each; NULL until the first */
     uint8_t *incoming;
@@ -109,6 +127,14 @@ FG_CHECK enum code window_ack(struct mqtt_client *c, enum mqtt_type type, const 
                               struct fault *why);
 FG_CHECK enum code window_sub_ack(struct mqtt_client *c, enum mqtt_type type, const struct mqtt_suback *ack,
                                   struct fault *why);
+
+/* ---- client_alias.c ---- */
+void aliases_forget(struct aliases *a);
+/* Empty when the number has no topic yet. Valid until it is set anew. */
+struct bytes alias_topic(const struct aliases *a, uint16_t n);
+FG_CHECK enum code alias_set(struct aliases *a, uint16_t n, struct bytes topic, struct fault *why);
+/* A message from the server: learns its alias, or puts the topic in. */
+FG_CHECK enum code alias_resolve(struct mqtt_client *c, struct mqtt_publish *m, struct fault *why);
 
 /* ---- client_packets.c ---- */
 /* One packet from the server. A failure ends the connection. */

@@ -67,7 +67,7 @@ static void settings_that_cannot_work_are_refused(void **state)
         struct mqtt_client *c;
         switch (i) {
         case 0: s.host = NULL; break;
-        case 1: s.version = MQTT_3_1; break;
+        case 1: s.version = MQTT_3_1, s.client_id = BYTES_NONE; break;
         case 2: s.version = MQTT_3_1_1, s.client_id = BYTES_NONE, s.clean_start = false; break;
         case 3: s.version = MQTT_3_1_1, s.password = BYTES_LIT("p"); break;
         case 4: s.has_will = true, s.will_topic = BYTES_LIT("a/#"); break;
@@ -331,7 +331,7 @@ static void subscriptions_are_answered(void **state)
     greet_with(&st, "20(00 00 ())");
     told(&st, "connect ready ");
     assert_int_equal(mqtt_client_subscribe(st.client, &a, BYTES_LIT("\x0b\x05"), 8, NULL), CODE_OK);
-    assert_int_equal(mqtt_client_unsubscribe(st.client, &b, 9, NULL), CODE_OK);
+    assert_int_equal(mqtt_client_unsubscribe(st.client, &b, BYTES_NONE, 9, NULL), CODE_OK);
     sim_step(st.sim);
     heard(&st, "82(0001 (0b 05) 'a/#' 01 'b' 06) a2(0002 () 'b')");
     say(&st, "b0(0002 () 11) 90(0001 () 01 87)");

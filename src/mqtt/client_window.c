@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "mqtt/topic.h"
 
+enum { ALIAS_BYTES = 3 + 2 }; /* the property, and longer lengths in front */
+
 static struct slot *slot_at(struct window *w, uint16_t place)
 {
     FG_ASSERT(place >= 1 && place <= w->cap);
@@ -145,7 +147,10 @@ static enum code check_message(const struct mqtt_client *c, const struct mqtt_cl
                     c->server_max_qos, m->qos);
     if (m->retain && !c->server_retain)
         return FAIL(why, CODE_UNSUPPORTED, 0, "the server does not keep retained messages");
-    if (size == 0 || size > c->server_packet_bytes)
+    if (m->topic_alias > c->server_alias_max)
+        return FAIL(why, CODE_UNSUPPORTED, 0, "the server takes topic aliases up to %u, not %u", c->server_alias_max,
+                    m->topic_alias);
+    if (size == 0 || size + (m->topic_alias ? ALIAS_BYTES : 0) > c->server_packet_bytes)
         return FAIL(why, CODE_LIMIT, 0, "the message is larger than the %u bytes that the server takes",
                     c->server_packet_bytes);
     if (m->qos && c->set.reconnect && size > c->window.bytes_max)
@@ -155,19 +160,44 @@ static enum code check_message(const struct mqtt_client *c, const struct mqtt_cl
     return CODE_OK;
 }
 
+static void put_publish(struct mqtt_client *c, struct buf *out, const struct mqtt_client_message *m, uint16_t id,
+                        struct bytes topic, struct bytes alias)
+{
+    mqtt_encode_publish_head(out, c->set.version, m->qos, false, m->retain, topic, id, alias, m->props,
+                             m->payload.len);
+    buf_add_bytes(out, m->payload);
+    FG_ASSERT(!out->bad);
+}
+
+/* With an alias: the topic goes with its first message of a connection. What is kept for another connection has the
+ * topic and no alias, because there it means nothing. */
+static enum code encode_aliased(struct mqtt_client *c, const struct mqtt_client_message *m, uint16_t id,
+                                struct fault *why)
+{
+    struct aliases *known = &c->outgoing_aliases;
+    bool first = !bytes_equal(alias_topic(known, m->topic_alias), m->topic);
+    const uint8_t alias[] = {MQTT_PROP_TOPIC_ALIAS, (uint8_t)(m->topic_alias >> 8), (uint8_t)m->topic_alias};
+    enum code code = first ? alias_set(known, m->topic_alias, m->topic, why) : CODE_OK;
+    if (!code)
+        put_publish(c, client_out(c), m, id, first ? m->topic : BYTES_NONE, bytes_of(alias, sizeof alias));
+    return code;
+}
+
 static enum code encode(struct mqtt_client *c, const struct mqtt_client_message *m, uint16_t id, size_t size,
                         uint8_t *copy, struct fault *why)
 {
     struct buf *out = client_out(c);
-    if (!buf_room(out, size))
+    if (!buf_room(out, size + ALIAS_BYTES))
         return FAIL(why, CODE_NOMEM, 0, "no memory to send %zu bytes", size);
-    mqtt_encode_publish_head(out, c->set.version, m->qos, false, m->retain, m->topic, id, m->props,
-                             BYTES_NONE, m->payload.len);
-    buf_add_bytes(out, m->payload);
-    FG_ASSERT(!out->bad);
+    size_t from = out->len;
+    if (!m->topic_alias || copy)
+        put_publish(c, out, m, id, m->topic, BYTES_NONE);
     if (copy)
         memcpy(copy, out->at + out->len - size, size);
-    return CODE_OK;
+    if (!m->topic_alias)
+        return CODE_OK;
+    out->len = from;
+    return encode_aliased(c, m, id, why);
 }
 
 /* QoS 1 and 2: a slot remembers it, with a copy if it may have to be sent again. */
@@ -419,10 +449,10 @@ enum code mqtt_client_subscribe(struct mqtt_client *c, const struct mqtt_filter 
     return send_filters(c, MQTT_SUBSCRIBE, filters, props, token, why);
 }
 
-enum code mqtt_client_unsubscribe(struct mqtt_client *c, const struct mqtt_filter *filters, uint64_t token,
-                                  struct fault *why)
+enum code mqtt_client_unsubscribe(struct mqtt_client *c, const struct mqtt_filter *filters, struct bytes props,
+                                  uint64_t token, struct fault *why)
 {
-    return send_filters(c, MQTT_UNSUBSCRIBE, filters, BYTES_NONE, token, why);
+    return send_filters(c, MQTT_UNSUBSCRIBE, filters, props, token, why);
 }
 
 enum code window_sub_ack(struct mqtt_client *c, enum mqtt_type type, const struct mqtt_suback *ack,

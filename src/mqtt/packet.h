@@ -242,5 +242,7 @@ void mqtt_encode_unsubscribe(struct buf *out, enum mqtt_version, uint16_t packet
 void mqtt_encode_suback(struct buf *out, enum mqtt_version, enum mqtt_type, uint16_t packet_id,
                         const uint8_t *reasons, size_t count, struct bytes props);
 void mqtt_encode_empty(struct buf *out, enum mqtt_type); /* PINGREQ, PINGRESP */
+/* 5.0 only. Reason 0 without properties takes no bytes (3.15.2.1). */
+void mqtt_encode_auth(struct buf *out, uint8_t reason, struct bytes props);
 /* 3.x: only the client sends it, as two bytes. */
 void mqtt_encode_disconnect(struct buf *out, enum mqtt_version, uint8_t reason, struct bytes props);

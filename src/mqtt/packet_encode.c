@@ -247,6 +247,11 @@ void mqtt_encode_disconnect(struct buf *out, enum mqtt_version version, uint8_t 
     put_short(out, MQTT_DISCONNECT << 4, 0, v5 ? reason : 0, v5 ? props : BYTES_NONE);
 }
 
+void mqtt_encode_auth(struct buf *out, uint8_t reason, struct bytes props)
+{
+    put_short(out, MQTT_AUTH << 4, 0, reason, props);
+}
+
 void mqtt_encode_empty(struct buf *out, enum mqtt_type type)
 {
     put_short(out, (uint8_t)(type << 4), 0, 0, BYTES_NONE);
