@@ -2,9 +2,16 @@
 
 #include "base/mem.h"
 
-/* What a pool keeps at most for later: per class 64 KiB of blocks but no fewer than 4, and this many
- * structs. */
+/* What a pool keeps at most for later: per class 64 KiB of blocks but no fewer than 4 small ones or a large one
+ * (the heap would give a large one back to the system and get it again with empty pages, every turn), and this
+ * many structs. */
 enum { KEEP_BYTES = 64 * 1024, KEEP_LEAST = 4, KEEP_OUTS = 64, REFS_FIRST = 8, REFS_KEEP = 256 };
+
+static uint32_t keep_blocks(size_t bytes)
+{
+    size_t keep = KEEP_BYTES / bytes;
+    return bytes > KEEP_BYTES ? 1 : keep > KEEP_LEAST ? (uint32_t)keep : KEEP_LEAST;
+}
 
 static size_t class_bytes(unsigned size_class)
 {
@@ -35,8 +42,7 @@ static void block_take(struct out_pool *p, struct buf *b, unsigned c)
 static void block_give(struct out_pool *p, struct buf *b)
 {
     unsigned c = out_class_of(b->cap);
-    uint32_t keep = KEEP_BYTES / (uint32_t)class_bytes(c);
-    if (b->cap == class_bytes(c) && p->count[c] < (keep > KEEP_LEAST ? keep : KEEP_LEAST)) {
+    if (b->cap == class_bytes(c) && p->count[c] < keep_blocks(b->cap)) {
         struct out_block *block = (struct out_block *)(void *)b->at;
         block->next = p->blocks[c];
         p->blocks[c] = block;

@@ -31,7 +31,7 @@ struct out {
     struct out     *next;                /* in the pool                                       */
 };
 
-enum { OUT_CLASSES = 8, OUT_SMALLEST = 512 }; /* 512 bytes .. 64 KiB */
+enum { OUT_CLASSES = 11, OUT_SMALLEST = 512 }; /* 512 bytes .. 512 KiB: what a busy connection gets in a turn */
 
 struct out_pool {
     struct out *outs;

@@ -144,6 +144,7 @@ static void a_pool_keeps_only_so_much(void **state)
     for (unsigned c = 0; c < OUT_CLASSES; c++)
         kept += pool.count[c] * ((size_t)OUT_SMALLEST << c);
     assert_true(kept <= OUT_CLASSES * (size_t)256 * 1024);
+    assert_int_equal(pool.count[OUT_CLASSES - 1], 1);
     assert_true(pool.outs_count <= 64);
     out_pool_clear(&pool);
 }
