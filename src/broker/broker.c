@@ -32,8 +32,7 @@ enum code broker_new(struct broker **out, const struct broker_config *config, st
 static enum code enter_tree(struct broker *b, struct session *s)
 {
     for (struct held_filter *f = s->filters; f; f = f->next) {
-        struct subscription sub = { .session = s, .qos = f->qos, .no_local = f->no_local,
-                                    .retain_as_published = f->retain_as_published, .retain_handling = f->retain_handling };
+        struct subscription sub = held_subscription(s, f);
         bool replaced;
         if (tree_add(&b->tree, bytes_of(f->text, f->len), &sub, &replaced) != CODE_OK)
             return CODE_NOMEM;

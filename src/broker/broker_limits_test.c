@@ -447,14 +447,7 @@ static void what_is_not_offered_is_refused_by_its_name(struct rig *rig)
     peer_publish_full(p, &(struct peer_publish){ .topic = BYTES_LIT("a"), .qos = 1, .props = buf_bytes(&props) });
     assert_int_equal(peer_expect(p, MQTT_DISCONNECT)->reason, MQTT_TOPIC_ALIAS_INVALID);
     peer_expect_end(p);
-    p = peer_connected(rig, 0, &keeps, true);
     struct buf out = { 0 };
-    buf_reset(&props);
-    mqtt_put_varint(&props, MQTT_PROP_SUB_ID, 7);
-    mqtt_encode_subscribe(&out, MQTT_5, 1, &(struct mqtt_filter){ .filter = BYTES_LIT("a") }, buf_bytes(&props));
-    peer_send(p, buf_bytes(&out));
-    assert_int_equal(peer_expect(p, MQTT_DISCONNECT)->reason, MQTT_SUB_ID_NOT_SUPPORTED);
-    peer_expect_end(p);
     p = peer_open(rig, 0);
     buf_reset(&props);
     buf_reset(&out);

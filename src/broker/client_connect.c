@@ -270,7 +270,6 @@ static void send_connack(struct client *c, bool present, uint64_t seq)
             mqtt_put_bytes(&props, MQTT_PROP_ASSIGNED_CLIENT_ID, ask->connect.client_id);
         if (c->keep_alive_s != ask->connect.keep_alive_s)
             mqtt_put_u16(&props, MQTT_PROP_SERVER_KEEP_ALIVE, c->keep_alive_s);
-        mqtt_put_u8(&props, MQTT_PROP_SUB_ID_AVAILABLE, 0);
         mqtt_put_u8(&props, MQTT_PROP_SHARED_AVAILABLE, 0);
     }
     mqtt_encode_connack(&blob, c->version, present, 0, buf_bytes(&props));

@@ -22,9 +22,9 @@ static uint8_t judge(const struct client *c, const struct mqtt_filter *f, uint32
     return f->qos;
 }
 
-static struct subscription subscription_of(struct session *s, const struct mqtt_filter *f)
+static struct subscription subscription_of(struct session *s, const struct mqtt_filter *f, uint32_t id)
 {
-    return (struct subscription){ .session = s, .qos = f->qos, .no_local = f->no_local,
+    return (struct subscription){ .session = s, .qos = f->qos, .no_local = f->no_local, .id = id,
                                   .retain_as_published = f->retain_as_published, .retain_handling = f->retain_handling };
 }
 
@@ -34,20 +34,18 @@ static void remember_former(struct client *c, struct mqtt_filter *list, struct a
     for (struct mqtt_filter *f = list; f; f = f->next, asked++) {
         const struct held_filter *h = session_filter(c->session, f->filter);
         if (h)
-            asked->former = (struct subscription){ .session = c->session, .qos = h->qos, .no_local = h->no_local,
-                                                   .retain_as_published = h->retain_as_published,
-                                                   .retain_handling = h->retain_handling };
+            asked->former = held_subscription(c->session, h);
     }
 }
 
-static void enter_tree(struct client *c, struct mqtt_filter *list, struct asked *asked)
+static void enter_tree(struct client *c, struct mqtt_filter *list, uint32_t id, struct asked *asked)
 {
     struct broker *b = c->shard->broker;
     pthread_rwlock_wrlock(&b->tree_lock);
     for (struct mqtt_filter *f = list; f; f = f->next, asked++) {
         if (asked->reason >= 0x80)
             continue;
-        struct subscription sub = subscription_of(c->session, f);
+        struct subscription sub = subscription_of(c->session, f, id);
         if (tree_add(&b->tree, f->filter, &sub, &asked->existed) != CODE_OK)
             asked->reason = MQTT_IMPLEMENTATION_SPECIFIC;
         else
@@ -73,8 +71,8 @@ static void leave_tree(struct client *c, struct mqtt_filter *list, const struct 
 }
 
 /* The session's own list, and for a durable one the record. On failure nothing has changed. */
-static enum code hold_filters(struct client *c, struct mqtt_filter *list, const struct asked *asked, uint64_t *seq,
-                              struct fault *why)
+static enum code hold_filters(struct client *c, struct mqtt_filter *list, uint32_t id, const struct asked *asked,
+                              uint64_t *seq, struct fault *why)
 {
     struct broker *b = c->shard->broker;
     struct session *s = c->session;
@@ -87,13 +85,13 @@ static enum code hold_filters(struct client *c, struct mqtt_filter *list, const 
         if (f->refused)
             continue;
         any = true;
-        struct subscription sub = subscription_of(s, f);
+        struct subscription sub = subscription_of(s, f, id);
         code = session_set_filter(s, f->filter, &sub);
     }
     if (code == CODE_NOMEM)
         (void)FAIL(why, CODE_NOMEM, 0, "no memory for a subscription");
     if (code == CODE_OK && any && s->durable)
-        code = fold_subscribe(b, s, list, seq, why);
+        code = fold_subscribe(b, s, list, id, seq, why);
     if (code != CODE_OK) {
         a = asked;
         for (struct mqtt_filter *f = list; f; f = f->next, a++) {
@@ -123,12 +121,13 @@ static void subscribe(struct client *c, const struct mqtt_subscribe *p, struct a
     struct fault why;
     uint64_t seq = 0;
     uint32_t held = c->session->filter_count;
+    uint32_t id = p->props.sub_id; /* 0: none */
     uint32_t i = 0;
     for (struct mqtt_filter *f = p->filters; f; f = f->next)
         asked[i++].reason = judge(c, f, &held);
     remember_former(c, p->filters, asked);
-    enter_tree(c, p->filters, asked);
-    enum code code = hold_filters(c, p->filters, asked, &seq, &why);
+    enter_tree(c, p->filters, id, asked);
+    enum code code = hold_filters(c, p->filters, id, asked, &seq, &why);
     if (code != CODE_OK) {
         log_warn("broker", "FG7001 subscription refused: %s", why.text);
         leave_tree(c, p->filters, asked);
@@ -142,7 +141,7 @@ static void subscribe(struct client *c, const struct mqtt_subscribe *p, struct a
     bool ok = true;
     for (struct mqtt_filter *f = p->filters; f && ok; f = f->next, a++)
         if (wants_retained(f, a))
-            ok = feed_add(c, f->filter, f->qos);
+            ok = feed_add(c, f->filter, f->qos, id);
     struct buf blob = { 0 };
     mqtt_encode_suback(&blob, c->version, MQTT_SUBACK, p->packet_id, reasons, p->count, BYTES_NONE);
     if (!ok || blob.bad || !feed_suback(c, seq, p->packet_id, buf_bytes(&blob)))
@@ -159,10 +158,6 @@ void handle_subscribe(struct client *c, struct bytes body)
     struct arena arena;
     arena_init(&arena, lent, sizeof lent, 256 * 1024);
     enum code code = mqtt_decode_subscribe(c->version, body, &shard->broker->mqtt_limits, &arena, &p, &why);
-    if (code == CODE_OK && c->version == MQTT_5 && mqtt_props_has(&p.props, MQTT_PROP_SUB_ID)) {
-        code = FAIL(&why, CODE_UNSUPPORTED, 0, "subscription identifiers are not offered (CONNACK said so)");
-        why.mqtt_reason = MQTT_SUB_ID_NOT_SUPPORTED;
-    }
     if (code != CODE_OK) {
         arena_clear(&arena);
         refuse(c, &why);

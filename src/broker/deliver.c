@@ -25,14 +25,16 @@ static bool put_expiry(struct buf *props, const struct message *m, int64_t now)
 
 enum sent { SENT, SENT_EXPIRED, SENT_TOO_LARGE };
 
-static enum sent send_publish(struct shard *shard, struct client *c, struct message *m, uint8_t qos, uint16_t pid, bool dup,
-                              bool retain)
+static enum sent send_publish(struct shard *shard, struct client *c, struct message *m, const struct origin *origin,
+                              uint8_t qos, uint16_t pid, bool dup, bool retain)
 {
     struct buf *props = &shard->props;
     buf_reset(props);
     /* What may have been sent before must be sent again [MQTT-4.4.0-1]: the receiver may hold its identifier. */
     if (m->expires_us && !put_expiry(props, m, loop_now_us(shard->loop)) && !dup)
         return SENT_EXPIRED;
+    for (uint32_t i = 0; i < origin_count(origin); i++) /* [MQTT-3.3.4-3], [MQTT-3.3.4-4] */
+        mqtt_put_varint(props, MQTT_PROP_SUB_ID, origin_ids(origin)[i]);
     struct bytes own = c->version == MQTT_5 ? buf_bytes(props) : BYTES_NONE;
     struct bytes carried = c->version == MQTT_5 ? m->props : BYTES_NONE;
     if (c->max_packet) {
@@ -59,7 +61,7 @@ static void count_unsent(struct shard *shard, enum sent what)
         COUNT(shard, dropped_too_large, 1);
 }
 
-void deliver_now(struct shard *shard, struct client *c, struct message *m, bool retain)
+void deliver_now(struct shard *shard, struct client *c, struct message *m, const struct origin *origin, bool retain)
 {
     if (c->state != CLIENT_LIVE || !c->conn)
         return;
@@ -67,7 +69,7 @@ void deliver_now(struct shard *shard, struct client *c, struct message *m, bool 
         COUNT(shard, dropped_slow, 1);
         return;
     }
-    count_unsent(shard, send_publish(shard, c, m, 0, 0, false, retain));
+    count_unsent(shard, send_publish(shard, c, m, origin, 0, 0, false, retain));
 }
 
 /* ---- queues ---- */
@@ -128,6 +130,7 @@ void deliver_gather(struct shard *shard, struct session *s)
             struct message *m = stored_message(e->what);
             p.stored = stored_hold(e->what);
             p.message = m ? message_hold(m) : NULL;
+            p.origin = origin_hold(queue_origin(&s->queue, c->send_next));
         }
         if (e->state == ENTRY_QUEUED)
             e->state = ENTRY_SENT;
@@ -178,7 +181,7 @@ static void send_parcel(struct shard *shard, struct parcel *p)
             client_end(c, MQTT_SERVER_BUSY, NULL, true); /* it comes again with the next connection */
         return;
     }
-    enum sent what = send_publish(shard, c, p->message, p->qos, p->pid, p->dup, p->retain);
+    enum sent what = send_publish(shard, c, p->message, p->origin, p->qos, p->pid, p->dup, p->retain);
     if (what != SENT) {
         count_unsent(shard, what);
         drop_entry(shard, c, p->pid);
@@ -202,6 +205,7 @@ void deliver_parcels(struct shard *shard)
     journal_unlock(shard->broker->journal);
     for (size_t i = 0; i < n; i++) {
         message_drop(list[i].message);
+        origin_drop(list[i].origin);
         client_drop(list[i].client);
     }
     if (shard->parcels.at) {
@@ -222,7 +226,8 @@ static void feed_volatile(struct shard *shard, struct session *s)
         uint64_t index = c->send_next++;
         if (e->state != ENTRY_QUEUED)
             continue;
-        enum sent what = send_publish(shard, c, e->what, e->qos, queue_packet_id(index), false, e->flags & ENTRY_RETAIN);
+        enum sent what = send_publish(shard, c, e->what, queue_origin(&s->queue, index), e->qos, queue_packet_id(index),
+                                      false, e->flags & ENTRY_RETAIN);
         if (what == SENT) {
             e->state = ENTRY_SENT;
             c->inflight_out++;
@@ -233,9 +238,10 @@ static void feed_volatile(struct shard *shard, struct session *s)
     }
 }
 
-static void queue_volatile(struct shard *shard, struct session *s, struct message *m, uint8_t qos, bool retain)
+static void queue_volatile(struct shard *shard, struct session *s, struct message *m, struct origin *origin, uint8_t qos,
+                           bool retain)
 {
-    struct entry *e = queue_push(&s->queue);
+    struct entry *e = queue_push(&s->queue, origin);
     if (!e) {
         COUNT(shard, dropped_queue, 1);
         return;
@@ -246,11 +252,12 @@ static void queue_volatile(struct shard *shard, struct session *s, struct messag
     feed_volatile(shard, s);
 }
 
-void deliver_volatile(struct shard *shard, struct session *s, struct message *m, uint8_t qos, bool retain)
+void deliver_volatile(struct shard *shard, struct session *s, struct message *m, struct origin *origin, uint8_t qos,
+                      bool retain)
 {
     const struct limits *limits = &shard->broker->config.limits;
     if (s->queue.open < limits->queued_messages && s->queue.bytes + m->encoded.len <= limits->queued_bytes)
-        queue_volatile(shard, s, m, qos, retain);
+        queue_volatile(shard, s, m, origin, qos, retain);
     else
         COUNT(shard, dropped_queue, 1);
 }
@@ -275,12 +282,12 @@ size_t deliver_room(struct client *c, uint8_t qos)
     return window < room ? window : room;
 }
 
-void deliver_retained(struct shard *shard, struct client *c, struct message *m, uint8_t qos)
+void deliver_retained(struct shard *shard, struct client *c, struct message *m, struct origin *origin, uint8_t qos)
 {
     if (qos)
-        queue_volatile(shard, c->session, m, qos, true);
+        queue_volatile(shard, c->session, m, origin, qos, true);
     else if (c->state == CLIENT_LIVE && c->conn)
-        count_unsent(shard, send_publish(shard, c, m, 0, 0, false, true));
+        count_unsent(shard, send_publish(shard, c, m, origin, 0, 0, false, true));
 }
 
 void deliver_resume(struct shard *shard, struct client *c)

@@ -23,9 +23,10 @@ static void counted(struct broker *b, int64_t messages, int64_t bytes)
 }
 
 /* The caller reserved the room. */
-void fold_push(struct broker *b, struct session *s, struct stored *st, uint64_t seq, uint8_t qos, uint8_t flags)
+void fold_push(struct broker *b, struct session *s, struct stored *st, struct origin *origin, uint64_t seq, uint8_t qos,
+               uint8_t flags)
 {
-    struct entry *e = queue_push(&s->queue);
+    struct entry *e = queue_push(&s->queue, origin);
     FG_ASSERT(e);
     *e = (struct entry){ .what = stored_hold(st), .seq = seq, .bytes = stored_bytes(st), .qos = qos, .flags = flags };
     s->queue.bytes += e->bytes;
@@ -165,20 +166,27 @@ enum code fold_end(struct broker *b, struct session *s, struct fault *why)
     return c;
 }
 
-void fold_put_filter(struct buf *meta, struct bytes filter, uint8_t qos, bool no_local, bool rap, uint8_t handling)
+void fold_put_filter(struct buf *meta, struct bytes filter, const struct subscription *sub)
 {
-    buf_u8(meta, (uint8_t)(qos | (no_local ? 4 : 0) | (rap ? 8 : 0) | handling << 4));
+    buf_u8(meta, (uint8_t)(sub->qos | (sub->no_local ? FILTER_NO_LOCAL : 0) |
+                           (sub->retain_as_published ? FILTER_AS_PUBLISHED : 0) | sub->retain_handling << 4 |
+                           (sub->id ? FILTER_ID : 0)));
     buf_le_blob(meta, filter);
+    if (sub->id)
+        buf_varint(meta, sub->id);
 }
 
-enum code fold_subscribe(struct broker *b, struct session *s, const struct mqtt_filter *list, uint64_t *seq,
+enum code fold_subscribe(struct broker *b, struct session *s, const struct mqtt_filter *list, uint32_t id, uint64_t *seq,
                          struct fault *why)
 {
     struct buf meta = { 0 };
     buf_varint(&meta, s->id);
-    for (const struct mqtt_filter *f = list; f; f = f->next)
+    for (const struct mqtt_filter *f = list; f; f = f->next) {
+        struct subscription sub = { .qos = f->qos, .no_local = f->no_local, .retain_as_published = f->retain_as_published,
+                                    .retain_handling = f->retain_handling, .id = id };
         if (!f->refused)
-            fold_put_filter(&meta, f->filter, f->qos, f->no_local, f->retain_as_published, f->retain_handling);
+            fold_put_filter(&meta, f->filter, &sub);
+    }
     enum code c = append(b, BR_SUBSCRIBE, &meta, seq, why);
     buf_clear(&meta);
     return c; /* the filters were set by the caller, which can undo */
@@ -282,31 +290,28 @@ enum code fold_will_clear(struct broker *b, uint64_t will_id, struct fault *why)
 
 /* ---- retained messages owed to a new subscription ---- */
 
-enum code fold_enqueue(struct broker *b, struct session *s, const struct owed *owed, size_t n, uint64_t *seq,
-                       struct fault *why)
+enum code fold_enqueue(struct broker *b, struct session *s, const struct owed *owed, size_t n, struct origin *origin,
+                       uint64_t *seq, struct fault *why)
 {
     struct buf meta = { 0 };
     buf_varint(&meta, s->id);
     for (size_t i = 0; i < n; i++) {
-        buf_u8(&meta, (uint8_t)(owed[i].qos | ENTRY_RETAIN << 4));
+        buf_u8(&meta, (uint8_t)(owed[i].qos | (origin ? HOW_ORIGIN : 0) | ENTRY_RETAIN << 4));
+        if (origin)
+            origin_put(&meta, origin);
         fold_put_where(&meta, owed[i].stored);
     }
-    for (size_t i = 0; i < n; i++) /* room first: after the append nothing may fail */
-        if (!queue_push(&s->queue)) {
-            s->queue.tail -= i;
-            s->queue.open -= (uint32_t)i;
-            buf_clear(&meta);
-            return FAIL(why, CODE_NOMEM, 0, "no memory for a session's queue");
-        }
-    s->queue.tail -= n;
-    s->queue.open -= (uint32_t)n;
+    if (!queue_reserve(&s->queue, (uint32_t)n, origin != NULL)) { /* after the append nothing may fail */
+        buf_clear(&meta);
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a session's queue");
+    }
     uint64_t at = 0;
     enum code c = append(b, BR_ENQUEUE, &meta, &at, why);
     buf_clear(&meta);
     if (c != CODE_OK)
         return c;
     for (size_t i = 0; i < n; i++)
-        fold_push(b, s, owed[i].stored, at, owed[i].qos, ENTRY_RETAIN);
+        fold_push(b, s, owed[i].stored, origin, at, owed[i].qos, ENTRY_RETAIN);
     if (seq)
         *seq = at;
     return CODE_OK;
@@ -317,7 +322,7 @@ enum code fold_enqueue(struct broker *b, struct session *s, const struct owed *o
 static bool takes(const struct target *t, const struct fold_publish *p)
 {
     return t->session->durable && !t->session->ended && t->qos && p->message->qos &&
-           !(t->no_local && t->session == p->from);
+           target_meant(t, p->from ? p->from->id : 0);
 }
 
 static bool is_full(const struct broker *b, const struct session *s, size_t bytes)
@@ -354,10 +359,25 @@ static bool drop_oldest(struct broker *b, struct session *s)
     return false;
 }
 
-/* Says for each target whether it is owed the message, into the record's meta. False: refused. */
-static bool choose_targets(struct broker *b, struct fold_publish *p, struct buf *meta, uint32_t *count)
+/* Into the record's meta, and for after it. False: no memory. */
+static bool owe(struct fold_publish *p, struct session *s, struct origin *origin, uint8_t qos, bool as_published)
 {
-    uint32_t hits = 0;
+    struct shard *shard = p->shard;
+    bool retain = as_published && p->message->retain;
+    qos = qos < p->message->qos ? qos : p->message->qos;
+    if (!VECTOR_ROOM(shard->chosen) || !queue_reserve(&s->queue, 1, origin != NULL))
+        return false;
+    shard->chosen.at[shard->chosen.count++] = (struct chosen){ s, origin, qos, retain ? ENTRY_RETAIN : 0 };
+    buf_varint(&shard->meta, s->id << HOW_BITS | (origin ? HOW_ORIGIN : 0u) | (retain ? HOW_RETAIN : 0u) | qos);
+    if (origin)
+        origin_put(&shard->meta, origin);
+    return true;
+}
+
+/* Says for each target whether it is owed the message. False: refused. */
+static bool choose_targets(struct broker *b, struct fold_publish *p)
+{
+    p->shard->chosen.count = 0;
     for (uint32_t i = 0; p->fanout && i < p->fanout->count; i++) {
         const struct target *t = &p->fanout->targets[i];
         struct session *s = t->session;
@@ -377,16 +397,11 @@ static bool choose_targets(struct broker *b, struct fold_publish *p, struct buf 
                 continue;
             }
         }
-        if (!queue_reserve(&s->queue)) {
+        if (!owe(p, s, fanout_origin(p->fanout, i), t->qos, t->retain_as_published)) {
             p->refused = MQTT_QUOTA_EXCEEDED;
             return false;
         }
-        uint8_t qos = t->qos < p->message->qos ? t->qos : p->message->qos;
-        bool keep_retain = t->retain_as_published && p->message->retain;
-        buf_varint(meta, s->id << 3 | (keep_retain ? 4u : 0u) | qos);
-        hits++;
     }
-    *count = hits;
     return true;
 }
 
@@ -419,16 +434,14 @@ static bool choose_retained(struct broker *b, struct fold_publish *p, bool *sets
     return true;
 }
 
-static void apply_targets(struct broker *b, struct fold_publish *p, struct bytes list, struct stored *st)
+static void apply_targets(struct broker *b, struct fold_publish *p, struct stored *st)
 {
-    struct wire w = wire_of(list);
     bool hot = false;
-    while (wire_left(&w)) {
-        uint64_t v = wire_varint(&w);
-        struct session *s = session_by_id(b, v >> 3);
-        FG_ASSERT(s && !w.bad);
+    for (size_t i = 0; i < p->shard->chosen.count; i++) {
+        struct chosen *c = &p->shard->chosen.at[i];
+        struct session *s = c->session;
         hot = hot || (atomic_load(&s->shard) >= 0 && s->queue.open < HOT_ENTRIES);
-        fold_push(b, s, st, p->seq, v & 3, (v & 4) ? ENTRY_RETAIN : 0);
+        fold_push(b, s, st, c->origin, p->seq, c->qos, c->flags);
         shard_mark_dirty(p->shard, s);
     }
     if (hot && !stored_message(st))
@@ -479,7 +492,6 @@ static void apply_retained(struct broker *b, const struct message *m, struct sto
 enum code fold_publish(struct broker *b, struct fold_publish *p, struct fault *why)
 {
     bool sets, removes;
-    uint32_t hits = 0;
     p->seq = 0;
     if (p->will_id && !will_by_id(b, p->will_id))
         return CODE_NOTFOUND; /* published or withdrawn meanwhile */
@@ -493,10 +505,9 @@ enum code fold_publish(struct broker *b, struct fold_publish *p, struct fault *w
     struct buf *meta = &p->shard->meta;
     buf_reset(meta);
     put_meta_head(meta, p, sets);
-    size_t head = meta->len;
     uint32_t partition = choose_partition(b, p);
-    bool chosen = choose_targets(b, p, meta, &hits);
-    enum code c = chosen ? CODE_OK : CODE_REFUSED;
+    enum code c = choose_targets(b, p) ? CODE_OK : CODE_REFUSED;
+    bool hits = p->shard->chosen.count > 0;
     bool in_log = hits || sets || removes || partition != JOURNAL_NO_PARTITION || p->will_id;
     if (c == CODE_OK && !in_log)
         return p->inbound_pid && p->from ? remember_inbound(b, p, why) : CODE_OK;
@@ -519,7 +530,7 @@ enum code fold_publish(struct broker *b, struct fold_publish *p, struct fault *w
     p->seq = out.seq;
     apply_retained(b, p->message, out.stored, sets, removes);
     if (hits)
-        apply_targets(b, p, bytes_of(meta->at + head, meta->len - head), out.stored);
+        apply_targets(b, p, out.stored);
     if (out.stored)
         stored_drop(out.stored);
     if (p->will_id)

@@ -92,11 +92,15 @@ static enum code replay_end(struct broker *b, const struct record *r, struct fau
     return CODE_OK;
 }
 
-static enum code set_filter(struct session *s, uint8_t options, struct bytes filter, struct fault *why)
+/* As fold_put_filter writes it. `s` NULL: only passed over. */
+static enum code read_filter(struct session *s, struct wire *w, struct fault *why)
 {
-    struct subscription sub = { .qos = options & 3, .no_local = options & 4, .retain_as_published = options & 8,
-                                .retain_handling = options >> 4 & 3 };
-    if (session_set_filter(s, filter, &sub) != CODE_OK)
+    uint8_t options = wire_u8(w);
+    struct bytes filter = wire_le_blob(w);
+    struct subscription sub = { .qos = options & 3, .no_local = options & FILTER_NO_LOCAL,
+                                .retain_as_published = options & FILTER_AS_PUBLISHED, .retain_handling = options >> 4 & 3,
+                                .id = options & FILTER_ID ? (uint32_t)wire_varint(w) : 0 };
+    if (s && !w->bad && session_set_filter(s, filter, &sub) != CODE_OK)
         return FAIL(why, CODE_NOMEM, 0, "no memory for a subscription");
     return CODE_OK;
 }
@@ -107,14 +111,13 @@ static enum code replay_subscribe(struct broker *b, const struct record *r, bool
     struct session *s = known(b, &w);
     enum code c = CODE_OK;
     while (c == CODE_OK && wire_left(&w) && !w.bad) {
-        uint8_t options = remove ? 0 : wire_u8(&w);
-        struct bytes filter = wire_le_blob(&w);
-        if (w.bad || !s)
+        if (!remove) {
+            c = read_filter(s, &w, why);
             continue;
-        if (remove)
+        }
+        struct bytes filter = wire_le_blob(&w);
+        if (!w.bad && s)
             (void)session_remove_filter(s, filter);
-        else
-            c = set_filter(s, options, filter, why);
     }
     return w.bad ? broken(r, why) : c;
 }
@@ -129,18 +132,28 @@ static enum code replay_acks(struct broker *b, const struct record *r, struct fa
     return c == CODE_DAMAGED ? broken(r, why) : c;
 }
 
-static enum code push(struct broker *b, struct session *s, struct stored *st, uint8_t qos, uint8_t flags, struct fault *why)
+static enum code push(struct broker *b, struct session *s, struct stored *st, struct origin *origin, uint8_t qos,
+                      uint8_t flags, struct fault *why)
 {
-    if (!queue_reserve(&s->queue))
+    if (!queue_reserve(&s->queue, 1, origin != NULL))
         return FAIL(why, CODE_NOMEM, 0, "no memory for a session's queue");
-    fold_push(b, s, st, 0, qos, flags);
+    fold_push(b, s, st, origin, 0, qos, flags);
     return CODE_OK;
+}
+
+/* The origin behind a byte that says whether there is one. `s` NULL: only passed over. */
+static enum code read_origin(struct session *s, bool there, struct wire *w, struct origin **out, struct fault *why)
+{
+    struct origin *like = s && s->queue.tail > s->queue.head ? queue_origin(&s->queue, s->queue.tail - 1) : NULL;
+    *out = NULL;
+    enum code c = there ? origin_read(w, like, out) : CODE_OK;
+    return c == CODE_NOMEM ? FAIL(why, CODE_NOMEM, 0, "no memory for subscription identifiers") : c;
 }
 
 /* A place in the queue whose message is gone (acknowledged, or lost to damage). */
 static enum code push_done(struct session *s, struct fault *why)
 {
-    struct entry *e = queue_push(&s->queue);
+    struct entry *e = queue_push(&s->queue, NULL);
     if (!e)
         return FAIL(why, CODE_NOMEM, 0, "no memory for a session's queue");
     e->state = ENTRY_QUEUED;
@@ -174,12 +187,16 @@ static enum code replay_enqueue(struct broker *b, struct journal *j, const struc
     struct session *s = known(b, &w);
     while (s && wire_left(&w) && !w.bad) {
         uint8_t how = wire_u8(&w);
-        struct stored *st;
-        enum code c = read_where(j, &w, &st, why);
+        struct stored *st = NULL;
+        struct origin *origin;
+        enum code c = read_origin(s, how & HOW_ORIGIN, &w, &origin, why);
         if (c == CODE_OK)
-            c = st ? push(b, s, st, how & 3, how >> 4, why) : push_done(s, why);
+            c = read_where(j, &w, &st, why);
+        if (c == CODE_OK)
+            c = st ? push(b, s, st, origin, how & HOW_QOS, how >> 4, why) : push_done(s, why);
         if (st)
             stored_drop(st);
+        origin_drop(origin);
         if (c != CODE_OK)
             return c == CODE_DAMAGED ? broken(r, why) : c;
     }
@@ -208,16 +225,19 @@ static enum code replay_targets(struct broker *b, struct journal *j, const struc
     enum code c = CODE_OK;
     while (c == CODE_OK && wire_left(w) && !w->bad) {
         uint64_t v = wire_varint(w);
-        struct session *s = w->bad ? NULL : session_by_id(b, v >> 3);
-        if (!s)
-            continue;
-        struct stored *st = journal_keep(j, r);
-        c = st ? push(b, s, st, v & 3, (v & 4) ? ENTRY_RETAIN : 0, why)
-               : FAIL(why, CODE_NOMEM, 0, "no memory for a handle");
-        if (st)
-            stored_drop(st);
+        struct session *s = w->bad ? NULL : session_by_id(b, v >> HOW_BITS);
+        struct origin *origin;
+        c = read_origin(s, v & HOW_ORIGIN, w, &origin, why);
+        if (s && c == CODE_OK) {
+            struct stored *st = journal_keep(j, r);
+            c = st ? push(b, s, st, origin, v & HOW_QOS, (v & HOW_RETAIN) ? ENTRY_RETAIN : 0, why)
+                   : FAIL(why, CODE_NOMEM, 0, "no memory for a handle");
+            if (st)
+                stored_drop(st);
+        }
+        origin_drop(origin);
     }
-    return w->bad ? broken(r, why) : c;
+    return w->bad || c == CODE_DAMAGED ? broken(r, why) : c;
 }
 
 static enum code replay_message(struct broker *b, struct journal *j, const struct record *r, struct fault *why)
@@ -327,23 +347,30 @@ static enum code replay_entry(struct broker *b, struct journal *j, struct sessio
     enum code c = CODE_OK;
     if (w->bad || index < s->queue.tail || index - s->queue.tail > QUEUE_GAP_MAX || state > ENTRY_RECEIVED)
         return CODE_DAMAGED;
+    struct origin *origin;
+    c = read_origin(s, qos & HOW_ORIGIN, w, &origin, why);
+    qos &= HOW_QOS;
     while (c == CODE_OK && s->queue.tail < index)
         c = push_done(s, why);
-    if (c != CODE_OK)
+    if (c != CODE_OK) {
+        origin_drop(origin);
         return c;
+    }
     if (state == ENTRY_RECEIVED) {
-        struct entry *e = queue_push(&s->queue);
+        origin_drop(origin);
+        struct entry *e = queue_push(&s->queue, NULL);
         if (!e)
             return FAIL(why, CODE_NOMEM, 0, "no memory for a session's queue");
         *e = (struct entry){ .qos = qos, .state = ENTRY_RECEIVED, .flags = flags };
         return CODE_OK;
     }
-    struct stored *st;
+    struct stored *st = NULL;
     c = read_where(j, w, &st, why);
     if (c == CODE_OK)
-        c = st ? push(b, s, st, qos, flags, why) : push_done(s, why);
+        c = st ? push(b, s, st, origin, qos, flags, why) : push_done(s, why);
     if (st)
         stored_drop(st);
+    origin_drop(origin);
     return c;
 }
 
@@ -352,13 +379,9 @@ static enum code replay_parts(struct broker *b, struct journal *j, struct sessio
     enum code c = CODE_OK;
     while (c == CODE_OK && wire_left(w) && !w->bad) {
         switch (wire_u8(w)) {
-        case PART_FILTER: {
-            uint8_t options = wire_u8(w);
-            struct bytes filter = wire_le_blob(w);
-            if (!w->bad)
-                c = set_filter(s, options, filter, why);
+        case PART_FILTER:
+            c = read_filter(s, w, why);
             break;
-        }
         case PART_PID:
             if (!pidset_add(&s->in_pids, wire_le16(w)))
                 c = FAIL(why, CODE_NOMEM, 0, "no memory for packet identifiers");

@@ -63,9 +63,12 @@ static enum code put_entries(struct writer *w, struct session *s)
             continue;
         buf_u8(&w->meta, PART_ENTRY);
         buf_varint(&w->meta, i);
-        buf_u8(&w->meta, e->qos);
+        const struct origin *origin = queue_origin(&s->queue, i);
+        buf_u8(&w->meta, (uint8_t)(e->qos | (origin ? HOW_ORIGIN : 0)));
         buf_u8(&w->meta, e->state == ENTRY_RECEIVED ? ENTRY_RECEIVED : ENTRY_QUEUED);
         buf_u8(&w->meta, (uint8_t)(e->flags | (e->state == ENTRY_SENT ? ENTRY_MAYBE_SENT : 0)));
+        if (origin)
+            origin_put(&w->meta, origin);
         if (e->state != ENTRY_RECEIVED)
             fold_put_where(&w->meta, e->what);
         c = room(w);
@@ -85,8 +88,9 @@ static enum code put_session(struct writer *w, struct session *s)
     buf_le_blob(&w->meta, s->principal);
     buf_varint(&w->meta, s->queue.head);
     for (struct held_filter *f = s->filters; c == CODE_OK && f; f = f->next) {
+        struct subscription sub = held_subscription(s, f);
         buf_u8(&w->meta, PART_FILTER);
-        fold_put_filter(&w->meta, bytes_of(f->text, f->len), f->qos, f->no_local, f->retain_as_published, f->retain_handling);
+        fold_put_filter(&w->meta, bytes_of(f->text, f->len), &sub);
         c = room(w);
     }
     for (uint32_t i = 0; c == CODE_OK && i < s->in_pids.count; i++) {

@@ -14,6 +14,7 @@
 #include "base/wire.h"
 #include "broker/admit.h"
 #include "broker/broker.h"
+#include "broker/origin.h"
 #include "broker/queue.h"
 #include "broker/retained.h"
 #include "broker/tree.h"
@@ -44,6 +45,7 @@ void pidset_clear(struct pidset *);
 struct held_filter {
     struct held_filter *next;
     uint8_t             qos, retain_handling, no_local, retain_as_published;
+    uint32_t            id; /* subscription identifier, 0 = none */
     uint32_t            len;
     uint8_t             text[];
 };
@@ -94,6 +96,7 @@ struct target {
     struct session *session; /* one reference */
     uint8_t         qos;
     bool            no_local, retain_as_published;
+    bool            only_own; /* for what the session itself publishes: beside one with no_local, see route.c */
 };
 struct fanout {
     _Atomic uint32_t refs;
@@ -101,6 +104,7 @@ struct fanout {
     bool             to_partition;
     uint32_t         count, durable_count;
     struct bytes     topic;    /* behind the targets */
+    struct origin  **origins;  /* one for each target, behind the targets; NULL: none has one */
     struct target    targets[];
 };
 
@@ -163,6 +167,7 @@ struct parcel {
     struct client  *client;  /* one reference */
     struct message *message; /* one reference, or NULL: read it from `stored`, or (with state RECEIVED) only PUBREL */
     struct stored  *stored;  /* one reference, or NULL */
+    struct origin  *origin;  /* one reference, or NULL */
     uint64_t        index;
     uint16_t        pid;
     uint8_t         qos, state;
@@ -204,6 +209,13 @@ bool broker_breaks(enum broker_breakage);
 #define VECTOR_ROOM(v) ((v).count < (v).cap || vector_grow((void **)&(v).at, &(v).cap, sizeof *(v).at))
 bool vector_grow(void **at, size_t *cap, size_t size);
 
+/* Somebody durable who is owed the message that is just being recorded. */
+struct chosen {
+    struct session *session;
+    struct origin  *origin; /* borrowed from the fan-out, as is the session */
+    uint8_t         qos, flags;
+};
+
 struct counters { /* written by their shard only; read by anyone */
     _Atomic uint64_t received[3], sent[3], received_bytes, sent_bytes, stored, to_partitions, acknowledged;
     _Atomic uint64_t dropped_slow, dropped_queue, dropped_expired, dropped_too_large, dropped_no_subscriber,
@@ -226,6 +238,7 @@ struct shard {
     struct table   routes;   /* topic -> fanout */
     VECTOR(struct op) ops;
     VECTOR(struct parcel) parcels;
+    VECTOR(struct chosen) chosen; /* inside fold_publish */
     struct { struct pending *ring; size_t cap, head, tail; } pending;
     struct outbox *outbox[SHARDS_MAX];
     VECTOR(struct session *) waiting; /* sessions with QoS 2 entries that wait for the journal; one reference each */
@@ -300,6 +313,7 @@ enum code session_end(struct broker *, struct session *, struct fault *why);
 /* Tree lock held for writing (nobody else may know a session that is just being made). */
 void      session_leave_tree(struct broker *, struct session *);
 struct held_filter *session_filter(struct session *, struct bytes filter);
+struct subscription held_subscription(struct session *, const struct held_filter *);
 enum code session_set_filter(struct session *, struct bytes filter, const struct subscription *);
 bool      session_remove_filter(struct session *, struct bytes filter);
 /* Once a second on shard 0: sessions whose time is over, wills whose delay is over. */
@@ -313,15 +327,18 @@ enum { /* program records */
     BR_SESSION = RECORD_PROGRAM, BR_OPEN, BR_CONNECT, BR_DISCONNECT, BR_END, BR_SUBSCRIBE, BR_UNSUBSCRIBE, BR_ACKS,
     BR_ENQUEUE, BR_RETAINED, BR_WILL, BR_WILL_CLEAR, BR_IDS, BR_SESSION_MORE
 };
+enum { HOW_QOS = 3, HOW_RETAIN = 4, HOW_ORIGIN = 8, HOW_BITS = 4 };         /* inside a message's meta: session << 4 | how */
+enum { FILTER_NO_LOCAL = 4, FILTER_AS_PUBLISHED = 8, FILTER_ID = 64 };      /* options as in SUBSCRIBE; an identifier follows */
 enum { ACK_DONE = 0, ACK_RECEIVED = 1, ACK_RELEASE = 2, ACK_INBOUND = 3 };  /* inside BR_ACKS */
 enum { META_INBOUND = 1, META_WILL = 2, META_NOT_RETAINED = 4 };            /* first varint of a message's meta */
 
 enum { QUEUE_GAP_MAX = 1 << 20 }; /* indexes between two entries that are left: see HOLES_MAX and INDEX_SPAN */
 enum { PART_FILTER = 1, PART_PID = 2, PART_ENTRY = 3, PART_TAIL = 4 };      /* inside BR_SESSION */
 /* Halves of the fold that live changes, replay and rounds share. */
-void      fold_push(struct broker *, struct session *, struct stored *, uint64_t seq, uint8_t qos, uint8_t flags);
+void      fold_push(struct broker *, struct session *, struct stored *, struct origin *, uint64_t seq, uint8_t qos,
+                    uint8_t flags);
 enum code fold_apply_acks(struct broker *, struct session *, struct wire *);
-void      fold_put_filter(struct buf *, struct bytes filter, uint8_t qos, bool no_local, bool rap, uint8_t handling);
+void      fold_put_filter(struct buf *, struct bytes filter, const struct subscription *);
 void      fold_put_where(struct buf *, const struct stored *);
 void      fold_put_will(struct buf *, const struct will *);
 void      will_link(struct broker *, struct will *);
@@ -330,13 +347,15 @@ enum code fold_open(struct broker *, struct session *, uint64_t *seq, struct fau
 enum code fold_connect(struct broker *, struct session *, uint32_t expiry_s, uint64_t *seq, struct fault *why);
 enum code fold_disconnect(struct broker *, struct session *, int64_t wall_us, uint64_t sent_upto, struct fault *why);
 enum code fold_end(struct broker *, struct session *, struct fault *why);
-enum code fold_subscribe(struct broker *, struct session *, const struct mqtt_filter *, uint64_t *seq, struct fault *why);
+enum code fold_subscribe(struct broker *, struct session *, const struct mqtt_filter *, uint32_t id, uint64_t *seq,
+                         struct fault *why);
 enum code fold_unsubscribe(struct broker *, struct session *, const struct mqtt_filter *, uint64_t *seq, struct fault *why);
 enum code fold_will(struct broker *, struct will *, uint64_t *seq, struct fault *why);
 enum code fold_will_clear(struct broker *, uint64_t will_id, struct fault *why);
 /* n stored retained messages for a new subscription. */
 struct owed { struct stored *stored; uint8_t qos; };
-enum code fold_enqueue(struct broker *, struct session *, const struct owed *, size_t n, uint64_t *seq, struct fault *why);
+enum code fold_enqueue(struct broker *, struct session *, const struct owed *, size_t n, struct origin *, uint64_t *seq,
+                       struct fault *why);
 /* Acknowledgements are gathered into b->shards' meta buffers: fold_acks appends the gathered list. `list` holds
  * (kind, value) varints. */
 enum code fold_acks(struct broker *, struct session *, struct bytes list, uint64_t *seq, struct fault *why);
@@ -366,6 +385,15 @@ void will_unlink(struct broker *, struct will *);      /* J; frees */
 /* One reference, or NULL when memory is out. */
 struct fanout *route_find(struct shard *, struct bytes topic);
 struct fanout *fanout_hold(struct fanout *);
+static inline struct origin *fanout_origin(const struct fanout *f, uint32_t i)
+{
+    return f->origins ? f->origins[i] : NULL;
+}
+/* Is the target meant by a message that the session with this number published? */
+static inline bool target_meant(const struct target *t, uint64_t from)
+{
+    return t->session->id == from ? !t->no_local : !t->only_own;
+}
 void           fanout_drop(struct fanout *);
 void           route_clear(struct shard *);
 /* To the sessions that need no journal: QoS 0, and sessions that end with their connection. */
@@ -391,19 +419,19 @@ void shard_publish_will(struct shard *, uint64_t will_id);
 void deliver_gather(struct shard *, struct session *);
 void deliver_parcels(struct shard *);
 /* A session that lives on this shard and is not durable: queue and send. */
-void deliver_volatile(struct shard *, struct session *, struct message *, uint8_t qos, bool retain);
+void deliver_volatile(struct shard *, struct session *, struct message *, struct origin *, uint8_t qos, bool retain);
 /* QoS 0. */
-void deliver_now(struct shard *, struct client *, struct message *, bool retain);
+void deliver_now(struct shard *, struct client *, struct message *, const struct origin *, bool retain);
 void deliver_resume(struct shard *, struct client *); /* after CONNACK, drained output, journal progress */
 
 /* How many retained messages of up to this QoS it may be given now; 0: none before feed_go. */
 size_t deliver_room(struct client *, uint8_t qos);
 /* One of those: L-OUT and L-QUEUE are not asked again. */
-void deliver_retained(struct shard *, struct client *, struct message *, uint8_t qos);
+void deliver_retained(struct shard *, struct client *, struct message *, struct origin *, uint8_t qos);
 
 /* ---- retained_feed.c ---- */
 /* The retained messages that this new subscription wants, bit by bit. False: memory is out, end the client. */
-bool feed_add(struct client *, struct bytes filter, uint8_t qos);
+bool feed_add(struct client *, struct bytes filter, uint8_t qos, uint32_t id);
 /* SUBACK, when what a durable session is owed for the filters added so far is in its queue and on disk: so for all other
  * sessions at once. `seq` as for shard_ack. blob is copied. False: memory is out. */
 bool feed_suback(struct client *, uint64_t seq, uint16_t pid, struct bytes blob);

@@ -4,32 +4,66 @@
 
 #include <stddef.h>
 
-bool queue_reserve(struct queue *q)
+static bool grow(struct queue *q, uint32_t more)
 {
-    if (q->tail - q->head < q->cap)
-        return true;
-    if (q->cap > UINT32_MAX / 4)
+    uint64_t needed = q->tail - q->head + more;
+    uint32_t cap = q->cap ? q->cap : 4;
+    while (cap < needed && cap <= UINT32_MAX / 4)
+        cap *= 2;
+    if (cap < needed)
         return false;
-    uint32_t cap = q->cap ? q->cap * 2 : 4;
     struct entry *ring = mem_alloc(cap * sizeof *ring);
-    if (!ring)
+    struct origin **origins = q->origins ? mem_zalloc(cap, sizeof(struct origin *)) : NULL;
+    if (!ring || (q->origins && !origins)) {
+        mem_free(ring);
+        mem_free(origins);
         return false;
-    for (uint64_t i = q->head; i < q->tail; i++)
+    }
+    for (uint64_t i = q->head; i < q->tail; i++) {
         ring[i & (cap - 1)] = q->ring[i & (q->cap - 1)];
+        if (origins)
+            origins[i & (cap - 1)] = q->origins[i & (q->cap - 1)];
+    }
     mem_free(q->ring);
+    mem_free(q->origins);
     q->ring = ring;
+    q->origins = origins;
     q->cap = cap;
     return true;
 }
 
-struct entry *queue_push(struct queue *q)
+bool queue_reserve(struct queue *q, uint32_t more, bool with_origin)
 {
-    if (!queue_reserve(q))
+    if (q->tail - q->head + more > q->cap && !grow(q, more))
+        return false;
+    if (with_origin && !q->origins)
+        q->origins = mem_zalloc(q->cap, sizeof(struct origin *));
+    return !with_origin || q->origins;
+}
+
+struct entry *queue_push(struct queue *q, struct origin *origin)
+{
+    if (!queue_reserve(q, 1, origin != NULL))
         return NULL;
-    struct entry *e = &q->ring[q->tail++ & (q->cap - 1)];
-    *e = (struct entry){ 0 };
+    uint64_t at = q->tail++ & (q->cap - 1);
+    if (q->origins)
+        q->origins[at] = origin_hold(origin);
+    q->ring[at] = (struct entry){ 0 };
     q->open++;
-    return e;
+    return &q->ring[at];
+}
+
+struct origin *queue_origin(const struct queue *q, uint64_t index)
+{
+    return q->origins ? q->origins[index & (q->cap - 1)] : NULL;
+}
+
+static void forget_origin(struct queue *q, uint64_t index)
+{
+    if (!q->origins)
+        return;
+    origin_drop(q->origins[index & (q->cap - 1)]);
+    q->origins[index & (q->cap - 1)] = NULL;
 }
 
 struct entry *queue_at(struct queue *q, uint64_t index)
@@ -44,6 +78,7 @@ void *queue_received(struct queue *q, uint64_t index)
     void *what = e->what;
     if (what)
         q->bytes -= e->bytes;
+    forget_origin(q, index);
     e->what = NULL;
     e->state = ENTRY_RECEIVED;
     return what;
@@ -56,7 +91,9 @@ static void shrink(struct queue *q)
         return;
     if (q->cap > 64) {
         mem_free(q->ring);
+        mem_free(q->origins);
         q->ring = NULL;
+        q->origins = NULL;
         q->cap = 0;
     }
 }
@@ -68,6 +105,7 @@ void *queue_done(struct queue *q, uint64_t index)
     void *what = e->what;
     if (what)
         q->bytes -= e->bytes;
+    forget_origin(q, index);
     e->what = NULL;
     e->state = ENTRY_DONE;
     q->open--;
@@ -79,7 +117,10 @@ void *queue_done(struct queue *q, uint64_t index)
 
 void queue_clear(struct queue *q)
 {
+    for (uint64_t i = q->head; q->origins && i < q->tail; i++)
+        origin_drop(queue_origin(q, i));
     mem_free(q->ring);
+    mem_free(q->origins);
     *q = (struct queue){ .head = q->tail, .tail = q->tail };
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/fault.h"
+#include "broker/origin.h"
 
 enum entry_state {
     ENTRY_QUEUED,
@@ -33,16 +34,18 @@ struct entry {
 
 struct queue {
     struct entry *ring;
+    struct origin **origins; /* beside the ring; NULL until an entry has one */
     uint32_t      cap;        /* power of two, or 0 */
     uint32_t      open;       /* entries not done */
     uint64_t      head, tail; /* indexes */
     uint64_t      bytes;      /* of entries not received and not done */
 };
 
-/* NULL when memory is out. The entry gets index tail. */
-struct entry *queue_push(struct queue *);
-/* False when one push more could fail. */
-bool          queue_reserve(struct queue *);
+/* NULL when memory is out. The entry gets index tail. One reference to `origin` is taken; NULL is fine. */
+struct entry *queue_push(struct queue *, struct origin *origin);
+/* False when so many pushes more could fail; with_origin: also of entries that have one. */
+bool          queue_reserve(struct queue *, uint32_t more, bool with_origin);
+struct origin *queue_origin(const struct queue *, uint64_t index); /* borrowed; NULL for most */
 struct entry *queue_at(struct queue *, uint64_t index); /* head <= index < tail */
 /* The message is no longer needed: returns it for the owner to let go. */
 void         *queue_received(struct queue *, uint64_t index);

@@ -36,7 +36,7 @@ static void an_identifier_finds_the_only_entry_of_the_window(void **state)
         assert_false(queue_find(&q, 0, &index));
         assert_false(queue_find(&q, queue_packet_id(q.head), &index)); /* empty */
         for (int i = 0; i < 100; i++)
-            assert_non_null(queue_push(&q));
+            assert_non_null(queue_push(&q, NULL));
         for (uint64_t i = q.head; i < q.tail; i++) {
             assert_true(queue_find(&q, queue_packet_id(i), &index));
             assert_true(index == i);
@@ -54,7 +54,7 @@ static void the_head_waits_for_the_oldest(void **state)
     (void)state;
     struct queue q = { 0 };
     for (int i = 0; i < 4; i++) {
-        struct entry *e = queue_push(&q);
+        struct entry *e = queue_push(&q, NULL);
         e->what = &things[i];
         e->bytes = 10;
         q.bytes += 10;
@@ -81,11 +81,11 @@ static void a_long_backlog_gives_its_memory_back(void **state)
     (void)state;
     struct queue q = { 0 };
     for (int i = 0; i < 10000; i++)
-        assert_non_null(queue_push(&q));
+        assert_non_null(queue_push(&q, NULL));
     for (uint64_t i = 0; i < 10000; i++)
         (void)queue_done(&q, i);
     assert_int_equal(q.cap, 0);
-    assert_non_null(queue_push(&q));
+    assert_non_null(queue_push(&q, NULL));
     assert_int_equal(queue_packet_id(q.tail - 1), 10001);
     (void)queue_done(&q, 10000);
     queue_clear(&q);
@@ -118,7 +118,7 @@ static void compare(struct queue *q, const struct model *m, uint64_t base)
 
 static void model_push(struct queue *q, struct model *m, uint32_t bytes)
 {
-    struct entry *e = queue_push(q);
+    struct entry *e = queue_push(q, NULL);
     if (!e) {
         assert_true(mem_fail_fired());
         return;
@@ -185,15 +185,15 @@ static void room_that_was_reserved_is_there(void **state)
     struct queue q = { 0 };
     for (int i = 0; i < 300; i++) {
         mem_fail_at(1);
-        bool reserved = queue_reserve(&q);
+        bool reserved = queue_reserve(&q, 1, false);
         mem_fail_at(0);
         if (!reserved) {
             uint64_t tail = q.tail;
-            assert_true(queue_reserve(&q));
+            assert_true(queue_reserve(&q, 1, false));
             assert_true(q.tail == tail);
         }
         mem_fail_at(1);
-        assert_non_null(queue_push(&q));
+        assert_non_null(queue_push(&q, NULL));
         mem_fail_at(0);
     }
     for (uint64_t i = 0; i < 300; i++)

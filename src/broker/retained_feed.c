@@ -29,6 +29,7 @@ struct feed_item {
     uint16_t               pid;
     uint8_t                type;   /* MQTT_SUBSCRIBE: a filter, MQTT_SUBACK */
     uint8_t                qos;
+    struct origin         *origin; /* one reference, or NULL: the subscription had no identifier */
     uint32_t               len;
     uint8_t                text[]; /* the filter, or SUBACK's bytes */
 };
@@ -87,6 +88,12 @@ static struct feed_item *item_new(uint8_t type, struct bytes text)
     return item;
 }
 
+static void item_free(struct feed_item *item)
+{
+    origin_drop(item->origin);
+    mem_free(item);
+}
+
 static struct bytes text_of(const struct feed_item *item)
 {
     return bytes_of(item->text, item->len);
@@ -138,13 +145,15 @@ static struct retained_feed *feed_of(struct client *c)
 
 /* Sending waits for the client, so its length must not depend on him: when it is long, a filter that waits for
  * its turn already is not added. So it holds at most twice as many as he may have subscriptions. */
-static bool waits_already(const struct client *c, struct feed_list *sending, struct bytes filter, uint8_t qos)
+static bool waits_already(const struct client *c, struct feed_list *sending, const struct feed_item *again)
 {
     if (sending->count <= c->shard->broker->config.limits.subscriptions)
         return false;
     for (struct feed_item *item = sending->first; item; item = item->next)
-        if (!item->search.at && bytes_equal(text_of(item), filter)) {
-            item->qos = qos;
+        if (!item->search.at && bytes_equal(text_of(item), text_of(again))) {
+            item->qos = again->qos;
+            origin_drop(item->origin);
+            item->origin = origin_hold(again->origin);
             return true;
         }
     return false;
@@ -152,20 +161,24 @@ static bool waits_already(const struct client *c, struct feed_list *sending, str
 
 static void start_sending(struct client *c, struct feed_item *item)
 {
-    if (waits_already(c, &c->feed->sending, text_of(item), item->qos)) {
-        mem_free(item);
+    if (waits_already(c, &c->feed->sending, item)) {
+        item_free(item);
         return;
     }
     retained_search(&item->search, text_of(item));
     append(&c->feed->sending, item);
 }
 
-bool feed_add(struct client *c, struct bytes filter, uint8_t qos)
+bool feed_add(struct client *c, struct bytes filter, uint8_t qos, uint32_t id)
 {
     struct retained_feed *f = feed_of(c);
     struct feed_item *item = f ? item_new(MQTT_SUBSCRIBE, filter) : NULL;
     if (!item)
         return false;
+    if (id && !(item->origin = origin_new(&id, 1, BYTES_NONE))) {
+        item_free(item);
+        return false;
+    }
     item->qos = qos;
     if (c->session->durable && qos) {
         retained_search(&item->search, text_of(item));
@@ -206,7 +219,7 @@ static void remove_from(struct broker *b, struct feed_list *list, const struct b
             continue;
         }
         retained_search_end(&b->retained, &item->search);
-        mem_free(item);
+        item_free(item);
     }
 }
 
@@ -276,7 +289,7 @@ static size_t owe_found(struct client *c, struct feed_item *item, struct slice *
         bytes += stored_bytes(st);
         list[n++] = (struct owed){ st, got };
     }
-    *code = n ? fold_enqueue(b, c->session, list, n, &c->feed->seq, why) : CODE_OK;
+    *code = n ? fold_enqueue(b, c->session, list, n, item->origin, &c->feed->seq, why) : CODE_OK;
     if (*code != CODE_OK)
         return dropped + n;
     if (n)
@@ -296,7 +309,7 @@ static void owe(struct client *c, struct slice *left)
         (void)take_first(&f->owing);
         uint64_t seq = f->seq > item->seq ? f->seq : item->seq;
         shard_ack(shard, c, seq, MQTT_SUBACK, item->pid, 0, text_of(item));
-        mem_free(item);
+        item_free(item);
         return;
     }
     journal_lock(b->journal);
@@ -342,7 +355,7 @@ static size_t take(struct client *c, struct feed_item *item, size_t most, struct
     return n;
 }
 
-static void send_one(struct client *c, struct taken *t)
+static void send_one(struct client *c, struct taken *t, struct origin *origin)
 {
     struct shard *shard = c->shard;
     struct fault why;
@@ -359,7 +372,7 @@ static void send_one(struct client *c, struct taken *t)
             return;
         }
     }
-    deliver_retained(shard, c, t->message, t->qos);
+    deliver_retained(shard, c, t->message, origin, t->qos);
 }
 
 static void send_some(struct client *c, size_t most, struct slice *left)
@@ -370,10 +383,12 @@ static void send_some(struct client *c, size_t most, struct slice *left)
     journal_lock(b->journal);
     size_t n = take(c, item, most < BATCH ? most : BATCH, left, list);
     journal_unlock(b->journal);
+    struct origin *origin = origin_hold(item->origin);
     if (item->search.over)
-        mem_free(take_first(&c->feed->sending));
+        item_free(take_first(&c->feed->sending));
     for (size_t i = 0; i < n; i++)
-        send_one(c, &list[i]); /* may end the client, and the feed with it */
+        send_one(c, &list[i], origin); /* may end the client, and the feed with it */
+    origin_drop(origin);
     journal_lock(b->journal);
     for (size_t i = 0; i < n; i++)
         stored_drop(list[i].stored);

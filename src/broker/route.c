@@ -8,8 +8,15 @@
 
 enum { ROUTES_MAX = 4096 };
 
+/* One subscription that matches, before those of the same session are merged. */
+struct match {
+    struct target target;
+    uint32_t      id;
+};
 struct collected {
-    VECTOR(struct target) found;
+    VECTOR(struct match) found;
+    VECTOR(struct target) targets;
+    VECTOR(struct origin *) origins; /* one for each target, once one has one */
     bool nomem;
 };
 
@@ -20,36 +27,77 @@ static void collect(void *ctx, const struct subscription *sub)
         c->nomem = true;
         return;
     }
-    c->found.at[c->found.count++] = (struct target){ .session = session_hold(sub->session), .qos = sub->qos,
-                                                     .no_local = sub->no_local,
-                                                     .retain_as_published = sub->retain_as_published };
+    struct target t = { .session = session_hold(sub->session), .qos = sub->qos, .no_local = sub->no_local,
+                        .retain_as_published = sub->retain_as_published };
+    c->found.at[c->found.count++] = (struct match){ t, sub->id };
 }
 
 static int by_session(const void *a, const void *b)
 {
-    uintptr_t x = (uintptr_t)((const struct target *)a)->session, y = (uintptr_t)((const struct target *)b)->session;
+    uintptr_t x = (uintptr_t)((const struct match *)a)->target.session, y = (uintptr_t)((const struct match *)b)->target.session;
     return x < y ? -1 : x > y;
 }
 
-/* Overlapping filters of one session are one delivery with the highest QoS (3.3.4). */
+static bool add_origin(struct collected *c, struct origin *origin)
+{
+    while (c->origins.count < c->targets.count - 1) { /* those before had none */
+        if (!VECTOR_ROOM(c->origins))
+            return false;
+        c->origins.at[c->origins.count++] = NULL;
+    }
+    if (!VECTOR_ROOM(c->origins))
+        return false;
+    c->origins.at[c->origins.count++] = origin;
+    return true;
+}
+
+/* Overlapping filters of one session are one delivery with the highest QoS and all their identifiers (3.3.4). */
+static void add_target(struct collected *c, const struct match *m, size_t n, bool own)
+{
+    struct target t = { .session = session_hold(m->target.session), .no_local = true, .only_own = own };
+    struct buf ids = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        const struct target *one = &m[i].target;
+        if (own && one->no_local)
+            continue;
+        t.qos = one->qos > t.qos ? one->qos : t.qos;
+        t.retain_as_published = t.retain_as_published || one->retain_as_published;
+        t.no_local = t.no_local && one->no_local;
+        if (m[i].id)
+            buf_add(&ids, &m[i].id, sizeof m[i].id);
+    }
+    struct bytes list = buf_bytes(&ids);
+    struct origin *origin = NULL;
+    c->nomem = c->nomem || ids.bad || !VECTOR_ROOM(c->targets);
+    if (!c->nomem && list.len)
+        c->nomem = !(origin = origin_new((const uint32_t *)(const void *)list.at, (uint32_t)(list.len / 4), BYTES_NONE));
+    if (!c->nomem)
+        c->targets.at[c->targets.count++] = t;
+    else
+        session_drop(t.session);
+    if (!c->nomem && (origin || c->origins.count) && !add_origin(c, origin)) {
+        origin_drop(origin);
+        c->nomem = true;
+    }
+    buf_clear(&ids);
+}
+
 static void merge(struct collected *c)
 {
-    if (c->found.count < 2)
-        return;
-    qsort(c->found.at, c->found.count, sizeof *c->found.at, by_session);
-    size_t n = 0;
-    for (size_t i = 1; i < c->found.count; i++) {
-        struct target *last = &c->found.at[n], *t = &c->found.at[i];
-        if (t->session != last->session) {
-            c->found.at[++n] = *t;
+    if (c->found.count > 1)
+        qsort(c->found.at, c->found.count, sizeof *c->found.at, by_session);
+    for (size_t i = 0, end; i < c->found.count && !c->nomem; i = end) {
+        const struct match *m = &c->found.at[i];
+        size_t silent = 0;
+        for (end = i; end < c->found.count && c->found.at[end].target.session == m->target.session; end++)
+            silent += c->found.at[end].target.no_local;
+        add_target(c, m, end - i, false);
+        if (c->nomem || !silent || silent == end - i)
             continue;
-        }
-        last->qos = t->qos > last->qos ? t->qos : last->qos;
-        last->no_local = last->no_local && t->no_local;
-        last->retain_as_published = last->retain_as_published || t->retain_as_published;
-        session_drop(t->session);
+        /* Some of them do not want what the session itself publishes, others do: two targets, of which a message has one. */
+        c->targets.at[c->targets.count - 1].no_local = true;
+        add_target(c, m, end - i, true);
     }
-    c->found.count = n + 1;
 }
 
 static bool to_partition(const struct broker *b, struct bytes topic)
@@ -60,6 +108,31 @@ static bool to_partition(const struct broker *b, struct bytes topic)
     return false;
 }
 
+static struct fanout *make_fanout(const struct collected *c, struct bytes topic)
+{
+    size_t targets = c->targets.count * sizeof(struct target);
+    size_t origins = c->origins.count ? c->targets.count * sizeof(struct origin *) : 0;
+    struct fanout *f = c->nomem ? NULL : mem_zalloc(1, sizeof *f + targets + origins + topic.len);
+    if (!f)
+        return NULL;
+    atomic_init(&f->refs, 1);
+    f->count = (uint32_t)c->targets.count;
+    if (targets)
+        memcpy(f->targets, c->targets.at, targets);
+    uint8_t *behind = (uint8_t *)f->targets + targets;
+    if (origins) {
+        f->origins = (struct origin **)(void *)behind;
+        memcpy(f->origins, c->origins.at, c->origins.count * sizeof(struct origin *));
+        behind += origins;
+    }
+    if (topic.len)
+        memcpy(behind, topic.at, topic.len);
+    f->topic = bytes_of(behind, topic.len);
+    for (uint32_t i = 0; i < f->count; i++)
+        f->durable_count += f->targets[i].session->durable && f->targets[i].qos;
+    return f;
+}
+
 static struct fanout *resolve(struct broker *b, struct bytes topic)
 {
     struct collected c = { 0 };
@@ -68,24 +141,20 @@ static struct fanout *resolve(struct broker *b, struct bytes topic)
     tree_match(&b->tree, topic, collect, &c);
     pthread_rwlock_unlock(&b->tree_lock);
     merge(&c);
-    size_t targets = c.found.count * sizeof *c.found.at;
-    struct fanout *f = c.nomem ? NULL : mem_alloc(sizeof *f + targets + topic.len);
-    if (!f) {
-        for (size_t i = 0; i < c.found.count; i++)
-            session_drop(c.found.at[i].session);
-        mem_free(c.found.at);
-        return NULL;
+    struct fanout *f = make_fanout(&c, topic);
+    if (f) {
+        f->generation = generation;
+        f->to_partition = to_partition(b, topic);
     }
-    *f = (struct fanout){ .generation = generation, .count = (uint32_t)c.found.count, .to_partition = to_partition(b, topic) };
-    atomic_init(&f->refs, 1);
-    if (targets)
-        memcpy(f->targets, c.found.at, targets);
-    uint8_t *text = (uint8_t *)f->targets + targets;
-    memcpy(text, topic.at, topic.len);
-    f->topic = bytes_of(text, topic.len);
-    for (uint32_t i = 0; i < f->count; i++)
-        f->durable_count += f->targets[i].session->durable && f->targets[i].qos;
+    for (size_t i = 0; i < c.found.count; i++)
+        session_drop(c.found.at[i].target.session);
+    for (size_t i = 0; !f && i < c.targets.count; i++)
+        session_drop(c.targets.at[i].session);
+    for (size_t i = 0; !f && i < c.origins.count; i++)
+        origin_drop(c.origins.at[i]);
     mem_free(c.found.at);
+    mem_free(c.targets.at);
+    mem_free(c.origins.at);
     return f;
 }
 
@@ -99,8 +168,10 @@ void fanout_drop(struct fanout *f)
 {
     if (!f || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (uint32_t i = 0; i < f->count; i++)
+    for (uint32_t i = 0; i < f->count; i++) {
         session_drop(f->targets[i].session);
+        origin_drop(fanout_origin(f, i));
+    }
     mem_free(f);
 }
 
@@ -138,7 +209,7 @@ struct fanout *route_find(struct shard *shard, struct bytes topic)
 static int direct_qos(const struct target *t, const struct message *m, uint64_t from)
 {
     uint8_t qos = t->qos < m->qos ? t->qos : m->qos;
-    if (t->no_local && t->session->id == from)
+    if (!target_meant(t, from))
         return -1;
     return t->session->durable && qos ? -1 : qos;
 }
@@ -154,9 +225,9 @@ void route_deliver_here(struct shard *shard, struct message *m, const struct fan
             continue;
         bool retain = t->retain_as_published && m->retain;
         if (qos == 0)
-            deliver_now(shard, t->session->client, m, retain);
+            deliver_now(shard, t->session->client, m, fanout_origin(f, i), retain);
         else
-            deliver_volatile(shard, t->session, m, (uint8_t)qos, retain);
+            deliver_volatile(shard, t->session, m, fanout_origin(f, i), (uint8_t)qos, retain);
     }
 }
 

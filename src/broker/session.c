@@ -204,6 +204,12 @@ struct held_filter *session_filter(struct session *s, struct bytes filter)
     return NULL;
 }
 
+struct subscription held_subscription(struct session *s, const struct held_filter *f)
+{
+    return (struct subscription){ .session = s, .qos = f->qos, .no_local = f->no_local, .id = f->id,
+                                  .retain_as_published = f->retain_as_published, .retain_handling = f->retain_handling };
+}
+
 enum code session_set_filter(struct session *s, struct bytes filter, const struct subscription *sub)
 {
     struct held_filter *f = session_filter(s, filter);
@@ -221,6 +227,7 @@ enum code session_set_filter(struct session *s, struct bytes filter, const struc
     f->retain_handling = sub->retain_handling;
     f->no_local = sub->no_local;
     f->retain_as_published = sub->retain_as_published;
+    f->id = sub->id;
     return CODE_OK;
 }
 

@@ -715,6 +715,7 @@ void shard_clear(struct shard *shard)
         }
     mem_free(shard->ops.at);
     mem_free(shard->parcels.at);
+    mem_free(shard->chosen.at);
     mem_free(shard->pending.ring);
     mem_free(shard->waiting.at);
     mem_free(shard->halted.at);

@@ -17,6 +17,7 @@ struct subscription {      /* what one session asked for with one filter */
     struct session *session;
     uint8_t         qos, retain_handling;
     bool            no_local, retain_as_published;
+    uint32_t        id; /* 0: none */
 };
 
 struct tree_node;

@@ -37,7 +37,7 @@ test('an assigned identifier can be used to take the session up again', async (t
 test('CONNACK says what is not offered, and its limits', ours('it offers these'), async (t) => {
     const { properties } = (await join(t)).connack;
     assert.equal(properties.sharedSubscriptionAvailable, false);
-    assert.equal(properties.subscriptionIdentifiersAvailable, false);
+    assert.ok([undefined, true].includes(properties.subscriptionIdentifiersAvailable));
     assert.ok([undefined, 0].includes(properties.topicAliasMaximum));
     assert.ok([undefined, true].includes(properties.wildcardSubscriptionAvailable));
     assert.ok([undefined, true].includes(properties.retainAvailable));
@@ -66,6 +66,28 @@ test('retain handling 0 sends retained messages always, 1 only to a new subscrip
     await client.unsubscribeAsync(topic);
     assert.equal(await after(0), 1, '0, new');
     assert.ok(client.messages.every((m) => m.retain && m.text === 'kept'));
+});
+
+test('a message carries the identifiers of all subscriptions that matched it', async (t) => {
+    const topic = unique('ids');
+    const clientId = unique('ids');
+    const session = { clientId, clean: false, properties: { sessionExpiryInterval: 600 } };
+    const first = await join(t, session);
+    const other = await join(t);
+    await other.publishAsync(`${topic}/a`, 'kept', { qos: 1, retain: true });
+    await first.subscribeAsync(`${topic}/#`, { qos: 1, properties: { subscriptionIdentifier: 300 } });
+    await first.subscribeAsync(`${topic}/+`, { qos: 0, rh: 2, properties: { subscriptionIdentifier: 268435455 } });
+    await first.subscribeAsync(`${topic}/a`, { qos: 1, rh: 2 });
+    await first.take(1);
+    await first.endAsync();
+    await other.publishAsync(`${topic}/a`, 'both', { qos: 1 });
+    await other.publishAsync(`${topic}/b/c`, 'one', { qos: 1 });
+    const second = await join(t, session);
+    await second.take(2);
+    const ids = (m) => [m.properties.subscriptionIdentifier].flat().sort((a, b) => a - b);
+    assert.deepEqual([...first.messages, ...second.messages].map((m) => [m.text, ids(m)]),
+        [['kept', [300]], ['both', [300, 268435455]], ['one', [300]]]);
+    await other.publishAsync(`${topic}/a`, '', { qos: 1, retain: true });
 });
 
 test('with no local, what a client sends does not come back to it', async (t) => {

@@ -157,13 +157,21 @@ uint16_t peer_publish(struct peer *p, const char *topic, const char *payload, ui
                                                         .qos = qos, .retain = retain });
 }
 
-uint16_t peer_subscribe_full(struct peer *p, const struct mqtt_filter *list)
+uint16_t peer_subscribe_as(struct peer *p, const struct mqtt_filter *list, uint32_t id)
 {
-    struct buf out = { 0 };
+    struct buf out = { 0 }, props = { 0 };
     uint16_t pid = take_pid(p);
-    mqtt_encode_subscribe(&out, p->version, pid, list, BYTES_NONE);
+    if (id)
+        mqtt_put_varint(&props, MQTT_PROP_SUB_ID, id);
+    mqtt_encode_subscribe(&out, p->version, pid, list, buf_bytes(&props));
+    buf_clear(&props);
     send_buf(p, &out);
     return pid;
+}
+
+uint16_t peer_subscribe_full(struct peer *p, const struct mqtt_filter *list)
+{
+    return peer_subscribe_as(p, list, 0);
 }
 
 uint16_t peer_subscribe(struct peer *p, const char *filter, uint8_t qos)
@@ -377,7 +385,12 @@ struct peer *peer_connected(struct rig *rig, unsigned shard, const struct peer_c
 
 void peer_subscribed(struct peer *p, const char *filter, uint8_t qos)
 {
-    uint16_t pid = peer_subscribe(p, filter, qos);
+    peer_subscribed_as(p, filter, qos, 0);
+}
+
+void peer_subscribed_as(struct peer *p, const char *filter, uint8_t qos, uint32_t id)
+{
+    uint16_t pid = peer_subscribe_as(p, &(struct mqtt_filter){ .filter = bytes_str(filter), .qos = qos }, id);
     struct packet *k = peer_expect(p, MQTT_SUBACK);
     if (k->pid != pid || k->reason != qos)
         give_up("subscription to %s: identifier %u for %u, reason 0x%02X", filter, k->pid, pid, k->reason);

@@ -73,6 +73,8 @@ struct peer_publish {
 uint16_t peer_publish_full(struct peer *, const struct peer_publish *);
 uint16_t peer_subscribe(struct peer *, const char *filter, uint8_t qos);
 uint16_t peer_subscribe_full(struct peer *, const struct mqtt_filter *);
+/* With a subscription identifier; 0: without. */
+uint16_t peer_subscribe_as(struct peer *, const struct mqtt_filter *, uint32_t id);
 uint16_t peer_unsubscribe(struct peer *, const char *filter);
 void     peer_ack(struct peer *, enum mqtt_type, uint16_t pid, uint8_t reason);
 void     peer_disconnect(struct peer *, uint8_t reason);
@@ -95,6 +97,7 @@ struct packet *peer_expect_publish(struct peer *, const char *topic, const char 
 struct peer   *peer_connected(struct rig *, unsigned shard, const struct peer_connect *, bool present);
 /* SUBSCRIBE and SUBACK. */
 void           peer_subscribed(struct peer *, const char *filter, uint8_t qos);
+void           peer_subscribed_as(struct peer *, const char *filter, uint8_t qos, uint32_t id);
 /* PUBLISH and its whole acknowledgement, which must say `reason`. */
 void           peer_published(struct peer *, const char *topic, const char *payload, uint8_t qos, bool retain,
                               uint8_t reason);

@@ -46,11 +46,21 @@ static void add_filters(struct lines *l, const struct session *s)
     for (const struct held_filter *f = s->filters; f; f = f->next) {
         buf_printf(&b, "session %" PRIu64 " filter ", s->id);
         put_name(&b, bytes_of(f->text, f->len));
-        buf_printf(&b, " qos %u local %u rap %u handling %u", f->qos, !f->no_local, f->retain_as_published,
-                   f->retain_handling);
+        buf_printf(&b, " qos %u local %u rap %u handling %u id %u", f->qos, !f->no_local, f->retain_as_published,
+                   f->retain_handling, f->id);
         add_line(l, &b);
     }
     buf_clear(&b);
+}
+
+static void put_origin(struct buf *b, const struct origin *o)
+{
+    for (uint32_t i = 0; i < origin_count(o); i++)
+        buf_printf(b, " id %u", origin_ids(o)[i]);
+    if (origin_shared(o).len) {
+        buf_printf(b, " of ");
+        put_name(b, origin_shared(o));
+    }
 }
 
 static void add_queue(struct lines *l, struct session *s)
@@ -66,6 +76,7 @@ static void add_queue(struct lines *l, struct session *s)
         bool retain = e->state != ENTRY_RECEIVED && (e->flags & ENTRY_RETAIN);
         buf_printf(&b, "session %" PRIu64 " entry %010" PRIu64 " qos %u %s%s%s message %" PRIu64, s->id, i, e->qos,
                    states[e->state], retain ? " retain" : "", maybe ? " maybe-sent" : "", e->what ? stored_id(e->what) : 0);
+        put_origin(&b, queue_origin(&s->queue, i));
         add_line(l, &b);
     }
     buf_clear(&b);

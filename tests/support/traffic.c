@@ -375,13 +375,17 @@ static void subscribe_to(struct traffic *t, unsigned a, unsigned f, bool remove)
     uint16_t pid = free_pid(s);
     struct buf out = { 0 };
     struct mqtt_filter filter = { .filter = bytes_str(t->cast->filters[f]), .qos = t->cast->actors[a].filter_qos[f] };
+    struct buf props = { 0 };
+    if ((a + f) % 2) /* some messages carry identifiers, some do not */
+        mqtt_put_varint(&props, MQTT_PROP_SUB_ID, 1 + 100 * f);
     if (remove)
         mqtt_encode_unsubscribe(&out, t->cast->actors[a].version, pid, &filter, BYTES_NONE);
     else
-        mqtt_encode_subscribe(&out, t->cast->actors[a].version, pid, &filter, BYTES_NONE);
+        mqtt_encode_subscribe(&out, t->cast->actors[a].version, pid, &filter, buf_bytes(&props));
     happens(t, (struct event){ .kind = remove ? EV_UNSUBSCRIBE : EV_SUBSCRIBE, .actor = (uint8_t)a, .pid = pid, .value = f });
     peer_send(t->peers[a], buf_bytes(&out));
     buf_clear(&out);
+    buf_clear(&props);
 }
 
 static void act_subscribe(struct traffic *t, unsigned a)
