@@ -18,8 +18,9 @@ struct broker;
 struct journal;
 
 struct api_listener {
-    const char *type;    /* "mqtt", "http" */
+    const char *type;    /* "mqtt", "http", "mqtts", "https" */
     const char *address; /* with the real port */
+    int64_t     certificate_ends_s; /* since 1970; may change on the loop; 0: it shows none */
 };
 
 struct api_config { /* all borrowed until api_free */

@@ -170,6 +170,11 @@ static void put_listeners(struct api *a, struct buf *out)
     for (size_t i = 0; i < a->config.listener_count; i++) {
         buf_printf(out, "%s{\"type\":\"%s\",\"address\":", i ? "," : "", a->config.listeners[i].type);
         embed_text(out, bytes_str(a->config.listeners[i].address));
+        if (a->config.listeners[i].certificate_ends_s) {
+            char time[EVENT_TIME_MAX];
+            buf_printf(out, ",\"certificate-ends\":\"%s\"",
+                       event_time(a->config.listeners[i].certificate_ends_s * 1000000, time));
+        }
         buf_u8(out, '}');
     }
     buf_printf(out, "],");

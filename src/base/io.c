@@ -83,7 +83,13 @@ static int sys_stat(void *self, const char *path, struct io_stat *out)
     struct stat st;
     if (stat(path, &st) < 0)
         return -errno;
-    *out = (struct io_stat){ .size = (uint64_t)st.st_size, .is_dir = S_ISDIR(st.st_mode) };
+    *out = (struct io_stat){
+        .size = (uint64_t)st.st_size,
+        .is_dir = S_ISDIR(st.st_mode),
+        .mode = st.st_mode & 07777,
+        .inode = (uint64_t)st.st_ino,
+        .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+    };
     return 0;
 }
 

@@ -18,6 +18,10 @@ enum { IO_READ = 1, IO_WRITE = 2, IO_CREATE = 4, IO_EXCL = 8 };
 struct io_stat {
     uint64_t size;
     bool     is_dir;
+    /* What tells a changed or replaced file, and who may read it. 0 where the table does not know. */
+    uint32_t mode;     /* permission bits: 0600 */
+    uint64_t inode;
+    int64_t  mtime_ns; /* since 1970 */
 };
 
 struct io {

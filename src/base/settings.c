@@ -239,6 +239,7 @@ static void check_together(struct loading *l)
 {
     check_topics(l);
     check_sizes(l);
+    settings_settle_listeners(l);
 }
 
 /* ---- loading ---- */

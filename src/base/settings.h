@@ -24,7 +24,8 @@
 #define SETTINGS_SYSTEM_DATA "/var/lib/fieldgate"
 
 enum settings_durability { DURABILITY_DISK, DURABILITY_MEMORY };
-enum settings_listener_type { LISTENER_MQTT, LISTENER_HTTP };
+enum settings_listener_type { LISTENER_MQTT, LISTENER_HTTP, LISTENER_MQTTS, LISTENER_HTTPS };
+enum settings_client_certificate { CLIENT_CERTIFICATE_NONE, CLIENT_CERTIFICATE_OPTIONAL, CLIENT_CERTIFICATE_REQUIRED };
 enum settings_auth { AUTH_ANONYMOUS };
 
 /* A numeric address with a port; port 0 lets the kernel choose. */
@@ -41,7 +42,21 @@ struct settings_listener {
     bool                           insecure; /* the owner accepts plain access from other machines */
     const struct settings_address *at;
     size_t                         at_count;
+    /* mqtts and https: PEM files. `gateway.certificates` stands in for what the listener does not say itself. */
+    const char                      *chain, *key;
+    const char                      *client_ca; /* "" when no certificate is asked for */
+    enum settings_client_certificate client_certificate;
 };
+
+static inline bool settings_is_tls(const struct settings_listener *l)
+{
+    return l->type == LISTENER_MQTTS || l->type == LISTENER_HTTPS;
+}
+
+static inline bool settings_is_mqtt(const struct settings_listener *l)
+{
+    return l->type == LISTENER_MQTT || l->type == LISTENER_MQTTS;
+}
 
 struct settings_texts {
     const char *const *at;
@@ -65,6 +80,9 @@ struct settings {
         uint32_t sync_wait_us;  /* how long an acknowledgement may wait for company; 0 = never */
     } journal;
     struct limits limits;
+    struct {
+        const char *chain, *key, *root; /* gateway.certificates: PEM files, "" when not given */
+    } certificates;
     struct {
         enum log_level  level;
         enum log_format format;

@@ -45,6 +45,15 @@ static const char listeners_help[] =
     "\n"
     "A list of maps. Without encryption and sign-in a listener must stay on loopback, unless its owner says\n"
     "`insecure: true`. With port 0 the kernel chooses a free one; `status` shows which.\n"
+    "\n"
+    "A listener of type `mqtts` or `https` needs a certificate and its key:\n"
+    "\n"
+    "```yaml\n"
+    "gateway:\n"
+    "  certificates: { chain: /etc/fieldgate/chain.pem, key: /etc/fieldgate/key.pem }\n"
+    "listeners:\n"
+    "  - { type: mqtts, at: [\"127.0.0.1:8883\"], client-certificate: optional, client-ca: /etc/fieldgate/ca.pem }\n"
+    "```\n"
     "\n";
 
 /* In a table a bar would end the cell; no text of ours has one, which the test sees. */

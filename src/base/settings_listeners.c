@@ -29,7 +29,7 @@ static void read_addresses(struct loading *l, const struct setting *row, const s
     listener->at = at;
 }
 
-/* Encryption and sign-in are what make an address safe to reach; these listeners have neither. */
+/* Encryption and sign-in are what make an address safe to reach. */
 static void check_reach(struct loading *l, const struct yaml_node *n, const char *path,
                         const struct settings_listener *listener)
 {
@@ -38,10 +38,9 @@ static void check_reach(struct loading *l, const struct yaml_node *n, const char
         if (!listener->at[i].loopback && !listener->insecure)
             settings_say(
                 l, NOTE_TOGETHER, false, &o,
-                "%s listens on %s, which other machines reach, without encryption and for anyone (auth:"
-                " anonymous)."
+                "%s listens on %s, which other machines reach, %sfor anyone (auth: anonymous)."
                 " Listen on 127.0.0.1 or [::1], or accept that with `insecure: true`",
-                path, listener->at[i].text);
+                path, listener->at[i].text, settings_is_tls(listener) ? "" : "without encryption and ");
 }
 
 static const struct setting *listener_row(struct bytes key, const char *names[LISTENER_ROWS_MAX])
@@ -66,7 +65,7 @@ static void read_listener_key(struct loading *l, const struct yaml_node *n, cons
         const char *near = suggest_word(n->key, names, listener_row_count);
         settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s' in %s. %s%s%s",
                      bytes_escape(n->key, said, sizeof said), path,
-                     near ? "Did you mean '" : "A listener has type, at, auth and insecure", near ? near : "",
+                     near ? "Did you mean '" : "A listener has type, at, auth, insecure, chain, key, client-ca and client-certificate", near ? near : "",
                      near ? "'?" : "");
         return;
     }
@@ -155,7 +154,87 @@ void settings_read_listeners(struct loading *l, const struct setting *row, const
     for (const struct yaml_node *item = n->first; item; item = item->next, i++)
         read_listener(l, item, i, &all[i], inner->listener_places[i]);
     check_twice(l, n->first, all, n->count);
-    inner->settings.listeners = all;
+    inner->settings.listeners = inner->written = all;
     inner->settings.listener_count = n->count;
     *origin = o;
+}
+
+/* ---- what depends on the rest of the file ---- */
+
+static struct origin place_of(const struct loading *l, size_t listener, const char *key)
+{
+    for (size_t k = 0; k < listener_row_count; k++)
+        if (strcmp(listener_rows[k].key, key) == 0) {
+            struct place p = l->inner->listener_places[listener][k];
+            return setting_in_file(p.line, p.column);
+        }
+    FG_ASSERT(!"a key of our own table");
+    return setting_in_file(0, 0);
+}
+
+static const char *type_of(const struct settings_listener *s)
+{
+    return listener_rows[0].words[s->type];
+}
+
+static void refuse_tls_keys(struct loading *l, size_t i, const struct settings_listener *s)
+{
+    const struct {
+        const char *key;
+        bool        given;
+    } keys[] = { { "chain", s->chain[0] },
+                 { "key", s->key[0] },
+                 { "client-ca", s->client_ca[0] },
+                 { "client-certificate", s->client_certificate != CLIENT_CERTIFICATE_NONE } };
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+        struct origin o = place_of(l, i, keys[k].key);
+        if (keys[k].given)
+            settings_say(l, NOTE_TOGETHER, false, &o,
+                         "listeners[%zu] has %s, but type %s is not encrypted. Write `type: %ss`, or remove it", i,
+                         keys[k].key, type_of(s), type_of(s));
+    }
+}
+
+static void settle_tls(struct loading *l, size_t i, struct settings_listener *s)
+{
+    const struct settings *all = &l->inner->settings;
+    struct origin o = place_of(l, i, "type"), asks = place_of(l, i, "client-certificate");
+    if (!s->chain[0] != !s->key[0]) {
+        settings_say(l, NOTE_TOGETHER, false, &o, "listeners[%zu] has %s without %s; one is made for the other, name both",
+                     i, s->chain[0] ? "chain" : "key", s->chain[0] ? "key" : "chain");
+        return;
+    }
+    if (!s->chain[0]) {
+        s->chain = all->certificates.chain;
+        s->key = all->certificates.key;
+    }
+    if (!s->chain[0] || !s->key[0])
+        settings_say(l, NOTE_TOGETHER, false, &o,
+                     "listeners[%zu] is of type %s and has no certificate to show. Name its files with `chain` and `key`"
+                     " here, or for all listeners with gateway: { certificates: { chain: FILE, key: FILE } }",
+                     i, type_of(s));
+    if (s->client_certificate != CLIENT_CERTIFICATE_NONE && !s->client_ca[0])
+        s->client_ca = all->certificates.root;
+    if (s->client_certificate != CLIENT_CERTIFICATE_NONE && !s->client_ca[0])
+        settings_say(l, NOTE_TOGETHER, false, &asks,
+                     "listeners[%zu] asks for certificates of clients, but not whose. Name the file of their root with"
+                     " `client-ca` here, or with gateway: { certificates: { root: FILE } }",
+                     i);
+    if (s->client_certificate == CLIENT_CERTIFICATE_NONE && s->client_ca[0]) {
+        struct origin ca = place_of(l, i, "client-ca");
+        settings_say(l, NOTE_TOGETHER, false, &ca,
+                     "listeners[%zu] has client-ca, but asks no client for a certificate. Add `client-certificate:"
+                     " required` (or optional), or remove it",
+                     i);
+    }
+}
+
+void settings_settle_listeners(struct loading *l)
+{
+    struct settings_listener *all = l->inner->written;
+    for (size_t i = 0; all && i < l->inner->settings.listener_count; i++)
+        if (settings_is_tls(&all[i]))
+            settle_tls(l, i, &all[i]);
+        else
+            refuse_tls_keys(l, i, &all[i]);
 }

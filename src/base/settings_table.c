@@ -15,7 +15,8 @@ static const char *const durability_words[] = { "disk", "memory", NULL };
 static const char *const level_words[] = { "error", "warn", "info", "debug", NULL };
 static const char *const format_words[] = { "text", "json", NULL };
 static const char *const on_full_words[] = { "drop-newest", "drop-oldest", "refuse", NULL };
-static const char *const listener_words[] = { "mqtt", "http", NULL };
+static const char *const listener_words[] = { "mqtt", "http", "mqtts", "https", NULL };
+static const char *const client_certificate_words[] = { "none", "optional", "required", NULL };
 static const char *const auth_words[] = { "anonymous", NULL };
 
 const struct setting settings_rows[] = {
@@ -126,6 +127,15 @@ const struct setting settings_rows[] = {
     { "limits.http-header-count", AS_COUNT, FIELD(limits.http_header_count), 8, 1000, "100",
       .help = "Headers of one HTTP request. Above: 431." },
 
+    { "gateway.certificates.chain", AS_TEXT, FIELD(certificates.chain), 0, 1024, "",
+      .help = "The certificate that `mqtts` and `https` listeners show, then those between it and its root: a PEM"
+              " file. A changed file is taken within 10 s for new connections; one with an error is not, and said." },
+    { "gateway.certificates.key", AS_TEXT, FIELD(certificates.key), 0, 1024, "",
+      .help = "Its private key: a PEM file, not encrypted, that only the node's user can read." },
+    { "gateway.certificates.root", AS_TEXT, FIELD(certificates.root), 0, 1024, "",
+      .help = "The root certificates of this site: a PEM file. Who issues clients' certificates, unless a listener"
+              " names its own `client-ca`." },
+
     { "log.level", AS_CHOICE, FIELD(log.level), 0, 0, "info", .words = level_words,
       .help = "How much is said: each level includes those before it." },
     { "log.format", AS_CHOICE, FIELD(log.format), 0, 0, "text", .words = format_words,
@@ -136,7 +146,8 @@ _Static_assert(ARRAY_COUNT(settings_rows) <= SETTINGS_ROWS_MAX, "origins hold ev
 
 const struct setting listener_rows[] = {
     { "type", AS_CHOICE, LFIELD(type), 0, 0, NULL, .words = listener_words, .def_said = "must be given",
-      .help = "`mqtt`: MQTT 3.1.1 and 5.0 over TCP. `http`: metrics, health, REST." },
+      .help = "`mqtt`: MQTT 3.1.1 and 5.0 over TCP. `http`: metrics, health, REST. `mqtts`, `https`: the same over"
+              " TLS 1.2 or 1.3." },
     { "at", AS_ADDRESSES, 0, 0, 1, LISTENER_ADDRESSES_MAX, NULL, .def_said = "must be given",
       .help = "Numeric addresses with their ports. Port 0: the kernel chooses." },
     { "auth", AS_CHOICE, LFIELD(auth), 0, 0, "anonymous", .words = auth_words,
@@ -144,12 +155,22 @@ const struct setting listener_rows[] = {
     { "insecure", AS_SWITCH, LFIELD(insecure), 0, 0, "false",
       .help = "Must be `true` for a listener without encryption and sign-in on an address that other machines"
               " reach." },
+    { "chain", AS_TEXT, LFIELD(chain), 0, 1024, "", .def_said = "`gateway.certificates.chain`",
+      .help = "`mqtts`, `https`: the certificate to show, then those between it and its root: a PEM file." },
+    { "key", AS_TEXT, LFIELD(key), 0, 1024, "", .def_said = "`gateway.certificates.key`",
+      .help = "Its private key, a PEM file." },
+    { "client-ca", AS_TEXT, LFIELD(client_ca), 0, 1024, "", .def_said = "`gateway.certificates.root`",
+      .help = "Who issues the certificates of clients, a PEM file." },
+    { "client-certificate", AS_CHOICE, LFIELD(client_certificate), 0, 0, "none", .words = client_certificate_words,
+      .help = "Whether a client is asked for a certificate. `optional`: one that is shown must be good. `required`:"
+              " nobody connects without." },
 };
 const size_t listener_row_count = ARRAY_COUNT(listener_rows);
 _Static_assert(ARRAY_COUNT(listener_rows) <= LISTENER_ROWS_MAX, "places hold every row");
 
 const struct setting_group settings_groups[] = {
     { "", "" },
+    { "gateway", "What this node shows to others." },
     { "hub", "The partitions: telemetry kept in order, read back from an offset or a date." },
     { "journal", "The one log that everything durable is written to." },
     { "limits", "How much a peer may take. What is above a limit is refused by the protocol's own answer,"
@@ -166,7 +187,9 @@ static const struct settings_address http_default[] = {
     { "127.0.0.1", "127.0.0.1:8080", 8080, true },
 };
 const struct settings_listener listeners_default[] = {
-    { LISTENER_MQTT, AUTH_ANONYMOUS, false, mqtt_default, ARRAY_COUNT(mqtt_default) },
-    { LISTENER_HTTP, AUTH_ANONYMOUS, false, http_default, ARRAY_COUNT(http_default) },
+    { .type = LISTENER_MQTT, .auth = AUTH_ANONYMOUS, .at = mqtt_default, .at_count = ARRAY_COUNT(mqtt_default),
+      .chain = "", .key = "", .client_ca = "" },
+    { .type = LISTENER_HTTP, .auth = AUTH_ANONYMOUS, .at = http_default, .at_count = ARRAY_COUNT(http_default),
+      .chain = "", .key = "", .client_ca = "" },
 };
 const size_t listeners_default_count = ARRAY_COUNT(listeners_default);

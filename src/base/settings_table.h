@@ -38,7 +38,7 @@ extern const struct setting settings_rows[];
 extern const size_t         settings_row_count;
 extern const struct setting listener_rows[];
 extern const size_t         listener_row_count;
-enum { SETTINGS_ROWS_MAX = 64, LISTENER_ROWS_MAX = 8, LISTENERS_MAX = 100, LISTENER_ADDRESSES_MAX = 100 };
+enum { SETTINGS_ROWS_MAX = 64, LISTENER_ROWS_MAX = 16, LISTENERS_MAX = 100, LISTENER_ADDRESSES_MAX = 100 };
 
 /* The paragraph above a group of keys in docs/settings.md: "" is the top. */
 struct setting_group {
@@ -70,6 +70,7 @@ struct settings_inner {
     struct arena    arena;    /* texts, lists, listeners      */
     const char     *file;     /* its name, or NULL            */
     struct origin   origins[SETTINGS_ROWS_MAX];
+    struct settings_listener *written; /* the same as settings.listeners, or NULL: none are written */
     /* per written listener and row; line 0 = default */
     struct place (*listener_places)[LISTENER_ROWS_MAX];
 };
@@ -117,6 +118,8 @@ enum { PATH_MAX_BYTES = 128 };
 void settings_read_tree(struct loading *, const struct yaml_node *root);
 void settings_read_listeners(struct loading *, const struct setting *, const struct yaml_node *,
                              struct origin *);
+/* Fills in what listeners take from elsewhere in the file, and says what then does not fit. After all has been read. */
+void settings_settle_listeners(struct loading *);
 /* What both read a value with; each notes what is wrong itself. `path` is "listeners[0].at". */
 bool                    setting_means_nothing(const struct yaml_node *); /* `key:`, `key: ~`, `key: null` */
 struct origin           setting_place(const struct yaml_node *);

@@ -446,6 +446,19 @@ struct again {
     char       group[32];
 };
 
+/* "gateway.certificates": a line for each level. Returns how deep its keys stand. */
+static int write_group(struct again *a, const char *group, bool fresh)
+{
+    int depth = 0;
+    for (const char *at = group; *at; depth++) {
+        size_t n = strcspn(at, ".");
+        if (fresh)
+            buf_printf(&a->text, "%*s%.*s:\n", 2 * depth, "", (int)n, at);
+        at += n + (at[n] == '.');
+    }
+    return depth;
+}
+
 static void write_line(void *ctx, const struct settings_line *line)
 {
     struct again *a = ctx;
@@ -457,12 +470,12 @@ static void write_line(void *ctx, const struct settings_line *line)
                    dot + 1, BYTES_FMT(line->value));
         return;
     }
-    size_t n = dot ? (size_t)(dot - line->key) : 0;
-    if (n && (strlen(a->group) != n || strncmp(a->group, line->key, n) != 0)) {
-        (void)snprintf(a->group, sizeof a->group, "%.*s", (int)n, line->key);
-        buf_printf(&a->text, "%s:\n", a->group);
-    }
-    buf_printf(&a->text, "%s%s: %.*s\n", dot ? "  " : "", dot ? dot + 1 : line->key, BYTES_FMT(line->value));
+    char group[sizeof a->group];
+    dot = strrchr(line->key, '.');
+    (void)snprintf(group, sizeof group, "%.*s", dot ? (int)(dot - line->key) : 0, line->key);
+    int depth = write_group(a, group, strcmp(group, a->group) != 0);
+    (void)snprintf(a->group, sizeof a->group, "%s", group);
+    buf_printf(&a->text, "%*s%s: %.*s\n", 2 * depth, "", dot ? dot + 1 : line->key, BYTES_FMT(line->value));
 }
 
 static void append_both(void *ctx, const struct settings_line *line)

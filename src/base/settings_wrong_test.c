@@ -118,14 +118,13 @@ static void listeners_must_be_whole_and_safe(void **state)
         { "listeners:\n  - mqtt\n", 1013, 2, 5, "listeners[0] must be a map" },
         { "listeners:\n  - { at: \"127.0.0.1:1\" }\n", 1013, 2, 5, "listeners[0] has no type" },
         { "listeners:\n  - { type: mqtt }\n", 1013, 2, 5, "listeners[0] has no at" },
-        { "listeners:\n  - { type: mqtts, at: \"0.0.0.0:8883\" }\n", 1013, 2, 13,
-          "listeners[0].type must be mqtt or http, got 'mqtts'" },
+        { "listeners:\n  - { type: mqqt, at: \"0.0.0.0:8883\" }\n", 1013, 2, 13,
+          "listeners[0].type must be mqtt, http, mqtts or https, got 'mqqt'" },
         { "listeners:\n  - { type: amqps, at: \"127.0.0.1:5671\" }\n", 1013, 2, 13, "got 'amqps'" },
-        { "listeners:\n  - { type: https, at: \"127.0.0.1:8443\" }\n", 1013, 2, 13, "got 'https'" },
         { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", auth: users }\n", 1013, 2, 44,
           "listeners[0].auth must be anonymous, got 'users'" },
         { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", tls: no }\n", 1012, 2, 38,
-          "unknown key 'tls' in listeners[0]. A listener has type, at, auth and insecure" },
+          "unknown key 'tls' in listeners[0]. A listener has type, at, auth, insecure, chain, key" },
         { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", auht: x }\n", 1012, 2, 38,
           "Did you mean 'auth'?" },
         { "listeners:\n  - { type: mqtt, at: [] }\n", 1013, 2, 23, "listeners[0].at must be a list" },
@@ -159,6 +158,36 @@ static void listeners_must_be_whole_and_safe(void **state)
         { "listeners:\n  - { type: mqtt, at: \"[::1]:1\" }\n  - { type: http, at: \"[0:0:0:0:0:0:0:1]:1\""
           " }\n",
           1014, 3, 5, "and so does listeners[0]" },
+    };
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_wrong(&table[i]);
+}
+
+#define TLS_AT(rest) "listeners:\n  - { type: mqtts, at: \"127.0.0.1:8883\"" rest " }\n"
+
+static void tls_needs_its_files_and_says_which(void **state)
+{
+    (void)state;
+    static const struct wrong table[] = {
+        { TLS_AT(""), 1014, 2, 7, "listeners[0] is of type mqtts and has no certificate to show" },
+        { "listeners:\n  - { type: https, at: \"127.0.0.1:8443\" }\n", 1014, 2, 7,
+          "listeners[0] is of type https and has no certificate to show" },
+        { TLS_AT(", chain: c.pem"), 1014, 2, 7, "listeners[0] has chain without key" },
+        { TLS_AT(", key: k.pem") "gateway: { certificates: { chain: c, key: k } }\n", 1014, 2, 7,
+          "listeners[0] has key without chain" },
+        { TLS_AT(", chain: c, key: k, client-certificate: required"), 1014, 2, 60,
+          "asks for certificates of clients, but not whose" },
+        { TLS_AT(", chain: c, key: k, client-certificate: optional"), 1014, 2, 60, "`client-ca`" },
+        { TLS_AT(", chain: c, key: k, client-ca: r"), 1014, 2, 60, "asks no client for a certificate" },
+        { TLS_AT(", chain: c, key: k, client-certificate: always"), 1013, 2, 80,
+          "listeners[0].client-certificate must be none, optional or required, got 'always'" },
+        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1883\", chain: c }\n", 1014, 2, 41,
+          "listeners[0] has chain, but type mqtt is not encrypted. Write `type: mqtts`" },
+        { "listeners:\n  - { type: http, at: \"127.0.0.1:80\", client-certificate: required }\n", 1014, 2, 39,
+          "Write `type: https`" },
+        { "listeners:\n  - { type: mqtts, at: \"0.0.0.0:8883\", chain: c, key: k }\n", 1014, 2, 5,
+          "listeners[0] listens on 0.0.0.0:8883, which other machines reach, for anyone" },
+        { "gateway: { certificates: { chian: c } }\n", 1012, 1, 28, "Did you mean 'chain'?" },
     };
     for (size_t i = 0; i < COUNT_OF(table); i++)
         assert_wrong(&table[i]);
@@ -344,6 +373,7 @@ int main(void)
         cmocka_unit_test(unknown_keys_are_refused_with_the_nearest),
         cmocka_unit_test(values_of_the_wrong_kind_are_refused),
         cmocka_unit_test(listeners_must_be_whole_and_safe),
+        cmocka_unit_test(tls_needs_its_files_and_says_which),
         cmocka_unit_test(loopback_in_every_spelling_needs_no_word),
         cmocka_unit_test(what_is_no_yaml_or_too_much_of_it_is_refused),
         cmocka_unit_test(big_files_cost_no_more_than_they_may),

@@ -4,6 +4,7 @@
 #include "base/values.h"
 #include "cli/api_client.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,7 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { SYNCS = 21, PROBE_BYTES = 4096, SLOW_SYNC_US = 20000 };
+enum { SYNCS = 21, PROBE_BYTES = 4096, SLOW_SYNC_US = 20000, SOON_DAYS = 30 };
 
 struct checking {
     const struct verb_call    *call;
@@ -78,20 +79,61 @@ static void check_openness(struct checking *c)
         const struct settings_listener *l = &s->listeners[i];
         char key[32];
         (void)snprintf(key, sizeof key, "listeners[%zu]", i);
-        if (l->type != LISTENER_MQTT || l->auth != AUTH_ANONYMOUS)
+        if (!settings_is_mqtt(l) || l->auth != AUTH_ANONYMOUS)
             continue;
         bool outside = false;
         for (size_t k = 0; k < l->at_count; k++)
             outside |= !l->at[k].loopback;
         if (outside)
             tell(c, MARK_WARN, key,
-                 "Nothing is encrypted and nobody signs in. Let only machines that you trust reach it, or "
-                 "listen on loopback.",
+                 settings_is_tls(l)
+                     ? "Nobody signs in. Let only machines that you trust reach it, or listen on loopback."
+                     : "Nothing is encrypted and nobody signs in. Let only machines that you trust reach it, or "
+                       "listen on loopback.",
                  "%s accepts anyone who reaches it", l->at[0].text);
         else
             tell(c, MARK_WARN, key,
                  "Other users of this machine can publish and subscribe. Let nobody log in who may not.",
                  "%u accepts anyone on this machine", l->at[0].port);
+    }
+}
+
+/* ---- certificates ---- */
+
+static void check_days(struct checking *c, const struct settings_listener *l, const char *key, int64_t ends_s)
+{
+    int64_t days = (ends_s - c->call->io->wall_us(c->call->io->self) / 1000000) / 86400;
+    if (days < 0)
+        tell(c, MARK_BAD, key, "Clients refuse it. Renew it; the running node takes the new file by itself.",
+             "the certificate in %s has ended", l->chain);
+    else if (days < SOON_DAYS)
+        tell(c, MARK_WARN, key, "Renew it; the running node takes the new file by itself.",
+             "the certificate in %s ends in %lld days", l->chain, (long long)days);
+    else
+        tell(c, MARK_OK, key, NULL, "certificate in %s, %lld days left", l->chain, (long long)days);
+}
+
+static void check_certificates(struct checking *c)
+{
+    for (size_t i = 0; i < c->settings->listener_count; i++) {
+        const struct settings_listener *l = &c->settings->listeners[i];
+        struct tls_server_options o = {
+            .chain = l->chain, .key = l->key, .client_ca = l->client_ca,
+            .ask = l->client_certificate == CLIENT_CERTIFICATE_NONE ? TLS_ASK_NONE : TLS_ASK_REQUIRED
+        };
+        struct tls_server *s;
+        struct fault why;
+        char key[32];
+        c->group = "Certificates";
+        (void)snprintf(key, sizeof key, "listeners[%zu]", i);
+        if (!settings_is_tls(l))
+            continue;
+        if (tls_server_load(&s, c->call->io, &o, &why) != CODE_OK) {
+            tell(c, MARK_BAD, key, why.text, "the certificate cannot be used (FG%d)", why.number);
+            continue;
+        }
+        check_days(c, l, key, tls_server_not_after_s(s));
+        tls_server_drop(s);
     }
 }
 
@@ -312,6 +354,7 @@ void check_machine(const struct verb_call *call, const struct config_flags *flag
     if (!c.settings)
         return;
     check_openness(&c);
+    check_certificates(&c);
     check_node(&c);
     check_addresses(&c);
     check_files(&c);

@@ -227,7 +227,10 @@ static enum code fill_address(const struct mqtt_target *t, struct mqtt_client_se
 {
     const char *text = t->url ? t->url : t->host;
     struct mqtt_address *a = &m->address;
-    enum code c = mqtt_address_parse(a, bytes_str(text), (uint16_t)t->port, why);
+    uint16_t port = (uint16_t)t->port;
+    if (!port && mqtt_target_wants_tls(t) && !strstr(text, "://"))
+        port = mqtt_scheme_port(MQTT_TLS);
+    enum code c = mqtt_address_parse(a, bytes_str(text), port, why);
     if (c != CODE_OK)
         return c;
     s->host = a->host;
@@ -312,6 +315,8 @@ static enum code fill(const struct verb_call *call, const struct mqtt_target *t,
     s->version = versions[t->version];
     enum code code = fill_address(t, s, m, why);
     if (code == CODE_OK)
+        code = mqtt_target_tls(call, t, s, m, why);
+    if (code == CODE_OK)
         code = fill_session(t, s, why);
     if (code != CODE_OK)
         return code;
@@ -351,4 +356,6 @@ void mqtt_target_clear(struct mqtt_target_memory *m)
     buf_clear(&m->goodbye);
     mem_free(m->password);
     m->password = NULL;
+    tls_client_drop(m->tls);
+    m->tls = NULL;
 }

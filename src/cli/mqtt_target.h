@@ -19,15 +19,17 @@ struct mqtt_target {
     uint32_t               will_qos;
     bool                   will_retain;
     struct flag_properties props;     /* -D */
+    const char            *cafile, *capath, *cert, *key; /* any of them: TLS */
+    bool                   insecure;  /* the broker's certificate may be for another name */
 };
 
 extern const char *const mqtt_version_words[]; /* 5 mqttv5 311 mqttv311 31 mqttv31 */
 
 #define MQTT_TARGET_FLAGS(type, field)                                                                                     \
     { 'h', "host", FLAG_TEXT, FLAG_FIELD(type, field.host), .value = "HOST", .def = "127.0.0.1",                          \
-      .help = "the broker: a name, an address, or mqtt://host:port" },                                                    \
+      .help = "the broker: a name, an address, or mqtts://host:port" },                                                   \
     { 'p', "port", FLAG_COUNT, FLAG_FIELD(type, field.port), .value = "PORT", .min = 1, .max = 65535,                     \
-      .help = "its port (default 1883)" },                                                                                \
+      .help = "its port (default 1883, with TLS 8883)" },                                                                 \
     { 'L', "url", FLAG_TEXT, FLAG_FIELD(type, field.url), .value = "URL",                                                 \
       .help = "all in one: mqtt://user:password@host:port/topic" },                                                       \
     { 'i', "id", FLAG_TEXT, FLAG_FIELD(type, field.id), .value = "ID", .help = "client identifier (default: made up)" },  \
@@ -49,7 +51,15 @@ extern const char *const mqtt_version_words[]; /* 5 mqttv5 311 mqttv311 31 mqttv
     { 0, "will-qos", FLAG_COUNT, FLAG_FIELD(type, field.will_qos), .max = 2, .value = "QOS", .help = "the will's QoS" },  \
     { 0, "will-retain", FLAG_SWITCH, FLAG_FIELD(type, field.will_retain), .help = "the will is retained" },               \
     { 'D', "property", FLAG_PROPERTY, FLAG_FIELD(type, field.props), .value = "COMMAND NAME VALUE",                       \
-      .help = "a property (5.0): PUBLISH user-property KEY VALUE; may be repeated" }
+      .help = "a property (5.0): PUBLISH user-property KEY VALUE; may be repeated" },                                     \
+    { 0, "cafile", FLAG_TEXT, FLAG_FIELD(type, field.cafile), .value = "FILE",                                            \
+      .help = "TLS: the CA certificates that may have issued the broker's (PEM)" },                                       \
+    { 0, "capath", FLAG_TEXT, FLAG_FIELD(type, field.capath), .value = "DIR",                                             \
+      .help = "TLS: a folder of them (openssl rehash)" },                                                                 \
+    { 0, "cert", FLAG_TEXT, FLAG_FIELD(type, field.cert), .value = "FILE", .help = "TLS: our own certificate (PEM)" },    \
+    { 0, "key", FLAG_TEXT, FLAG_FIELD(type, field.key), .value = "FILE", .help = "TLS: its private key (PEM)" },          \
+    { 0, "insecure", FLAG_SWITCH, FLAG_FIELD(type, field.insecure),                                                       \
+      .help = "TLS: the broker's certificate may be for another name" }
 
 struct mqtt_target_memory { /* what the settings point to */
     struct buf          connect, will, goodbye; /* goodbye: the DISCONNECT's properties */
@@ -57,11 +67,16 @@ struct mqtt_target_memory { /* what the settings point to */
     char                id[64];
     struct mqtt_address address;
     const char         *topic; /* of -L mqtt://host/topic; NULL = none */
+    struct tls_client  *tls;   /* held */
 };
 /* Fills the client's settings. STATUS_DONE, or what to exit with after it said why. Clear the memory in any case. */
 int  mqtt_target_settings(const struct verb_call *, const struct mqtt_target *, struct mqtt_client_settings *,
                           struct mqtt_target_memory *);
 void mqtt_target_clear(struct mqtt_target_memory *);
+/* Its part about TLS (mqtt_tls.c), when host, port and scheme are known. */
+bool               mqtt_target_wants_tls(const struct mqtt_target *);
+FG_CHECK enum code mqtt_target_tls(const struct verb_call *, const struct mqtt_target *, struct mqtt_client_settings *,
+                                   struct mqtt_target_memory *, struct fault *why);
 /* "127.0.0.1:1883", for sentences. */
 const char *mqtt_target_place(const struct mqtt_client_settings *, char out[MQTT_HOST_MAX + 8]);
 /* -D PUBLISH topic-alias N; 0 = not given. mqtt_target_props has checked it. */

@@ -86,9 +86,11 @@ static void print_mqtt(const json_t *o, FILE *to)
     size_t i, len = 0;
     const json_t *l;
     json_array_foreach(json_object_get(o, "listeners"), i, l) {
-        if (strcmp(text_at(l, NULL, "type"), "mqtt") == 0 && len < sizeof addresses)
-            len += (size_t)snprintf(addresses + len, sizeof addresses - len, "%s%s", len ? ", " : "",
-                                    text_at(l, NULL, "address"));
+        const char *type = text_at(l, NULL, "type");
+        bool tls = strcmp(type, "mqtts") == 0;
+        if ((tls || strcmp(type, "mqtt") == 0) && len < sizeof addresses)
+            len += (size_t)snprintf(addresses + len, sizeof addresses - len, "%s%s%s", len ? ", " : "",
+                                    text_at(l, NULL, "address"), tls ? " tls" : "");
     }
     begin_line(to, "mqtt", addresses[0] ? addresses : "no listener");
     (void)fprintf(to, "%s clients   %s in/s   %s out/s\n", counted(count_at(o, "mqtt", "clients")),

@@ -174,8 +174,10 @@ enum code mqtt_address_parse(struct mqtt_address *out, struct bytes text, uint16
 enum code mqtt_dial(struct conn **out, struct loop *loop, const struct mqtt_route *r, const struct conn_events *events,
                     void *ctx, struct fault *why)
 {
+    if (r->scheme == MQTT_TLS)
+        return conn_dial_tls(out, loop, r->host, r->port, r->tls, events, ctx, why);
     if (r->scheme != MQTT_TCP)
-        return FAIL(why, CODE_UNSUPPORTED, 0, "%s:// is not in this version: it speaks MQTT over TCP only",
+        return FAIL(why, CODE_UNSUPPORTED, 0, "%s:// is not in this version: it speaks MQTT over TCP and TLS only",
                     schemes[r->scheme].name);
     return conn_dial(out, loop, r->host, r->port, events, ctx, why);
 }

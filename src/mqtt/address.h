@@ -6,6 +6,7 @@
 #pragma once
 
 #include "net/loop.h"
+#include "net/tls.h"
 
 enum mqtt_scheme { MQTT_TCP, MQTT_TLS, MQTT_WS, MQTT_WSS };
 
@@ -34,6 +35,7 @@ struct mqtt_route {
     const char      *host; /* as for conn_dial */
     uint16_t         port;
     const char      *path; /* of the WebSocket; NULL or empty = /mqtt */
+    struct tls_client *tls; /* needed where the scheme has TLS */
 };
 /* As conn_dial; on_open comes when the transports are open too. CODE_UNSUPPORTED: this build cannot do that scheme. */
 FG_CHECK enum code mqtt_dial(struct conn **out, struct loop *, const struct mqtt_route *, const struct conn_events *,

@@ -39,6 +39,9 @@ static enum code check_settings(const struct mqtt_client_settings *s, struct fau
             return FAIL(why, CODE_USAGE, 0, "a name, password or will is longer than 65,535 bytes");
     if (!s->host || !*s->host)
         return FAIL(why, CODE_USAGE, 0, "no host to connect to");
+    if ((s->scheme == MQTT_TLS || s->scheme == MQTT_WSS) && !s->tls)
+        return FAIL(why, CODE_USAGE, 0, "%s:// needs to know which certificates are trusted",
+                    mqtt_scheme_name(s->scheme));
     if (s->version < MQTT_3_1 || s->version > MQTT_5)
         return FAIL(why, CODE_USAGE, 0, "the client speaks MQTT 5.0, 3.1.1 and 3.1");
     if (s->version < MQTT_5 && s->auth_method.at)
@@ -133,6 +136,8 @@ enum code mqtt_client_open(struct mqtt_client **out, struct loop *loop,
         mem_free(c);
         return code;
     }
+    if (c->set.tls)
+        (void)tls_client_hold(c->set.tls);
     c->state = CLIENT_WAITING;
     timer_start(loop, &c->timer, 0, on_timer);
     *out = c;
@@ -144,6 +149,7 @@ enum code mqtt_client_open(struct mqtt_client **out, struct loop *loop,
 static void free_client(struct mqtt_client *c)
 {
     timer_stop(c->loop, &c->timer);
+    tls_client_drop(c->set.tls);
     window_clear(&c->window);
     aliases_forget(&c->incoming_aliases);
     aliases_forget(&c->outgoing_aliases);
@@ -374,7 +380,7 @@ static void dial(struct mqtt_client *c)
     c->why = (struct fault){0};
     c->state = CLIENT_DIALLING;
     timer_start(c->loop, &c->timer, c->set.connect_ms, on_timer);
-    const struct mqtt_route route = {c->set.scheme, c->set.host, c->set.port, c->set.path};
+    const struct mqtt_route route = {c->set.scheme, c->set.host, c->set.port, c->set.path, c->set.tls};
     if (mqtt_dial(&c->conn, c->loop, &route, &events, c, &why))
         ended(c, &why);
 }

@@ -53,6 +53,7 @@ struct mqtt_client_settings {
     uint16_t          port;    /* 0 = the scheme's: 1883 */
     enum mqtt_scheme  scheme;  /* 0 = plain TCP */
     const char       *path;    /* of a WebSocket; NULL = /mqtt */
+    struct tls_client *tls;    /* of a scheme with TLS; held until the end */
     enum mqtt_version version; /* 0 = 5.0 */
     /* Empty: the server gives one. 3.1.1 allows that with clean_start only. */
     struct bytes client_id;

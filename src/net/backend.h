@@ -95,6 +95,7 @@ struct listener {
     void        *ctx;
     char         address[128];
     uint16_t     port, door;
+    struct tls_server *tls; /* held, or NULL */
     struct listener *next, *prev; /* loop->listeners */
 };
 
@@ -122,6 +123,7 @@ struct loop {
     struct out_pool pool;
     struct buf      sink;                  /* what conn_out lends when it has nothing: always bad */
     struct buf      scratch[4];            /* filters: 0 and 1 upwards, 2 and 3 downwards */
+    struct buf      gathered;              /* filters: small pieces that go down together */
 
     /* Any thread. */
     _Atomic(struct letter *) inbox;        /* newest first */
@@ -183,6 +185,9 @@ void conn_opened(struct conn *c);
 /* Ends it with this reason (copied; NULL: all is well). Harmless when it is GONE. */
 void conn_fail(struct conn *c, const struct fault *why);
 void conn_fail_sys(struct conn *c, int err, const char *doing);
+/* As conn_fail, but what a filter has just put into the output (an alert, a goodbye) still leaves, as far as the kernel
+ * takes it at once. */
+void conn_fail_said(struct conn *c, const struct fault *why);
 
 /* ---- input.c ---- */
 void conn_readable(struct conn *c);

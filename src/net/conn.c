@@ -1,6 +1,7 @@
 #include "base/mem.h"
 #include "net/backend.h"
 #include "net/filter.h"
+#include "net/tls_private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -85,15 +86,20 @@ void conn_free(struct conn *c)
 enum code conn_open(struct conn **out, struct loop *l, const struct net_peer *peer,
                     const struct conn_events *events, void *ctx, struct fault *why)
 {
+    struct filter *tls = NULL;
     struct conn *c = l->closed ? NULL : conn_alloc(l, peer->address, peer->loopback, peer->uid, events, ctx);
-    if (!c) {
+    if (!c || (peer->tls && !(tls = tls_filter_accept(peer->tls)))) {
+        conn_free(c);
         net_peer_refuse(peer);
         return l->closed ? FAIL(why, CODE_CLOSED, 0, "the program is stopping")
                          : FAIL(why, CODE_NOMEM, 0, "no memory for a connection from %s", peer->address);
     }
+    tls_server_drop(peer->tls); /* the filter holds it */
     c->door = peer->door;
     enum code code = l->back->attach(c, peer, why);
     if (code != CODE_OK) {
+        if (tls)
+            tls->ops->free(tls);
         conn_free(c);
         return code;
     }
@@ -102,6 +108,8 @@ enum code conn_open(struct conn **out, struct loop *l, const struct net_peer *pe
     c->progress_us = l->now_us;
     conn_list_add(&l->conns, c);
     l->back->watch(c);
+    if (tls)
+        conn_push_filter(c, tls);
     *out = c;
     return CODE_OK;
 }
@@ -254,8 +262,8 @@ void conn_set_marks(struct conn *c, size_t high, size_t low)
     c->low = low < UINT32_MAX ? (uint32_t)low : UINT32_MAX;
 }
 
-/* Offers everything to the back end. False: the connection has failed. */
-static bool send_all(struct conn *c)
+/* Offers everything to the back end. 0, or what the kernel said against it. */
+static int offer_all(struct conn *c)
 {
     struct out *o = c->out;
     while (out_unsent(o)) {
@@ -265,20 +273,27 @@ static bool send_all(struct conn *c)
         int64_t sent = c->loop->back->send(c, v, n);
         if (sent == -EAGAIN) {
             c->blocked = true;
-            return true;
+            return 0;
         }
-        if (sent < 0) {
-            conn_fail_sys(c, (int)-sent, "sending");
-            return false;
-        }
+        if (sent < 0)
+            return (int)-sent;
         out_sent(o, (size_t)sent);
         c->progress_us = c->loop->now_us;
         if ((size_t)sent < offered) {
             c->blocked = true;
-            return true;
+            return 0;
         }
     }
-    return true;
+    return 0;
+}
+
+/* False: the connection has failed. */
+static bool send_all(struct conn *c)
+{
+    int err = offer_all(c);
+    if (err)
+        conn_fail_sys(c, err, "sending");
+    return !err;
 }
 
 static void watch_writing(struct conn *c, bool on)
@@ -309,7 +324,9 @@ static bool ready_to_send(struct conn *c)
         c->above = true;
     if (c->blocked)
         return false;
-    if (c->top && filter_all_open(c)) {
+    if (c->top && !filter_all_open(c) && c->state == CONN_CLOSING)
+        out_end(c, &c->plain); /* nothing is read any more, so they never will be open */
+    else if (c->top && filter_all_open(c)) {
         if (!filter_flush(c))
             return false;
         out_end(c, &c->plain);
@@ -386,11 +403,22 @@ void conn_fail(struct conn *c, const struct fault *why)
 void conn_fail_sys(struct conn *c, int err, const char *doing)
 {
     struct fault why;
-    if (err == 0)
+    if (err == 0 && c->top && !filter_all_open(c))
+        (void)FAIL(&why, CODE_CLOSED, 0, "%s closed the connection before the %s handshake was done", c->address,
+                   filter_shut(c)->ops->name);
+    else if (err == 0)
         (void)FAIL(&why, CODE_CLOSED, 0, "%s closed the connection", c->address);
     else
         (void)FAIL_SYS(&why, CODE_IO, err, "%s %s", doing, c->address);
     conn_fail(c, &why);
+}
+
+void conn_fail_said(struct conn *c, const struct fault *why)
+{
+    bool said = c->state == CONN_OPEN && c->out && out_unsent(c->out) && !c->blocked && !out_bad(c->out) &&
+                offer_all(c) == 0;
+    conn_fail(c, why);
+    c->linger = said && c->state == CONN_GONE; /* a reset would take back what was said */
 }
 
 static void lose_patience(struct timer *t)

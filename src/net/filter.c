@@ -2,7 +2,7 @@
 
 #include "net/backend.h"
 
-enum { SCRATCH_KEEP = 256 * 1024 };
+enum { SCRATCH_KEEP = 256 * 1024, GATHER_BYTES = 16 * 1024 };
 
 void conn_push_filter(struct conn *c, struct filter *f)
 {
@@ -20,21 +20,18 @@ void conn_push_filter(struct conn *c, struct filter *f)
         filter_start(c);
 }
 
-bool filter_all_open(const struct conn *c)
-{
-    for (const struct filter *f = c->top; f; f = f->below)
-        if (!f->open)
-            return false;
-    return true;
-}
-
-static struct filter *lowest_shut(struct conn *c)
+struct filter *filter_shut(const struct conn *c)
 {
     struct filter *shut = NULL;
     for (struct filter *f = c->top; f; f = f->below)
         if (!f->open)
             shut = f;
     return shut;
+}
+
+bool filter_all_open(const struct conn *c)
+{
+    return !filter_shut(c);
 }
 
 static void all_open(struct conn *c)
@@ -52,7 +49,7 @@ static void all_open(struct conn *c)
 void filter_start(struct conn *c)
 {
     struct filter *f;
-    while (c->state == CONN_OPEN && (f = lowest_shut(c))) {
+    while (c->state == CONN_OPEN && (f = filter_shut(c))) {
         if (f->ops->start) {
             struct fault why = { 0 };
             if (f->ops->start(f, &why) != CODE_OK)
@@ -111,21 +108,21 @@ enum code filter_in(struct filter *f, struct bytes in, struct bytes *out, struct
     return ended ? CODE_END : CODE_OK;
 }
 
-/* Passes `in` downwards from `f` and puts the result behind the socket's output. */
+/* Passes `in` downwards from `f`; the lowest filter writes behind the socket's output itself. */
 static enum code pass_down(struct conn *c, struct filter *f, struct bytes in, struct fault *why)
 {
-    for (; f; f = f->below) {
-        struct buf *down = scratch(c->loop, 2, in);
-        enum code code = f->ops->out(f, in, down, why);
-        if (code == CODE_OK && down->bad)
-            code = no_memory(c, why);
-        if (code != CODE_OK)
-            return code;
-        in = buf_bytes(down);
-    }
     struct out *o = conn_socket_out(c);
     if (!o)
         return CODE_CLOSED; /* and why is told already */
+    for (; f; f = f->below) {
+        struct buf *down = f->below ? scratch(c->loop, 2, in) : &o->copy;
+        enum code code = f->ops->out(f, in, down, why);
+        if (code == CODE_OK && down->bad)
+            code = no_memory(c, why);
+        if (code != CODE_OK || !f->below)
+            return code;
+        in = buf_bytes(down);
+    }
     buf_add_bytes(&o->copy, in);
     return CODE_OK;
 }
@@ -145,6 +142,24 @@ void filter_send(struct filter *f, struct bytes b)
         conn_mark_dirty(c);
 }
 
+/* Small pieces (the head of a packet, its payload by reference) go down together: each pass may cost a frame or a record
+ * of its own. Returns how many of the vectors `in` covers. */
+static int gather(struct conn *c, const struct iovec *v, int n, struct bytes *in)
+{
+    struct buf *b = &c->loop->gathered;
+    int taken = 0;
+    buf_reset(b);
+    while (taken < n && buf_size(b) + v[taken].iov_len <= GATHER_BYTES) {
+        buf_add(b, v[taken].iov_base, v[taken].iov_len);
+        taken++;
+    }
+    /* One alone, or no memory: as it lies. */
+    *in = taken > 1 && !b->bad ? buf_bytes(b) : bytes_of(v[0].iov_base, v[0].iov_len);
+    int covered = taken > 1 && !b->bad ? taken : 1;
+    b->bad = false;
+    return covered;
+}
+
 bool filter_flush(struct conn *c)
 {
     while (c->plain && out_unsent(c->plain)) {
@@ -152,9 +167,12 @@ bool filter_flush(struct conn *c)
         struct fault why = { 0 };
         size_t bytes;
         int n = out_vectors(c->plain, v, NET_VECTORS, &bytes);
-        for (int i = 0; i < n; i++)
-            if (!passed(c, pass_down(c, c->top, bytes_of(v[i].iov_base, v[i].iov_len), &why), &why))
+        for (int i = 0; i < n;) {
+            struct bytes in;
+            i += gather(c, v + i, n - i, &in);
+            if (!passed(c, pass_down(c, c->top, in, &why), &why))
                 return false;
+        }
         out_sent(c->plain, bytes);
     }
     return true;

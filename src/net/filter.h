@@ -46,6 +46,7 @@ void filter_send(struct filter *f, struct bytes b);
 
 /* ---- for conn.c and input.c ---- */
 bool filter_all_open(const struct conn *c);
+struct filter *filter_shut(const struct conn *c); /* the lowest that is not open yet, or NULL */
 void filter_start(struct conn *c);
 /* Passes `in` upwards from `f`. CODE_OK: *out lies in a scratch buffer of the loop. */
 enum code filter_in(struct filter *f, struct bytes in, struct bytes *out, struct fault *why);

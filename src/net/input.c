@@ -113,9 +113,9 @@ static void deliver_through(struct conn *c, struct filter *from, struct bytes in
     if (plain.len && c->state == CONN_OPEN)
         deliver(c, plain);
     if (code == CODE_END)
-        conn_fail_sys(c, 0, NULL);
-    else if (code != CODE_OK)
-        conn_fail(c, &why);
+        (void)FAIL(&why, CODE_CLOSED, 0, "%s closed the connection", c->address);
+    if (code != CODE_OK)
+        conn_fail_said(c, &why);
 }
 
 static void deliver(struct conn *c, struct bytes in)

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "net/backend.h"
+#include "net/tls.h"
 
 #include <unistd.h>
 
@@ -236,6 +237,7 @@ void loop_clear(struct loop *l)
     forget_timers(l);
     out_pool_clear(&l->pool);
     buf_clear(&l->sink);
+    buf_clear(&l->gathered);
     for (size_t i = 0; i < sizeof l->scratch / sizeof l->scratch[0]; i++)
         buf_clear(&l->scratch[i]);
 }
@@ -283,8 +285,16 @@ void listener_set_door(struct listener *s, uint16_t door)
     s->door = door;
 }
 
+void listener_set_tls(struct listener *s, struct tls_server *tls)
+{
+    struct tls_server *old = s->tls;
+    s->tls = tls ? tls_server_hold(tls) : NULL;
+    tls_server_drop(old);
+}
+
 void listener_close(struct listener *s)
 {
+    listener_set_tls(s, NULL);
     if (s->prev)
         s->prev->next = s->next;
     else
@@ -296,6 +306,7 @@ void listener_close(struct listener *s)
 
 void net_peer_refuse(const struct net_peer *peer)
 {
+    tls_server_drop(peer->tls);
     if (peer->world)
         peer->world->refuse(peer->world, peer->handle);
     else

@@ -71,6 +71,7 @@ struct net_peer {
     bool loopback;        /* 127.0.0.0/8, ::1, unix */
     uint16_t door;        /* which listener took it, see listener_set_door */
     uint32_t uid;         /* unix sockets: the peer's credentials; else UINT32_MAX */
+    struct tls_server *tls; /* private: what it is spoken to with, held; NULL: plain */
     struct net_world *world; /* private: the simulation it lives in, NULL: the system */
 };
 typedef void (*accept_fn)(void *ctx, const struct net_peer *);
@@ -84,6 +85,9 @@ uint16_t    listener_port(const struct listener *);
 /* A number of the program's own that peers and their connections carry: which of its listeners they came through, and so
  * who may come in. 0 until set. */
 void        listener_set_door(struct listener *, uint16_t door);
+/* Peers accepted from now on speak TLS (net/tls.h); NULL: they do not. Those that are there go on as they are. */
+struct tls_server;
+void        listener_set_tls(struct listener *, struct tls_server *);
 void        listener_close(struct listener *);
 /* A peer that nobody wants. */
 void net_peer_refuse(const struct net_peer *);

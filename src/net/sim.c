@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "net/sim_world.h"
+#include "net/tls.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -178,6 +179,8 @@ static void accept_waiting(struct sim_loop *l)
         struct net_peer peer;
         if (sim_end_as_peer(e, here->local, &peer)) {
             peer.door = at->door;
+            if (at->tls)
+                peer.tls = tls_server_hold(at->tls);
             at->accept(at->ctx, &peer);
         }
         return; /* one a turn, and the callback may have closed any listener */

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/tls.h"
 #include "net/uv_loop.h"
 
 #include <errno.h>
@@ -68,6 +69,8 @@ static bool accept_one(struct uv_listener *s)
         return err != EAGAIN && err != EWOULDBLOCK;
     }
     struct net_peer peer = { .handle = fd, .uid = UINT32_MAX, .door = s->core.door };
+    if (s->core.tls)
+        peer.tls = tls_server_hold(s->core.tls);
     if (s->local)
         describe_local(&peer);
     else

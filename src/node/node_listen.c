@@ -4,7 +4,9 @@
 
 #include <stdio.h>
 
-static const char *const type_names[] = { [LISTENER_MQTT] = "mqtt", [LISTENER_HTTP] = "http" };
+static const char *const type_names[] = {
+    [LISTENER_MQTT] = "mqtt", [LISTENER_HTTP] = "http", [LISTENER_MQTTS] = "mqtts", [LISTENER_HTTPS] = "https"
+};
 
 static void accept_mqtt(void *ctx, const struct net_peer *peer)
 {
@@ -38,7 +40,7 @@ enum code listen_prepare(struct node *n, struct fault *why)
     n->addresses = mem_zalloc(n->address_count + 1, sizeof n->addresses[0]);
     if (!n->listeners || !n->addresses)
         return FAIL(why, CODE_NOMEM, 0, "no memory for %zu listeners", n->address_count);
-    return CODE_OK;
+    return tls_open(n, why);
 }
 
 /* "127.0.0.1:1883 is taken by mosquitto (pid 812)." and what the person can do about it here. */
@@ -54,14 +56,16 @@ static enum code taken(const struct fault *inner, size_t which, struct fault *wh
 static enum code listen_one(struct node *n, size_t which, const struct settings_listener *l, const char *at,
                             size_t slot, struct fault *why)
 {
-    accept_fn accept = l->type == LISTENER_MQTT ? accept_mqtt : api_accept_public;
-    void *ctx = l->type == LISTENER_MQTT ? (void *)n : (void *)n->api;
+    accept_fn accept = settings_is_mqtt(l) ? accept_mqtt : api_accept_public;
+    void *ctx = settings_is_mqtt(l) ? (void *)n : (void *)n->api;
     struct fault inner;
     enum code code = net_listen(&n->listeners[slot], n->loops[0], at, accept, ctx, &inner);
     if (code == CODE_EXISTS)
         return taken(&inner, which, why);
     if (code != CODE_OK)
         return FAIL_FG(why, code, 1001, "%s. It is set in listeners[%zu].at.", inner.text, which);
+    listener_set_door(n->listeners[slot], (uint16_t)which);
+    tls_show(n, which, slot);
     n->addresses[slot].type = type_names[l->type];
     n->addresses[slot].address = mem_strdup(listener_address(n->listeners[slot]));
     if (!n->addresses[slot].address)
@@ -99,6 +103,7 @@ void listen_end(struct node *n)
             listener_close(n->listeners[i]);
         n->listeners[i] = NULL;
     }
+    tls_close(n);
 }
 
 void listen_free(struct node *n)

@@ -5,6 +5,8 @@
 #include "broker/broker.h"
 #include "journal/journal.h"
 #include "net/loop.h"
+#include "net/tls.h"
+#include "net/tls_watch.h"
 #include "node/node.h"
 
 #include <pthread.h>
@@ -28,6 +30,9 @@ struct node {
     struct listener    **listeners; /* of loop 0; the control socket is the last one */
     struct api_listener *addresses; /* of the others                                 */
     size_t               address_count;
+    struct tls_server  **tls;       /* by the number of the listener in the settings; NULL: plain */
+    size_t               tls_count;
+    struct tls_watch    *tls_watch; /* of loop 0; NULL: no listener has TLS */
 
     /* What the committer's thread calls; NULL or false once nobody may be called any more. */
     pthread_mutex_t durable_lock;
@@ -58,6 +63,13 @@ FG_CHECK enum code data_prepare(struct node *, struct fault *why);
 /* Opens the journal, with the person's sentence when it cannot. */
 FG_CHECK enum code data_open_journal(struct node *, struct journal_options *, struct fault *why);
 void               data_end(struct node *); /* the journal is closed */
+
+/* ---- node_tls.c: certificates, on loop 0 or while it does not run ---- */
+FG_CHECK enum code tls_open(struct node *, struct fault *why);
+void               tls_show(struct node *, size_t door, size_t slot); /* the listener in the slot speaks as its door says */
+/* All that `s` says of certificates holds for new connections; or nothing of it, with the sentence why. */
+FG_CHECK enum code listen_reload_tls(struct node *, const struct settings *s, struct fault *why);
+void               tls_close(struct node *); /* harmless if done */
 
 /* ---- node_listen.c ---- */
 FG_CHECK enum code listen_prepare(struct node *, struct fault *why); /* room for what listen_all fills */
