@@ -38,7 +38,8 @@ static void look(void *ctx, struct rig *rig)
 
 static void open_world(struct world *w, struct rig_config *config)
 {
-    static const struct api_listener listeners[] = { { "mqtt", "127.0.0.1:1883" }, { "http", PUBLIC } };
+    static const struct api_listener listeners[] = { { .type = "mqtt", .address = "127.0.0.1:1883" },
+                                                     { .type = "http", .address = PUBLIC } };
     static const struct settings_flag flags[] = { { "data", "/data", "--data" },
                                                   { "site", "plant-a", "--set" } };
     struct fault why;
