@@ -11,8 +11,9 @@ export class Raw {
     /**
      * onPacket(packet) sees each packet as it comes; without it they are kept for next(). localPort: a fixed one.
      */
-    constructor(port, { version = 5, onPacket, onClose } = {}) {
+    constructor(port, { version = 5, onPacket, onClose, loose = false } = {}) {
         this.version = version;
+        this.loose = loose; // the steps below take their answer from between packets of other types
         this.received = []; // every packet that came and was not given to onPacket
         this.taken = 0;
         this.onPacket = onPacket;
@@ -86,6 +87,21 @@ export class Raw {
         return p;
     }
 
+    /** The first packet of this type that was not taken yet; those before it stay. */
+    async pick(type, ms = MS) {
+        const at = () => this.received.findIndex((p, i) => i >= this.taken && p.type === type);
+        await until(() => at() >= 0 || this.ended, '', ms, 2).catch(() => {
+            throw new Error(`no ${NAMES[type]} within ${ms} ms after: ${this.said()}`);
+        });
+        if (this.wrong) throw this.wrong;
+        if (at() < 0) throw new Error(`closed before ${NAMES[type]}, after: ${this.said()}`);
+        const [p] = this.received.splice(at(), 1);
+        this.received.splice(this.taken++, 0, p);
+        return p;
+    }
+
+    answer(type, ms) { return this.loose ? this.pick(type, ms) : this.want(type, ms); }
+
     /** Nothing comes for `ms`. */
     async quiet(ms) {
         const end = performance.now() + ms;
@@ -131,14 +147,14 @@ export class Raw {
     async subscribe(filters, options = {}) {
         const pid = this.pid;
         await this.send(subscribe({ version: this.version, pid, filters, ...options }));
-        const suback = await this.want(SUBACK);
+        const suback = await this.answer(SUBACK);
         if (suback.pid !== pid) throw new Error(`SUBACK of ${suback.pid}, not of ${pid}`);
         return suback;
     }
 
     async unsubscribe(filters) {
         await this.send(unsubscribe({ version: this.version, pid: this.pid, filters }));
-        return this.want(UNSUBACK);
+        return this.answer(UNSUBACK);
     }
 
     /** Publishes and completes the flow; gives the PUBACK or PUBREC, or nothing for QoS 0. */
@@ -146,22 +162,22 @@ export class Raw {
         pid ??= qos ? this.pid : undefined;
         await this.send(publish({ version: this.version, topic, payload, qos, pid, ...rest }));
         if (qos === 0) return undefined;
-        const first = await this.want(qos === 1 ? PUBACK : PUBREC);
+        const first = await this.answer(qos === 1 ? PUBACK : PUBREC);
         if (first.pid !== pid) throw new Error(`${describe(first)} answers ${pid}`);
         if (qos === 2 && first.reason < 0x80) {
             await this.send(ack(PUBREL, pid, { version: this.version }));
-            await this.want(PUBCOMP);
+            await this.answer(PUBCOMP);
         }
         return first;
     }
 
     /** The next PUBLISH, its flow completed. */
     async message(ms = MS) {
-        const p = await this.want(PUBLISH, ms);
+        const p = await this.answer(PUBLISH, ms);
         if (p.qos === 1) await this.send(ack(PUBACK, p.pid, { version: this.version }));
         if (p.qos === 2) {
             await this.send(ack(PUBREC, p.pid, { version: this.version }));
-            const rel = await this.want(PUBREL, ms);
+            const rel = await this.answer(PUBREL, ms);
             if (rel.pid !== p.pid) throw new Error(`${describe(rel)} answers PUBREC of ${p.pid}`);
             await this.send(ack(PUBCOMP, p.pid, { version: this.version }));
         }
@@ -185,8 +201,8 @@ export async function rawOpen({ t, port, ...options }) {
 }
 
 /** The same after CONNECT; `raw.connack` is the answer, which must be success. */
-export async function rawConnect({ t, port, version = 5, onPacket, ...options }) {
-    const raw = await rawOpen({ t, port, version });
+export async function rawConnect({ t, port, version = 5, onPacket, loose, ...options }) {
+    const raw = await rawOpen({ t, port, version, loose });
     raw.connack = await raw.connect(options);
     if (raw.connack.reason !== 0) throw new Error(`refused: ${describe(raw.connack)}`);
     raw.onPacket = onPacket;
