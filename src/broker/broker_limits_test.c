@@ -493,6 +493,44 @@ static void malformed_connects_leave_nothing_behind(struct rig *rig)
     assert_int_equal(stats_of(rig).clients, 0);
 }
 
+static void an_answer_above_the_peers_maximum_is_not_begun(struct rig *rig)
+{
+    struct peer_connect small = leaves;
+    small.max_packet = 65;
+    struct mqtt_filter list[61];
+    for (size_t i = 0; i < 61; i++)
+        list[i] = (struct mqtt_filter){ .filter = BYTES_LIT("a"), .next = i < 60 ? &list[i + 1] : NULL };
+    struct peer *p = peer_connected(rig, 0, &small, false);
+    peer_subscribe_full(p, &list[1]); /* its SUBACK has 65 bytes */
+    (void)peer_expect(p, MQTT_SUBACK);
+    peer_subscribe_full(p, list);
+    assert_int_equal(peer_expect(p, MQTT_DISCONNECT)->reason, MQTT_PACKET_TOO_LARGE);
+    peer_expect_end(p);
+}
+
+static void a_refusal_fits_the_peers_maximum(struct rig *rig)
+{
+    struct buf out = { 0 }, props = { 0 };
+    for (uint32_t most = 4; most < 100; most++) {
+        mqtt_put_u32(&props, MQTT_PROP_MAX_PACKET, most);
+        mqtt_put_u16(&props, MQTT_PROP_RECEIVE_MAX, 0); /* the reason to refuse it */
+        mqtt_encode_connect(&out, &(struct mqtt_connect_out){ .version = MQTT_5, .client_id = BYTES_LIT("x"), .props = buf_bytes(&props) });
+        struct peer *p = peer_open(rig, 0);
+        peer_send(p, buf_bytes(&out));
+        rig_run(rig);
+        size_t said = sim_received(p->sim).len;
+        assert_true(said <= most);
+        assert_true(most < 5 || said >= 5);
+        assert_true(most < 99 || said > 20); /* with room the reason is told */
+        sim_take(p->sim, said);
+        peer_close(p);
+        buf_reset(&out);
+        buf_reset(&props);
+    }
+    buf_clear(&out);
+    buf_clear(&props);
+}
+
 static void a_stopping_node_says_so(struct rig *rig)
 {
     struct peer *p = peer_connected(rig, 0, &keeps, false);
@@ -528,6 +566,8 @@ int main(void)
         RIG_TEST(deep_topics_are_refused, NULL),
         RIG_TEST(what_is_not_offered_is_refused_by_its_name, NULL),
         RIG_TEST(malformed_connects_leave_nothing_behind, NULL),
+        RIG_TEST(an_answer_above_the_peers_maximum_is_not_begun, NULL),
+        RIG_TEST(a_refusal_fits_the_peers_maximum, NULL),
         RIG_TEST(a_stopping_node_says_so, NULL),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

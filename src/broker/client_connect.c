@@ -34,11 +34,14 @@ void connect_ask_free(struct connect_ask *ask)
 static void refuse(struct client *c, uint8_t reason, const char *because)
 {
     struct buf props = { 0 };
-    if (c->version == MQTT_5)
+    uint32_t most = c->version == MQTT_5 && c->ask ? c->ask->connect.props.max_packet : 0;
+    /* [MQTT-3.2.2-19], [MQTT-3.1.2-24]: 5 bytes without the string; its property has 3 more, longer lengths perhaps 2. */
+    if (c->version == MQTT_5 && (!most || strlen(because) + 10 <= most))
         mqtt_put_bytes(&props, MQTT_PROP_REASON_STRING, bytes_str(because));
     log_info("mqtt", "FG2004 %s refused, reason 0x%02X %s: %s", conn_address(c->conn), reason, mqtt_reason_name(reason), because);
     COUNT(c->shard, refused_connects, 1);
-    mqtt_encode_connack(conn_out(c->conn), c->version, false, reason, buf_bytes(&props));
+    if (!most || most >= 5)
+        mqtt_encode_connack(conn_out(c->conn), c->version, false, reason, buf_bytes(&props));
     buf_clear(&props);
     client_end(c, 0, NULL, false);
 }

@@ -149,6 +149,20 @@ static void subscribe(struct client *c, const struct mqtt_subscribe *p, struct a
     buf_clear(&blob);
 }
 
+/* [MQTT-3.1.2-24]: SUBACK and UNSUBACK cannot be shortened, so what cannot be answered is not begun. */
+static enum code check_answer(const struct client *c, uint32_t filters, struct fault *why)
+{
+    if (!c->max_packet)
+        return CODE_OK;
+    uint32_t body = 3 + filters; /* identifier, no properties, reasons */
+    uint32_t size = body + (body < 128 ? 2 : body < 16384 ? 3 : 4);
+    if (size <= c->max_packet)
+        return CODE_OK;
+    (void)FAIL(why, CODE_LIMIT, 0, "the answer to %u filters has %u bytes, it takes packets of %u", filters, size, c->max_packet);
+    why->mqtt_reason = MQTT_PACKET_TOO_LARGE;
+    return CODE_LIMIT;
+}
+
 void handle_subscribe(struct client *c, struct bytes body)
 {
     struct shard *shard = c->shard;
@@ -158,6 +172,8 @@ void handle_subscribe(struct client *c, struct bytes body)
     struct arena arena;
     arena_init(&arena, lent, sizeof lent, 256 * 1024);
     enum code code = mqtt_decode_subscribe(c->version, body, &shard->broker->mqtt_limits, &arena, &p, &why);
+    if (code == CODE_OK)
+        code = check_answer(c, p.count, &why);
     if (code != CODE_OK) {
         arena_clear(&arena);
         refuse(c, &why);
@@ -220,7 +236,10 @@ void handle_unsubscribe(struct client *c, struct bytes body)
     uint8_t lent[SCRATCH_BYTES];
     struct arena arena;
     arena_init(&arena, lent, sizeof lent, 256 * 1024);
-    if (mqtt_decode_unsubscribe(c->version, body, &c->shard->broker->mqtt_limits, &arena, &p, &why) != CODE_OK) {
+    enum code code = mqtt_decode_unsubscribe(c->version, body, &c->shard->broker->mqtt_limits, &arena, &p, &why);
+    if (code == CODE_OK)
+        code = check_answer(c, p.count, &why);
+    if (code != CODE_OK) {
         arena_clear(&arena);
         refuse(c, &why);
         return;

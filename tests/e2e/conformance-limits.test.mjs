@@ -211,7 +211,7 @@ conform('no response information for who did not ask', { v5: '3.1.2-28' }, async
 
 conform('3.1.1: who cannot be told why a message is not taken is closed, and the message is not acknowledged', { v4: '4.8.0-2', ...ours('another setting') }, async (t) => {
     const node = await startPeer({ t, settings: { limits: { 'on-full': 'refuse', 'queued-messages': 2, 'refuse-seconds': '1s' } } });
-    const join_ = (options) => rawConnect({ t, port: node.mqttPort, version: 4, loose: true, ...options });
+    const join_ = (options) => rawConnect({ t, port: node.mqttPort, version: 4, keepAlive: 2, loose: true, ...options });
     const away = await join_({ id: 'away', ...kept(4) });
     await away.subscribe('full', { qos: 1 });
     await away.cut();
