@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 static const struct verb *const verbs[] = {
+    &verb_bench,
     &verb_check,
     &verb_config,
     &verb_demo,

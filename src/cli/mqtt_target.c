@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/values.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <strings.h>
 #include <unistd.h>
@@ -347,6 +348,15 @@ int mqtt_target_settings(const struct verb_call *call, const struct mqtt_target 
     *s = (struct mqtt_client_settings){ 0 };
     *m = (struct mqtt_target_memory){ 0 };
     return fill(call, t, s, m, &why) == CODE_OK ? STATUS_DONE : verb_fail(call, &why);
+}
+
+int mqtt_target_fail(const struct verb_call *call, const struct fault *why)
+{
+    bool nobody = why->sys_errno == ECONNREFUSED || why->sys_errno == ENOENT;
+    if (!nobody)
+        return verb_fail(call, why);
+    verb_warn(call, "%s. No broker listens there: start one with `fieldgate run`, or say where it is with -h and -p", why->text);
+    return STATUS_NOT_RUNNING;
 }
 
 void mqtt_target_clear(struct mqtt_target_memory *m)

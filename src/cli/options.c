@@ -80,14 +80,15 @@ static enum code set_number(const struct parsing *p, const struct flag *f, const
     struct bytes b = bytes_str(text);
     struct fault why;
     uint64_t v = 0;
+    double seconds;
     enum code c;
     switch (f->kind) {
     case FLAG_SIZE:
         c = value_parse_size(b, &v, &why);
         break;
     case FLAG_SECONDS:
-        if (value_parse_count(b, 0, UINT32_MAX, &v, NULL) == CODE_OK) {
-            v *= (uint64_t)VALUE_US_PER_S;
+        if (value_parse_decimal(b, &seconds, NULL) == CODE_OK && seconds >= 0 && seconds <= UINT32_MAX) {
+            v = (uint64_t)(seconds * (double)VALUE_US_PER_S + 0.5);
             c = CODE_OK;
             break;
         }

@@ -28,7 +28,7 @@ enum flag_kind {
     FLAG_DECIMAL,  /* double                                                                */
     FLAG_SIZE,     /* uint64_t, bytes ("64MiB"); min..max as for FLAG_COUNT                 */
     FLAG_DURATION, /* uint64_t, microseconds ("30s"); min..max in microseconds              */
-    FLAG_SECONDS,  /* uint64_t, microseconds, but a bare number is seconds (mosquitto's -W) */
+    FLAG_SECONDS,  /* uint64_t, microseconds, but a bare number is seconds (0.5 too: mosquitto's) */
     FLAG_TIME,     /* int64_t, microseconds since 1970 ("today 06:00", "1m")                */
     FLAG_TEXT,     /* const char *                                                          */
     FLAG_TEXTS,    /* struct texts, may be repeated                                         */

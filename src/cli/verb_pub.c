@@ -78,7 +78,7 @@ static void end_loop(struct run *r)
 static void fail(struct run *r, const struct fault *why)
 {
     if (r->status == STATUS_DONE)
-        r->status = verb_fail(r->call, why);
+        r->status = mqtt_target_fail(r->call, why);
     end_loop(r);
 }
 

@@ -3,6 +3,7 @@
 
 #include "cli/verb.h"
 
+extern const struct verb verb_bench;
 extern const struct verb verb_check;
 extern const struct verb verb_config;
 extern const struct verb verb_demo;
