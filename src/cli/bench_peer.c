@@ -328,7 +328,7 @@ void bench_dial(struct peer *p)
 {
     static const struct conn_events events = { .on_bytes = on_bytes, .on_close = on_close, .on_open = on_open };
     const struct mqtt_client_settings *t = &p->bench->plan.target;
-    const struct mqtt_route route = { t->scheme, t->host, t->port, t->path };
+    const struct mqtt_route route = { t->scheme, t->host, t->port, t->path, t->tls };
     struct fault why = { 0 };
     p->state = PEER_DIALLING;
     if (mqtt_dial(&p->conn, p->bench->loop, &route, &events, p, &why) != CODE_OK)
