@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { HISTOGRAM_BITS = 7, HISTOGRAM_BUCKETS = (64 - HISTOGRAM_BITS) << HISTOGRAM_BITS };
+enum { HISTOGRAM_BITS = 7, HISTOGRAM_BUCKETS = (65 - HISTOGRAM_BITS) << HISTOGRAM_BITS };
 
 struct histogram {
     uint64_t count, max;
