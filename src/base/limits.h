@@ -29,6 +29,7 @@ struct limits {
     uint32_t connections;          /* connections                                          */
     uint32_t connections_per_address;
     uint32_t connect_rate;         /* connect-rate          per address and second         */
+    uint32_t auth_failures;        /* auth-failures         per identity, address, minute  */
     uint32_t half_open;            /* half-open             never 0 after loading          */
     /* L-INFL, L-QOS2 */
     uint32_t receive_maximum;      /* receive-maximum       unfinished QoS 1 and 2 inbound */

@@ -26,7 +26,9 @@
 enum settings_durability { DURABILITY_DISK, DURABILITY_MEMORY };
 enum settings_listener_type { LISTENER_MQTT, LISTENER_HTTP, LISTENER_MQTTS, LISTENER_HTTPS };
 enum settings_client_certificate { CLIENT_CERTIFICATE_NONE, CLIENT_CERTIFICATE_OPTIONAL, CLIENT_CERTIFICATE_REQUIRED };
-enum settings_auth { AUTH_ANONYMOUS };
+enum settings_auth { AUTH_ANONYMOUS, AUTH_USERS, AUTH_CERTIFICATE };
+enum settings_certificate_user { CERTIFICATE_COMMON_NAME, CERTIFICATE_DNS, CERTIFICATE_URI, CERTIFICATE_EMAIL };
+enum settings_acl_deny { ACL_DENY_DROP, ACL_DENY_CLOSE };
 
 /* A numeric address with a port; port 0 lets the kernel choose. */
 struct settings_address {
@@ -36,9 +38,17 @@ struct settings_address {
     bool        loopback; /* 127.0.0.0/8 or ::1                                        */
 };
 
+/* Some of a row's words, in the order written, none twice. */
+enum { SETTINGS_CHOICES_MAX = 4 };
+struct settings_choices {
+    uint8_t at[SETTINGS_CHOICES_MAX]; /* values of the row's enum */
+    uint8_t count;
+};
+
 struct settings_listener {
     enum settings_listener_type    type;
-    enum settings_auth             auth;
+    struct settings_choices        auth; /* enum settings_auth: asked in this order; never empty */
+    enum settings_certificate_user certificate_user;
     bool                           insecure; /* the owner accepts plain access from other machines */
     const struct settings_address *at;
     size_t                         at_count;
@@ -66,6 +76,9 @@ struct settings_texts {
 struct settings {
     const char              *site; /* "" when not named */
     const char              *data; /* data directory, as written; never empty */
+    const char              *users; /* file of users; "" = DATA/users  */
+    const char              *rules; /* file of access rules; "" = none */
+    enum settings_acl_deny   acl_deny;
     enum settings_durability durability;
     uint32_t                 loops; /* event loops; 0 = one per core */
     struct {

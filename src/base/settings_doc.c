@@ -43,7 +43,8 @@ static const char head[] =
 static const char listeners_help[] =
     "\n## listeners\n"
     "\n"
-    "A list of maps. Without encryption and sign-in a listener must stay on loopback, unless its owner says\n"
+    "A list of maps. A listener without encryption, or one that lets in anyone, must stay on loopback, unless its\n"
+    "owner says\n"
     "`insecure: true`. With port 0 the kernel chooses a free one; `status` shows which.\n"
     "\n"
     "A listener of type `mqtts` or `https` needs a certificate and its key:\n"
@@ -79,6 +80,11 @@ static void print_range(const struct setting *row, struct buf *out)
     case AS_CHOICE:
         for (size_t i = 0; row->words[i]; i++)
             buf_printf(out, "%s`%s`", i ? ", " : "", row->words[i]);
+        return;
+    case AS_CHOICES:
+        for (size_t i = 0; row->words[i]; i++)
+            buf_printf(out, "%s`%s`", i ? ", " : "", row->words[i]);
+        buf_printf(out, ", or a list of them");
         return;
     case AS_TEXT:
         buf_printf(out, "text, %" PRIu64 " to %" PRIu64 " bytes", row->min, row->max);

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { LEVEL_NAMES_MAX = 64, NAME_MAX_BYTES = 48, SHOWN_NAMES_MAX = 16, HINT_MAX_BYTES = 96 };
+enum { LEVEL_NAMES_MAX = 64, NAME_MAX_BYTES = 48, SHOWN_NAMES_MAX = 20, HINT_MAX_BYTES = 96 };
 
 bool setting_means_nothing(const struct yaml_node *n)
 {

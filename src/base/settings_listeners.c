@@ -29,18 +29,65 @@ static void read_addresses(struct loading *l, const struct setting *row, const s
     listener->at = at;
 }
 
+/* `auth: users` or `auth: [certificate, users]`. */
+static void read_choices(struct loading *l, const struct setting *row, const struct yaml_node *n, const char *path,
+                         struct settings_listener *listener)
+{
+    struct buf joined = { 0 };
+    struct fault why;
+    size_t count;
+    if (!setting_is_list(l, n, path, row))
+        return;
+    const struct yaml_node *item = setting_items(n, &count);
+    for (size_t i = 0; i < count; i++, item = item->next) {
+        if (!setting_one_value(l, item, path, row)) {
+            buf_clear(&joined);
+            return;
+        }
+        if (i)
+            buf_u8(&joined, ',');
+        buf_add_bytes(&joined, item->text);
+    }
+    enum code c = joined.bad ? CODE_NOMEM : setting_store(row, listener, buf_bytes(&joined), &l->inner->arena, &why);
+    if (c != CODE_OK)
+        setting_bad_value(l, n, path, row, c, &why);
+    buf_clear(&joined);
+}
+
+static bool lets_in(const struct settings_listener *listener, enum settings_auth auth)
+{
+    return memchr(listener->auth.at, (int)auth, listener->auth.count) != NULL;
+}
+
+/* Who may connect when nobody says: anyone only from this machine. */
+static void settle_auth(struct settings_listener *listener)
+{
+    bool outside = false;
+    if (listener->auth.count)
+        return;
+    for (size_t i = 0; i < listener->at_count; i++)
+        outside |= !listener->at[i].loopback;
+    listener->auth = (struct settings_choices){ { outside ? AUTH_USERS : AUTH_ANONYMOUS }, 1 };
+}
+
 /* Encryption and sign-in are what make an address safe to reach. */
 static void check_reach(struct loading *l, const struct yaml_node *n, const char *path,
                         const struct settings_listener *listener)
 {
     struct origin o = setting_in_file(n->line, n->column);
-    for (size_t i = 0; i < listener->at_count; i++)
+    bool plain = !settings_is_tls(listener), open = lets_in(listener, AUTH_ANONYMOUS);
+    for (size_t i = 0; i < listener->at_count && (plain || open); i++)
         if (!listener->at[i].loopback && !listener->insecure)
             settings_say(
                 l, NOTE_TOGETHER, false, &o,
-                "%s listens on %s, which other machines reach, %sfor anyone (auth: anonymous)."
+                "%s listens on %s, which other machines reach, %s%s%s."
                 " Listen on 127.0.0.1 or [::1], or accept that with `insecure: true`",
-                path, listener->at[i].text, settings_is_tls(listener) ? "" : "without encryption and ");
+                path, listener->at[i].text, plain ? "without encryption" : "", plain && open ? " and " : "",
+                open ? "for anyone (auth: anonymous)" : "");
+    if (plain && lets_in(listener, AUTH_CERTIFICATE))
+        settings_say(l, NOTE_TOGETHER, false, &o,
+                     "%s has auth: certificate, but without encryption no client can show one. Write auth: users",
+                     path);
 }
 
 static const struct setting *listener_row(struct bytes key, const char *names[LISTENER_ROWS_MAX])
@@ -65,7 +112,7 @@ static void read_listener_key(struct loading *l, const struct yaml_node *n, cons
         const char *near = suggest_word(n->key, names, listener_row_count);
         settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s' in %s. %s%s%s",
                      bytes_escape(n->key, said, sizeof said), path,
-                     near ? "Did you mean '" : "A listener has type, at, auth, insecure, chain, key, client-ca and client-certificate", near ? near : "",
+                     near ? "Did you mean '" : "A listener has type, at, auth, certificate-user, insecure, chain, key, client-ca and client-certificate", near ? near : "",
                      near ? "'?" : "");
         return;
     }
@@ -73,6 +120,10 @@ static void read_listener_key(struct loading *l, const struct yaml_node *n, cons
     setting_path(deeper, sizeof deeper, "%s.%s", path, row->key);
     if (row->kind == AS_ADDRESSES) {
         read_addresses(l, row, n, deeper, listener);
+        return;
+    }
+    if (row->kind == AS_CHOICES) {
+        read_choices(l, row, n, deeper, listener);
         return;
     }
     struct fault why;
@@ -101,12 +152,13 @@ static void read_listener(struct loading *l, const struct yaml_node *n, size_t i
     for (const struct yaml_node *k = n->first; k; k = k->next)
         read_listener_key(l, k, path, listener, places);
     for (size_t i = 0; i < listener_row_count; i++)
-        if (!listener_rows[i].def && !places[i].line)
+        if (!listener_rows[i].def && listener_rows[i].kind != AS_CHOICES && !places[i].line)
             settings_say(l, NOTE_VALUE, false, &o,
                          "%s has no %s; a listener must say its type and where it listens, such as"
                          " { type: mqtt, at: [\"127.0.0.1:1883\"] }",
                          path, listener_rows[i].key);
     /* What is wrong already would only be said twice. */
+    settle_auth(listener);
     if (l->report->errors == before)
         check_reach(l, n, path, listener);
 }
@@ -219,6 +271,11 @@ static void settle_tls(struct loading *l, size_t i, struct settings_listener *s)
         settings_say(l, NOTE_TOGETHER, false, &asks,
                      "listeners[%zu] asks for certificates of clients, but not whose. Name the file of their root with"
                      " `client-ca` here, or with gateway: { certificates: { root: FILE } }",
+                     i);
+    if (settings_is_tls(s) && lets_in(s, AUTH_CERTIFICATE) && s->client_certificate == CLIENT_CERTIFICATE_NONE)
+        settings_say(l, NOTE_TOGETHER, false, &o,
+                     "listeners[%zu] has auth: certificate, but asks no client for one. Add `client-certificate: optional`"
+                     " or `required`",
                      i);
     if (s->client_certificate == CLIENT_CERTIFICATE_NONE && s->client_ca[0]) {
         struct origin ca = place_of(l, i, "client-ca");

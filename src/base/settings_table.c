@@ -17,7 +17,9 @@ static const char *const format_words[] = { "text", "json", NULL };
 static const char *const on_full_words[] = { "drop-newest", "drop-oldest", "refuse", NULL };
 static const char *const listener_words[] = { "mqtt", "http", "mqtts", "https", NULL };
 static const char *const client_certificate_words[] = { "none", "optional", "required", NULL };
-static const char *const auth_words[] = { "anonymous", NULL };
+static const char *const auth_words[] = { "anonymous", "users", "certificate", NULL };
+static const char *const certificate_user_words[] = { "common-name", "dns", "uri", "email", NULL };
+static const char *const acl_deny_words[] = { "drop", "close", NULL };
 
 const struct setting settings_rows[] = {
     { "version", AS_COUNT, 0, 0, 1, 1, "1",
@@ -30,6 +32,14 @@ const struct setting settings_rows[] = {
     { "listeners", AS_LISTENERS, 0, 0, 0, LISTENERS_MAX, NULL,
       .def_said = "mqtt on `127.0.0.1:1883` and `[::1]:1883`, http on `127.0.0.1:8080`",
       .help = "Where to listen and for what; replaces the default list as a whole." },
+    { "users", AS_TEXT, FIELD(users), 0, 1024, "", .def_said = "`users` in the data directory",
+      .help = "The file of users and their passwords, made by `fieldgate user`. It is read again when it changes;"
+              " an empty one lets nobody in." },
+    { "rules", AS_TEXT, FIELD(rules), 0, 1024, "", .def_said = "none: who is in may do everything",
+      .help = "The file of access rules, see `docs/access.md`. With one, what no rule allows is refused." },
+    { "acl-deny", AS_CHOICE, FIELD(acl_deny), 0, 0, "drop", .words = acl_deny_words,
+      .help = "What becomes of a 3.1.1 client's message that no rule allows. `drop`: acknowledged, not forwarded,"
+              " counted. `close`: the connection ends. (5.0 is told 0x87.)" },
     { "durability", AS_CHOICE, FIELD(durability), 0, 0, "disk", .words = durability_words,
       .help = "What an acknowledgement means. `disk`: the message is synced. `memory`: faster, and a crash"
               " may lose what was acknowledged; `status` says so." },
@@ -71,6 +81,9 @@ const struct setting settings_rows[] = {
       .unlimited = UNLIMITED_IS_MAX,
       .help = "New connections a second from one address; this machine's own are exempt. Above: CONNACK 0x9F,"
               " HTTP 429." },
+    { "limits.auth-failures", AS_COUNT, FIELD(limits.auth_failures), 1, MILLION, "10", .unlimited = UNLIMITED_IS_MAX,
+      .help = "Failures to sign in with one name from one address in a minute (ten times as many with any name); this"
+              " machine's own are exempt. Above: CONNACK 0x8A (3.1.1: 5) for 1 s, then for twice as long, up to 60 s." },
     { "limits.half-open", AS_COUNT, FIELD(limits.half_open), 1, 10 * MILLION, NULL,
       .def_said = "5 % of `limits.connections`, at least 10",
       .help = "Connections that have not been accepted yet. Above: the oldest of them is closed." },
@@ -150,8 +163,14 @@ const struct setting listener_rows[] = {
               " TLS 1.2 or 1.3." },
     { "at", AS_ADDRESSES, 0, 0, 1, LISTENER_ADDRESSES_MAX, NULL, .def_said = "must be given",
       .help = "Numeric addresses with their ports. Port 0: the kernel chooses." },
-    { "auth", AS_CHOICE, LFIELD(auth), 0, 0, "anonymous", .words = auth_words,
-      .help = "Who may connect. `anonymous`: anyone who reaches the address." },
+    { "auth", AS_CHOICES, LFIELD(auth), 1, SETTINGS_CHOICES_MAX, NULL, .words = auth_words,
+      .def_said = "`anonymous` when all addresses are on loopback, else `users`",
+      .help = "Who may connect; of a list, the first that fits what the client shows. `users`: a name and password"
+              " of the users file. `certificate`: a verified client certificate. `anonymous`: anyone; beside `users`"
+              " only who gives no name." },
+    { "certificate-user", AS_CHOICE, LFIELD(certificate_user), 0, 0, "common-name", .words = certificate_user_words,
+      .help = "Which name of a client certificate is the user: its common name, or the first alternative name of"
+              " that kind." },
     { "insecure", AS_SWITCH, LFIELD(insecure), 0, 0, "false",
       .help = "Must be `true` for a listener without encryption and sign-in on an address that other machines"
               " reach." },
@@ -187,9 +206,9 @@ static const struct settings_address http_default[] = {
     { "127.0.0.1", "127.0.0.1:8080", 8080, true },
 };
 const struct settings_listener listeners_default[] = {
-    { .type = LISTENER_MQTT, .auth = AUTH_ANONYMOUS, .at = mqtt_default, .at_count = ARRAY_COUNT(mqtt_default),
+    { .type = LISTENER_MQTT, .auth = { { AUTH_ANONYMOUS }, 1 }, .at = mqtt_default, .at_count = ARRAY_COUNT(mqtt_default),
       .chain = "", .key = "", .client_ca = "" },
-    { .type = LISTENER_HTTP, .auth = AUTH_ANONYMOUS, .at = http_default, .at_count = ARRAY_COUNT(http_default),
+    { .type = LISTENER_HTTP, .auth = { { AUTH_ANONYMOUS }, 1 }, .at = http_default, .at_count = ARRAY_COUNT(http_default),
       .chain = "", .key = "", .client_ca = "" },
 };
 const size_t listeners_default_count = ARRAY_COUNT(listeners_default);

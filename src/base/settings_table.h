@@ -12,6 +12,7 @@ enum setting_kind {
     AS_MICROS,   /* uint32_t, "500us"                              */
     AS_SWITCH,   /* bool                                           */
     AS_CHOICE,   /* an enum: index in words                        */
+    AS_CHOICES,  /* struct settings_choices: indexes in words      */
     AS_TEXT,     /* const char *, min..max bytes                   */
     AS_TEXTS,    /* struct settings_texts                          */
     AS_ADDRESSES,/* at and at_count of a listener                  */

@@ -132,6 +132,9 @@ static void a_file_sets_what_it_says_and_nothing_else(void **state)
         "  keep: unlimited\n"
         "  keep-size: 20GB\n"
         "  topics: [\"factory/#\", +/x, 'it''s']\n"
+        "users: /etc/fieldgate/users\n"
+        "rules: rules.yaml\n"
+        "acl-deny: close\n"
         "durability: memory\n"
         "loops: 2\n"
         "journal: { segment-bytes: 1GiB, disk-reserve: 0, sync-wait: 500us }\n"
@@ -154,6 +157,10 @@ static void a_file_sets_what_it_says_and_nothing_else(void **state)
     assert_int_equal(s->listeners[0].at[1].port, 1883);
     assert_true(s->listeners[1].insecure);
     assert_false(s->listeners[1].at[0].loopback);
+    assert_int_equal(s->listeners[0].auth.count, 1);
+    assert_int_equal(s->listeners[0].auth.at[0], AUTH_ANONYMOUS);
+    assert_int_equal(s->listeners[1].auth.at[0], AUTH_USERS); /* nobody said: not anyone from outside */
+    assert_int_equal(s->listeners[2].auth.at[0], AUTH_ANONYMOUS);
     assert_int_equal(s->listeners[2].type, LISTENER_HTTP);
     assert_int_equal(s->hub.partitions, 1024);
     assert_int_equal(s->hub.keep_s, 0);
@@ -162,6 +169,9 @@ static void a_file_sets_what_it_says_and_nothing_else(void **state)
     assert_string_equal(s->hub.topics.at[0], "factory/#");
     assert_string_equal(s->hub.topics.at[1], "+/x");
     assert_string_equal(s->hub.topics.at[2], "it's");
+    assert_string_equal(s->users, "/etc/fieldgate/users");
+    assert_string_equal(s->rules, "rules.yaml");
+    assert_int_equal(s->acl_deny, ACL_DENY_CLOSE);
     assert_int_equal(s->durability, DURABILITY_MEMORY);
     assert_int_equal(s->loops, 2);
     assert_int_equal(s->journal.segment_bytes, 1 << 30);

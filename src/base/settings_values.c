@@ -130,6 +130,31 @@ static enum code store_choice(const struct setting *row, void *base, struct byte
     return MUST(why, "%s, got '%s'", list, SAID(text));
 }
 
+/* "users, anonymous": words of the row, each once. */
+static enum code store_choices(const struct setting *row, void *base, struct bytes text, struct fault *why)
+{
+    struct settings_choices list = { 0 };
+    for (size_t start = 0, end; start <= text.len; start = end + 1) {
+        int one = 0;
+        for (end = start; end < text.len && text.at[end] != ','; end++)
+            ;
+        struct bytes word = bytes_of(text.at + start, end - start);
+        while (word.len && word.at[0] == ' ')
+            word = bytes_from(word, 1);
+        struct setting single = { .kind = AS_CHOICE, .size = sizeof one, .words = row->words };
+        enum code c = store_choice(&single, &one, word, why);
+        if (c != CODE_OK)
+            return c;
+        if (list.count && memchr(list.at, one, list.count))
+            return MUST(why, "a list without repetition, '%s' is there twice", row->words[one]);
+        if (list.count == SETTINGS_CHOICES_MAX || list.count == row->max)
+            return MUST(why, "a list of at most %" PRIu64, row->max);
+        list.at[list.count++] = (uint8_t)one;
+    }
+    memcpy((char *)base + row->offset, &list, sizeof list);
+    return CODE_OK;
+}
+
 static enum code store_text(const struct setting *row, void *base, struct bytes text, struct arena *arena,
                             struct fault *why)
 {
@@ -189,6 +214,8 @@ enum code setting_store(const struct setting *row, void *base, struct bytes text
         return c;
     case AS_CHOICE:
         return store_choice(row, base, text, why);
+    case AS_CHOICES:
+        return store_choices(row, base, text, why);
     case AS_TEXT:
         return store_text(row, base, text, arena, why);
     case AS_TEXTS:
@@ -285,6 +312,20 @@ static void print_texts(const struct settings_texts *list, struct buf *out, bool
     buf_u8(out, ']');
 }
 
+static void print_choices(const struct setting *row, const void *base, struct buf *out, bool json)
+{
+    struct settings_choices list;
+    memcpy(&list, (const char *)base + row->offset, sizeof list);
+    if (list.count == 1) {
+        buf_printf(out, json ? "[\"%s\"]" : "%s", row->words[list.at[0]]);
+        return;
+    }
+    buf_u8(out, '[');
+    for (size_t i = 0; i < list.count; i++)
+        buf_printf(out, json ? "%s\"%s\"" : "%s%s", !i ? "" : json ? "," : ", ", row->words[list.at[i]]);
+    buf_u8(out, ']');
+}
+
 static void print_addresses(const struct settings_listener *l, struct buf *out, bool json)
 {
     buf_u8(out, '[');
@@ -326,6 +367,9 @@ static void print(const struct setting *row, const void *base, struct buf *out, 
         return;
     case AS_CHOICE:
         buf_printf(out, json ? "\"%s\"" : "%s", choice_of(row, base));
+        return;
+    case AS_CHOICES:
+        print_choices(row, base, out, json);
         return;
     case AS_TEXT:
         if (json)

@@ -268,6 +268,7 @@ static void add_shard(struct broker_stats *out, const struct shard *shard)
     out->wills_published += load(&c->wills_published);
     out->connects += load(&c->connects);
     out->refused_connects += load(&c->refused_connects);
+    out->withdrawn += load(&c->withdrawn);
 }
 
 void broker_stats(struct broker *b, struct broker_stats *out)
@@ -277,6 +278,15 @@ void broker_stats(struct broker *b, struct broker_stats *out)
     out->clients_max = atomic_load(&b->clients_max);
     for (unsigned i = 0; i < b->shard_count; i++)
         add_shard(out, &b->shards[i]);
+    if (b->config.auth) {
+        struct auth_stats a;
+        auth_stats(b->config.auth, &a);
+        out->auth_checked = a.checked;
+        out->auth_remembered = a.remembered;
+        out->auth_failed = a.failed;
+        out->auth_banned = a.banned;
+        out->auth_busy = a.busy;
+    }
     pthread_mutex_lock(&b->registry);
     out->sessions = b->sessions.count;
     pthread_mutex_unlock(&b->registry);

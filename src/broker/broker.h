@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/limits.h"
+#include "identity/auth.h"
 #include "journal/journal.h"
 #include "net/loop.h"
 
@@ -25,6 +26,7 @@ struct broker_config {
     const char *const   *hub_topics;   /* filters whose messages also go to a partition; borrowed    */
     unsigned             hub_topic_count;
     const char          *version;
+    struct auth         *auth;         /* borrowed. NULL: everybody is let in as anonymous and may do everything */
 };
 
 FG_CHECK enum code broker_new(struct broker **out, const struct broker_config *, struct fault *why);
@@ -35,6 +37,8 @@ void      broker_on_durable(void *broker, uint64_t durable);
 FG_CHECK enum code broker_start(struct broker *, struct journal *, struct fault *why);
 /* Gives an accepted connection to a shard. Takes the peer over. */
 void broker_accept(struct broker *, const struct net_peer *);
+/* Any thread, after auth_commit: every shard takes the new users and rules, and ends who is no longer let in (0x87). */
+void broker_access_changed(struct broker *);
 /* Any thread: refuses new connections, tells the clients 0x8B and closes them. Returns at once. */
 void broker_stop(struct broker *);
 /* When no loop runs any more. Writes what the shards still had gathered. */
@@ -55,6 +59,8 @@ struct broker_stats {
     uint64_t dropped_expired, dropped_too_large, dropped_no_subscriber, dropped_away /* QoS 0, client not connected */;
     uint64_t dropped_refused;             /* QoS 0 for a partition while the disk is full     */
     uint64_t refused_full;                /* PUBACK 0x97 and the like                         */
+    uint64_t auth_checked, auth_remembered, auth_failed, auth_banned, auth_busy; /* see auth_stats */
+    uint64_t withdrawn;                   /* connections ended because their user was, or his password changed */
     uint64_t protocol_errors, takeovers, wills_published, queued_messages, queued_bytes;
 };
 void broker_stats(struct broker *, struct broker_stats *);

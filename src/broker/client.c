@@ -96,6 +96,7 @@ void client_drop(struct client *c)
     if (--c->refs)
         return;
     connect_ask_free(c->ask);
+    principal_drop(c->who);
     pidset_clear(&c->in_pids);
     mem_free(c);
 }
@@ -188,7 +189,8 @@ static void on_timer(struct timer *t)
     int64_t now = loop_now_us(c->shard->loop);
     struct fault why;
     if (c->state == CLIENT_NEW) {
-        (void)FAIL(&why, CODE_LIMIT, 0, "no CONNECT within %u s", limits->connect_s);
+        (void)FAIL(&why, CODE_LIMIT, 0, "%s within %u s", c->ask ? "its sign-in was not decided" : "no CONNECT",
+                   limits->connect_s);
         client_end(c, MQTT_MAX_CONNECT_TIME, &why, false);
         return;
     }

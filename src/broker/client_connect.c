@@ -48,8 +48,7 @@ static void refuse(struct client *c, uint8_t reason, const char *because)
 
 static struct bytes principal_of(const struct client *c)
 {
-    (void)c; /* the only authenticator so far lets everybody in without looking at what they say */
-    return BYTES_LIT("anonymous");
+    return c->who->text;
 }
 
 static void settle_expiry(struct client *c, struct connect_ask *ask)
@@ -71,6 +70,65 @@ static void assign_id(struct client *c, struct connect_ask *ask)
                    (unsigned long long)(r[1] & 0xffffffff));
     ask->connect.client_id = bytes_str(ask->assigned);
     ask->assigned_id = ask->connect.version == MQTT_5;
+}
+
+/* ---- who is it? ---- */
+
+static uint8_t reason_of(enum auth_verdict verdict)
+{
+    switch (verdict) {
+    case AUTH_WRONG: return MQTT_BAD_USER_OR_PASSWORD;
+    case AUTH_BANNED: return MQTT_BANNED;
+    case AUTH_BUSY: return MQTT_SERVER_BUSY;
+    default: return MQTT_NOT_AUTHORIZED;
+    }
+}
+
+static void signed_in(struct client *c, const struct auth_answer *answer)
+{
+    if (answer->verdict != AUTH_GRANTED) {
+        refuse(c, reason_of(answer->verdict), answer->because);
+        return;
+    }
+    c->who = answer->principal;
+    if (c->who->valid_until_us < c->shard->valid_until_us)
+        c->shard->valid_until_us = c->who->valid_until_us;
+    connect_go_on(c);
+}
+
+/* The pool has decided. The peer may have gone, or lost its patience, or its place to others (L-HALF). */
+static void signed_in_later(void *ctx, const struct auth_answer *answer)
+{
+    struct client *c = ctx;
+    if (client_alive(c))
+        signed_in(c, answer);
+    else
+        principal_drop(answer->principal);
+    client_drop(c);
+}
+
+/* P-WHO: until this has said yes nothing of what the peer sent reaches anything but the parser of CONNECT. */
+static void sign_in(struct client *c)
+{
+    struct auth *auth = c->shard->broker->config.auth;
+    const struct mqtt_connect *connect = &c->ask->connect;
+    struct auth_answer answer = { 0 };
+    struct auth_ask ask = { .door = conn_door(c->conn), .loopback = conn_loopback(c->conn), .address = conn_address(c->conn),
+                            .has_user = connect->has_user, .has_password = connect->has_password,
+                            .user = connect->user, .password = connect->password };
+    if (!auth) {
+        answer.principal = principal_anonymous(ask.loopback);
+        answer.verdict = answer.principal ? AUTH_GRANTED : AUTH_BUSY;
+        answer.because = "no memory";
+    } else {
+        client_hold(c);
+        if (!auth_check(auth, c->shard->loop, &ask, &answer, signed_in_later, c)) {
+            client_pause(c, PAUSE_CONNACK); /* it stays half-open, and what it sends meanwhile is not looked at */
+            return;
+        }
+        client_drop(c);
+    }
+    signed_in(c, &answer);
 }
 
 void handle_connect(struct client *c, struct bytes body)
@@ -130,7 +188,7 @@ void handle_connect(struct client *c, struct bytes body)
     settle_expiry(c, ask);
     if (ask->connect.client_id.len == 0)
         assign_id(c, ask);
-    connect_go_on(c);
+    sign_in(c);
 }
 
 /* ---- taking over ---- */
@@ -317,7 +375,8 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     /* The sweep that ends sessions runs once a second: what is over is not there, swept or not. */
     int64_t now = loop_now_us(c->shard->loop);
     bool expired = s && s->expires_us && s->expires_us <= now;
-    if (s && (ask->connect.clean_start || expired)) {
+    bool foreign = s && !bytes_equal(s->principal, principal_of(c)); /* abandoned */
+    if (s && (ask->connect.clean_start || expired || foreign)) {
         settle_delayed_wills(b, s, false, now);
         if (session_end(b, s, NULL) != CODE_OK) {
             *reason = MQTT_QUOTA_EXCEEDED;
@@ -405,13 +464,20 @@ static uint8_t attach(struct client *c, struct session *found, bool *present, ui
     return 0;
 }
 
+/* Where nobody had to sign in before, sessions of no one in particular are left. Who signs in now finds his client identifier
+ * free: such a session ends, unless it is in use. The other way round nothing is ever given away. Registry held. */
+static bool abandoned(const struct client *c, const struct session *s)
+{
+    return c->who->kind != PRINCIPAL_ANONYMOUS && !s->owner && bytes_is(s->principal, "anonymous");
+}
+
 void connect_go_on(struct client *c)
 {
     struct broker *b = c->shard->broker;
     for (;;) {
         pthread_mutex_lock(&b->registry);
         struct session *s = table_get(&b->sessions, c->ask->connect.client_id);
-        if (s && !bytes_equal(s->principal, principal_of(c))) {
+        if (s && !bytes_equal(s->principal, principal_of(c)) && !abandoned(c, s)) {
             pthread_mutex_unlock(&b->registry);
             refuse(c, MQTT_NOT_AUTHORIZED, "the session of this client identifier belongs to another user");
             return;

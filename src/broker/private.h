@@ -119,6 +119,7 @@ struct client {
     struct session *session; /* NULL before CONNECT and after the end */
     struct client  *prev, *next;
     struct connect_ask *ask; /* CONNECT while it is being worked on */
+    struct principal *who;   /* one reference; NULL: has not signed in */
     struct retained_feed *feed; /* NULL: no retained message is owed for a new subscription */
     struct timer    timer;   /* CONNECT time-out, then keep-alive and L-OUT */
     int64_t         last_us; /* last packet from the peer */
@@ -220,7 +221,7 @@ struct counters { /* written by their shard only; read by anyone */
     _Atomic uint64_t received[3], sent[3], received_bytes, sent_bytes, stored, to_partitions, acknowledged;
     _Atomic uint64_t dropped_slow, dropped_queue, dropped_expired, dropped_too_large, dropped_no_subscriber,
         dropped_away, dropped_refused, refused_full, protocol_errors, takeovers, wills_published, connects,
-        refused_connects;
+        refused_connects, withdrawn;
 };
 #define COUNT(shard, what, n)                                                                                \
     atomic_store_explicit(&(shard)->counters.what,                                                           \
@@ -258,6 +259,10 @@ struct shard {
     _Atomic uint64_t inbox_bytes;     /* any: payload on its way to this shard in letters */
     uint64_t         seen_durable;     /* see waiting_is_durable */
     bool            congested;        /* another shard is behind with our letters */
+    struct access  *access;           /* one reference; NULL: there is no config.auth */
+    struct letter   access_letter;
+    _Atomic bool    access_told;      /* the letter is on its way */
+    int64_t         valid_until_us;   /* wall clock: no client's credential ends before; 0 = look */
 };
 
 struct broker {
@@ -459,6 +464,11 @@ void client_resume(struct client *, uint8_t why);
 void client_arm(struct client *); /* starts the timer for its state */
 bool client_alive(const struct client *);
 const char *client_name(const struct client *, char *out, size_t cap); /* escaped, for logs */
+
+/* ---- client_access.c: who may ---- */
+void access_take(struct shard *);   /* the users and rules that hold now */
+void access_second(struct shard *); /* ends those whose credential has run out */
+void access_clear(struct shard *);
 
 /* ---- client_*.c: packets ---- */
 void handle_connect(struct client *, struct bytes body);

@@ -45,7 +45,7 @@ static void dial(struct stage *s, unsigned who)
 {
     if (s->clients[who])
         sim_free(s->clients[who]);
-    s->clients[who] = rig_dial(s->rig, who % s->rig->config.shards);
+    s->clients[who] = rig_dial(s->rig, who % s->rig->config.shards, NULL);
 }
 
 static void restart(struct stage *s, bool crash)

@@ -667,6 +667,7 @@ static void second(struct timer *t)
         admit_weigh(&shard->broker->admit, &shard->broker->config.limits, mem_in_use());
     }
     retry_kept(shard);
+    access_second(shard);
     timer_start(shard->loop, &shard->second, 1000, second);
 }
 
@@ -679,11 +680,13 @@ void shard_init(struct broker *b, int number, struct loop *loop)
     loop_set_user(loop, shard);
     loop_set_turn(loop, shard_turn, shard);
     timer_start(loop, &shard->second, 1000, second);
+    access_take(shard);
 }
 
 void shard_clear(struct shard *shard)
 {
     timer_stop(shard->loop, &shard->second);
+    access_clear(shard);
     for (size_t i = 0; i < shard->ops.count; i++)
         finish_op(shard, &shard->ops.at[i]);
     while (shard->pending.head < shard->pending.tail) {

@@ -79,7 +79,7 @@ static void check_openness(struct checking *c)
         const struct settings_listener *l = &s->listeners[i];
         char key[32];
         (void)snprintf(key, sizeof key, "listeners[%zu]", i);
-        if (!settings_is_mqtt(l) || l->auth != AUTH_ANONYMOUS)
+        if (!settings_is_mqtt(l) || !memchr(l->auth.at, AUTH_ANONYMOUS, l->auth.count))
             continue;
         bool outside = false;
         for (size_t k = 0; k < l->at_count; k++)

@@ -15,6 +15,7 @@ static const struct verb *const verbs[] = {
     &verb_simulate,
     &verb_status,
     &verb_sub,
+    &verb_user,
     &verb_version,
     NULL,
 };

@@ -14,4 +14,5 @@ extern const struct verb verb_run;
 extern const struct verb verb_simulate;
 extern const struct verb verb_status;
 extern const struct verb verb_sub;
+extern const struct verb verb_user;
 extern const struct verb verb_version;

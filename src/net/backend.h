@@ -19,6 +19,7 @@
 
 #include "net/loop.h"
 #include "net/out.h"
+#include "net/pool.h"
 #include "net/wheel.h"
 
 #include <stdatomic.h>
@@ -146,6 +147,8 @@ struct backend {
     void (*close)(struct loop *);       /* frees the loop; no connection and no listener is left */
     uint8_t *(*lend)(struct loop *);    /* the lent buffer, or NULL */
 
+    enum code (*submit)(struct loop *, struct pool_job *); /* then pool_done on the loop's thread */
+
     enum code (*listen)(struct listener **out, struct loop *, const char *at, struct fault *why);
     void (*listener_close)(struct listener *);
 
@@ -204,6 +207,9 @@ void conn_mark_resumed(struct conn *c);
 struct out *conn_socket_out(struct conn *c);
 void conn_list_add(struct conn_list *list, struct conn *c);
 void conn_list_remove(struct conn_list *list, struct conn *c);
+
+/* ---- pool.c, for back ends ---- */
+void pool_done(struct loop *l, struct pool_job *job);
 
 /* ---- addresses (address.c) ---- */
 struct sockaddr_storage;

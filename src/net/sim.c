@@ -91,10 +91,63 @@ static void listener_close_sim(struct listener *core)
     mem_free(gone);
 }
 
+/* ---- the pool: a job is a letter to its own loop ---- */
+
+static void open_job(struct letter *letter, struct loop *here)
+{
+    struct sim_job *j = (struct sim_job *)letter;
+    struct pool_job *job = j->job;
+    mem_free(j);
+    job->work(job);
+    pool_done(here, job);
+}
+
+static enum code submit(struct loop *l, struct pool_job *job)
+{
+    struct sim *s = sim_loop_of(l)->sim;
+    struct sim_job *j = mem_alloc(sizeof *j);
+    if (!j)
+        return CODE_NOMEM;
+    *j = (struct sim_job){ .letter = { .open = open_job }, .loop = l, .job = job };
+    if (s->pool_held) {
+        if (!s->held_end)
+            s->held_end = &s->held_jobs;
+        *s->held_end = j;
+        s->held_end = &j->next;
+    } else {
+        loop_post(l, &j->letter);
+    }
+    return CODE_OK;
+}
+
+/* Those of one loop, or of all. */
+static void release_jobs(struct sim *s, const struct loop *of)
+{
+    struct sim_job **at = &s->held_jobs;
+    while (*at) {
+        struct sim_job *j = *at;
+        if (of && j->loop != of) {
+            at = &j->next;
+            continue;
+        }
+        *at = j->next;
+        loop_post(j->loop, &j->letter);
+    }
+    s->held_end = at;
+}
+
+void sim_pool_hold(struct sim *s, bool on)
+{
+    s->pool_held = on;
+    if (!on)
+        release_jobs(s, NULL);
+}
+
 static void close_sim(struct loop *l)
 {
     struct sim_loop *me = sim_loop_of(l);
     struct sim *s = me->sim;
+    release_jobs(s, l);
     loop_clear(l);
     for (struct sim_loop **at = &s->loops; *at; at = &(*at)->next)
         if (*at == me) {
@@ -113,6 +166,7 @@ static const struct backend sim_backend = {
     .run = run_sim,
     .close = close_sim,
     .lend = lend,
+    .submit = submit,
     .listen = listen_sim,
     .listener_close = listener_close_sim,
     .attach = sim_conn_attach,

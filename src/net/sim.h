@@ -36,6 +36,9 @@ int64_t sim_now_us(const struct sim *);
 void    sim_set_wall(struct sim *, int64_t wall_us);      /* a clock jump */
 void    sim_split_bytes(struct sim *, bool on);           /* cut the stream at random places, both ways */
 
+/* Jobs of pool.h given from now on wait (true), or all that wait are worked off in later turns (false). */
+void    sim_pool_hold(struct sim *, bool on);
+
 /* NULL if nobody listens there or memory is out. */
 struct sim_client *sim_connect(struct sim *, const char *address);
 /* As sim_connect, from this address (NULL: one on 127.0.0.1) and, for unix sockets, as this user. */

@@ -45,6 +45,13 @@ struct sim_loop {
     bool             halted;
 };
 
+struct sim_job {
+    struct letter    letter; /* first */
+    struct loop     *loop;
+    struct pool_job *job;
+    struct sim_job  *next;   /* of the held ones */
+};
+
 struct sim {
     struct net_world     world; /* first */
     uint64_t             random;
@@ -57,6 +64,8 @@ struct sim {
     struct sim_end     **peers; /* by handle */
     int                  peers_cap;
     uint8_t             *lent;
+    bool                 pool_held;
+    struct sim_job      *held_jobs, **held_end;
 };
 
 static inline struct sim_loop *sim_loop_of(const struct loop *l)

@@ -88,6 +88,7 @@ static const struct backend uv_backend = {
     .run = run,
     .close = close_uv,
     .lend = lend,
+    .submit = uv_pool_submit,
     .listen = uv_listen_open,
     .listener_close = uv_listen_close,
     .attach = uv_conn_attach,

@@ -47,6 +47,9 @@ void    uv_conn_watch(struct conn *c);
 void    uv_conn_detach(struct conn *c);
 void    uv_conn_stop_lingering(struct uv_loop *l);
 
+/* uv_pool.c */
+enum code uv_pool_submit(struct loop *l, struct pool_job *job);
+
 /* uv_dial.c */
 enum code uv_dial_start(struct conn *c, const char *host, uint16_t port, struct fault *why);
 void      uv_dial_cancel(struct uv_dial *d); /* its connection has gone */

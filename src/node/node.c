@@ -120,6 +120,7 @@ static enum code open_broker(struct node *n, struct fault *why)
         .hub_topics = s->hub.topics.at,
         .hub_topic_count = (unsigned)s->hub.topics.count,
         .version = n->options.version,
+        .auth = n->auth,
     };
     return broker_new(&n->broker, &config, why);
 }
@@ -160,6 +161,7 @@ static enum code open_api(struct node *n, struct fault *why)
 static enum code start_broker(struct node *n, struct fault *why)
 {
     timer_start(n->loops[0], &n->trouble, TROUBLE_MS, watch_trouble);
+    auth_watch(n);
     return broker_start(n->broker, n->journal, why);
 }
 
@@ -168,7 +170,7 @@ enum code node_open(struct node **out, const struct node_options *options, struc
     /* The signals first: threads inherit their mask. The broker starts last: it ends what the last stop cut
      * off, which must not happen when an address is taken and nothing starts. */
     static enum code (*const steps[])(struct node *, struct fault *) = {
-        signals_begin,  data_prepare, open_loops, open_broker,  open_journal,
+        signals_begin,  data_prepare, auth_open, open_loops, open_broker,  open_journal,
         listen_prepare, open_api,     listen_all, start_broker,
     };
     struct node *n = mem_zalloc(1, sizeof *n);
@@ -199,6 +201,7 @@ static void open_stop(struct letter *letter, struct loop *here)
     struct node *n = (struct node *)(void *)((char *)letter - offsetof(struct node, stop_letter));
     listen_end(n);
     timer_stop(n->loops[0], &n->trouble);
+    auth_end(n);
     api_stop(n->api);
     broker_stop(n->broker);
     for (unsigned i = 0; i < n->loop_count; i++)
@@ -277,6 +280,7 @@ void node_close(struct node *n)
     }
     api_free(n->api);
     broker_free(n->broker);
+    auth_free(n->auth);
     listen_free(n);
     (void)pthread_mutex_destroy(&n->durable_lock);
     mem_free(n);

@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "broker/broker.h"
+#include "identity/auth.h"
 #include "journal/journal.h"
 #include "net/loop.h"
 #include "net/tls.h"
@@ -26,6 +27,7 @@ struct node {
     struct broker  *broker;
     struct journal *journal;
     struct api     *api;
+    struct auth    *auth;
 
     struct listener    **listeners; /* of loop 0; the control socket is the last one */
     struct api_listener *addresses; /* of the others                                 */
@@ -38,6 +40,10 @@ struct node {
     pthread_mutex_t durable_lock;
     struct api     *poked;
     bool            quiet;
+
+    struct timer        users_timer;  /* of loop 0, looks at the files of users and rules */
+    bool                users_over;   /* no more looks */
+    char                users_trouble[240]; /* as told in the log */
 
     struct timer trouble; /* of loop 0 */
     bool         was_failed, was_full; /* as told in the log */
@@ -70,6 +76,11 @@ void               tls_show(struct node *, size_t door, size_t slot); /* the lis
 /* All that `s` says of certificates holds for new connections; or nothing of it, with the sentence why. */
 FG_CHECK enum code listen_reload_tls(struct node *, const struct settings *s, struct fault *why);
 void               tls_close(struct node *); /* harmless if done */
+
+/* ---- node_auth.c: users and rules ---- */
+FG_CHECK enum code auth_open(struct node *, struct fault *why); /* the data directory is prepared */
+void               auth_watch(struct node *);                   /* looks at their files from now on */
+void               auth_end(struct node *);                     /* on loop 0 */
 
 /* ---- node_listen.c ---- */
 FG_CHECK enum code listen_prepare(struct node *, struct fault *why); /* room for what listen_all fills */

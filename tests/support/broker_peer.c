@@ -23,7 +23,12 @@ static _Noreturn void give_up(const char *fmt, ...)
 
 struct peer *peer_open(struct rig *rig, unsigned shard)
 {
-    struct sim_client *sim = rig_dial(rig, shard);
+    return peer_open_from(rig, shard, NULL);
+}
+
+struct peer *peer_open_from(struct rig *rig, unsigned shard, const char *address)
+{
+    struct sim_client *sim = rig_dial(rig, shard, address);
     struct peer *p = sim ? calloc(1, sizeof *p) : NULL;
     if (!p)
         give_up("no connection");
@@ -133,6 +138,8 @@ void peer_connect(struct peer *p, const struct peer_connect *o)
                                   .will_qos = o->will_qos, .will_retain = o->will_retain,
                                   .keep_alive_s = o->keep_alive_s, .client_id = bytes_str(o->client_id),
                                   .will_topic = bytes_str(o->will_topic), .will_payload = bytes_str(o->will_payload),
+                                  .has_user = o->user, .has_password = o->password, .user = bytes_str(o->user),
+                                  .password = bytes_str(o->password),
                                   .props = buf_bytes(&props), .will_props = buf_bytes(&will) };
     mqtt_encode_connect(&out, &c);
     send_buf(p, &out);
@@ -381,6 +388,16 @@ struct peer *peer_connected(struct rig *rig, unsigned shard, const struct peer_c
     if (k->session_present != present)
         give_up("%s: session present is %d", o->client_id, k->session_present);
     return p;
+}
+
+void peer_refused(struct peer *p, const struct peer_connect *o, uint8_t reason)
+{
+    peer_connect(p, o);
+    struct packet *k = peer_expect(p, MQTT_CONNACK);
+    if (k->reason != reason || k->session_present)
+        give_up("%s was answered with 0x%02X instead of 0x%02X", o->client_id, k->reason, reason);
+    peer_expect_end(p);
+    peer_close(p);
 }
 
 void peer_subscribed(struct peer *p, const char *filter, uint8_t qos)

@@ -42,6 +42,7 @@ struct peer {
 };
 
 struct peer *peer_open(struct rig *, unsigned shard);
+struct peer *peer_open_from(struct rig *, unsigned shard, const char *address); /* NULL: this machine */
 /* Closes the socket like a process that died, frees everything. NULL is fine. */
 void         peer_close(struct peer *);
 /* The socket alone; what has arrived can still be taken. */
@@ -60,6 +61,7 @@ struct peer_connect {
     uint8_t           will_qos;
     bool              will_retain;
     uint32_t          will_delay_s, will_expiry_s;
+    const char       *user, *password; /* NULL: none */
 };
 void     peer_connect(struct peer *, const struct peer_connect *);
 /* Returns the packet identifier, 0 for QoS 0. */
@@ -95,6 +97,8 @@ void           peer_expect_end(struct peer *); /* closed without another packet 
 struct packet *peer_expect_publish(struct peer *, const char *topic, const char *payload, uint8_t qos);
 /* CONNECT and CONNACK with this session present. */
 struct peer   *peer_connected(struct rig *, unsigned shard, const struct peer_connect *, bool present);
+/* CONNECT and a CONNACK that refuses with this reason (3.x: this return code); then the end. */
+void           peer_refused(struct peer *, const struct peer_connect *, uint8_t reason);
 /* SUBSCRIBE and SUBACK. */
 void           peer_subscribed(struct peer *, const char *filter, uint8_t qos);
 void           peer_subscribed_as(struct peer *, const char *filter, uint8_t qos, uint32_t id);

@@ -10,7 +10,7 @@ static const char *const hub_default[] = { "hub/#" };
 /* What settings_table.c gives when nobody says anything, but small where a test must reach the limit. */
 static const struct limits limits_default = {
     .packet_bytes = 1 << 20, .connect_bytes = 64 * 1024, .connect_s = 10, .connections = 10000,
-    .connections_per_address = LIMIT_NONE_32, .connect_rate = LIMIT_NONE_32, .half_open = 10000,
+    .connections_per_address = LIMIT_NONE_32, .connect_rate = LIMIT_NONE_32, .auth_failures = 10, .half_open = 10000,
     .receive_maximum = 64, .queued_bytes = 64 << 20, .queued_messages = 10000, .on_full = ON_FULL_DROP_NEWEST,
     .refuse_s = 30, .unsent_bytes = 8 << 20, .unsent_s = 60, .memory_bytes = (uint64_t)1 << 32, .topic_bytes = 1024,
     .topic_levels = 32, .subscriptions = 1000, .filters_per_packet = 100,
@@ -77,12 +77,48 @@ static enum code open_world(struct rig *rig, struct fault *why)
     return c;
 }
 
+void rig_write(struct rig *rig, const char *name, const char *text)
+{
+    const struct io *io = memfs_io(rig->fs);
+    struct fault why;
+    (void)io->mkdir(io->self, RIG_CONF);
+    if (io_replace(io, RIG_CONF, name, bytes_str(text), &why) != CODE_OK)
+        abort();
+}
+
+enum code rig_reload(struct rig *rig, struct fault *why)
+{
+    struct auth_change *change;
+    enum code c = auth_prepare(rig->auth, &change, why);
+    if (c != CODE_OK)
+        return c;
+    auth_commit(rig->auth, change);
+    broker_access_changed(rig->broker);
+    return CODE_OK;
+}
+
+static enum code open_auth(struct rig *rig, struct fault *why)
+{
+    const struct io *io = memfs_io(rig->fs);
+    struct auth_door door = { .chain = rig->config.chain };
+    struct io_stat st;
+    if (!rig->config.users)
+        return CODE_OK;
+    if (!door.chain.count)
+        door.chain = (struct settings_choices){ { AUTH_USERS }, 1 };
+    if (io->stat(io->self, RIG_CONF "/users", &st) < 0)
+        rig_write(rig, "users", rig->config.users);
+    struct auth_config config = { .io = io, .doors = &door, .door_count = 1, .users_path = RIG_CONF "/users",
+                                  .failures_per_minute = rig->config.limits.auth_failures };
+    return auth_new(&rig->auth, &config, why);
+}
+
 static enum code open_broker(struct rig *rig, struct fault *why)
 {
     const struct rig_config *c = &rig->config;
     struct broker_config config = { .limits = c->limits, .io = memfs_io(rig->fs), .loops = rig->loops,
                                     .loop_count = c->shards, .hub_topics = c->hub_topics,
-                                    .hub_topic_count = c->partitions ? c->hub_topic_count : 0, .version = "test" };
+                                    .hub_topic_count = c->partitions ? c->hub_topic_count : 0, .version = "test", .auth = rig->auth };
     return broker_new(&rig->broker, &config, why);
 }
 
@@ -127,6 +163,8 @@ enum code rig_open(struct rig *rig, struct fault *why)
     FG_ASSERT(!rig->broker);
     enum code c = open_world(rig, why);
     if (c == CODE_OK)
+        c = open_auth(rig, why);
+    if (c == CODE_OK)
         c = open_broker(rig, why);
     if (c == CODE_OK)
         c = open_journal(rig, why);
@@ -157,6 +195,8 @@ void rig_abandon(struct rig *rig)
     rig->journal = NULL;
     broker_free(rig->broker);
     rig->broker = NULL;
+    auth_free(rig->auth);
+    rig->auth = NULL;
     close_sim(rig);
 }
 
@@ -243,6 +283,8 @@ void rig_close(struct rig *rig)
     rig->journal = NULL;
     broker_free(rig->broker);
     rig->broker = NULL;
+    auth_free(rig->auth);
+    rig->auth = NULL;
     close_sim(rig);
 }
 
@@ -266,9 +308,9 @@ void rig_jump(struct rig *rig, int64_t wall_us)
     sim_set_wall(rig->sim, wall_us);
 }
 
-struct sim_client *rig_dial(struct rig *rig, unsigned shard)
+struct sim_client *rig_dial(struct rig *rig, unsigned shard, const char *from)
 {
-    struct sim_client *c = sim_connect(rig->sim, RIG_ADDRESS);
+    struct sim_client *c = sim_connect_from(rig->sim, RIG_ADDRESS, from, UINT32_MAX);
     if (c)
         rig->wanted[rig->wanted_to++ % 256] = shard;
     return c;

@@ -42,6 +42,10 @@ struct rig_config {
     uint64_t           disk_reserve, pending_bytes, keep_bytes;
     int64_t            keep_us;
     bool               no_sync;
+    /* The users file, made when the rig is opened and it is not there; NULL: everybody is anonymous. The listener asks
+     * `chain`; { users } when that is empty. */
+    const char        *users;
+    struct settings_choices chain;
     bool               split;           /* cut the streams at random places */
     unsigned           lazy_percent;    /* how often the committer lets others go first */
     /* Called before each step of the journal and when all has come to rest: what left up to here, left before whatever
@@ -61,6 +65,7 @@ struct rig {
     struct listener  *listener;
     struct journal   *journal; /* NULL: not open */
     struct broker    *broker;
+    struct auth      *auth;    /* NULL: config.users is */
     struct random     dice;
     struct letter     disk;    /* the committer's turn */
     bool              disk_posted;
@@ -81,6 +86,12 @@ void rig_close(struct rig *);
 /* The files stay as they are now; nothing more is written. */
 void rig_abandon(struct rig *);
 
+#define RIG_CONF "/conf"
+/* Replaces a file of the folder RIG_CONF ("users"). */
+void      rig_write(struct rig *, const char *name, const char *text);
+/* What a running node does when it sees that: all or nothing. */
+enum code rig_reload(struct rig *, struct fault *why);
+
 void    rig_run(struct rig *);
 /* Loops take turns until they rest, but the journal does nothing: what waits for the disk goes on waiting. */
 void    rig_run_without_disk(struct rig *);
@@ -88,5 +99,5 @@ void    rig_advance(struct rig *, int64_t us);  /* and everything that happens i
 void    rig_jump(struct rig *, int64_t wall_us); /* the wall clock alone */
 int64_t rig_wall_us(struct rig *);
 
-/* A connection to the listener that goes to this shard. NULL: no memory. */
-struct sim_client *rig_dial(struct rig *, unsigned shard);
+/* A connection to the listener that goes to this shard, from this address (NULL: this machine). NULL: no memory. */
+struct sim_client *rig_dial(struct rig *, unsigned shard, const char *from);

@@ -1,0 +1,383 @@
+#include "identity/auth_private.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/pool.h"
+
+#include <stdio.h>
+
+/* ---- files ---- */
+
+struct file {
+    char        *text; /* owned */
+    size_t       len;
+    enum code    code;
+    struct fault why;  /* code is not OK */
+};
+
+static void load(const struct io *io, const char *path, size_t max, struct file *f)
+{
+    f->text = NULL;
+    f->len = 0;
+    f->code = io_load(io, path, max, &f->text, &f->len, &f->why);
+}
+
+static void unload(struct file *f)
+{
+    if (f->text)
+        crypto_wipe(f->text, f->len);
+    mem_free(f->text);
+}
+
+/* What stands in the file, or why it could not be read. */
+static bool digest_of(const struct file *f, uint8_t out[SHA256_BYTES])
+{
+    if (f->code == CODE_OK)
+        return crypto_sha256(bytes_of(f->text, f->len), out);
+    memset(out, 0, SHA256_BYTES);
+    out[0] = (uint8_t)f->code;
+    return true;
+}
+
+static enum code load_users(const struct auth *a, struct users **out, uint8_t digest[SHA256_BYTES], struct fault *why)
+{
+    struct file f;
+    struct fault inner;
+    load(a->config.io, a->config.users_path, USERS_FILE_BYTES_MAX, &f);
+    enum code c = f.code;
+    inner = f.why;
+    if (c == CODE_OK || (c == CODE_NOTFOUND && a->config.users_optional))
+        c = users_parse(out, a->config.users_path, bytes_of(f.text, f.len), &inner);
+    bool ok = digest_of(&f, digest);
+    unload(&f);
+    if (c != CODE_OK)
+        return FAIL_FG(why, c, 1020, "%s. Half a file lets nobody in: put it right, or make it anew with `fieldgate user`",
+                       inner.text);
+    return ok ? CODE_OK : FAIL(why, CODE_NOMEM, 0, "no memory for the users");
+}
+
+enum code auth_prepare(struct auth *a, struct auth_change **out, struct fault *why)
+{
+    struct auth_change *change = mem_zalloc(1, sizeof *change);
+    struct users *users = NULL;
+    enum code c = change ? load_users(a, &users, change->digest, why) : FAIL(why, CODE_NOMEM, 0, "no memory for the users");
+    if (c == CODE_OK) {
+        change->access = access_new(users, NULL);
+        users = NULL;
+        if (!change->access)
+            c = FAIL(why, CODE_NOMEM, 0, "no memory for the users");
+    }
+    users_free(users);
+    if (c != CODE_OK) {
+        mem_free(change);
+        return c;
+    }
+    *out = change;
+    return CODE_OK;
+}
+
+void auth_commit(struct auth *a, struct auth_change *change)
+{
+    (void)pthread_mutex_lock(&a->lock);
+    struct access *old = a->access;
+    a->access = change->access;
+    memcpy(a->digest, change->digest, sizeof a->digest);
+    (void)pthread_mutex_unlock(&a->lock);
+    access_drop(old);
+    mem_free(change);
+}
+
+void auth_discard(struct auth_change *change)
+{
+    if (!change)
+        return;
+    access_drop(change->access);
+    mem_free(change);
+}
+
+bool auth_touched(struct auth *a)
+{
+    struct file users;
+    uint8_t digest[SHA256_BYTES];
+    bool same = false;
+    load(a->config.io, a->config.users_path, USERS_FILE_BYTES_MAX, &users);
+    if (digest_of(&users, digest)) {
+        (void)pthread_mutex_lock(&a->lock);
+        same = memcmp(digest, a->digest, sizeof digest) == 0;
+        (void)pthread_mutex_unlock(&a->lock);
+    }
+    unload(&users);
+    return !same;
+}
+
+/* ---- life ---- */
+
+static enum code copy_config(struct auth *a, const struct auth_config *config)
+{
+    struct auth_door *doors = mem_alloc((config->door_count + 1) * sizeof *doors);
+    a->config = *config;
+    a->config.doors = doors;
+    a->config.users_path = mem_strdup(config->users_path);
+    if (doors && config->door_count)
+        memcpy(doors, config->doors, config->door_count * sizeof *doors);
+    return doors && a->config.users_path ? CODE_OK : CODE_NOMEM;
+}
+
+enum code auth_new(struct auth **out, const struct auth_config *config, struct fault *why)
+{
+    struct auth *a = mem_zalloc(1, sizeof *a);
+    struct auth_change *change;
+    if (!a)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for the users");
+    (void)pthread_mutex_init(&a->lock, NULL);
+    failures_init(&a->failures, config->failures_per_minute);
+    verified_init(&a->verified, config->io);
+    enum code c = copy_config(a, config);
+    if (c != CODE_OK)
+        (void)FAIL(why, c, 0, "no memory for the users");
+    if (c == CODE_OK)
+        c = auth_prepare(a, &change, why);
+    if (c != CODE_OK) {
+        auth_free(a);
+        return c;
+    }
+    auth_commit(a, change);
+    *out = a;
+    return CODE_OK;
+}
+
+void auth_free(struct auth *a)
+{
+    if (!a)
+        return;
+    access_drop(a->access);
+    failures_clear(&a->failures);
+    verified_clear(&a->verified);
+    (void)pthread_mutex_destroy(&a->lock);
+    mem_free((void *)(uintptr_t)a->config.doors);
+    mem_free((void *)(uintptr_t)a->config.users_path);
+    mem_free(a);
+}
+
+struct access *auth_access(struct auth *a)
+{
+    (void)pthread_mutex_lock(&a->lock);
+    struct access *access = access_hold(a->access);
+    (void)pthread_mutex_unlock(&a->lock);
+    return access;
+}
+
+void auth_stats(struct auth *a, struct auth_stats *out)
+{
+    struct access *access = auth_access(a);
+    *out = (struct auth_stats){ .checked = atomic_load(&a->checked), .remembered = atomic_load(&a->remembered),
+                                .failed = atomic_load(&a->failed), .banned = atomic_load(&a->banned),
+                                .busy = atomic_load(&a->busy), .users = access->users->count };
+    access_drop(access);
+}
+
+/* ---- passwords ---- */
+
+/* One check: everything it needs, copied, because the peer may be gone before it ends. */
+struct check {
+    struct pool_job        job; /* first */
+    struct auth           *auth;
+    auth_done              later;
+    void                  *ctx;
+    bool                   known; /* the name is a user's, with a password */
+    bool                   loopback, right, failed;
+    int64_t                now_us;
+    struct password_record record;
+    uint8_t                digest[SHA256_BYTES];
+    char                   address[64];
+    size_t                 name_len, password_len, size;
+    uint8_t                text[]; /* name, password */
+};
+
+static struct bytes name_of(const struct check *k)
+{
+    return bytes_of(k->text, k->name_len);
+}
+
+static int64_t monotonic_us(const struct auth *a)
+{
+    return a->config.io->monotonic_us(a->config.io->self);
+}
+
+static void forget(struct check *k)
+{
+    crypto_wipe(k, k->size);
+    mem_free(k);
+}
+
+static struct auth_answer refusal(enum auth_verdict verdict, const char *because)
+{
+    return (struct auth_answer){ .verdict = verdict, .because = because };
+}
+
+static struct auth_answer wrong(void)
+{
+    return refusal(AUTH_WRONG, "user name or password is wrong");
+}
+
+static struct auth_answer busy(struct auth *a)
+{
+    atomic_fetch_add(&a->busy, 1);
+    return refusal(AUTH_BUSY, "too many are signing in at once, try again");
+}
+
+static struct auth_answer granted(struct auth *a, struct principal *p)
+{
+    return p ? (struct auth_answer){ .verdict = AUTH_GRANTED, .principal = p } : busy(a);
+}
+
+void auth_note_failure(struct auth *a, const char *address, bool loopback, struct bytes name, int64_t now)
+{
+    char said[96];
+    atomic_fetch_add(&a->failed, 1);
+    if (!loopback)
+        failures_add(&a->failures, failures_host(address), name, now);
+    log_info("identity", "FG2100 user '%s' at %s: the name is not known here or the password is wrong",
+             bytes_escape(name, said, sizeof said), address);
+}
+
+/* On the pool. */
+static void hash(struct pool_job *job)
+{
+    struct check *k = (struct check *)job;
+    struct auth *a = k->auth;
+    struct bytes password = bytes_of(k->text + k->name_len, k->password_len);
+    /* Somebody with the same name and password may have been first. */
+    if (k->known && verified_has(&a->verified, k->digest, monotonic_us(a))) {
+        atomic_fetch_add(&a->remembered, 1);
+        k->right = true;
+        return;
+    }
+    atomic_fetch_add(&a->checked, 1);
+    bool matches = false;
+    k->failed = !password_matches(&k->record, password, &matches);
+    k->right = k->known && matches;
+    if (k->right)
+        verified_add(&a->verified, k->digest, monotonic_us(a));
+}
+
+/* The user as he is now: the file may have been changed while the pool worked. */
+static struct auth_answer sign_in(struct auth *a, struct bytes name, const struct password_record *record, bool loopback)
+{
+    struct access *access = auth_access(a);
+    const struct user *user = users_find(access->users, name);
+    bool same = user && user->has_password && memcmp(&user->password, record, sizeof *record) == 0;
+    struct auth_answer answer = same ? granted(a, principal_user(name, user, PROOF_PASSWORD, loopback)) : wrong();
+    access_drop(access);
+    return answer;
+}
+
+static void hashed(struct pool_job *job, struct loop *here)
+{
+    struct check *k = (struct check *)job;
+    struct auth *a = k->auth;
+    struct auth_answer answer;
+    if (k->failed) {
+        answer = busy(a);
+    } else if (k->right) {
+        failures_forget(&a->failures, failures_host(k->address), name_of(k));
+        answer = sign_in(a, name_of(k), &k->record, k->loopback);
+    } else {
+        auth_note_failure(a, k->address, k->loopback, name_of(k), loop_now_us(here));
+        answer = wrong();
+    }
+    k->later(k->ctx, &answer);
+    forget(k);
+}
+
+static struct check *check_new(struct auth *a, const struct auth_ask *ask, const struct user *user,
+                               struct scrypt_cost otherwise)
+{
+    size_t size = sizeof(struct check) + ask->user.len + ask->password.len;
+    struct check *k = mem_zalloc(1, size);
+    if (!k)
+        return NULL;
+    *k = (struct check){ .job = { hash, hashed }, .auth = a, .loopback = ask->loopback, .size = size,
+                         .name_len = ask->user.len, .password_len = ask->password.len };
+    (void)snprintf(k->address, sizeof k->address, "%s", ask->address);
+    if (ask->user.len)
+        memcpy(k->text, ask->user.at, ask->user.len);
+    if (ask->password.len)
+        memcpy(k->text + ask->user.len, ask->password.at, ask->password.len);
+    k->known = user && user->has_password;
+    if (k->known)
+        k->record = user->password;
+    else /* any salt: what counts is that it takes as long */
+        k->record = (struct password_record){ .cost = otherwise, .salt_len = 16 };
+    return k;
+}
+
+static bool check_password(struct auth *a, struct loop *loop, const struct auth_ask *ask, struct auth_answer *now,
+                           auth_done later, void *ctx)
+{
+    if (!ask->has_password) {
+        auth_note_failure(a, ask->address, ask->loopback, ask->user, loop_now_us(loop));
+        *now = wrong();
+        return true;
+    }
+    struct access *access = auth_access(a);
+    const struct user *user = users_find(access->users, ask->user);
+    struct check *k = check_new(a, ask, user, access->users->cost);
+    access_drop(access);
+    struct bytes password = k ? bytes_of(k->text + k->name_len, k->password_len) : BYTES_NONE;
+    if (!k || !verified_digest(&a->verified, name_of(k), password, &k->record, k->digest)) {
+        if (k)
+            forget(k);
+        *now = busy(a);
+        return true;
+    }
+    if (k->known && verified_has(&a->verified, k->digest, monotonic_us(a))) {
+        atomic_fetch_add(&a->remembered, 1);
+        *now = sign_in(a, name_of(k), &k->record, k->loopback);
+        forget(k);
+        return true;
+    }
+    k->later = later;
+    k->ctx = ctx;
+    if (pool_submit(loop, &k->job) == CODE_OK)
+        return false;
+    forget(k);
+    *now = busy(a);
+    return true;
+}
+
+/* ---- the chain ---- */
+
+bool auth_door_has(const struct auth *a, uint16_t door, enum settings_auth auth)
+{
+    const struct settings_choices *chain = door < a->config.door_count ? &a->config.doors[door].chain : NULL;
+    return chain && memchr(chain->at, (int)auth, chain->count);
+}
+
+static bool banned(struct auth *a, struct loop *loop, const struct auth_ask *ask, struct auth_answer *now)
+{
+    if (ask->loopback ||
+        !failures_wait_us(&a->failures, failures_host(ask->address), ask->user, loop_now_us(loop)))
+        return false;
+    atomic_fetch_add(&a->banned, 1);
+    *now = refusal(AUTH_BANNED, "too many failures to sign in, wait a minute");
+    return true;
+}
+
+bool auth_check(struct auth *a, struct loop *loop, const struct auth_ask *ask, struct auth_answer *now, auth_done later,
+                void *ctx)
+{
+    bool names_count = auth_door_has(a, ask->door, AUTH_USERS);
+    size_t count = ask->door < a->config.door_count ? a->config.doors[ask->door].chain.count : 0;
+    for (size_t i = 0; i < count; i++) {
+        enum settings_auth auth = (enum settings_auth)a->config.doors[ask->door].chain.at[i];
+        if (auth == AUTH_ANONYMOUS && (!ask->has_user || !names_count)) {
+            *now = granted(a, principal_anonymous(ask->loopback));
+            return true;
+        }
+        if (auth == AUTH_USERS && ask->has_user)
+            return banned(a, loop, ask, now) || check_password(a, loop, ask, now, later, ctx);
+    }
+    *now = refusal(AUTH_NOT_ALLOWED, names_count ? "sign in with a user name and password" : "nobody may sign in here");
+    return true;
+}

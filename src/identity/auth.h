@@ -1,0 +1,83 @@
+/* auth.h - who is it? The authenticators that each listener (door) asks, the files behind them, and their reload.
+ *
+ *   auth_new - auth_check ... - auth_prepare, auth_commit ... - auth_free (when no loop runs any more)
+ *
+ * A door asks its authenticators in the order written; the first that the shown credentials are meant for decides:
+ *   certificate   a verified client certificate: its name is the user, the users file may give him roles
+ *   users         a user name with its password. An unknown name costs as much time as a wrong password
+ *   anonymous     anybody; at a door that has `users` too, only who gives no name: a wrong password never becomes anonymous
+ * Nobody left to ask: not authorised.
+ *
+ * Passwords are checked on the pool (net/pool.h), never on a loop; one found right counts for a minute without a further
+ * check (verified.h); failures are counted (failures.h).
+ *
+ * Thread: auth_check on any loop's thread; prepare and commit on one thread at a time; the counters any.
+ */
+#pragma once
+
+#include "base/settings.h"
+#include "identity/access.h"
+#include "net/loop.h"
+
+struct auth;
+
+struct auth_door {
+    struct settings_choices        chain; /* enum settings_auth */
+    enum settings_certificate_user certificate_user;
+};
+
+struct auth_config { /* copied */
+    const struct io        *io;
+    const struct auth_door *doors; /* by number */
+    size_t                  door_count;
+    const char             *users_path;
+    bool                    users_optional; /* nobody named the file: not being there is the same as being empty */
+    uint32_t                failures_per_minute;
+};
+
+/* CODE_DAMAGED, CODE_NOTFOUND, CODE_IO: a file is not in order (FG1020 and the line); CODE_NOMEM. */
+FG_CHECK enum code auth_new(struct auth **out, const struct auth_config *, struct fault *why);
+void               auth_free(struct auth *); /* NULL is fine */
+struct access     *auth_access(struct auth *); /* one reference to what holds now */
+
+enum auth_verdict {
+    AUTH_GRANTED,
+    AUTH_WRONG,      /* user name or password; which, nobody is told */
+    AUTH_NOT_ALLOWED,/* nothing shown that this door takes */
+    AUTH_BANNED,     /* too many failures just now */
+    AUTH_BUSY        /* too many checks wait, or no memory: try again */
+};
+struct auth_answer {
+    enum auth_verdict verdict;
+    struct principal *principal; /* GRANTED: one reference, the receiver's */
+    const char       *because;   /* not GRANTED: fit for the peer's eyes */
+};
+
+/* What a peer shows. Views need to live during the call only. */
+struct auth_ask {
+    uint16_t     door;
+    bool         loopback, has_user, has_password;
+    const char  *address;
+    struct bytes user, password;
+};
+/* Either the answer at once (true), or later, on this loop, exactly once (false). */
+typedef void (*auth_done)(void *ctx, const struct auth_answer *);
+bool auth_check(struct auth *, struct loop *, const struct auth_ask *, struct auth_answer *now, auth_done later, void *ctx);
+
+/* ---- reload: all or nothing, in two steps ---- */
+struct auth_change;
+/* Reads the files anew. On failure nothing has changed and the sentence says where. May block: not on a loop. */
+FG_CHECK enum code auth_prepare(struct auth *, struct auth_change **out, struct fault *why);
+/* From now on auth_access gives the new state; the caller tells the shards (broker_access_changed). Cannot fail. */
+void               auth_commit(struct auth *, struct auth_change *);
+void               auth_discard(struct auth_change *); /* NULL is fine */
+/* Do the files hold other bytes than those that were last committed? May block: not on a loop. */
+bool               auth_touched(struct auth *);
+
+struct auth_stats {
+    uint64_t checked;  /* passwords hashed                     */
+    uint64_t remembered; /* answered from the verifier's memory */
+    uint64_t failed, banned, busy;
+    uint64_t users;
+};
+void auth_stats(struct auth *, struct auth_stats *);

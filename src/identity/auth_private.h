@@ -1,0 +1,26 @@
+/* auth_private.h - what the files of the authenticator share. Not for others. */
+#pragma once
+
+#include "identity/auth.h"
+#include "identity/failures.h"
+#include "identity/verified.h"
+
+struct auth_change {
+    struct access *access;
+    uint8_t        digest[SHA256_BYTES]; /* of the files' bytes */
+};
+
+struct auth {
+    struct auth_config config; /* doors and path owned */
+    struct failures    failures;
+    struct verified    verified;
+    pthread_mutex_t    lock;   /* guards what follows */
+    struct access     *access;
+    uint8_t            digest[SHA256_BYTES];
+
+    _Atomic uint64_t checked, remembered, failed, banned, busy;
+};
+
+/* A wrong or banned attempt, told in the log and counted. */
+void auth_note_failure(struct auth *, const char *address, bool loopback, struct bytes name, int64_t now_us);
+bool auth_door_has(const struct auth *, uint16_t door, enum settings_auth);

@@ -1,0 +1,40 @@
+/* principal.h - somebody who has signed in. Counted and constant: a reload makes a new one. Any thread.
+ *
+ * Its `text` is what sessions, messages and records carry: "anonymous", or the kind and the id, as "user:alice". The kind in
+ * front keeps a user called like a device from being taken for it.
+ */
+#pragma once
+
+#include "identity/users.h"
+
+#include <stdatomic.h>
+
+enum principal_kind { PRINCIPAL_ANONYMOUS, PRINCIPAL_USER, PRINCIPAL_DEVICE, PRINCIPAL_MODULE, PRINCIPAL_SERVICE };
+/* What was shown. A withdrawn or changed one ends the connection. */
+enum principal_proof { PROOF_NONE, PROOF_PASSWORD, PROOF_SCRAM, PROOF_CERTIFICATE };
+
+struct principal {
+    _Atomic uint32_t refs;
+    uint8_t          kind, proof;
+    bool             loopback;       /* came from this machine                                 */
+    uint8_t          role_count;
+    int64_t          valid_until_us; /* wall clock; INT64_MAX = for ever                       */
+    uint8_t          record[SHA256_BYTES]; /* digest of the record that the proof was checked by */
+    struct bytes     text, id;       /* "user:alice", "alice"; behind the struct               */
+    struct bytes     roles[];
+};
+
+struct principal *principal_anonymous(bool loopback); /* one reference; NULL: no memory */
+/* With the roles that the users file gives him (`user` may be NULL). */
+struct principal *principal_user(struct bytes id, const struct user *user, enum principal_proof proof, bool loopback);
+static inline struct principal *principal_hold(struct principal *p)
+{
+    atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+    return p;
+}
+void principal_drop(struct principal *); /* NULL is fine */
+
+/* The digest of a user's password or SCRAM record: changes when the password does. Without one: zeros. False: no memory. */
+FG_CHECK bool principal_record(const struct user *, enum principal_proof, uint8_t out[SHA256_BYTES]);
+/* "user:alice" -> kind and id. False: not such a text. */
+bool principal_parse(struct bytes text, enum principal_kind *kind, struct bytes *id);
