@@ -704,11 +704,67 @@ static void a_new_subscription_is_not_owed_what_came_before(struct rig *rig)
     assert_int_equal(publishes, 1);
 }
 
+/* QoS 0 is passed on at once where it can be; not past what its publisher sent before it. */
+static void qos_0_does_not_overtake_its_publishers_qos_1(struct rig *rig)
+{
+    struct peer *to = peer_connected(rig, 0, &leaves, false);
+    peer_subscribed(to, "row", 1);
+    struct peer *from = peer_connected(rig, 0, &(struct peer_connect){ .client_id = "mixer" }, false);
+    struct buf out = { 0 };
+    char text[16];
+    for (unsigned i = 0; i < 40; i++) {
+        (void)number(text, i);
+        uint8_t qos = i % 3 == 1;
+        mqtt_encode_publish_head(&out, MQTT_5, qos, false, false, BYTES_LIT("row"), qos ? (uint16_t)(i + 1) : 0, BYTES_NONE,
+                                 BYTES_NONE, strlen(text));
+        buf_add_bytes(&out, bytes_str(text));
+    }
+    peer_send(from, buf_bytes(&out));
+    buf_clear(&out);
+    assert_int_equal(read_row(to, 0, false), 40);
+    peer_close(to);
+    peer_close(from);
+}
+
+static void qos_0_suits_every_version(struct rig *rig)
+{
+    static const struct peer_connect others[] = { { .client_id = "five" }, { .client_id = "three", .version = MQTT_3_1_1,
+                                                  .clean_start = true }, { .client_id = "small", .max_packet = 1000 } };
+    static char payload[70000];
+    struct peer *to[3];
+    memset(payload, 'p', sizeof payload - 1);
+    for (int i = 0; i < 3; i++) {
+        to[i] = peer_connected(rig, shard_of(rig, (unsigned)i), &others[i], false);
+        peer_subscribed(to[i], "a/b", (uint8_t)i);
+    }
+    for (int kind = 0; kind < 2; kind++) {
+        struct peer *from = peer_connected(rig, 0, kind ? &old : &leaves, false);
+        for (size_t size = 0; size < sizeof payload; size = size * 3 + 1) {
+            payload[size] = 0;
+            for (int n = 0; n < 3; n++)
+                peer_publish(from, "a/b", payload, 0, false);
+            for (int n = 0; n < 3; n++) {
+                peer_expect_publish(to[0], "a/b", payload, 0);
+                peer_expect_publish(to[1], "a/b", payload, 0);
+                if (size < 900)
+                    peer_expect_publish(to[2], "a/b", payload, 0);
+            }
+            peer_expect_nothing(to[2]);
+            payload[size] = 'p';
+        }
+        peer_close(from);
+    }
+    for (int i = 0; i < 3; i++)
+        peer_close(to[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(every_qos_reaches_every_qos, NULL),
         RIG_TEST(a_queue_waits_for_its_client_in_order, NULL),
+        RIG_TEST(qos_0_does_not_overtake_its_publishers_qos_1, NULL),
+        RIG_TEST(qos_0_suits_every_version, NULL),
         RIG_TEST(unfinished_deliveries_come_again_after_a_reconnect, NULL),
         RIG_TEST(unfinished_deliveries_come_again_after_a_stop, NULL),
         RIG_TEST(unfinished_deliveries_come_again_after_a_crash, NULL),

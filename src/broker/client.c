@@ -245,17 +245,18 @@ static void protocol_error(struct client *c, uint8_t type)
     refuse_packet(c, &why);
 }
 
-static void handle_live(struct client *c, uint8_t type, uint8_t first, struct bytes body)
+static void handle_live(struct client *c, uint8_t type, const struct mqtt_frame *frame)
 {
+    struct bytes body = frame->body;
     switch (type) {
     case MQTT_PUBLISH:
-        handle_publish(c, first, body);
+        handle_publish(c, frame);
         break;
     case MQTT_PUBACK:
     case MQTT_PUBREC:
     case MQTT_PUBREL:
     case MQTT_PUBCOMP:
-        handle_ack(c, type, first, body);
+        handle_ack(c, type, frame->first, body);
         break;
     case MQTT_SUBSCRIBE:
         handle_subscribe(c, body);
@@ -279,7 +280,7 @@ static void handle(struct client *c, const struct mqtt_frame *frame)
 {
     uint8_t type = frame->first >> 4;
     if (c->state == CLIENT_LIVE)
-        handle_live(c, type, frame->first, frame->body);
+        handle_live(c, type, frame);
     else if (type == MQTT_CONNECT && c->state == CLIENT_NEW)
         handle_connect(c, frame->body);
     else

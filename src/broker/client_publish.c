@@ -73,12 +73,12 @@ static bool admit(struct client *c, const struct mqtt_publish *p)
     return true;
 }
 
-void handle_publish(struct client *c, uint8_t first, struct bytes body)
+void handle_publish(struct client *c, const struct mqtt_frame *frame)
 {
     struct shard *shard = c->shard;
     struct mqtt_publish p;
     struct fault why;
-    if (mqtt_decode_publish(c->version, first, body, &shard->broker->mqtt_limits, &p, &why) != CODE_OK) {
+    if (mqtt_decode_publish(c->version, frame->first, frame->body, &shard->broker->mqtt_limits, &p, &why) != CODE_OK) {
         client_end(c, why.mqtt_reason ? why.mqtt_reason : MQTT_MALFORMED, &why, true);
         return;
     }
@@ -94,6 +94,10 @@ void handle_publish(struct client *c, uint8_t first, struct bytes body)
         return;
     COUNT(shard, received[p.qos], 1);
     COUNT(shard, received_bytes, p.payload.len);
+    if (pass_publish(c, frame, &p)) {
+        halt_if_busy(c, false);
+        return;
+    }
     struct op op = { .kind = OP_PUBLISH, .pid = p.packet_id, .client = client_hold(c) };
     op.duplicate = p.qos == 2 && pidset_has(&c->in_pids, p.packet_id);
     op.message = make_message(c, &p);

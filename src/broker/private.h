@@ -24,7 +24,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SHARDS_MAX = 64, SCRATCH_BYTES = 4096, INBOX_LOW = 4 << 20, INBOX_HIGH = 16 << 20, INBOX_MAX = 64 << 20 };
+enum { SHARDS_MAX = 64, SCRATCH_BYTES = 4096, INBOX_LOW = 4 << 20, INBOX_HIGH = 16 << 20, INBOX_MAX = 64 << 20,
+       ROUTES_RECENT = 64 };
 
 struct broker;
 struct client;
@@ -127,6 +128,7 @@ struct client {
     int64_t         withheld_us; /* since when PAUSE_WITHHELD */
     uint64_t        send_next; /* queue index to send next */
     uint64_t        will_id; /* 0 = none */
+    uint64_t        gathered;/* shard->commits when its last message was gathered */
     struct pidset   in_pids; /* unfinished inbound QoS 2, the connection's view */
     uint32_t        refs;    /* the connection, pending acknowledgements, operations */
     uint32_t        max_packet, window /* peer's receive maximum */, inflight_out, inflight_in;
@@ -237,7 +239,10 @@ struct shard {
     struct retained_feed *feeds, *last_feed; /* those that can go on, in the order of their turns */
     uint32_t       feed_count;
     struct table   routes;   /* topic -> fanout */
+    struct fanout *recent[ROUTES_RECENT]; /* some of them, by a cheap hash; see route_look */
     VECTOR(struct op) ops;
+    uint64_t       commits;  /* how often `ops` was begun anew, from 1 */
+    uint64_t       will_gathered; /* `commits` when a will came into `ops` */
     VECTOR(struct parcel) parcels;
     VECTOR(struct chosen) chosen; /* inside fold_publish */
     struct { struct pending *ring; size_t cap, head, tail; } pending;
@@ -389,6 +394,8 @@ void will_unlink(struct broker *, struct will *);      /* J; frees */
 /* ---- route.c ---- */
 /* One reference, or NULL when memory is out. */
 struct fanout *route_find(struct shard *, struct bytes topic);
+/* The same, borrowed until the next call of either. */
+const struct fanout *route_look(struct shard *, struct bytes topic);
 struct fanout *fanout_hold(struct fanout *);
 static inline struct origin *fanout_origin(const struct fanout *f, uint32_t i)
 {
@@ -404,6 +411,10 @@ void           route_clear(struct shard *);
 /* To the sessions that need no journal: QoS 0, and sessions that end with their connection. */
 void route_deliver(struct shard *, struct message *, struct fanout *, uint64_t from);
 void route_deliver_here(struct shard *, struct message *, const struct fanout *, uint64_t from);
+
+/* ---- pass.c ---- */
+/* False: it has to go the long way. */
+bool pass_publish(struct client *, const struct mqtt_frame *, const struct mqtt_publish *);
 
 /* ---- shard.c ---- */
 void shard_init(struct broker *, int number, struct loop *);
@@ -474,7 +485,7 @@ void access_clear(struct shard *);
 void handle_connect(struct client *, struct bytes body);
 void connect_go_on(struct client *); /* after the former owner let go */
 void connect_ask_free(struct connect_ask *);
-void handle_publish(struct client *, uint8_t first, struct bytes body);
+void handle_publish(struct client *, const struct mqtt_frame *);
 bool publish_over_quota(const struct client *, uint8_t first, struct bytes body);
 void handle_ack(struct client *, uint8_t type, uint8_t first, struct bytes body);
 void handle_subscribe(struct client *, struct bytes body);

@@ -287,6 +287,10 @@ bool shard_push_op(struct shard *shard, const struct op *op)
     if (!VECTOR_ROOM(shard->ops))
         return false;
     shard->ops.at[shard->ops.count++] = *op;
+    if (!op->client)
+        shard->will_gathered = shard->commits;
+    else if (op->kind == OP_PUBLISH)
+        op->client->gathered = shard->commits;
     if (shard->ops.count >= OPS_SOFT_MAX)
         shard_commit(shard);
     return true;
@@ -554,6 +558,7 @@ void shard_commit(struct shard *shard)
     /* Finishing an operation may end a client, which commits: it must find an empty list. */
     shard->ops.at = NULL;
     shard->ops.count = shard->ops.cap = 0;
+    shard->commits++;
     if (journal && commit_locked(shard, ops, n))
         journal_kick(shard->broker->journal);
     wake_others(shard);
@@ -677,6 +682,7 @@ void shard_init(struct broker *b, int number, struct loop *loop)
     shard->broker = b;
     shard->loop = loop;
     shard->number = number;
+    shard->commits = 1;
     loop_set_user(loop, shard);
     loop_set_turn(loop, shard_turn, shard);
     timer_start(loop, &shard->second, 1000, second);

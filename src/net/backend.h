@@ -27,6 +27,8 @@
 
 enum {
     NET_LENT_BYTES = 64 * 1024,     /* one recv                                                  */
+    NET_LENT_TURN = 512 * 1024,     /* what a turn can receive while its output refers to it     */
+    NET_LENT_LEAST = 16 * 1024,     /* less room than this ends the reading of such a turn       */
     NET_HEAD_BYTES = 16 * 1024,     /* a left-over part up to this is copied in front of it      */
     NET_READ_ROUNDS = 4,            /* recv calls per event while they fill the buffer           */
     NET_VECTORS = 64,
@@ -120,7 +122,11 @@ struct loop {
     bool             stopping;             /* loop_run saw `stop`  */
     int64_t          stop_us;              /* and waits until then */
 
-    uint8_t       *lent;                   /* NET_HEAD_BYTES + NET_LENT_BYTES, made at the first read */
+    uint8_t       *lent;                   /* NET_LENT_TURN bytes, made at the first read; see input.c */
+    size_t         lent_at;                /* how far it is used in this turn */
+    bool           lent_out;               /* some output refers to it: what is there must stay until the flush */
+    struct conn   *lent_end;               /* whose bytes lie before lent_at; NULL: nobody's */
+    uint32_t       lent_left;              /* and how many of them, the last, are its left-over */
     struct out_pool pool;
     struct buf      sink;                  /* what conn_out lends when it has nothing: always bad */
     struct buf      scratch[4];            /* filters: 0 and 1 upwards, 2 and 3 downwards */
@@ -145,7 +151,7 @@ struct backend {
     void (*wake)(struct loop *);        /* any thread */
     void (*run)(struct loop *);
     void (*close)(struct loop *);       /* frees the loop; no connection and no listener is left */
-    uint8_t *(*lend)(struct loop *);    /* the lent buffer, or NULL */
+    uint8_t *(*lend)(struct loop *);    /* NET_LENT_TURN bytes for `lent`, or NULL */
 
     enum code (*submit)(struct loop *, struct pool_job *); /* then pool_done on the loop's thread */
 
@@ -192,9 +198,16 @@ void conn_fail_sys(struct conn *c, int err, const char *doing);
  * takes it at once. */
 void conn_fail_said(struct conn *c, const struct fault *why);
 
+/* Copies what this turn's output refers to in the lent buffer, which is then free. */
+void conn_keep_lent(struct loop *l);
+
 /* ---- input.c ---- */
 void conn_readable(struct conn *c);
 void conn_show_rest(struct conn *c);
+/* Does `b` lie in what was received in this turn, and stays there until its end? */
+bool input_lent(const struct loop *l, struct bytes b);
+/* The turn's output is sent, or has been copied. */
+void input_turn_over(struct loop *l);
 
 /* ---- between loop.c, conn.c and filter.c ---- */
 void conn_flush(struct conn *c);

@@ -231,8 +231,11 @@ static struct out *proto_out(struct conn *c)
 struct buf *conn_out(struct conn *c)
 {
     struct out *o = proto_out(c);
-    if (o)
+    if (o) {
+        if (o->count)
+            out_settle(o);
         return &o->copy;
+    }
     c->loop->sink.bad = true;
     return &c->loop->sink;
 }
@@ -244,6 +247,21 @@ void conn_send_ref(struct conn *c, struct bytes b, void (*release)(void *), void
         out_ref(o, b, release, arg);
     else if (release)
         release(arg);
+}
+
+void conn_send_lent(struct conn *c, struct bytes b)
+{
+    struct loop *l = c->loop;
+    struct out *o = proto_out(c);
+    if (!o)
+        return;
+    if (input_lent(l, b)) {
+        out_lend(o, b);
+        l->lent_out = true;
+    } else {
+        out_settle(o);
+        buf_add_bytes(&o->copy, b);
+    }
 }
 
 size_t conn_unsent(const struct conn *c)
@@ -338,7 +356,7 @@ static bool ready_to_send(struct conn *c)
     return true;
 }
 
-void conn_flush(struct conn *c)
+static void flush(struct conn *c)
 {
     if (!ready_to_send(c))
         return;
@@ -369,6 +387,31 @@ void conn_flush(struct conn *c)
         if (c->state == CONN_OPEN && c->events->on_drained)
             c->events->on_drained(c->ctx, c);
     }
+}
+
+static void keep_lent(struct conn *c)
+{
+    bool kept = !c->out || out_keep(c->out);
+    kept = (!c->plain || out_keep(c->plain)) && kept;
+    if (!kept)
+        conn_mark_dirty(c); /* the next flush ends it */
+}
+
+void conn_flush(struct conn *c)
+{
+    flush(c);
+    if (!c->loop->lent_out || c->state >= CONN_GONE)
+        return;
+    /* The next turn's bytes come where this turn's lie now. */
+    keep_lent(c);
+}
+
+void conn_keep_lent(struct loop *l)
+{
+    for (struct conn *c = l->lent_out ? l->dirty : NULL; c; c = c->dirty_next)
+        if (c->state < CONN_GONE)
+            keep_lent(c);
+    input_turn_over(l);
 }
 
 void conn_writable(struct conn *c)

@@ -2,6 +2,7 @@
 #include "net/net_test_rig.h"
 
 #include "base/mem.h"
+#include "net/backend.h"
 
 /* The byte at a position of every stream in here. */
 static uint8_t pattern(uint64_t at)
@@ -320,6 +321,77 @@ static void a_reset_is_told_with_the_kernels_word(void **state)
     assert_int_equal(far.why.sys_errno, 104); /* ECONNRESET */
     rig_close(&r);
     free(near.block);
+}
+
+/* ---- what was read is sent on ---- */
+
+enum { SIDES = 6 };
+struct echo {
+    unsigned lent, pieces;
+    size_t   most; /* of the lent buffer in use at once */
+    uint64_t expect;
+    struct { const struct conn *conn; uint64_t got; } of[SIDES];
+};
+
+/* In pieces of all sizes; some are copied, some are left for the next time. */
+static size_t echo_bytes(void *ctx, struct conn *c, struct bytes in)
+{
+    struct echo *e = ctx;
+    struct loop *l = conn_loop(c);
+    size_t used = 0;
+    int who = 0;
+    while (e->of[who].conn && e->of[who].conn != c)
+        who++;
+    e->of[who].conn = c;
+    bool more = e->of[who].got + in.len < e->expect;
+    while (used < in.len) {
+        size_t n = 1 + (size_t)in.at[used] * in.at[used] % 3001;
+        if (n > in.len - used && more)
+            break;
+        if (n > in.len - used)
+            n = in.len - used;
+        struct bytes piece = bytes_of(in.at + used, n);
+        if (e->pieces++ % 5)
+            conn_send_lent(c, piece);
+        else
+            buf_add_bytes(conn_out(c), piece);
+        e->lent += l->lent_out;
+        e->most = l->lent_at > e->most ? l->lent_at : e->most;
+        used += n;
+    }
+    e->of[who].got += used;
+    return used;
+}
+
+static void echo_close(void *ctx, struct conn *c, const struct fault *why)
+{
+    (void)ctx, (void)c, (void)why;
+}
+
+static const struct conn_events echo_events = { .on_bytes = echo_bytes, .on_close = echo_close };
+
+static void what_was_read_is_sent_on_in_order_and_whole(void **state)
+{
+    struct rig r;
+    struct side sides[SIDES] = { 0 };
+    struct echo echo = { 0 };
+    rig_open_kind(&r, state);
+    r.events = &echo_events;
+    r.ctx = &echo;
+    echo.expect = many(&r) / 3;
+    for (int i = 0; i < SIDES; i++) {
+        sides[i].rig = &r;
+        sides[i].to_send = sides[i].to_get = many(&r) / 3 + (uint64_t)i;
+        sides[i].naps = i % 2; /* and so blocks the echo: what was lent has to be kept */
+        sides[i].stop_at_end = true;
+        sides[i].conn = rig_dial(&r, &side_events, &sides[i]);
+    }
+    for (int i = 0; i < SIDES; i++)
+        while (sides[i].got < sides[i].to_get)
+            rig_run(&r);
+    assert_true(echo.lent > 100);
+    assert_true(echo.most > NET_LENT_BYTES && echo.most <= NET_LENT_TURN);
+    rig_close(&r);
 }
 
 /* ---- parsing in place ---- */
@@ -798,6 +870,7 @@ int main(void)
         RIG_EACH(a_close_with_flush_sends_everything_first),
         RIG_EACH(a_close_with_flush_ends_after_five_seconds),
         RIG_EACH(the_end_of_the_peer_is_told_once),
+        RIG_EACH(what_was_read_is_sent_on_in_order_and_whole),
         RIG_EACH(left_over_bytes_are_shown_again_with_more),
         RIG_EACH(a_call_comes_with_what_was_wanted),
         RIG_EACH(a_pause_in_the_midst_of_bytes_keeps_the_rest),

@@ -1,7 +1,6 @@
 /* input.c - bytes that arrive, shown to the protocol in place.
  *
  *   lent buffer of the loop, one recv:   [ left-over, copied |  fresh bytes        | free ]
- *                                                            ^ NET_HEAD_BYTES from its start
  *
  * A connection owns memory only for bytes that its protocol has not used up. A small left-over is copied
  * in front of the fresh bytes; behind a large one (a packet bigger than the lent buffer) the next bytes
@@ -163,16 +162,55 @@ void conn_show_rest(struct conn *c)
         deliver(c, BYTES_NONE);
 }
 
+/* ---- the lent buffer ----
+ *
+ *   0                lent_end's left-over | lent_at                      NET_LENT_TURN
+ *   | received in this turn ... | partial | the next recv ...            |
+ *
+ * As long as no output refers to what was received (conn_send_lent), every recv begins at 0 again, where the cache
+ * is warm. Otherwise the next one goes behind: directly behind its connection's left-over, if that lies there. */
+
+bool input_lent(const struct loop *l, struct bytes b)
+{
+    return l->lent && b.at >= l->lent && b.at + b.len <= l->lent + l->lent_at;
+}
+
+void input_turn_over(struct loop *l)
+{
+    l->lent_at = 0;
+    l->lent_out = false;
+    l->lent_end = NULL;
+}
+
 struct room {
     uint8_t *at;
-    size_t   n;
-    bool     own; /* behind the connection's own left-over */
+    size_t   n;    /* 0: none in this turn */
+    bool     own;  /* behind the connection's own left-over */
+    bool     here; /* the left-over lies directly before it already */
 };
 
+static void find_lent(struct conn *c, struct room *r)
+{
+    struct loop *l = c->loop;
+    size_t held = c->left.len - c->left.from;
+    if (!l->lent)
+        l->lent = l->back->lend(l);
+    if (!l->lent)
+        return;
+    if (!l->lent_out)
+        input_turn_over(l);
+    r->here = held && !c->top && l->lent_end == c && l->lent_left == held;
+    size_t at = l->lent_at + (r->here || c->top ? 0 : held);
+    size_t room = at < NET_LENT_TURN ? NET_LENT_TURN - at : 0;
+    r->at = l->lent + at;
+    r->n = room < NET_LENT_LEAST ? 0 : room < NET_LENT_BYTES ? room : NET_LENT_BYTES;
+}
+
+/* False: memory is out. */
 static bool find_room(struct conn *c, struct room *r)
 {
     size_t held = c->left.len - c->left.from;
-    r->own = !c->top && held && (held > NET_HEAD_BYTES || c->want > NET_HEAD_BYTES + NET_LENT_BYTES);
+    *r = (struct room){ .own = !c->top && held && (held > NET_HEAD_BYTES || c->want > NET_HEAD_BYTES + NET_LENT_BYTES) };
     if (r->own) {
         /* As much again as has arrived so far: memory follows what was really sent, not what was
          * announced. And not beyond what is wanted: then the packet ends with the buffer and nothing has
@@ -183,31 +221,41 @@ static bool find_room(struct conn *c, struct room *r)
             r->n = missing;
         r->at = left_room(c, r->n, 0);
     } else {
-        uint8_t *lent = c->loop->back->lend(c->loop);
-        r->n = NET_LENT_BYTES;
-        r->at = lent ? lent + NET_HEAD_BYTES : NULL;
+        find_lent(c, r);
     }
     return r->at;
 }
 
-static void arrived(struct conn *c, const struct room *r, size_t n)
+/* `n` bytes are in the lent buffer. */
+static void arrived_lent(struct conn *c, const struct room *r, size_t n)
 {
-    if (r->own) {
-        c->left.len += (uint32_t)n;
-        deliver(c, BYTES_NONE);
-    } else if (c->top) {
+    struct loop *l = c->loop;
+    size_t held = c->left.len - c->left.from;
+    l->lent_at = (size_t)(r->at - l->lent) + n;
+    l->lent_end = c;
+    l->lent_left = 0;
+    if (c->top) {
         struct filter *bottom = c->top;
         while (bottom->below)
             bottom = bottom->below;
         deliver_through(c, bottom, bytes_of(r->at, n));
-    } else {
-        size_t held = c->left.len - c->left.from;
-        if (held) {
-            memcpy(r->at - held, c->left.at + c->left.from, held);
-            c->left.from = c->left.len = 0;
-        }
-        deliver(c, bytes_of(r->at - held, held + n));
+        return;
     }
+    if (held && !r->here)
+        memcpy(r->at - held, c->left.at + c->left.from, held);
+    c->left.from = c->left.len = 0;
+    deliver(c, bytes_of(r->at - held, held + n));
+    l->lent_left = c->left.len - c->left.from; /* it is the end of what was shown */
+}
+
+static void arrived(struct conn *c, const struct room *r, size_t n)
+{
+    if (!r->own) {
+        arrived_lent(c, r, n);
+        return;
+    }
+    c->left.len += (uint32_t)n;
+    deliver(c, BYTES_NONE);
 }
 
 void conn_readable(struct conn *c)
@@ -218,6 +266,8 @@ void conn_readable(struct conn *c)
             fail_nomem(c);
             return;
         }
+        if (r.n == 0)
+            return; /* the next turn has room, and is told that it can be read */
         int64_t n = c->loop->back->recv(c, r.at, r.n);
         if (n == -EAGAIN)
             return;

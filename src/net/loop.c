@@ -171,6 +171,7 @@ bool loop_finish(struct loop *l)
     if (l->turn)
         l->turn(l->turn_ctx);
     flush_all(l);
+    input_turn_over(l);
     l->clock_read = false;
     return loop_busy(l);
 }

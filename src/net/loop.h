@@ -131,6 +131,9 @@ struct buf *conn_out(struct conn *);
  * is sent or the connection is gone (at once, if it is closing already or `b` is empty), and must not use
  * connections. */
 void   conn_send_ref(struct conn *, struct bytes b, void (*release)(void *arg), void *arg);
+/* Copies `b` into the buffer, or spares itself that: what on_bytes was shown in this turn, of whichever connection of this
+ * loop, need not be copied when it can be sent before the turn is over. */
+void   conn_send_lent(struct conn *, struct bytes b);
 /* Bytes in the buffer, by reference, and refused by the kernel so far. */
 size_t conn_unsent(const struct conn *);
 /* Loop time: when the kernel last took a byte, or when the first of the unsent ones was added. For L-OUT. */

@@ -7,6 +7,8 @@
  * many structs. */
 enum { KEEP_BYTES = 64 * 1024, KEEP_LEAST = 4, KEEP_OUTS = 64, REFS_FIRST = 8, REFS_KEEP = 256 };
 
+enum { LENT_LEAST = 1024 }; /* a shorter piece is rather copied than sent as a vector of its own */
+
 static uint32_t keep_blocks(size_t bytes)
 {
     size_t keep = KEEP_BYTES / bytes;
@@ -143,6 +145,64 @@ void out_ref(struct out *o, struct bytes b, void (*release)(void *), void *arg)
     struct out_ref *r = &o->refs[(o->first + o->count++) & (o->cap - 1)];
     *r = (struct out_ref){ o->passed + buf_size(&o->copy), b, release, arg };
     o->ref_bytes += b.len;
+}
+
+/* ---- lent bytes ---- */
+
+/* Marks a reference as lent. */
+static void lent(void *arg)
+{
+    (void)arg;
+}
+
+/* The lent piece at the very end, or NULL. */
+static struct out_ref *lent_end(const struct out *o)
+{
+    struct out_ref *r = o->count ? &o->refs[(o->first + o->count - 1) & (o->cap - 1)] : NULL;
+    return r && r->release == lent && r->mark == o->passed + buf_size(&o->copy) ? r : NULL;
+}
+
+void out_settle(struct out *o)
+{
+    const struct out_ref *r = lent_end(o);
+    if (!r || r->b.len >= LENT_LEAST)
+        return;
+    struct bytes b = r->b;
+    o->count--;
+    o->ref_bytes -= b.len;
+    buf_add_bytes(&o->copy, b);
+}
+
+void out_lend(struct out *o, struct bytes b)
+{
+    struct out_ref *r = lent_end(o);
+    if (r && r->b.at + r->b.len == b.at) {
+        r->b.len += b.len;
+        o->ref_bytes += b.len;
+        return;
+    }
+    out_settle(o);
+    out_ref(o, b, lent, NULL);
+}
+
+bool out_keep(struct out *o)
+{
+    out_settle(o);
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct out_ref *r = &o->refs[(o->first + i) & (o->cap - 1)];
+        if (r->release != lent)
+            continue;
+        uint8_t *own = mem_alloc(r->b.len);
+        if (!own) {
+            o->bad = true; /* so nothing of it is ever looked at */
+            return false;
+        }
+        memcpy(own, r->b.at, r->b.len);
+        r->b.at = own;
+        r->release = mem_free;
+        r->arg = own;
+    }
+    return !o->copy.bad;
 }
 
 int out_vectors(const struct out *o, struct iovec *v, int max, size_t *bytes)

@@ -57,6 +57,13 @@ static inline size_t out_unsent(const struct out *o)
 /* Always takes responsibility for release: when it cannot note the reference it calls release and sets
  * bad. */
 void out_ref(struct out *o, struct bytes b, void (*release)(void *arg), void *arg);
+/* Like out_ref, for bytes that stay where they are only until the end of the turn. What lies directly behind
+ * the piece before it makes that one longer. */
+void out_lend(struct out *o, struct bytes b);
+/* Before bytes are copied behind: a short lent piece is copied, too, because a vector would cost more. */
+void out_settle(struct out *o);
+/* The turn ends: what is still lent becomes the output's own. False: memory is out, and `bad` is set. */
+bool out_keep(struct out *o);
 /* Fills up to `max` vectors with what comes next; returns how many, *bytes what they hold. */
 int  out_vectors(const struct out *o, struct iovec *v, int max, size_t *bytes);
 /* The first `n` bytes are sent. */

@@ -23,6 +23,7 @@ enum { STREAM = 200000, REFS = 4000 };
 
 static uint8_t stream[STREAM]; /* what was put in   */
 static uint8_t got[STREAM];    /* what came out     */
+static uint8_t room[STREAM];   /* what is lent lies here, at its place in the stream, until the turn ends */
 static unsigned released[REFS], refs;
 static uint64_t ref_end[REFS]; /* where it ends in the stream */
 static uint64_t sent;
@@ -43,10 +44,20 @@ static void add_some(struct out *o, size_t *put)
         ref_end[refs] = *put + n;
         out_ref(o, bytes_of(stream + *put, n), release, &released[refs]);
         refs++;
+    } else if (draw() % 2) {
+        memcpy(room + *put, stream + *put, n);
+        out_lend(o, bytes_of(room + *put, n));
     } else {
+        out_settle(o);
         buf_add(&o->copy, stream + *put, n);
     }
     *put += n;
+}
+
+static void end_turn(struct out *o)
+{
+    assert_true(out_keep(o));
+    memset(room, 0xee, sizeof room);
 }
 
 static void send_some(struct out *o, int vectors)
@@ -85,7 +96,9 @@ static void copies_and_references_leave_in_their_order(void **state)
         size_t put = 0;
         struct out *o = out_take(&pool, round % OUT_CLASSES);
         for (int step = 0; step < 400; step++) {
-            if (draw() % 3)
+            if (draw() % 8 == 0)
+                end_turn(o);
+            else if (draw() % 3)
                 add_some(o, &put);
             else
                 send_some(o, round % 2 ? 64 : 1 + (int)(draw() % 5));
@@ -129,6 +142,32 @@ static void a_reference_that_cannot_be_noted_is_released_and_remembered(void **s
     out_pool_clear(&pool);
 }
 
+static void lent_pieces_side_by_side_are_one_vector(void **state)
+{
+    (void)state;
+    struct out_pool pool = { 0 };
+    struct out *o = out_take(&pool, 0);
+    struct iovec v[8];
+    size_t bytes;
+    for (size_t i = 0; i < 3000; i += 30)
+        out_lend(o, bytes_of(room + i, 30));
+    assert_int_equal(out_vectors(o, v, 8, &bytes), 1);
+    assert_int_equal(bytes, 3000);
+    assert_ptr_equal(v[0].iov_base, room);
+    /* A short one is copied when something else follows, and then it all is one again. */
+    for (size_t i = 0; i < 10; i++)
+        out_lend(o, bytes_of(room + 5000 + i * 100, 50));
+    out_settle(o);
+    assert_int_equal(out_vectors(o, v, 8, &bytes), 2);
+    assert_int_equal(bytes, 3500);
+    mem_fail_at(1);
+    assert_false(out_keep(o));
+    mem_fail_at(0);
+    assert_true(o->bad);
+    out_give(&pool, o);
+    out_pool_clear(&pool);
+}
+
 static void a_pool_keeps_only_so_much(void **state)
 {
     (void)state;
@@ -154,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_and_references_leave_in_their_order),
         cmocka_unit_test(a_reference_that_cannot_be_noted_is_released_and_remembered),
+        cmocka_unit_test(lent_pieces_side_by_side_are_one_vector),
         cmocka_unit_test(a_pool_keeps_only_so_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

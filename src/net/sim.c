@@ -38,7 +38,7 @@ static uint8_t *lend(struct loop *l)
 {
     struct sim *s = sim_loop_of(l)->sim;
     if (!s->lent)
-        s->lent = mem_alloc(NET_HEAD_BYTES + NET_LENT_BYTES);
+        s->lent = mem_alloc(NET_LENT_TURN);
     return s->lent;
 }
 

@@ -29,7 +29,7 @@ static void wake(struct loop *l)
 static uint8_t *lend(struct loop *l)
 {
     if (!l->lent)
-        l->lent = mem_alloc(NET_HEAD_BYTES + NET_LENT_BYTES);
+        l->lent = mem_alloc(NET_LENT_TURN);
     return l->lent;
 }
 
