@@ -410,3 +410,60 @@ conform('topics are compared as they are', { v4: '4.7.3-4', v5: '4.7.3-4' }, asy
         await sub.cut();
     }
 });
+
+// ---- subscription identifiers ----
+
+conform('a message carries the identifiers of the subscriptions it came by', { v5: '3.3.4-3 3.3.4-4 3.3.4-5' }, async (t) => {
+    for (const options of [{}, { id: id(), ...kept(5) }]) {
+        const base = unique('ids');
+        const raw = await join(t, 5, options);
+        await raw.subscribe(`${base}/#`, { qos: 1, props: { subId: 1 } });
+        await raw.subscribe(`${base}/+`, { qos: 2, props: { subId: 268_435_455 } });
+        await raw.subscribe(`${base}/a`, { qos: 0 });
+        await raw.subscribe([`${base}/b`, `${base}/b/c`], { qos: 1, props: { subId: 128 } });
+        const pub = await join(t, 5);
+        const due = { a: [1, 268_435_455], b: [1, 128, 268_435_455], 'b/c': [1, 128], 'x/y': [1], c: [1, 268_435_455] };
+        for (const qos of [0, 1, 2])
+            for (const [tail, ids] of Object.entries(due)) {
+                await pub.publish(`${base}/${tail}`, 'x', { qos });
+                await pub.publish(`${base}/end/of/it`, 'end', { qos: 1 });
+                const got = [];
+                do got.push(await raw.message()); while (got.at(-1).payload.toString() !== 'end');
+                got.pop();
+                // One copy with all of them, or several, each with its own.
+                assert.deepEqual(got.flatMap((p) => p.props.subId ?? []).sort((x, y) => x - y), ids, `${tail}, QoS ${qos}`);
+            }
+        if (!options.id) continue;
+        await raw.cut();
+        await pub.publish(`${base}/b`, 'away', { qos: 1 });
+        const again = await join(t, 5, options);
+        const p = await again.message();
+        assert.deepEqual([p.payload.toString(), p.props.subId.sort((x, y) => x - y)], ['away', due.b]);
+    }
+});
+
+conform('retained messages carry the identifier of the new subscription, and a replaced subscription its new one or none', { v5: '3.3.4-3 3.8.4-3' }, async (t) => {
+    const topic = unique('ids');
+    const pub = await join(t, 5);
+    await pub.publish(topic, 'retained', { retain: true });
+    for (const options of [{}, { id: id(), ...kept(5) }]) {
+        const raw = await join(t, 5, options);
+        for (const subId of [7, 8, undefined, 9]) {
+            await raw.subscribe(topic, { qos: 1, props: { subId } });
+            assert.deepEqual((await raw.message()).props.subId, subId && [subId]);
+            await pub.publish(topic, 'live');
+            assert.deepEqual((await raw.message()).props.subId, subId && [subId]);
+        }
+    }
+});
+
+conform('subscription identifiers are offered, from 1 to 268,435,455', { v5: '3.3.4-3' }, async (t) => {
+    const raw = await join(t, 5);
+    assert.notEqual(raw.connack.props.subIdAvailable, 0);
+    for (const subId of [1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152, 268_435_455]) {
+        const topic = unique('ids');
+        assert.deepEqual((await raw.subscribe(topic, { qos: 1, props: { subId } })).reasons, [1]);
+        await (await join(t, 5)).publish(topic, 'x');
+        assert.deepEqual((await raw.message()).props.subId, [subId]);
+    }
+});
