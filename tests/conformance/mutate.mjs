@@ -1,6 +1,6 @@
 // Breaks the code on purpose and looks whether the conformance tests see it (mutations.mjs has the list).
 //
-//   node tests/conformance/mutate.mjs [TEXT]     only those whose statement or file contains TEXT
+//   node tests/conformance/mutate.mjs [TEXT...]     only those whose statement or file contains one of them
 //
 // Works in a copy of the sources, so the working tree stays as it is. Fails when a break is not seen, or when the text it
 // changes is not there any more. About 10 seconds for each.
@@ -30,18 +30,18 @@ const build = (root) => execFileSync('scripts/build.sh', ['release', 'fieldgate'
 /** The results of the tests that claim a statement. */
 function claiming(root, statement, file) {
     const [version, number] = statement.split(' ');
-    const pattern = `\\[${version.replaceAll('.', '\\.')}: ([0-9., -]*, )?${number.replaceAll('.', '\\.')}[,\\]]`;
-    const out = spawnSync(process.execPath, ['--test', '--test-reporter=tap', `--test-name-pattern=${pattern}`, `tests/e2e/conformance-${file}.test.mjs`],
+    const pattern = !number ? '.' : `\\[${version.replaceAll('.', '\\.')}: ([0-9., -]*, )?${number.replaceAll('.', '\\.')}[,\\]]`;
+    const out = spawnSync(process.execPath, ['--test', '--test-reporter=tap', `--test-name-pattern=${pattern}`, `tests/e2e/${number ? 'conformance-' : ''}${file}.test.mjs`],
         { cwd: root, env: { ...process.env, FIELDGATE: join(root, 'build/fieldgate') }, encoding: 'utf8', timeout: TEST_MS, maxBuffer: 1 << 26 });
     return readTap(out.stdout ?? '').filter((test) => new RegExp(pattern).test(test.name) && test.result !== 'skipped');
 }
 
-const only = process.argv[2];
+const only = process.argv.slice(2);
 const root = copySources();
 build(root);
 let wrong = 0, seen = 0;
 for (const [statement, file, source, from, to] of MUTATIONS) {
-    if (only && !statement.includes(only) && !source.includes(only) && !file.includes(only)) continue;
+    if (only.length && !only.some((text) => [statement, source, file].some((one) => one.includes(text)))) continue;
     const path = join(root, source);
     const text = readFileSync(path, 'utf8');
     const say = (word, why) => console.log(`${word.padEnd(9)} ${statement.padEnd(15)} ${source}: ${from.split('\n')[0].trim().slice(0, 90)}${why ? `\n          ${why}` : ''}`);

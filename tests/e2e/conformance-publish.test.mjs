@@ -326,14 +326,22 @@ conform('an empty retained message is delivered, removes the stored one and is n
 
 conform('a message without RETAIN is not stored and does not touch what is', { v4: '3.3.1-12', v5: '3.3.1-8' }, async (t, version) => {
     const pub = await join(t, version);
-    const [topic, empty] = [unique('plain'), unique('plain')];
-    await pub.publish(topic, 'stored', { retain: true });
-    for (const payload of ['other', '']) await pub.publish(topic, payload);
-    await pub.publish(empty, 'not stored');
-    const sub = await join(t, version);
-    await sub.subscribe([topic, empty], { qos: 1 });
-    assert.deepEqual(texts(await sub.messages(1)), ['stored']);
-    await sub.quiet(80);
+    for (const options of [undefined, { id: id(), ...kept(version) }]) { // nobody there, or a session that the message is stored for
+        const [topic, empty] = [unique('plain'), unique('plain')];
+        const there = options && await join(t, version, options);
+        await there?.subscribe([topic, empty], { qos: 2 });
+        for (const qos of [0, 1, 2]) {
+            await pub.publish(topic, 'stored', { retain: true });
+            for (const payload of ['other', '']) await pub.publish(topic, payload, { qos });
+            await pub.publish(empty, 'not stored', { qos });
+            await pub.send(m.pingreq());
+            await pub.want(m.PINGRESP);
+            const sub = await join(t, version);
+            await sub.subscribe([topic, empty], { qos: 1 });
+            assert.deepEqual(texts(await sub.messages(1)), ['stored']);
+            await sub.quiet(50);
+        }
+    }
 });
 
 conform('retained messages outlive the session of who sent them, and are sent after a reconnect to new subscriptions only', { v4: '3.1.2-7', v5: '3.3.1-5' }, async (t, version) => {
