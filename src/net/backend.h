@@ -194,8 +194,8 @@ void conn_opened(struct conn *c);
 /* Ends it with this reason (copied; NULL: all is well). Harmless when it is GONE. */
 void conn_fail(struct conn *c, const struct fault *why);
 void conn_fail_sys(struct conn *c, int err, const char *doing);
-/* As conn_fail, but what a filter has just put into the output (an alert, a goodbye) still leaves, as far as the kernel
- * takes it at once. */
+/* As conn_fail, but what a filter has just put into the output (an alert, a goodbye) still leaves, as with
+ * conn_close(flush). What the protocol wrote and no filter has seen is dropped. */
 void conn_fail_said(struct conn *c, const struct fault *why);
 
 /* Copies what this turn's output refers to in the lent buffer, which is then free. */

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+enum { LAST_READS = 64 };
+
 /* When there is no memory to remember why a connection ended. Never written. */
 static struct fault no_memory = { .code = CODE_NOMEM,
                                   .where = FG_HERE,
@@ -280,8 +282,8 @@ void conn_set_marks(struct conn *c, size_t high, size_t low)
     c->low = low < UINT32_MAX ? (uint32_t)low : UINT32_MAX;
 }
 
-/* Offers everything to the back end. 0, or what the kernel said against it. */
-static int offer_all(struct conn *c)
+/* Offers everything to the back end. False: the connection has failed. */
+static bool send_all(struct conn *c)
 {
     struct out *o = c->out;
     while (out_unsent(o)) {
@@ -291,27 +293,23 @@ static int offer_all(struct conn *c)
         int64_t sent = c->loop->back->send(c, v, n);
         if (sent == -EAGAIN) {
             c->blocked = true;
-            return 0;
+            return true;
         }
-        if (sent < 0)
-            return (int)-sent;
+        if (sent < 0) {
+            /* Why it has left may be waiting there: an alert says more than a reset. */
+            for (int i = 0; i < LAST_READS && c->top && c->state == CONN_OPEN && !c->paused; i++)
+                conn_readable(c);
+            conn_fail_sys(c, (int)-sent, "sending");
+            return false;
+        }
         out_sent(o, (size_t)sent);
         c->progress_us = c->loop->now_us;
         if ((size_t)sent < offered) {
             c->blocked = true;
-            return 0;
+            return true;
         }
     }
-    return 0;
-}
-
-/* False: the connection has failed. */
-static bool send_all(struct conn *c)
-{
-    int err = offer_all(c);
-    if (err)
-        conn_fail_sys(c, err, "sending");
-    return !err;
+    return true;
 }
 
 static void watch_writing(struct conn *c, bool on)
@@ -325,6 +323,26 @@ static void watch_writing(struct conn *c, bool on)
 static bool out_bad(const struct out *o)
 {
     return o && (o->bad || o->copy.bad);
+}
+
+/* Moves what the protocol wrote to the socket's output. False: the connection has failed. */
+static bool through_filters(struct conn *c)
+{
+    if (!c->top)
+        return true;
+    bool open = filter_all_open(c);
+    if (!open && c->state == CONN_OPEN)
+        return true; /* it waits for the handshake */
+    if (open && !filter_flush(c))
+        return false;
+    /* When closing nothing is read any more, so a filter that is shut stays so. */
+    out_end(c, &c->plain);
+    if (c->state == CONN_CLOSING) {
+        c->ended = true;
+        if (open)
+            filter_end(c);
+    }
+    return true;
 }
 
 /* False: nothing may be sent now, or the connection has failed. */
@@ -342,18 +360,7 @@ static bool ready_to_send(struct conn *c)
         c->above = true;
     if (c->blocked)
         return false;
-    if (c->top && !filter_all_open(c) && c->state == CONN_CLOSING)
-        out_end(c, &c->plain); /* nothing is read any more, so they never will be open */
-    else if (c->top && filter_all_open(c)) {
-        if (!filter_flush(c))
-            return false;
-        out_end(c, &c->plain);
-        if (c->state == CONN_CLOSING && !c->ended) {
-            c->ended = true;
-            filter_end(c);
-        }
-    }
-    return true;
+    return c->ended || through_filters(c);
 }
 
 static void flush(struct conn *c)
@@ -423,6 +430,18 @@ void conn_writable(struct conn *c)
 
 /* ---- closing ---- */
 
+/* The first one counts: what follows is its consequence. */
+static void keep_reason(struct conn *c, const struct fault *why)
+{
+    if (!why || c->why)
+        return;
+    c->why = mem_alloc(sizeof *c->why);
+    if (c->why)
+        *c->why = *why;
+    else
+        c->why = &no_memory;
+}
+
 void conn_fail(struct conn *c, const struct fault *why)
 {
     if (c->state >= CONN_GONE)
@@ -431,14 +450,9 @@ void conn_fail(struct conn *c, const struct fault *why)
     conn_list_remove(c->state == CONN_CLOSING ? &l->closing : &l->conns, c);
     c->state = CONN_GONE;
     conn_list_add(&l->gone, c);
-    if (why) {
+    if (why)
         c->linger = false;
-        c->why = mem_alloc(sizeof *c->why);
-        if (c->why)
-            *c->why = *why;
-        else
-            c->why = &no_memory;
-    }
+    keep_reason(c, why);
     /* The back end keeps watching until the next turn end, and ignores what it sees of a connection that
      * is GONE: that saves a system call. */
 }
@@ -456,14 +470,6 @@ void conn_fail_sys(struct conn *c, int err, const char *doing)
     conn_fail(c, &why);
 }
 
-void conn_fail_said(struct conn *c, const struct fault *why)
-{
-    bool said = c->state == CONN_OPEN && c->out && out_unsent(c->out) && !c->blocked && !out_bad(c->out) &&
-                offer_all(c) == 0;
-    conn_fail(c, why);
-    c->linger = said && c->state == CONN_GONE; /* a reset would take back what was said */
-}
-
 static void lose_patience(struct timer *t)
 {
     struct loop *l = (struct loop *)(void *)((char *)t - offsetof(struct loop, closing_timer));
@@ -479,9 +485,20 @@ static void lose_patience(struct timer *t)
         timer_start(l, t, c->deadline_ms - now_ms + 1, lose_patience);
 }
 
-void conn_close(struct conn *c, bool flush)
+static void begin_closing(struct conn *c)
 {
     struct loop *l = c->loop;
+    conn_list_remove(&l->conns, c);
+    conn_list_add(&l->closing, c);
+    c->state = CONN_CLOSING;
+    c->deadline_ms = l->now_us / 1000 + NET_CLOSE_MS;
+    if (!timer_running(&l->closing_timer))
+        timer_start(l, &l->closing_timer, NET_CLOSE_MS, lose_patience);
+    conn_mark_dirty(c);
+}
+
+void conn_close(struct conn *c, bool flush)
+{
     if (c->state >= CONN_GONE)
         return;
     bool unsent = c->out || c->plain;
@@ -492,15 +509,20 @@ void conn_close(struct conn *c, bool flush)
         conn_fail(c, unsent && conn_unsent(c) ? &why : NULL);
         return;
     }
-    if (c->state == CONN_CLOSING)
+    if (c->state != CONN_CLOSING)
+        begin_closing(c);
+}
+
+void conn_fail_said(struct conn *c, const struct fault *why)
+{
+    if (c->state != CONN_OPEN || !c->out) {
+        conn_fail(c, why);
         return;
-    conn_list_remove(&l->conns, c);
-    conn_list_add(&l->closing, c);
-    c->state = CONN_CLOSING;
-    c->deadline_ms = l->now_us / 1000 + NET_CLOSE_MS;
-    if (!timer_running(&l->closing_timer))
-        timer_start(l, &l->closing_timer, NET_CLOSE_MS, lose_patience);
-    conn_mark_dirty(c);
+    }
+    keep_reason(c, why);
+    out_end(c, &c->plain);
+    c->ended = true; /* a filter that has failed is not asked again */
+    begin_closing(c);
 }
 
 void conn_bury(struct conn *c)
