@@ -71,11 +71,10 @@ static enum code next_certificate(struct pem *p, int n, X509 **out, struct fault
     *out = PEM_read_bio_X509(p->bio, NULL, NULL, NULL);
     if (*out)
         return CODE_OK;
-    unsigned long error = ERR_peek_last_error();
-    ERR_clear_error();
-    if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+    struct tls_cause cause = tls_find_cause();
+    if (cause.memory)
         return no_memory(why);
-    if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE)
+    if (ERR_GET_LIB(cause.last) != ERR_LIB_PEM || ERR_GET_REASON(cause.last) != PEM_R_NO_START_LINE)
         return FAIL_FG(why, CODE_USAGE, TLS_UNUSABLE, "%s: certificate %d in it is damaged. Copy the %s again", p->path, n,
                        p->what);
     if (n == 1)
@@ -89,15 +88,13 @@ static enum code next_certificate(struct pem *p, int n, X509 **out, struct fault
 
 static enum code refused_certificate(const struct pem *p, struct fault *why)
 {
-    int reason = ERR_GET_REASON(ERR_peek_error());
-    const char *text = ERR_reason_error_string(ERR_peek_error());
-    if (reason == ERR_R_MALLOC_FAILURE)
+    struct tls_cause c = tls_find_cause();
+    const char *text = ERR_reason_error_string(c.first);
+    if (c.memory)
         return no_memory(why);
-    if (reason == SSL_R_EE_KEY_TOO_SMALL || reason == SSL_R_CA_MD_TOO_WEAK || reason == SSL_R_CA_KEY_TOO_SMALL)
+    if (c.reason == SSL_R_EE_KEY_TOO_SMALL || c.reason == SSL_R_CA_MD_TOO_WEAK || c.reason == SSL_R_CA_KEY_TOO_SMALL)
         text = "its key or signature is too weak; RSA needs 2,048 bits, the signature SHA-256";
-    enum code code = FAIL_FG(why, CODE_USAGE, TLS_UNUSABLE, "%s cannot be used: %s", p->path, text ? text : "no reason");
-    ERR_clear_error();
-    return code;
+    return FAIL_FG(why, CODE_USAGE, TLS_UNUSABLE, "%s cannot be used: %s", p->path, text ? text : "no reason is known");
 }
 
 static void warn_of_dates(const struct io *io, const struct pem *p, const X509 *x, int64_t ends)
@@ -158,10 +155,9 @@ static enum code use_key(SSL_CTX *ctx, const char *chain, const char *path, EVP_
     ERR_clear_error();
     if (SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1)
         return CODE_OK;
-    bool memory = ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
-    ERR_clear_error();
-    return memory ? no_memory(why)
-                  : FAIL_FG(why, CODE_USAGE, TLS_NO_MATCH,
+    return tls_find_cause().memory
+               ? no_memory(why)
+               : FAIL_FG(why, CODE_USAGE, TLS_NO_MATCH,
                             "the key %s does not belong to the first certificate in %s. Name the key it was made with",
                             path, chain);
 }
@@ -177,8 +173,7 @@ static enum code load_key(SSL_CTX *ctx, const struct io *io, const char *chain, 
     }
     ERR_clear_error();
     EVP_PKEY *key = PEM_read_bio_PrivateKey(p.bio, NULL, no_passphrase, &asked);
-    bool memory = !key && ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
-    ERR_clear_error();
+    bool memory = tls_find_cause().memory;
     if (key)
         code = use_key(ctx, chain, path, key, why);
     else if (memory)

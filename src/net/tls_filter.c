@@ -46,6 +46,7 @@ static int bio_write(BIO *b, const char *from, size_t n, size_t *put)
     buf_add(t->to, from, n);
     if (t->to->bad)
         return 0;
+    t->spoke = true;
     *put = n;
     return 1;
 }
@@ -128,7 +129,7 @@ static enum code shake_hands(struct tls_filter *t, struct fault *why)
         return CODE_OK;
     }
     enum code code = stopped(t, r, why);
-    if (t->flooded && SSL_get_state(t->ssl) == TLS_ST_BEFORE)
+    if (t->flooded && !t->spoke)
         alert_plainly(t, SSL_AD_DECODE_ERROR);
     return code;
 }
@@ -302,13 +303,12 @@ static struct tls_filter *new_filter(SSL_CTX *ctx)
     t->filter.ops = &tls_ops;
     ERR_clear_error();
     t->ssl = SSL_new(ctx);
-    BIO *b = t->ssl ? make_bio(t) : NULL;
+    BIO *b = t->ssl && SSL_set_app_data(t->ssl, t) == 1 ? make_bio(t) : NULL;
     if (!b) {
         tls_free(&t->filter);
         return NULL;
     }
     SSL_set_bio(t->ssl, b, b);
-    SSL_set_app_data(t->ssl, t);
     SSL_set_info_callback(t->ssl, on_info);
     return t;
 }

@@ -59,6 +59,7 @@ struct tls_filter {
     uint32_t           quiet_bytes; /* taken since the last application data */
     uint32_t           said_bytes;  /* of its own, since the output was last empty */
     bool begun;       /* the first byte is there */
+    bool spoke;       /* OpenSSL has written something */
     bool renegotiates;
     bool flooded;     /* above TLS_HANDSHAKE_BYTES */
     bool many;        /* the peer's chain: above TLS_CERTIFICATES, or a key above TLS_RSA_BITS */
@@ -80,6 +81,15 @@ void    tls_peer_free(struct tls_peer *); /* NULL is fine */
 int64_t tls_time_s(const ASN1_TIME *);
 
 /* ---- tls_words.c ---- */
+/* What OpenSSL's queue of errors says, which is empty then. It notes the cause first and what follows from it behind: an
+ * alert, or what libssl made of it, says most about a peer. */
+struct tls_cause {
+    int           alert;       /* the peer's, -1: none */
+    int           reason;      /* of libssl, 0: none */
+    unsigned long first, last; /* 0: nothing is noted */
+    bool          memory;      /* somewhere an allocation failed */
+};
+struct tls_cause tls_find_cause(void);
 /* Fills *why with the sentence for what OpenSSL has just refused, and counts it. */
 enum code tls_refused(struct tls_filter *, struct fault *why);
 enum code tls_not_tls(struct tls_filter *, struct fault *why);

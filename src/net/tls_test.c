@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 static struct cert  root, other_root, server_cert, device;
@@ -450,7 +451,8 @@ static void each_failed_allocation_is_survived(void **state)
     struct tls_client *client = load_client(root_pem, true, false);
     (void)state;
     log_set_sink(keep_line, NULL);
-    for (uint64_t n = 1;; n++) {
+    /* OpenSSL makes thousands: of those only some. */
+    for (uint64_t n = 1;; n += 1 + n / 40) {
         struct pair p;
         struct conn *c;
         open_pair(&p, &kind, tls_server_hold(server));
@@ -481,7 +483,7 @@ static void each_failed_allocation_of_loading_is_told(void **state)
     const struct tls_server_options so = { chain_pem, key_pem, root_pem, TLS_ASK_REQUIRED, "mqtt" };
     const struct tls_client_options co = { .ca_file = root_pem, .chain = device_pem, .key = device_key };
     (void)state;
-    for (uint64_t n = 1;; n++) {
+    for (uint64_t n = 1;; n += 1 + n / 40) {
         struct tls_server *s;
         struct tls_client *c;
         mem_fail_at(n);
@@ -489,9 +491,9 @@ static void each_failed_allocation_of_loading_is_told(void **state)
         enum code two = tls_client_load(&c, &io_system, &co, &why);
         int fired = mem_fail_fired();
         mem_fail_at(0);
-        assert_true(one == CODE_OK || (one == CODE_NOMEM && !s));
-        assert_true(two == CODE_OK || (two == CODE_NOMEM && !c));
-        assert_int_equal(fired, one != CODE_OK || two != CODE_OK);
+        /* Inside OpenSSL it is not always known to be memory; it always is a failure. */
+        assert_true((one == CODE_OK) == (s != NULL) && (two == CODE_OK) == (c != NULL));
+        assert_true(fired || (one == CODE_OK && two == CODE_OK));
         tls_server_drop(s);
         tls_client_drop(c);
         if (!fired)
@@ -499,8 +501,32 @@ static void each_failed_allocation_of_loading_is_told(void **state)
     }
 }
 
+/* OpenSSL's memory is refused as ours is. */
+static void *ssl_alloc(size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return mem_alloc(n);
+}
+
+static void *ssl_realloc(void *p, size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return mem_realloc(p, n);
+}
+
+static void ssl_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    mem_free(p);
+}
+
 int main(void)
 {
+    if (CRYPTO_set_mem_functions(ssl_alloc, ssl_realloc, ssl_free) != 1)
+        return 1;
     const struct CMUnitTest tests[] = {
         RIG_EACH(a_conversation_ends_with_both_goodbyes),
         RIG_EACH(a_device_is_known_by_its_certificate),

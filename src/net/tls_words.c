@@ -142,7 +142,7 @@ static const char *version_name(int version)
     }
 }
 
-static enum code by_reason(struct tls_filter *t, int reason, struct fault *why)
+static enum code by_reason(struct tls_filter *t, int reason, unsigned long any, struct fault *why)
 {
     const char *address = conn_address(t->filter.conn), *text;
     long result = SSL_get_verify_result(t->ssl);
@@ -170,7 +170,7 @@ static enum code by_reason(struct tls_filter *t, int reason, struct fault *why)
         return FAIL_FG(why, CODE_LIMIT, TLS_LIMIT, "%s refused: a message of its handshake is longer than %d KiB.",
                        address, TLS_HANDSHAKE_BYTES / 1024);
     default:
-        text = ERR_reason_error_string(ERR_peek_error());
+        text = ERR_reason_error_string(reason ? ERR_PACK(ERR_LIB_SSL, 0, reason) : any);
         return FAIL_FG(why, CODE_MALFORMED, TLS_FAILED, "%s refused: its TLS is not understood: %s.", address,
                        text ? text : "no reason is known");
     }
@@ -184,20 +184,32 @@ static enum code refused(struct tls_filter *t, enum code code, const struct faul
     return code;
 }
 
+struct tls_cause tls_find_cause(void)
+{
+    struct tls_cause c = { .alert = -1 };
+    for (unsigned long e; (e = ERR_get_error());) {
+        int reason = ERR_GET_REASON(e);
+        c.memory |= reason == ERR_R_MALLOC_FAILURE;
+        c.first = c.first ? c.first : e;
+        c.last = e;
+        if (ERR_GET_LIB(e) != ERR_LIB_SSL)
+            continue;
+        if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
+            c.alert = reason - SSL_AD_REASON_OFFSET;
+        else
+            c.reason = reason;
+    }
+    return c;
+}
+
 enum code tls_refused(struct tls_filter *t, struct fault *why)
 {
-    unsigned long error = ERR_peek_error();
-    int reason = ERR_GET_REASON(error);
+    struct tls_cause cause = tls_find_cause();
     struct fault own;
     why = why ? why : &own;
-    if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason == ERR_R_MALLOC_FAILURE) {
-        ERR_clear_error();
+    if (cause.memory)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the TLS of %s", conn_address(t->filter.conn));
-    }
-    bool alert = ERR_GET_LIB(error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET &&
-                 reason < SSL_AD_REASON_OFFSET + 256;
-    enum code code = alert ? alerted(t, reason - SSL_AD_REASON_OFFSET, why) : by_reason(t, reason, why);
-    ERR_clear_error();
+    enum code code = cause.alert >= 0 ? alerted(t, cause.alert, why) : by_reason(t, cause.reason, cause.first, why);
     return refused(t, code, why);
 }
 
