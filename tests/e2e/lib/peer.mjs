@@ -54,12 +54,16 @@ user root
     log() { return this.process.err.join('\n'); }
 }
 
-/** A broker for one test: as startNode, whose options it takes. */
-export async function startPeer({ t, ...options } = {}) {
-    if (!MOSQUITTO) return startNode({ t, ...options });
+/** Debian's mosquitto, whatever PEER says. */
+export async function startMosquitto({ t } = {}) {
     const peer = await new Mosquitto().start();
     t?.after(() => peer.stop());
     return peer;
+}
+
+/** A broker for one test: as startNode, whose options it takes. */
+export async function startPeer({ t, ...options } = {}) {
+    return MOSQUITTO ? startMosquitto({ t }) : startNode({ t, ...options });
 }
 
 /** A broker for all tests of a file: an object that has the broker's port and more once the tests run.
