@@ -4,7 +4,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdlib.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -190,6 +189,12 @@ static void put_their_props(struct buf *out, const struct mqtt_props *p)
 #undef NEXT
 }
 
+static int append(const char *text, size_t n, void *out)
+{
+    buf_add(out, text, n);
+    return 0;
+}
+
 static bool put_json_payload(struct buf *out, struct bytes payload, bool parse)
 {
     if (payload.len == 0) {
@@ -201,23 +206,18 @@ static bool put_json_payload(struct buf *out, struct bytes payload, bool parse)
         return true;
     }
     json_t *v = json_loadb((const char *)payload.at, payload.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    char *text = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    if (text)
-        buf_printf(out, "%s", text);
-    free(text); /* jansson's own */
+    bool fine = v && json_dump_callback(v, append, out, JSON_COMPACT | JSON_ENCODE_ANY) == 0;
     json_decref(v);
-    return text != NULL;
+    return fine;
 }
 
 static void make_pretty(struct buf *text)
 {
     json_t *v = json_loadb((const char *)text->at + text->from, buf_size(text), 0, NULL);
-    char *pretty = v ? json_dumps(v, JSON_INDENT(2)) : NULL;
-    if (pretty) {
-        buf_reset(text);
-        buf_printf(text, "%s", pretty);
-    }
-    free(pretty);
+    if (!v)
+        return; /* no memory: as it is */
+    buf_reset(text);
+    (void)json_dump_callback(v, append, text, JSON_INDENT(2));
     json_decref(v);
 }
 
