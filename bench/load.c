@@ -1,11 +1,14 @@
 /* load.c - an MQTT 3.1.1 load generator for `make bench`: one thread, epoll, large reads and writes, so that it is not the
  * bottleneck on its core.
  *
- *   load --port P --pid PID [--pubs N] [--subs N] [--qos Q] [--size BYTES] [--seconds T] [--window W] [--persistent] [--rate R]
+ *   load --port P --pid PID [--pubs N] [--subs N] [--pairs N] [--qos Q] [--size BYTES] [--seconds T] [--window W]
+ *        [--persistent] [--rate R]
  *
- * Publishers send to topic "bench/t"; each subscriber gets everything. The window bounds what is on its way end to end, per
- * publisher, so that the broker is measured and not its queues. Prints one line: messages/s published and delivered, the
- * broker's CPU microseconds per delivered message (user + system, from /proc/PID/stat), end-to-end p50 and p99, lost.
+ * Publishers send to topic "bench/t"; each subscriber gets everything. With --pairs each publisher has a topic and a
+ * subscriber of its own. The window bounds what is on its way end to end, per publisher, so that the broker is measured and
+ * not its queues; with --rate so many messages a second are sent instead, whatever is on its way. Prints one line:
+ * messages/s published and delivered, the broker's CPU microseconds per delivered message (user + system, from
+ * /proc/PID/stat), end-to-end p50 and p99, lost, and how much of its core the generator itself used (per cent).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,12 +35,13 @@ struct peer {
     size_t   in_len, out_from, out_len;
     uint64_t sent, acked, received;
     uint16_t next_id;
+    int      number; /* with --pairs: of its topic */
 };
 
 static struct options {
     int    port, pid, pubs, subs, qos, size, window, seconds;
     double rate;
-    bool   persistent;
+    bool   persistent, pairs;
 } o = { .port = 1883, .pubs = 1, .subs = 1, .size = 256, .window = 500, .seconds = 2 };
 
 static int      epoll_fd;
@@ -44,7 +49,7 @@ static struct peer *peers;
 static uint64_t delivered, published, sample_count;
 static uint32_t samples[SAMPLES];
 static uint8_t *packet;
-static size_t   packet_len, payload_at, id_at;
+static size_t   packet_len, payload_at, id_at, number_at;
 
 static uint64_t now_ns(void)
 {
@@ -76,6 +81,13 @@ static double cpu_us(int pid)
     return (double)(user + sys) * 1e6 / (double)sysconf(_SC_CLK_TCK);
 }
 
+static double own_us(void)
+{
+    struct rusage r;
+    getrusage(RUSAGE_SELF, &r);
+    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1e6 + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+}
+
 /* ---- blocking set-up ---- */
 
 static void send_all(int fd, const void *p, size_t n)
@@ -100,6 +112,17 @@ static void read_all(int fd, void *p, size_t n)
     }
 }
 
+/* The topic with its length; of one length for all. */
+static size_t put_topic(uint8_t *at, int number)
+{
+    char text[16];
+    int n = snprintf(text, sizeof text, o.pairs ? "bench/%05d" : "bench/t", number);
+    at[0] = 0;
+    at[1] = (uint8_t)n;
+    memcpy(at + 2, text, (size_t)n);
+    return 2 + (size_t)n;
+}
+
 static void open_peer(struct peer *p, int number, bool subscriber)
 {
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)o.port) };
@@ -114,6 +137,7 @@ static void open_peer(struct peer *p, int number, bool subscriber)
     p->in = malloc(BUFFER);
     p->out = malloc(BUFFER);
     p->next_id = 1;
+    p->number = o.pairs ? number : 0;
     char id[32];
     int n = snprintf(id, sizeof id, "%s-%d", subscriber ? "load-sub" : "load-pub", number);
     uint8_t c[64] = { 0x10, (uint8_t)(12 + n), 0, 4, 'M', 'Q', 'T', 'T', 4, subscriber && o.persistent ? 0 : 2, 0, 0, 0, (uint8_t)n };
@@ -123,11 +147,11 @@ static void open_peer(struct peer *p, int number, bool subscriber)
     if (c[0] != 0x20 || c[3] != 0)
         die("refused");
     if (subscriber) {
-        static const uint8_t s[] = { 0x82, 12, 0, 1, 0, 7, 'b', 'e', 'n', 'c', 'h', '/', 't' };
-        uint8_t sub[16];
-        memcpy(sub, s, sizeof s);
-        sub[13] = (uint8_t)o.qos;
-        send_all(p->fd, sub, 14);
+        uint8_t sub[32] = { 0x82, 0, 0, 1 };
+        size_t len = put_topic(sub + 4, p->number);
+        sub[4 + len] = (uint8_t)o.qos;
+        sub[1] = (uint8_t)(3 + len);
+        send_all(p->fd, sub, 5 + len);
         read_all(p->fd, sub, 5);
         if (sub[0] != 0x90 || sub[4] > 2)
             die("subscription refused");
@@ -139,7 +163,8 @@ static void open_peer(struct peer *p, int number, bool subscriber)
 
 static void make_packet(void)
 {
-    size_t rest = 2 + 7 + (o.qos ? 2 : 0) + (size_t)o.size;
+    uint8_t topic[32];
+    size_t topic_len = put_topic(topic, 0), rest = topic_len + (o.qos ? 2 : 0) + (size_t)o.size;
     packet = malloc(rest + 8);
     packet[packet_len++] = (uint8_t)(0x30 | o.qos << 1);
     size_t left = rest;
@@ -150,8 +175,9 @@ static void make_packet(void)
             packet[packet_len] |= 0x80;
         packet_len++;
     } while (left);
-    memcpy(packet + packet_len, "\0\7bench/t", 9);
-    packet_len += 9;
+    memcpy(packet + packet_len, topic, topic_len);
+    number_at = packet_len;
+    packet_len += topic_len;
     id_at = packet_len;
     packet_len += o.qos ? 2 : 0;
     payload_at = packet_len;
@@ -291,6 +317,8 @@ static uint64_t slowest(void)
 static void publish(struct peer *p, uint64_t budget)
 {
     uint64_t stamp = now_ns();
+    if (o.pairs)
+        put_topic(packet + number_at, p->number);
     while (budget-- && !p->blocked && p->out_len + packet_len <= BUFFER && (!o.qos || p->sent - p->acked < 60000)) {
         memcpy(packet + payload_at, &stamp, o.size >= 8 ? 8 : (size_t)o.size);
         if (o.qos) {
@@ -345,6 +373,7 @@ static void parse_options(int argc, char **argv)
         else if (!strcmp(name, "--pid")) o.pid = atoi(value);
         else if (!strcmp(name, "--pubs")) o.pubs = atoi(value);
         else if (!strcmp(name, "--subs")) o.subs = atoi(value);
+        else if (!strcmp(name, "--pairs")) o.pairs = true, o.pubs = o.subs = atoi(value);
         else if (!strcmp(name, "--qos")) o.qos = atoi(value);
         else if (!strcmp(name, "--size")) o.size = atoi(value);
         else if (!strcmp(name, "--window")) o.window = atoi(value);
@@ -385,7 +414,7 @@ int main(int argc, char **argv)
     publish_all(start, true);
     while (now_ns() < warm)
         pump(start, true, 1);
-    double cpu = cpu_us(o.pid);
+    double cpu = cpu_us(o.pid), own = own_us();
     uint64_t from = now_ns(), d0 = delivered, p0 = published;
     sample_count = 0;
     while (now_ns() < from + (uint64_t)o.seconds * 1000000000u)
@@ -393,14 +422,15 @@ int main(int argc, char **argv)
     double seconds = (double)(now_ns() - from) / 1e9;
     uint64_t d = delivered - d0, pub = published - p0;
     cpu = cpu_us(o.pid) - cpu;
-    uint64_t calm = now_ns() + 3000000000u, want = published * (uint64_t)o.subs;
+    own = own_us() - own;
+    uint64_t calm = now_ns() + 3000000000u, want = published * (uint64_t)(o.pairs ? 1 : o.subs);
     while (now_ns() < calm && delivered < want)
         pump(start, false, 10);
     uint64_t n = sample_count < SAMPLES ? sample_count : SAMPLES;
     qsort(samples, n, sizeof samples[0], by_size);
     uint64_t per = o.subs ? d : pub;
-    printf("published/s %.0f delivered/s %.0f cpu_us/message %.3f p50_us %u p99_us %u lost %llu\n", (double)pub / seconds,
+    printf("published/s %.0f delivered/s %.0f cpu_us/message %.3f p50_us %u p99_us %u lost %llu generator %.0f\n", (double)pub / seconds,
            (double)d / seconds, per ? cpu / (double)per : 0, n ? samples[n / 2] : 0, n ? samples[n * 99 / 100] : 0,
-           (unsigned long long)(want - delivered));
+           (unsigned long long)(want - delivered), own / seconds / 1e4);
     return 0;
 }
