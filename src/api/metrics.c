@@ -106,6 +106,7 @@ static const struct limit_row {
     L("unsent-bytes", unsent_bytes), L("unsent-seconds", unsent_s), L("memory-bytes", memory_bytes),
     L("topic-bytes", topic_bytes), L("topic-levels", topic_levels), L("subscriptions", subscriptions),
     L("filters-per-packet", filters_per_packet),
+    L("shared-groups", shared_groups),
     L("retained-messages", retained_messages), L("retained-bytes", retained_bytes),
     L("user-properties", user_properties), L("property-bytes", property_bytes),
     L("session-expiry", session_expiry_s), L("sessions", sessions), L("keep-alive", keep_alive_s),

@@ -49,6 +49,7 @@ struct limits {
     /* L-SUBS */
     uint32_t subscriptions;        /* subscriptions         per session                    */
     uint32_t filters_per_packet;
+    uint32_t shared_groups;        /* shared-groups         per session                    */
     /* L-RETAIN */
     uint32_t retained_messages;
     uint64_t retained_bytes;

@@ -116,6 +116,8 @@ const struct setting settings_rows[] = {
       .help = "Subscriptions of one session. Above: SUBACK 0x97 (3.1.1: 0x80)." },
     { "limits.filters-per-packet", AS_COUNT, FIELD(limits.filters_per_packet), 1, 10000, "100",
       .help = "Filters in one SUBSCRIBE or UNSUBSCRIBE. Above: 0x97 (3.1.1: 0x80)." },
+    { "limits.shared-groups", AS_COUNT, FIELD(limits.shared_groups), 0, MILLION, "100",
+      .help = "Shared subscriptions (`$share/GROUP/FILTER`) among those. Above: SUBACK 0x97 (3.1.1: 0x80)." },
     { "limits.retained-messages", AS_COUNT, FIELD(limits.retained_messages), 0, 100 * MILLION, "1000000",
       .help = "Retained messages in all. Above: PUBACK 0x97 (3.1.1: forwarded, not retained, counted)." },
     { "limits.retained-bytes", AS_BYTES, FIELD(limits.retained_bytes), 0, TIB, "1GiB",

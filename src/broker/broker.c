@@ -199,6 +199,8 @@ void broker_halt(struct broker *b)
         (void)sched_yield();
     for (unsigned i = 0; i < b->shard_count; i++)
         shard_turn(&b->shards[i]);
+    if (atomic_load(&b->has_rescued))
+        shard_turn(&b->shards[0]);
 }
 
 void broker_free(struct broker *b)
@@ -222,6 +224,7 @@ void broker_free(struct broker *b)
         session_forget(b, s);
         session_drop(s);
     }
+    share_clear(b);
     while (b->wills)
         will_unlink(b, b->wills);
     retained_clear(&b->retained);

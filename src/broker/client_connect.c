@@ -331,7 +331,6 @@ static void send_connack(struct client *c, bool present, uint64_t seq)
             mqtt_put_bytes(&props, MQTT_PROP_ASSIGNED_CLIENT_ID, ask->connect.client_id);
         if (c->keep_alive_s != ask->connect.keep_alive_s)
             mqtt_put_u16(&props, MQTT_PROP_SERVER_KEEP_ALIVE, c->keep_alive_s);
-        mqtt_put_u8(&props, MQTT_PROP_SHARED_AVAILABLE, 0);
     }
     mqtt_encode_connack(&blob, c->version, present, 0, buf_bytes(&props));
     buf_clear(&props);
@@ -460,7 +459,12 @@ static uint8_t attach(struct client *c, struct session *found, bool *present, ui
     journal_unlock(b->journal);
     c->inflight_in = 0; /* 4.9: the quota begins anew with each connection */
     settle_connection(c);
+    atomic_store(&s->window, c->window);
+    atomic_store(&s->choked, false);
     atomic_store(&s->shard, c->shard->number);
+    pthread_rwlock_rdlock(&b->tree_lock);
+    share_present(s, true);
+    pthread_rwlock_unlock(&b->tree_lock);
     return 0;
 }
 

@@ -103,7 +103,8 @@ void handle_publish(struct client *c, const struct mqtt_frame *frame)
     op.message = make_message(c, &p);
     op.fanout = op.message ? route_find(shard, p.topic) : NULL;
     bool ready = op.fanout && (p.qos != 2 || pidset_add(&c->in_pids, p.packet_id));
-    bool stored = ready && (op.fanout->durable_count || op.fanout->to_partition || p.retain || p.qos == 2);
+    bool stored = ready && (op.fanout->durable_count || op.fanout->to_partition || p.retain || p.qos == 2 ||
+                            (p.qos && op.fanout->share_count));
     if (stored)
         op.crc = crc32c(0, op.message->encoded.at, op.message->encoded.len);
     if (ready && shard_push_op(shard, &op)) {

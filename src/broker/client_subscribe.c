@@ -10,16 +10,25 @@ struct asked {            /* one filter of the packet */
     struct subscription former; /* what it replaced, if it existed */
 };
 
-static uint8_t judge(const struct client *c, const struct mqtt_filter *f, uint32_t *held)
+static uint32_t shared_count(const struct session *s)
+{
+    uint32_t n = 0;
+    for (const struct held_filter *h = s->filters; h; h = h->next)
+        n += topic_filter_shared(bytes_of(h->text, h->len));
+    return n;
+}
+
+static uint8_t judge(const struct client *c, const struct mqtt_filter *f, uint32_t *held, uint32_t *shared)
 {
     const struct limits *limits = &c->shard->broker->config.limits;
     if (f->refused)
         return f->refused;
+    if (session_filter(c->session, f->filter))
+        return f->qos;
+    bool too_many = ++*held > limits->subscriptions;
     if (topic_filter_shared(f->filter))
-        return MQTT_SHARED_NOT_SUPPORTED;
-    if (!session_filter(c->session, f->filter) && ++*held > limits->subscriptions)
-        return MQTT_QUOTA_EXCEEDED;
-    return f->qos;
+        too_many = ++*shared > limits->shared_groups || too_many;
+    return too_many ? MQTT_QUOTA_EXCEEDED : f->qos;
 }
 
 static struct subscription subscription_of(struct session *s, const struct mqtt_filter *f, uint32_t id)
@@ -108,6 +117,8 @@ static enum code hold_filters(struct client *c, struct mqtt_filter *list, uint32
 
 static bool wants_retained(const struct mqtt_filter *f, const struct asked *asked)
 {
+    if (topic_filter_shared(f->filter))
+        return false; /* 4.8.2 */
     return asked->reason < 0x80 && (f->retain_handling == 0 || (f->retain_handling == 1 && !asked->existed)); /* 3.8.3.1 */
 }
 
@@ -120,11 +131,11 @@ static void subscribe(struct client *c, const struct mqtt_subscribe *p, struct a
 {
     struct fault why;
     uint64_t seq = 0;
-    uint32_t held = c->session->filter_count;
+    uint32_t held = c->session->filter_count, shared = shared_count(c->session);
     uint32_t id = p->props.sub_id; /* 0: none */
     uint32_t i = 0;
     for (struct mqtt_filter *f = p->filters; f; f = f->next)
-        asked[i++].reason = judge(c, f, &held);
+        asked[i++].reason = judge(c, f, &held, &shared);
     remember_former(c, p->filters, asked);
     enter_tree(c, p->filters, id, asked);
     enum code code = hold_filters(c, p->filters, id, asked, &seq, &why);
@@ -217,9 +228,14 @@ static void unsubscribe(struct client *c, const struct mqtt_subscribe *p, uint8_
     } else {
         pthread_rwlock_wrlock(&b->tree_lock);
         for (struct mqtt_filter *f = p->filters; f; f = f->next)
-            (void)tree_remove(&b->tree, f->filter, s);
+            if (tree_remove(&b->tree, f->filter, s) && topic_filter_shared(f->filter)) {
+                journal_lock(b->journal);
+                share_give_away(b, s, SHARE_UNSUBSCRIBED, f->filter);
+                journal_unlock(b->journal);
+            }
         atomic_fetch_add(&b->generation, 1);
         pthread_rwlock_unlock(&b->tree_lock);
+        share_settle(b);
         for (struct mqtt_filter *f = p->filters; f; f = f->next)
             feed_remove(c, f->filter);
     }

@@ -53,6 +53,14 @@ static enum sent send_publish(struct shard *shard, struct client *c, struct mess
     return SENT;
 }
 
+/* on_drained takes it up again. */
+static void choke(struct client *c)
+{
+    c->choked = true;
+    if (c->session)
+        atomic_store_explicit(&c->session->choked, true, memory_order_relaxed);
+}
+
 static void count_unsent(struct shard *shard, enum sent what)
 {
     if (what == SENT_EXPIRED)
@@ -70,6 +78,8 @@ void deliver_now(struct shard *shard, struct client *c, struct message *m, const
         return;
     }
     count_unsent(shard, send_publish(shard, c, m, origin, 0, 0, false, retain));
+    if (origin_shared(origin).len && conn_unsent(c->conn) > OUTPUT_MARK)
+        choke(c); /* others of its group get the next ones */
 }
 
 /* ---- queues ---- */
@@ -80,7 +90,7 @@ static bool takes_more(struct client *c)
         return false;
     if (conn_unsent(c->conn) <= OUTPUT_MARK)
         return true;
-    c->choked = true; /* on_drained takes it up again */
+    choke(c);
     return false;
 }
 
@@ -236,6 +246,7 @@ static void feed_volatile(struct shard *shard, struct session *s)
             message_drop(queue_done(&s->queue, index));
         }
     }
+    atomic_store_explicit(&s->load, s->queue.open, memory_order_relaxed);
 }
 
 static void queue_volatile(struct shard *shard, struct session *s, struct message *m, struct origin *origin, uint8_t qos,
@@ -296,6 +307,7 @@ void deliver_resume(struct shard *shard, struct client *c)
     c->choked = false;
     if (!s)
         return;
+    atomic_store_explicit(&s->choked, false, memory_order_relaxed);
     if (!s->durable) {
         feed_volatile(shard, s);
         feed_go(c);

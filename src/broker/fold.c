@@ -70,6 +70,11 @@ static void apply_ack(struct broker *b, struct session *s, uint64_t kind, uint64
     }
 }
 
+void fold_done(struct broker *b, struct session *s, uint64_t index)
+{
+    apply_ack(b, s, ACK_DONE, index);
+}
+
 enum code fold_apply_acks(struct broker *b, struct session *s, struct wire *w)
 {
     while (wire_left(w) && !w->bad) {
@@ -317,6 +322,62 @@ enum code fold_enqueue(struct broker *b, struct session *s, const struct owed *o
     return CODE_OK;
 }
 
+/* ---- from one queue to another ---- */
+
+static uint8_t moved_qos(const struct entry *e, const struct target *t)
+{
+    return e->qos < t->qos ? e->qos : t->qos;
+}
+
+static uint8_t moved_flags(const struct entry *e, const struct target *t)
+{
+    return t->retain_as_published ? e->flags & ENTRY_RETAIN : 0; /* to this one it was never sent */
+}
+
+static enum code reserve_moves(const struct fold_move *m, size_t n, struct fault *why)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!queue_reserve(&m[i].to->targets[0].session->queue, (uint32_t)n, true))
+            return FAIL(why, CODE_NOMEM, 0, "no memory for a session's queue");
+    return CODE_OK;
+}
+
+static void put_move(struct buf *meta, struct session *from, const struct fold_move *m)
+{
+    const struct target *t = &m->to->targets[0];
+    const struct entry *e = queue_at(&from->queue, m->index);
+    struct origin *origin = fanout_origin(m->to, 0);
+    buf_varint(meta, m->index);
+    buf_varint(meta, t->session->id);
+    buf_u8(meta, (uint8_t)(moved_qos(e, t) | (origin ? HOW_ORIGIN : 0) | moved_flags(e, t) << 4));
+    if (origin)
+        origin_put(meta, origin);
+    fold_put_where(meta, e->what);
+}
+
+enum code fold_move(struct broker *b, struct session *from, const struct fold_move *m, size_t n, struct fault *why)
+{
+    struct buf meta = { 0 };
+    uint64_t seq;
+    enum code c = reserve_moves(m, n, why);
+    buf_varint(&meta, from->id);
+    for (size_t i = 0; c == CODE_OK && i < n; i++)
+        put_move(&meta, from, &m[i]);
+    if (c == CODE_OK)
+        c = append(b, BR_MOVE, &meta, &seq, why);
+    buf_clear(&meta);
+    for (size_t i = 0; c == CODE_OK && i < n; i++) {
+        const struct target *t = &m[i].to->targets[0];
+        const struct entry *e = queue_at(&from->queue, m[i].index);
+        struct stored *st = stored_hold(e->what);
+        uint8_t qos = moved_qos(e, t), flags = moved_flags(e, t);
+        finish(b, from, m[i].index);
+        fold_push(b, t->session, st, fanout_origin(m[i].to, 0), seq, qos, flags);
+        stored_drop(st);
+    }
+    return c;
+}
+
 /* ---- publish ---- */
 
 static bool takes(const struct target *t, const struct fold_publish *p)
@@ -360,49 +421,90 @@ static bool drop_oldest(struct broker *b, struct session *s)
 }
 
 /* Into the record's meta, and for after it. False: no memory. */
-static bool owe(struct fold_publish *p, struct session *s, struct origin *origin, uint8_t qos, bool as_published)
+static bool owe(struct fold_publish *p, const struct target *t, struct origin *origin, struct fanout *held)
 {
     struct shard *shard = p->shard;
-    bool retain = as_published && p->message->retain;
-    qos = qos < p->message->qos ? qos : p->message->qos;
-    if (!VECTOR_ROOM(shard->chosen) || !queue_reserve(&s->queue, 1, origin != NULL))
+    struct session *s = t->session;
+    bool retain = t->retain_as_published && p->message->retain;
+    uint8_t qos = t->qos < p->message->qos ? t->qos : p->message->qos;
+    /* The same session may be chosen by each of the shares besides. */
+    if (!VECTOR_ROOM(shard->chosen) || !queue_reserve(&s->queue, 1 + p->fanout->share_count, origin != NULL))
         return false;
-    shard->chosen.at[shard->chosen.count++] = (struct chosen){ s, origin, qos, retain ? ENTRY_RETAIN : 0 };
+    shard->chosen.at[shard->chosen.count++] = (struct chosen){ s, origin, held, qos, retain ? ENTRY_RETAIN : 0 };
     buf_varint(&shard->meta, s->id << HOW_BITS | (origin ? HOW_ORIGIN : 0u) | (retain ? HOW_RETAIN : 0u) | qos);
     if (origin)
         origin_put(&shard->meta, origin);
     return true;
 }
 
+/* L-QUEUE. False: the session is not owed the message, or (p->refused) nobody is. */
+static bool make_room(struct broker *b, struct fold_publish *p, struct session *s)
+{
+    size_t bytes = p->message->encoded.len;
+    if (!is_full(b, s, bytes))
+        return true;
+    /* A will has nobody who could be told. */
+    if (b->config.limits.on_full == ON_FULL_REFUSE && !p->will_id && !p->again) {
+        p->refused = MQTT_QUOTA_EXCEEDED;
+        return false;
+    }
+    while (b->config.limits.on_full == ON_FULL_DROP_OLDEST && is_full(b, s, bytes) && drop_oldest(b, s))
+        p->dropped++;
+    if (!is_full(b, s, bytes))
+        return true;
+    p->dropped++;
+    return false;
+}
+
+static bool keep_pick(struct fold_publish *p, struct fanout *one)
+{
+    if (!p->picks)
+        p->picks = mem_zalloc(p->fanout->share_count, sizeof(struct fanout *));
+    if (!p->picks)
+        return false;
+    p->picks[p->pick_count++] = one;
+    route_count_pick(p->message, one);
+    return true;
+}
+
+/* One member of the share, if there is any who can be given it. False: no memory. */
+static bool choose_member(struct broker *b, struct fold_publish *p, struct share *share)
+{
+    struct share_wish wish = { .limits = &b->config.limits, .bytes = p->message->encoded.len, .qos = p->message->qos };
+    struct fanout *one = share_choose(share, &wish);
+    wish.anyhow = true;
+    if (!one && !(one = share_choose(share, &wish))) {
+        COUNT(p->shard, dropped_away, 1);
+        return true;
+    }
+    const struct target *t = &one->targets[0];
+    bool ok = true;
+    if (!t->session->durable || !t->qos)
+        ok = keep_pick(p, one);
+    else if (!make_room(b, p, t->session))
+        fanout_drop(one);
+    else
+        ok = owe(p, t, fanout_origin(one, 0), one);
+    if (!ok)
+        fanout_drop(one);
+    return ok;
+}
+
 /* Says for each target whether it is owed the message. False: refused. */
 static bool choose_targets(struct broker *b, struct fold_publish *p)
 {
-    p->shard->chosen.count = 0;
-    for (uint32_t i = 0; p->fanout && i < p->fanout->count; i++) {
+    bool ok = true;
+    for (uint32_t i = 0; ok && p->fanout && i < p->fanout->count; i++) {
         const struct target *t = &p->fanout->targets[i];
-        struct session *s = t->session;
-        if (!takes(t, p))
-            continue;
-        if (is_full(b, s, p->message->encoded.len)) {
-            /* A will has nobody who could be told. */
-            if (b->config.limits.on_full == ON_FULL_REFUSE && !p->will_id) {
-                p->refused = MQTT_QUOTA_EXCEEDED;
-                return false;
-            }
-            while (b->config.limits.on_full == ON_FULL_DROP_OLDEST && is_full(b, s, p->message->encoded.len) &&
-                   drop_oldest(b, s))
-                p->dropped++;
-            if (is_full(b, s, p->message->encoded.len)) {
-                p->dropped++;
-                continue;
-            }
-        }
-        if (!owe(p, s, fanout_origin(p->fanout, i), t->qos, t->retain_as_published)) {
-            p->refused = MQTT_QUOTA_EXCEEDED;
-            return false;
-        }
+        if (takes(t, p) && make_room(b, p, t->session))
+            ok = owe(p, t, fanout_origin(p->fanout, i), NULL);
+        ok = ok && !p->refused;
     }
-    return true;
+    for (uint32_t i = 0; ok && p->fanout && p->message->qos && i < p->fanout->share_count; i++)
+        ok = choose_member(b, p, p->fanout->shares[i]) && !p->refused;
+    if (!ok)
+        p->refused = MQTT_QUOTA_EXCEEDED;
+    return ok;
 }
 
 /* L-RETAIN. True: this message replaces or becomes the topic's retained one. */
@@ -410,7 +512,7 @@ static bool choose_retained(struct broker *b, struct fold_publish *p, bool *sets
 {
     const struct message *m = p->message;
     *sets = *removes = false;
-    if (!m->retain)
+    if (!m->retain || p->again)
         return true;
     if (m->payload.len == 0) {
         *removes = retained_get(&b->retained, m->topic, NULL) != NULL;
@@ -451,7 +553,7 @@ static void apply_targets(struct broker *b, struct fold_publish *p, struct store
 static void put_meta_head(struct buf *meta, const struct fold_publish *p, bool retained)
 {
     bool inbound = p->inbound_pid && p->from && !broker_breaks(BREAK_FORGET_PID);
-    bool left_out = p->message->retain && p->message->payload.len && !retained;
+    bool left_out = p->message->retain && ((p->message->payload.len && !retained) || p->again);
     buf_varint(meta, (inbound ? META_INBOUND : 0u) | (p->will_id ? META_WILL : 0u) | (left_out ? META_NOT_RETAINED : 0u));
     if (inbound) {
         buf_varint(meta, p->from->id);
@@ -471,7 +573,7 @@ static enum code remember_inbound(struct broker *b, struct fold_publish *p, stru
 
 static uint32_t choose_partition(struct broker *b, const struct fold_publish *p)
 {
-    if (!p->fanout || !p->fanout->to_partition || journal_partitions(b->journal) == 0)
+    if (!p->fanout || !p->fanout->to_partition || p->again || journal_partitions(b->journal) == 0)
         return JOURNAL_NO_PARTITION;
     uint8_t key[512];
     return (uint32_t)(hash_partition(message_partition_key(p->message, key, sizeof key)) %
@@ -489,7 +591,7 @@ static void apply_retained(struct broker *b, const struct message *m, struct sto
     FG_ASSERT(retained_set(&b->retained, m->topic, stored_hold(st), m->encoded.len, m->qos) == CODE_OK); /* was reserved */
 }
 
-enum code fold_publish(struct broker *b, struct fold_publish *p, struct fault *why)
+static enum code publish(struct broker *b, struct fold_publish *p, struct fault *why)
 {
     bool sets, removes;
     p->seq = 0;
@@ -539,4 +641,20 @@ enum code fold_publish(struct broker *b, struct fold_publish *p, struct fault *w
     if (partition != JOURNAL_NO_PARTITION)
         COUNT(p->shard, to_partitions, 1);
     return CODE_OK;
+}
+
+enum code fold_publish(struct broker *b, struct fold_publish *p, struct fault *why)
+{
+    struct shard *shard = p->shard;
+    shard->chosen.count = 0;
+    enum code c = publish(b, p, why);
+    for (size_t i = 0; i < shard->chosen.count; i++)
+        fanout_drop(shard->chosen.at[i].held);
+    shard->chosen.count = 0;
+    if (c != CODE_OK) {
+        route_forget_picks(p->message, p->picks, p->pick_count);
+        p->picks = NULL;
+        p->pick_count = 0;
+    }
+    return c;
 }

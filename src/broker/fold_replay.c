@@ -203,6 +203,32 @@ static enum code replay_enqueue(struct broker *b, struct journal *j, const struc
     return w.bad ? broken(r, why) : CODE_OK;
 }
 
+static enum code replay_move(struct broker *b, struct journal *j, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    struct session *from = known(b, &w);
+    while (wire_left(&w) && !w.bad) {
+        uint64_t index = wire_varint(&w);
+        struct session *to = known(b, &w);
+        uint8_t how = wire_u8(&w);
+        struct stored *st = NULL;
+        struct origin *origin;
+        enum code c = read_origin(to, how & HOW_ORIGIN, &w, &origin, why);
+        if (c == CODE_OK)
+            c = read_where(j, &w, &st, why);
+        if (c == CODE_OK && to)
+            c = st ? push(b, to, st, origin, how & HOW_QOS, how >> 4, why) : push_done(to, why);
+        if (c == CODE_OK && from)
+            fold_done(b, from, index);
+        if (st)
+            stored_drop(st);
+        origin_drop(origin);
+        if (c != CODE_OK)
+            return c == CODE_DAMAGED ? broken(r, why) : c;
+    }
+    return w.bad ? broken(r, why) : CODE_OK;
+}
+
 static enum code replay_retain(struct broker *b, struct journal *j, const struct record *r, const struct message *m,
                                struct fault *why)
 {
@@ -460,6 +486,8 @@ enum code broker_apply(void *ctx, struct journal *j, const struct record *r, str
         return replay_acks(b, r, why);
     case BR_ENQUEUE:
         return replay_enqueue(b, j, r, why);
+    case BR_MOVE:
+        return replay_move(b, j, r, why);
     case BR_RETAINED:
         return replay_retained(b, j, r, why);
     case BR_WILL:

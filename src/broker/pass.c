@@ -2,7 +2,7 @@
  *
  * A PUBLISH with QoS 0 that nothing durable wants is over at the end of the turn. When everybody who gets it is on this
  * loop, what was read is what is sent: the packet as a whole where the receiver speaks the same version, else a head of its
- * own and the payload (with subscription identifiers the packet differs: the long way). Neither is copied while the connection can take it (conn_send_lent): packets that follow each other
+ * own and the payload (with subscription identifiers the packet differs, and a share chooses a member: the long way). Neither is copied while the connection can take it (conn_send_lent): packets that follow each other
  * in the read buffer leave as one piece.
  *
  * It may not overtake what the same publisher sent before it (P-ORDER): when one of its messages waits for the end of the
@@ -63,7 +63,7 @@ bool pass_publish(struct client *c, const struct mqtt_frame *frame, const struct
     if (p->qos || p->retain || !in_order(c) || (five && p->props.raw.len && !mqtt_props_all_forwardable(&p->props)))
         return false;
     const struct fanout *f = route_look(shard, p->topic);
-    if (!f || f->to_partition || f->origins || !all_here(shard, f))
+    if (!f || f->to_partition || f->origins || f->share_count || !all_here(shard, f))
         return false;
     struct passed m = { .p = p, .five = five,
                         .packet = bytes_of(frame->body.at - (frame->size - frame->body.len), frame->size) };

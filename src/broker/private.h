@@ -17,6 +17,7 @@
 #include "broker/origin.h"
 #include "broker/queue.h"
 #include "broker/retained.h"
+#include "broker/share.h"
 #include "broker/tree.h"
 #include "message/message.h"
 #include "mqtt/packet.h"
@@ -66,6 +67,13 @@ struct session {
     bool           linked;      /* in the table of client identifiers */
     int64_t        expires_us;  /* monotonic, 0 = not running */
 
+    struct member *members;     /* tree: its places in groups, see share.h */
+    /* What share_choose looks at, from any loop. */
+    _Atomic uint32_t window;    /* the peer's receive maximum */
+    _Atomic uint32_t load;      /* unfinished entries of one that is not durable */
+    _Atomic uint32_t coming;    /* messages it was chosen for that are on their way */
+    _Atomic bool     choked;    /* it does not take what is sent */
+
     /* J for durable sessions, S for the others */
     struct queue        queue;
     struct pidset       in_pids;
@@ -104,6 +112,9 @@ struct fanout {
     uint64_t         generation;
     bool             to_partition;
     uint32_t         count, durable_count;
+    bool             single;   /* of one member of a share */
+    uint32_t         share_count;
+    struct share   **shares;   /* one reference each, behind the targets; each gives the message to one of its members */
     struct bytes     topic;    /* behind the targets */
     struct origin  **origins;  /* one for each target, behind the targets; NULL: none has one */
     struct target    targets[];
@@ -149,6 +160,7 @@ struct op {
     uint8_t         kind;
     uint8_t         result;    /* OP_PUBLISH: reason for the acknowledgement */
     bool            duplicate; /* OP_PUBLISH: QoS 2 identifier seen before, nothing to deliver */
+    bool            again;     /* OP_PUBLISH: rescued, see share.h: it is not retained or kept a second time */
     uint16_t        pid;
     uint32_t        crc;
     uint64_t        seq;       /* out: the record its acknowledgement waits for, 0 = none */
@@ -156,6 +168,8 @@ struct op {
     struct client  *client;    /* one reference; NULL for wills */
     struct message *message;   /* one reference */
     struct fanout  *fanout;    /* one reference */
+    struct fanout **picks;     /* members of shares who get it without the journal; owned, one reference each */
+    uint32_t        pick_count;
 };
 /* An acknowledgement waiting for the journal, or for one before it that does. */
 struct pending {
@@ -216,6 +230,7 @@ bool vector_grow(void **at, size_t *cap, size_t size);
 struct chosen {
     struct session *session;
     struct origin  *origin; /* borrowed from the fan-out, as is the session */
+    struct fanout  *held;   /* one reference: the member of a share, or NULL */
     uint8_t         qos, flags;
 };
 
@@ -270,6 +285,14 @@ struct shard {
     int64_t         valid_until_us;   /* wall clock: no client's credential ends before; 0 = look */
 };
 
+/* See share_rescue. */
+struct rescued {
+    struct rescued *next;
+    struct message *message; /* one reference, or NULL: it is read from `stored` */
+    struct stored  *stored;  /* one reference, or NULL */
+    struct origin  *origin;  /* one reference */
+};
+
 struct broker {
     struct broker_config config;
     struct mqtt_limits   mqtt_limits, connect_limits;
@@ -301,6 +324,9 @@ struct broker {
     uint64_t         round_retained; /* how far the round has come */
     uint8_t          round_phase;
     _Atomic uint64_t queued_messages, queued_bytes;
+    struct rescued  *rescued, *last_rescued;
+    _Atomic bool     has_rescued;
+    _Atomic uint64_t wake_mask;   /* shards to wake once unlocked: share_settle */
 
     bool journal_gone; /* broker_free: its handles died with it */
 };
@@ -335,7 +361,7 @@ void will_withdraw(struct broker *, struct will *, int64_t now);
 /* ---- fold.c, fold_write.c: durable state ---- */
 enum { /* program records */
     BR_SESSION = RECORD_PROGRAM, BR_OPEN, BR_CONNECT, BR_DISCONNECT, BR_END, BR_SUBSCRIBE, BR_UNSUBSCRIBE, BR_ACKS,
-    BR_ENQUEUE, BR_RETAINED, BR_WILL, BR_WILL_CLEAR, BR_IDS, BR_SESSION_MORE
+    BR_ENQUEUE, BR_RETAINED, BR_WILL, BR_WILL_CLEAR, BR_IDS, BR_SESSION_MORE, BR_MOVE
 };
 enum { HOW_QOS = 3, HOW_RETAIN = 4, HOW_ORIGIN = 8, HOW_BITS = 4 };         /* inside a message's meta: session << 4 | how */
 enum { FILTER_NO_LOCAL = 4, FILTER_AS_PUBLISHED = 8, FILTER_ID = 64 };      /* options as in SUBSCRIBE; an identifier follows */
@@ -348,6 +374,7 @@ enum { PART_FILTER = 1, PART_PID = 2, PART_ENTRY = 3, PART_TAIL = 4 };      /* i
 void      fold_push(struct broker *, struct session *, struct stored *, struct origin *, uint64_t seq, uint8_t qos,
                     uint8_t flags);
 enum code fold_apply_acks(struct broker *, struct session *, struct wire *);
+void      fold_done(struct broker *, struct session *, uint64_t index);
 void      fold_put_filter(struct buf *, struct bytes filter, const struct subscription *);
 void      fold_put_where(struct buf *, const struct stored *);
 void      fold_put_will(struct buf *, const struct will *);
@@ -366,6 +393,9 @@ enum code fold_will_clear(struct broker *, uint64_t will_id, struct fault *why);
 struct owed { struct stored *stored; uint8_t qos; };
 enum code fold_enqueue(struct broker *, struct session *, const struct owed *, size_t n, struct origin *, uint64_t *seq,
                        struct fault *why);
+/* Entries that go from one session's queue to those of others: as one record. */
+struct fold_move { uint64_t index; struct fanout *to; };
+enum code fold_move(struct broker *, struct session *from, const struct fold_move *, size_t n, struct fault *why);
 /* Acknowledgements are gathered into b->shards' meta buffers: fold_acks appends the gathered list. `list` holds
  * (kind, value) varints. */
 enum code fold_acks(struct broker *, struct session *, struct bytes list, uint64_t *seq, struct fault *why);
@@ -380,7 +410,10 @@ struct fold_publish {
     uint32_t              crc;
     bool                  duplicate;  /* the identifier was seen before: nothing to do but acknowledge */
     bool                  v5;         /* the publisher can be told why; else the best is done without */
+    bool                  again;
     /* out */
+    struct fanout       **picks;      /* see struct op; NULL on failure */
+    uint32_t              pick_count;
     uint64_t              seq;        /* 0: nothing needed the journal */
     uint8_t               refused;    /* reason, when a queue or a limit said no (nothing has happened) */
     uint32_t              dropped;    /* sessions not owed the message because their queue is full */
@@ -397,6 +430,14 @@ struct fanout *route_find(struct shard *, struct bytes topic);
 /* The same, borrowed until the next call of either. */
 const struct fanout *route_look(struct shard *, struct bytes topic);
 struct fanout *fanout_hold(struct fanout *);
+/* One member of a share; a whole share. One reference, or NULL when memory is out. */
+struct fanout *fanout_single(struct session *, const struct subscription *, struct origin *origin);
+struct fanout *fanout_group(struct share *);
+/* Takes the picks' references and memory. Delivered: to that member; otherwise they are forgotten. */
+void           route_deliver_picks(struct shard *, struct message *, struct fanout **picks, uint32_t n);
+void           route_forget_picks(const struct message *, struct fanout **picks, uint32_t n);
+/* It was chosen: it counts until it gets there. */
+void           route_count_pick(const struct message *, struct fanout *pick);
 static inline struct origin *fanout_origin(const struct fanout *f, uint32_t i)
 {
     return f->origins ? f->origins[i] : NULL;
@@ -422,7 +463,8 @@ void shard_turn(void *shard);
 /* Commits what is gathered so far: before anything that must come after it in the log. */
 void shard_commit(struct shard *);
 void shard_wake(struct shard *);                         /* any thread */
-void shard_mark_dirty(struct shard *from, struct session *); /* J; `from` may be NULL */
+void shard_mark_dirty(struct shard *from, struct session *); /* J */
+void shard_mark_dirty_later(struct broker *, struct session *); /* J; its loop is woken by share_settle */
 bool shard_push_op(struct shard *, const struct op *);   /* takes the references; false: memory is out, nothing taken */
 /* The acknowledgement leaves when the journal has `seq` (0: at once unless others wait before it). blob is copied. */
 void shard_ack(struct shard *, struct client *, uint64_t seq, uint8_t type, uint16_t pid, uint8_t reason, struct bytes blob);

@@ -17,13 +17,18 @@ struct collected {
     VECTOR(struct match) found;
     VECTOR(struct target) targets;
     VECTOR(struct origin *) origins; /* one for each target, once one has one */
+    VECTOR(struct share *) shares;
     bool nomem;
 };
 
 static void collect(void *ctx, const struct subscription *sub)
 {
     struct collected *c = ctx;
-    if (!VECTOR_ROOM(c->found)) {
+    if (sub->share && VECTOR_ROOM(c->shares)) {
+        c->shares.at[c->shares.count++] = share_hold(sub->share);
+        return;
+    }
+    if (sub->share || !VECTOR_ROOM(c->found)) {
         c->nomem = true;
         return;
     }
@@ -112,7 +117,8 @@ static struct fanout *make_fanout(const struct collected *c, struct bytes topic)
 {
     size_t targets = c->targets.count * sizeof(struct target);
     size_t origins = c->origins.count ? c->targets.count * sizeof(struct origin *) : 0;
-    struct fanout *f = c->nomem ? NULL : mem_zalloc(1, sizeof *f + targets + origins + topic.len);
+    size_t shares = c->shares.count * sizeof(struct share *);
+    struct fanout *f = c->nomem ? NULL : mem_zalloc(1, sizeof *f + targets + origins + shares + topic.len);
     if (!f)
         return NULL;
     atomic_init(&f->refs, 1);
@@ -125,11 +131,39 @@ static struct fanout *make_fanout(const struct collected *c, struct bytes topic)
         memcpy(f->origins, c->origins.at, c->origins.count * sizeof(struct origin *));
         behind += origins;
     }
+    if (shares) {
+        f->shares = (struct share **)(void *)behind;
+        f->share_count = (uint32_t)c->shares.count;
+        memcpy(f->shares, c->shares.at, shares);
+        behind += shares;
+    }
     if (topic.len)
         memcpy(behind, topic.at, topic.len);
     f->topic = bytes_of(behind, topic.len);
     for (uint32_t i = 0; i < f->count; i++)
         f->durable_count += f->targets[i].session->durable && f->targets[i].qos;
+    return f;
+}
+
+struct fanout *fanout_single(struct session *s, const struct subscription *sub, struct origin *origin)
+{
+    struct target t = { .session = s, .qos = sub->qos, .retain_as_published = sub->retain_as_published };
+    struct collected c = { .targets = { &t, 1, 1 }, .origins = { &origin, 1, 1 } };
+    struct fanout *f = make_fanout(&c, BYTES_NONE);
+    if (f) {
+        (void)session_hold(s);
+        (void)origin_hold(origin);
+        f->single = true;
+    }
+    return f;
+}
+
+struct fanout *fanout_group(struct share *g)
+{
+    struct collected c = { .shares = { &g, 1, 1 } };
+    struct fanout *f = make_fanout(&c, BYTES_NONE);
+    if (f)
+        (void)share_hold(g);
     return f;
 }
 
@@ -152,6 +186,9 @@ static struct fanout *resolve(struct broker *b, struct bytes topic)
         session_drop(c.targets.at[i].session);
     for (size_t i = 0; !f && i < c.origins.count; i++)
         origin_drop(c.origins.at[i]);
+    for (size_t i = 0; !f && i < c.shares.count; i++)
+        share_drop(c.shares.at[i]);
+    mem_free(c.shares.at);
     mem_free(c.found.at);
     mem_free(c.targets.at);
     mem_free(c.origins.at);
@@ -172,6 +209,8 @@ void fanout_drop(struct fanout *f)
         session_drop(f->targets[i].session);
         origin_drop(fanout_origin(f, i));
     }
+    for (uint32_t i = 0; i < f->share_count; i++)
+        share_drop(f->shares[i]);
     mem_free(f);
 }
 
@@ -247,8 +286,57 @@ static int direct_qos(const struct target *t, const struct message *m, uint64_t 
     return t->session->durable && qos ? -1 : qos;
 }
 
+/* ---- members of shares ---- */
+
+static bool counts(const struct message *m, const struct fanout *pick)
+{
+    return m->qos && pick->targets[0].qos;
+}
+
+void route_count_pick(const struct message *m, struct fanout *pick)
+{
+    if (counts(m, pick))
+        atomic_fetch_add_explicit(&pick->targets[0].session->coming, 1, memory_order_relaxed);
+}
+
+static void uncount_pick(const struct message *m, const struct fanout *pick)
+{
+    if (counts(m, pick))
+        atomic_fetch_sub_explicit(&pick->targets[0].session->coming, 1, memory_order_relaxed);
+}
+
+/* Its session has ended on the way. */
+static void pick_again(struct shard *shard, struct message *m, const struct fanout *pick)
+{
+    uncount_pick(m, pick);
+    if (counts(m, pick))
+        share_rescue(shard->broker, m, fanout_origin(pick, 0));
+    else
+        COUNT(shard, dropped_away, 1);
+}
+
+static void deliver_pick_here(struct shard *shard, struct message *m, const struct fanout *pick)
+{
+    const struct target *t = &pick->targets[0];
+    bool retain = t->retain_as_published && m->retain;
+    if (atomic_load_explicit(&t->session->shard, memory_order_acquire) != shard->number || !t->session->client) {
+        pick_again(shard, m, pick);
+        return;
+    }
+    if (!counts(m, pick)) {
+        deliver_now(shard, t->session->client, m, fanout_origin(pick, 0), retain);
+        return;
+    }
+    deliver_volatile(shard, t->session, m, fanout_origin(pick, 0), t->qos < m->qos ? t->qos : m->qos, retain);
+    uncount_pick(m, pick);
+}
+
 void route_deliver_here(struct shard *shard, struct message *m, const struct fanout *f, uint64_t from)
 {
+    if (f->single) {
+        deliver_pick_here(shard, m, f);
+        return;
+    }
     for (uint32_t i = 0; i < f->count; i++) {
         const struct target *t = &f->targets[i];
         if (atomic_load_explicit(&t->session->shard, memory_order_acquire) != shard->number)
@@ -279,6 +367,8 @@ static void post_to(struct shard *shard, int other, struct message *m, struct fa
         struct outbox *bigger = mem_realloc(box, sizeof *box + cap * sizeof box->items[0]);
         if (!bigger) {
             COUNT(shard, dropped_slow, 1);
+            if (f->single)
+                uncount_pick(m, f);
             return;
         }
         if (!box)
@@ -290,8 +380,51 @@ static void post_to(struct shard *shard, int other, struct message *m, struct fa
     box->bytes += m->encoded.len + sizeof box->items[0];
 }
 
+static void deliver_pick(struct shard *shard, struct message *m, struct fanout *pick)
+{
+    int at = atomic_load_explicit(&pick->targets[0].session->shard, memory_order_acquire);
+    if (at == shard->number)
+        deliver_pick_here(shard, m, pick);
+    else if (at >= 0)
+        post_to(shard, at, m, pick, 0);
+    else
+        pick_again(shard, m, pick);
+    fanout_drop(pick);
+}
+
+void route_deliver_picks(struct shard *shard, struct message *m, struct fanout **picks, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        deliver_pick(shard, m, picks[i]);
+    mem_free(picks);
+}
+
+void route_forget_picks(const struct message *m, struct fanout **picks, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uncount_pick(m, picks[i]);
+        fanout_drop(picks[i]);
+    }
+    mem_free(picks);
+}
+
+/* QoS 0 needs no record of who was chosen. */
+static void deliver_shares(struct shard *shard, struct message *m, struct fanout *f)
+{
+    struct share_wish wish = { .limits = &shard->broker->config.limits };
+    for (uint32_t i = 0; i < f->share_count; i++) {
+        struct fanout *pick = share_choose(f->shares[i], &wish);
+        if (pick)
+            deliver_pick(shard, m, pick);
+        else
+            COUNT(shard, dropped_away, 1);
+    }
+}
+
 void route_deliver(struct shard *shard, struct message *m, struct fanout *f, uint64_t from)
 {
+    if (f->share_count && m->qos == 0)
+        deliver_shares(shard, m, f);
     uint64_t others = 0; /* one bit per shard: SHARDS_MAX is 64 */
     bool here = false;
     for (uint32_t i = 0; i < f->count; i++) {

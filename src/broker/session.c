@@ -174,6 +174,8 @@ enum code session_end(struct broker *b, struct session *s, struct fault *why)
     /* Out of the tree only when the record is in the log: a session that could not be ended is whole. */
     pthread_rwlock_wrlock(&b->tree_lock);
     journal_lock(b->journal);
+    if (!s->ended)
+        share_give_away(b, s, SHARE_ENDS, BYTES_NONE);
     if (s->durable && !s->ended) {
         c = fold_end(b, s, why);
     } else if (!s->durable) {
@@ -182,6 +184,7 @@ enum code session_end(struct broker *b, struct session *s, struct fault *why)
     }
     journal_unlock(b->journal);
     pthread_rwlock_unlock(&b->tree_lock);
+    share_settle(b);
     journal_kick(b->journal);
     if (c != CODE_OK)
         return c; /* the disk has no room to forget: it stays, is away, and is tried again */
@@ -316,11 +319,16 @@ void session_detach(struct client *c, bool publish_will)
     uint64_t will = settle_will(b, c, publish_will, ends, now);
     if (!ends) {
         struct fault why;
+        pthread_rwlock_rdlock(&b->tree_lock);
+        share_present(s, false);
         journal_lock(b->journal);
         if (fold_disconnect(b, s, loop_wall_us(shard->loop), c->send_next, &why) != CODE_OK)
             log_warn("broker", "FG2031 the end of a connection could not be recorded: %s", why.text);
+        share_give_away(b, s, SHARE_AWAY, BYTES_NONE);
         cool_down(s);
         journal_unlock(b->journal);
+        pthread_rwlock_unlock(&b->tree_lock);
+        share_settle(b);
         if (s->expiry_s != UINT32_MAX) {
             s->expires_us = now + (int64_t)s->expiry_s * 1000000;
             session_expires_at(b, s->expires_us);

@@ -39,19 +39,32 @@ void shard_wake(struct shard *shard)
     loop_post(shard->loop, &shard->wake);
 }
 
-void shard_mark_dirty(struct shard *from, struct session *s)
+/* The shard that has it on its list since now, or -1. */
+static int make_dirty(struct broker *b, struct session *s)
 {
     int at = atomic_load(&s->shard);
     if (at < 0 || s->dirty)
-        return;
-    struct broker *b = from->broker;
+        return -1;
     struct shard *to = &b->shards[at];
     s->dirty = true;
     s->dirty_next = to->dirty;
     to->dirty = session_hold(s);
     atomic_store(&to->has_dirty, true);
-    if (to != from)
+    return at;
+}
+
+void shard_mark_dirty(struct shard *from, struct session *s)
+{
+    int at = make_dirty(from->broker, s);
+    if (at >= 0 && at != from->number)
         from->wake_mask |= (uint64_t)1 << at;
+}
+
+void shard_mark_dirty_later(struct broker *b, struct session *s)
+{
+    int at = make_dirty(b, s);
+    if (at >= 0)
+        atomic_fetch_or(&b->wake_mask, (uint64_t)1 << at);
 }
 
 static void wake_others(struct shard *shard)
@@ -314,7 +327,7 @@ static void commit_publish(struct shard *shard, struct op *op)
     struct client *c = op->client;
     struct session *s = c ? c->session : NULL;
     struct fold_publish p = { .shard = shard, .from = s, .message = op->message, .fanout = op->fanout, .crc = op->crc,
-                              .will_id = op->will_id, .v5 = c && c->version == MQTT_5,
+                              .will_id = op->will_id, .v5 = c && c->version == MQTT_5, .again = op->again,
                               .inbound_pid = s && s->durable && op->message->qos == 2 ? op->pid : 0 };
     struct fault why;
     if (op->duplicate && pidset_has(&c->in_pids, op->pid)) { /* what it repeats is in the log, or on its way there */
@@ -328,6 +341,8 @@ static void commit_publish(struct shard *shard, struct op *op)
     enum code code = fold_publish(shard->broker, &p, &why);
     op->seq = p.seq;
     op->duplicate = p.duplicate;
+    op->picks = p.picks;
+    op->pick_count = p.pick_count;
     if (p.dropped) {
         COUNT(shard, dropped_queue, p.dropped);
         log_warn("broker", "FG2040 %u session(s) are not owed a message: their queue is full (limits.queued-messages, "
@@ -477,10 +492,14 @@ static void finish_publish(struct shard *shard, struct op *op)
 {
     struct client *c = op->client;
     uint8_t qos = op->message->qos;
-    bool nobody = op->fanout && op->fanout->count == 0 && !op->fanout->to_partition && !op->message->retain;
+    bool nobody = op->fanout && op->fanout->count == 0 && op->fanout->share_count == 0 && !op->fanout->to_partition &&
+                  !op->message->retain;
     bool refused_will = op->will_id && op->result; /* tried again by session_upkeep */
     if (!op->duplicate && op->fanout && !refused_will && (op->result == 0 || qos == 0))
         route_deliver(shard, op->message, op->fanout, c && c->session ? c->session->id : 0);
+    route_deliver_picks(shard, op->message, op->picks, op->pick_count);
+    op->picks = NULL;
+    op->pick_count = 0;
     if (op->will_id && !op->duplicate && op->result == 0)
         COUNT(shard, wills_published, 1);
     if (nobody && !op->duplicate)
@@ -522,6 +541,8 @@ static bool needs_journal(const struct op *op)
         return true;
     if (op->message->qos == 0)
         return false;
+    if (op->fanout->share_count)
+        return true; /* the choice of a member is made under its lock */
     return op->fanout->durable_count || (op->message->qos == 2 && op->client && op->client->session &&
                                          op->client->session->durable);
 }
@@ -616,6 +637,7 @@ void shard_turn(void *ctx)
     release_waiting(shard);
     release_halted(shard);
     feed_turn(shard);
+    share_turn(shard);
     shard_commit(shard);
     /* The journal may get there between our look and our wish to be told: look once more after the wish. */
     while (waits(shard)) {

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/table.h"
+#include "broker/share.h"
 #include "mqtt/topic.h"
 
 struct tree_node {
@@ -74,41 +75,113 @@ static struct tree_node *descend(struct tree *t, struct bytes filter, bool make)
     return n;
 }
 
+static struct share *share_at(const struct tree_node *n, struct bytes filter)
+{
+    for (uint32_t i = 0; n && i < n->count; i++)
+        if (n->subs[i].share && bytes_equal(share_filter(n->subs[i].share), filter))
+            return n->subs[i].share;
+    return NULL;
+}
+
+static struct bytes inner(struct bytes filter)
+{
+    struct bytes name, rest;
+    topic_filter_split(filter, &name, &rest);
+    return rest;
+}
+
+static bool room(struct tree_node *n)
+{
+    if (n->count < n->cap)
+        return true;
+    uint32_t cap = n->cap ? n->cap * 2 : 1;
+    struct subscription *subs = mem_realloc(n->subs, cap * sizeof *subs);
+    if (!subs)
+        return false;
+    n->subs = subs;
+    n->cap = cap;
+    return true;
+}
+
+static enum code add_shared(struct tree *t, struct tree_node *n, struct bytes filter, const struct subscription *sub,
+                            bool *replaced)
+{
+    struct share *g = share_at(n, filter);
+    if (g) {
+        enum code c = share_join(g, sub, replaced);
+        t->count += c == CODE_OK && !*replaced;
+        return c;
+    }
+    g = room(n) ? share_new(filter) : NULL;
+    if (!g || share_join(g, sub, replaced) != CODE_OK) {
+        share_drop(g);
+        prune(t, n);
+        return CODE_NOMEM;
+    }
+    n->subs[n->count++] = (struct subscription){ .share = g };
+    t->count++;
+    return CODE_OK;
+}
+
 enum code tree_add(struct tree *t, struct bytes filter, const struct subscription *sub, bool *replaced)
 {
     *replaced = false;
-    struct tree_node *n = descend(t, filter, true);
+    struct tree_node *n = descend(t, inner(filter), true);
     if (!n)
         return CODE_NOMEM;
+    if (topic_filter_shared(filter))
+        return add_shared(t, n, filter, sub, replaced);
     for (uint32_t i = 0; i < n->count; i++)
         if (n->subs[i].session == sub->session) {
             n->subs[i] = *sub;
             *replaced = true;
             return CODE_OK;
         }
-    if (n->count == n->cap) {
-        uint32_t cap = n->cap ? n->cap * 2 : 1;
-        struct subscription *subs = mem_realloc(n->subs, cap * sizeof *subs);
-        if (!subs) {
-            prune(t, n);
-            return CODE_NOMEM;
-        }
-        n->subs = subs;
-        n->cap = cap;
+    if (!room(n)) {
+        prune(t, n);
+        return CODE_NOMEM;
     }
     n->subs[n->count++] = *sub;
     t->count++;
     return CODE_OK;
 }
 
+struct share *tree_share(const struct tree *t, struct bytes filter)
+{
+    return share_at(descend((struct tree *)t, inner(filter), false), filter);
+}
+
+static void take_out(struct tree *t, struct tree_node *n, uint32_t i)
+{
+    n->subs[i] = n->subs[--n->count];
+    prune(t, n);
+}
+
+static bool remove_shared(struct tree *t, struct tree_node *n, struct bytes filter, const struct session *s)
+{
+    struct share *g = share_at(n, filter);
+    bool empty;
+    if (!g || !share_leave(g, s, &empty))
+        return false;
+    t->count--;
+    for (uint32_t i = 0; empty && i < n->count; i++)
+        if (n->subs[i].share == g) {
+            take_out(t, n, i);
+            share_drop(g);
+            break;
+        }
+    return true;
+}
+
 bool tree_remove(struct tree *t, struct bytes filter, const struct session *s)
 {
-    struct tree_node *n = descend(t, filter, false);
+    struct tree_node *n = descend(t, inner(filter), false);
+    if (topic_filter_shared(filter))
+        return remove_shared(t, n, filter, s);
     for (uint32_t i = 0; n && i < n->count; i++)
         if (n->subs[i].session == s) {
-            n->subs[i] = n->subs[--n->count];
+            take_out(t, n, i);
             t->count--;
-            prune(t, n);
             return true;
         }
     return false;
@@ -161,6 +234,8 @@ static void node_free(struct tree_node *n)
     for (struct tree_node *c; (c = table_next(&n->children, &cursor));)
         node_free(c);
     table_clear(&n->children);
+    for (uint32_t i = 0; i < n->count; i++)
+        share_drop(n->subs[i].share);
     mem_free(n->subs);
     mem_free(n);
 }

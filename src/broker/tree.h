@@ -3,6 +3,8 @@
  *   factory ── + ── telemetry   {press-watch QoS 1}
  *          └── #                {archive QoS 2}
  *
+ * Those who hold the same shared filter are one entry, a share (share.h), at the place of the filter behind the group's name.
+ *
  * Not locked here: the broker holds its read-write lock around. Sessions are borrowed: whoever ends a session
  * removes its filters first.
  */
@@ -18,6 +20,7 @@ struct subscription {      /* what one session asked for with one filter */
     uint8_t         qos, retain_handling;
     bool            no_local, retain_as_published;
     uint32_t        id; /* 0: none */
+    struct share   *share; /* from tree_match: all who hold this shared filter together, `session` is NULL */
 };
 
 struct tree_node;
@@ -28,6 +31,8 @@ struct tree {
 
 /* Adds, or replaces the options of the same session's same filter (*replaced). CODE_NOMEM leaves the tree as it was. */
 FG_CHECK enum code tree_add(struct tree *, struct bytes filter, const struct subscription *, bool *replaced);
+/* The group behind a filter like "$share/GROUP/FILTER"; borrowed. NULL: nobody holds it. */
+struct share *tree_share(const struct tree *, struct bytes filter);
 /* False if it was not there. Never fails. */
 bool tree_remove(struct tree *, struct bytes filter, const struct session *);
 /* Calls each() for every subscription that matches; a session with overlapping filters comes several times.
