@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "message/message.h"
+#include "net/tls.h"
 
 #include <inttypes.h>
 
@@ -188,6 +189,15 @@ static void put_partitions(struct buf *out, struct journal *j)
     }
 }
 
+static void put_tls(struct buf *out)
+{
+    struct tls_stats t;
+    tls_stats(&t);
+    put_one(out, "tls_handshakes_total", COUNTER, "TLS handshakes that were done.", (double)t.handshakes);
+    put_one(out, "tls_refused_total", COUNTER,
+            "TLS connections that ended with an error: FG2101 to FG2109 in the log.", (double)t.failed);
+}
+
 static void put_process(struct api *a, struct buf *out)
 {
     struct process_usage p;
@@ -219,6 +229,7 @@ void metrics_reply(struct api *a, struct http_exchange *x)
     put_journal_state(&out, &j, a->config.settings);
     put_partitions(&out, a->config.journal);
     put_limits(&out, &a->config.settings->limits);
+    put_tls(&out);
     put_process(a, &out);
     api_answer(x, "text/plain; version=0.0.4; charset=utf-8", &out);
 }
