@@ -73,7 +73,7 @@ static void health_reply(struct api *a, struct http_exchange *x)
 
 struct route {
     const char *path;
-    bool        public;
+    bool        public, upgrades; /* upgrades: judges the method itself, and has its own refusals */
     void (*serve)(struct api *, struct http_exchange *, const struct http_request *);
 };
 
@@ -96,10 +96,11 @@ static void serve_status(struct api *a, struct http_exchange *x, const struct ht
 }
 
 static const struct route routes[] = {
-    { "/health", true, serve_health },
-    { "/metrics", true, serve_metrics },
-    { "/api/v1/status", false, serve_status },
-    { "/api/v1/events", false, events_serve },
+    { "/health", true, false, serve_health },
+    { "/metrics", true, false, serve_metrics },
+    { "/mqtt", true, true, websocket_serve },
+    { "/api/v1/status", false, false, serve_status },
+    { "/api/v1/events", false, false, events_serve },
 };
 
 static void dispatch(struct api *a, struct http_exchange *x, const struct http_request *r, bool public)
@@ -108,13 +109,13 @@ static void dispatch(struct api *a, struct http_exchange *x, const struct http_r
     char said[160];
     const struct route *found = NULL;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (bytes_is(r->path, routes[i].path) && (routes[i].public || !public))
+        if (bytes_is(r->path, routes[i].path) && (public ? routes[i].public : !routes[i].upgrades))
             found = &routes[i];
     if (!found) {
         (void)FAIL_FG(&why, CODE_NOTFOUND, 8001, "there is no %s here",
                       bytes_escape(r->path, said, sizeof said));
         api_refuse(x, 404, &why);
-    } else if (!bytes_is(r->method, "GET") && !bytes_is(r->method, "HEAD")) {
+    } else if (!found->upgrades && !bytes_is(r->method, "GET") && !bytes_is(r->method, "HEAD")) {
         (void)FAIL_FG(&why, CODE_USAGE, 8002, "%s can only be read: use GET, not %s", found->path,
                       bytes_escape(r->method, said, sizeof said));
         http_add_header(x, "Allow", "GET, HEAD");

@@ -53,6 +53,9 @@ void status_begin(struct api *); /* starts the samples */
 void status_reply(struct api *, struct http_exchange *);
 void status_end(struct api *);
 
+/* ---- websocket.c ---- */
+void websocket_serve(struct api *, struct http_exchange *, const struct http_request *);
+
 /* ---- metrics.c ---- */
 void metrics_reply(struct api *, struct http_exchange *);
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "message/message.h"
 #include "net/tls.h"
+#include "net/websocket.h"
 
 #include <inttypes.h>
 
@@ -17,6 +18,7 @@ struct row {
 #define GAUGE "gauge"
 #define B(field) offsetof(struct broker_stats, field)
 #define J(field) offsetof(struct journal_stats, field)
+#define W(field) offsetof(struct websocket_stats, field)
 
 /* clang-format off */
 static const struct row broker_rows[] = {
@@ -90,6 +92,25 @@ static const struct row journal_rows[] = {
     { "journal_moved_frames_total", COUNTER, "",
       "Frames carried forward so that their file could go.", J(moved_frames) },
     { "journal_refused_total", COUNTER, "", "Records refused for want of room.", J(refused_full) },
+};
+
+static const struct row websocket_rows[] = {
+    { "websocket_accepted_total", COUNTER, "", "WebSocket handshakes accepted.", W(accepted) },
+    { "websocket_refused_total", COUNTER, "reason=\"malformed\"",
+      "WebSocket handshakes refused. malformed: not as RFC 6455 has it; not-upgrade: plain HTTP; version: not 13; protocol: "
+      "mqtt is not offered; origin: a web page that may not connect.",
+      W(refused[WEBSOCKET_MALFORMED]) },
+    { "websocket_refused_total", NULL, "reason=\"not-upgrade\"", NULL, W(refused[WEBSOCKET_NOT_UPGRADE]) },
+    { "websocket_refused_total", NULL, "reason=\"version\"", NULL, W(refused[WEBSOCKET_VERSION]) },
+    { "websocket_refused_total", NULL, "reason=\"protocol\"", NULL, W(refused[WEBSOCKET_PROTOCOL]) },
+    { "websocket_refused_total", NULL, "reason=\"origin\"", NULL, W(refused[WEBSOCKET_ORIGIN]) },
+    { "websocket_closed_total", COUNTER, "code=\"1002\"",
+      "WebSockets closed because of what the peer sent. 1002: against the protocol; 1003: text; 1007: a reason that is not "
+      "UTF-8; 1009: a frame above limits.packet-bytes, or too many fragments.",
+      W(closed_protocol) },
+    { "websocket_closed_total", NULL, "code=\"1003\"", NULL, W(closed_text) },
+    { "websocket_closed_total", NULL, "code=\"1007\"", NULL, W(closed_reason) },
+    { "websocket_closed_total", NULL, "code=\"1009\"", NULL, W(closed_too_big) },
 };
 
 _Static_assert(sizeof broker_rows / sizeof broker_rows[0] == sizeof(struct broker_stats) / sizeof(uint64_t),
@@ -219,12 +240,15 @@ void metrics_reply(struct api *a, struct http_exchange *x)
 {
     struct broker_stats b;
     struct journal_stats j;
+    struct websocket_stats w;
     struct buf out = { 0 };
     broker_stats(a->config.broker, &b);
     journal_stats(a->config.journal, &j);
+    websocket_stats(&w);
     announce(&out, "info", GAUGE, "The program.");
     buf_printf(&out, "fieldgate_info{version=\"%s\"} 1\n", a->config.version);
     put_rows(&out, broker_rows, sizeof broker_rows / sizeof broker_rows[0], &b);
+    put_rows(&out, websocket_rows, sizeof websocket_rows / sizeof websocket_rows[0], &w);
     put_rows(&out, journal_rows, sizeof journal_rows / sizeof journal_rows[0], &j);
     put_journal_state(&out, &j, a->config.settings);
     put_partitions(&out, a->config.journal);

@@ -45,6 +45,11 @@ struct settings_choices {
     uint8_t count;
 };
 
+struct settings_texts {
+    const char *const *at;
+    size_t             count;
+};
+
 struct settings_listener {
     enum settings_listener_type    type;
     struct settings_choices        auth; /* enum settings_auth: asked in this order; never empty */
@@ -52,6 +57,7 @@ struct settings_listener {
     bool                           insecure; /* the owner accepts plain access from other machines */
     const struct settings_address *at;
     size_t                         at_count;
+    struct settings_texts          origins; /* pages that may open a WebSocket besides our own */
     /* mqtts and https: PEM files. `gateway.certificates` stands in for what the listener does not say itself. */
     const char                      *chain, *key;
     const char                      *client_ca; /* "" when no certificate is asked for */
@@ -66,11 +72,6 @@ static inline bool settings_is_tls(const struct settings_listener *l)
 static inline bool settings_is_mqtt(const struct settings_listener *l)
 {
     return l->type == LISTENER_MQTT || l->type == LISTENER_MQTTS;
-}
-
-struct settings_texts {
-    const char *const *at;
-    size_t             count;
 };
 
 struct settings {

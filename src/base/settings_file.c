@@ -112,11 +112,11 @@ bool setting_is_list(struct loading *l, const struct yaml_node *n, const char *p
     return true;
 }
 
-static void read_texts(struct loading *l, const struct setting *row, const struct yaml_node *n,
-                       struct origin *origin)
+void setting_read_texts(struct loading *l, const struct yaml_node *n, const char *path, const struct setting *row, void *base,
+                        const struct place **items)
 {
     size_t count;
-    if (!setting_is_list(l, n, row->key, row))
+    if (!setting_is_list(l, n, path, row))
         return;
     const struct yaml_node *item = setting_items(n, &count);
     const char **at = arena_zero(&l->inner->arena, (count + 1) * sizeof *at);
@@ -127,20 +127,30 @@ static void read_texts(struct loading *l, const struct setting *row, const struc
     }
     struct settings_texts list = { .at = at };
     for (size_t i = 0; i < count; i++, item = item->next) {
-        char path[PATH_MAX_BYTES];
+        char deeper[PATH_MAX_BYTES + 16];
         struct fault why;
         struct setting one = { .kind = AS_TEXT, .min = 1, .max = 65535 };
-        setting_path(path, sizeof path, "%s[%zu]", row->key, i);
-        if (!setting_one_value(l, item, path, &one))
+        setting_path(deeper, sizeof deeper, "%s[%zu]", path, i);
+        if (!setting_one_value(l, item, deeper, &one))
             continue;
         enum code c = setting_store(&one, &at[list.count], item->text, &l->inner->arena, &why);
         if (c != CODE_OK) {
-            setting_bad_value(l, item, path, &one, c, &why);
+            setting_bad_value(l, item, deeper, &one, c, &why);
             continue;
         }
         places[list.count++] = (struct place){ item->line, item->column };
     }
-    memcpy((char *)&l->inner->settings + row->offset, &list, sizeof list);
+    memcpy((char *)base + row->offset, &list, sizeof list);
+    if (items)
+        *items = places;
+}
+
+static void read_texts(struct loading *l, const struct setting *row, const struct yaml_node *n, struct origin *origin)
+{
+    const struct place *places = NULL;
+    setting_read_texts(l, n, row->key, row, &l->inner->settings, &places);
+    if (!places)
+        return;
     *origin = setting_in_file(n->line, n->column);
     origin->items = places;
 }

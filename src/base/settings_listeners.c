@@ -90,6 +90,27 @@ static void check_reach(struct loading *l, const struct yaml_node *n, const char
                      path);
 }
 
+/* An origin is a scheme and an authority [RFC 6454, 6.2]: what a browser says, letter for letter. */
+static bool origin_valid(const char *text)
+{
+    const char *authority = strstr(text, "://");
+    return strcmp(text, "*") == 0 || (authority && authority > text && authority[3] && !strpbrk(authority + 3, "/?# "));
+}
+
+static void read_origins(struct loading *l, const struct yaml_node *n, const char *path, const struct setting *row,
+                         struct settings_listener *listener)
+{
+    const struct place *places = NULL;
+    setting_read_texts(l, n, path, row, listener, &places);
+    for (size_t i = 0; places && i < listener->origins.count; i++) {
+        struct origin o = setting_in_file(places[i].line, places[i].column);
+        if (!origin_valid(listener->origins.at[i]))
+            settings_say(l, NOTE_VALUE, false, &o,
+                         "%s[%zu] must be a scheme, a host and perhaps a port, such as https://plant.example:8443, or"
+                         " \"*\", got '%.100s'", path, i, listener->origins.at[i]);
+    }
+}
+
 static const struct setting *listener_row(struct bytes key, const char *names[LISTENER_ROWS_MAX])
 {
     const struct setting *found = NULL;
@@ -112,7 +133,7 @@ static void read_listener_key(struct loading *l, const struct yaml_node *n, cons
         const char *near = suggest_word(n->key, names, listener_row_count);
         settings_say(l, NOTE_UNKNOWN, false, &o, "unknown key '%s' in %s. %s%s%s",
                      bytes_escape(n->key, said, sizeof said), path,
-                     near ? "Did you mean '" : "A listener has type, at, auth, certificate-user, insecure, chain, key, client-ca and client-certificate", near ? near : "",
+                     near ? "Did you mean '" : "A listener has type, at, auth, certificate-user, insecure, origins, chain, key, client-ca and client-certificate", near ? near : "",
                      near ? "'?" : "");
         return;
     }
@@ -124,6 +145,10 @@ static void read_listener_key(struct loading *l, const struct yaml_node *n, cons
     }
     if (row->kind == AS_CHOICES) {
         read_choices(l, row, n, deeper, listener);
+        return;
+    }
+    if (row->kind == AS_TEXTS) {
+        read_origins(l, n, deeper, row, listener);
         return;
     }
     struct fault why;

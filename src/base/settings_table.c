@@ -161,8 +161,8 @@ _Static_assert(ARRAY_COUNT(settings_rows) <= SETTINGS_ROWS_MAX, "origins hold ev
 
 const struct setting listener_rows[] = {
     { "type", AS_CHOICE, LFIELD(type), 0, 0, NULL, .words = listener_words, .def_said = "must be given",
-      .help = "`mqtt`: MQTT 3.1.1 and 5.0 over TCP. `http`: metrics, health, REST. `mqtts`, `https`: the same over"
-              " TLS 1.2 or 1.3." },
+      .help = "`mqtt`: MQTT 3.1.1 and 5.0 over TCP. `http`: metrics, health, MQTT over WebSocket at `/mqtt`. `mqtts`,"
+              " `https`: the same over TLS 1.2 or 1.3." },
     { "at", AS_ADDRESSES, 0, 0, 1, LISTENER_ADDRESSES_MAX, NULL, .def_said = "must be given",
       .help = "Numeric addresses with their ports. Port 0: the kernel chooses." },
     { "auth", AS_CHOICES, LFIELD(auth), 1, SETTINGS_CHOICES_MAX, NULL, .words = auth_words,
@@ -176,6 +176,9 @@ const struct setting listener_rows[] = {
     { "insecure", AS_SWITCH, LFIELD(insecure), 0, 0, "false",
       .help = "Must be `true` for a listener without encryption and sign-in on an address that other machines"
               " reach." },
+    { "origins", AS_TEXTS, LFIELD(origins), 0, 100, "",
+      .help = "http: web pages from elsewhere that may open a WebSocket, such as `https://plant.example`; `*`: all. A"
+              " page of the same host may, and clients that are not browsers." },
     { "chain", AS_TEXT, LFIELD(chain), 0, 1024, "", .def_said = "`gateway.certificates.chain`",
       .help = "`mqtts`, `https`: the certificate to show, then those between it and its root: a PEM file." },
     { "key", AS_TEXT, LFIELD(key), 0, 1024, "", .def_said = "`gateway.certificates.key`",

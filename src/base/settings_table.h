@@ -131,6 +131,9 @@ bool                    setting_is_list(struct loading *, const struct yaml_node
                                         const struct setting *);
 const struct yaml_node *setting_items(const struct yaml_node *,
                                       size_t *count); /* one value is a list of one */
+/* A list of texts into a field of `base`; *items: each one's place. NULL: nobody wants them. */
+void                    setting_read_texts(struct loading *, const struct yaml_node *, const char *path,
+                                           const struct setting *, void *base, const struct place **items);
 void                    setting_bad_value(struct loading *, const struct yaml_node *, const char *path,
                                           const struct setting *, enum code, const struct fault *why);
 void                    setting_path(char *out, size_t cap, const char *fmt, ...) FG_PRINTF(3, 4);

@@ -147,6 +147,11 @@ static void open_arrival(struct letter *letter, struct loop *here)
     mem_free(a);
 }
 
+static struct loop *next_loop(struct broker *b)
+{
+    return b->shards[atomic_fetch_add(&b->next_shard, 1) % b->shard_count].loop;
+}
+
 void broker_accept(struct broker *b, const struct net_peer *peer)
 {
     struct arrival *a = mem_alloc(sizeof *a);
@@ -155,8 +160,42 @@ void broker_accept(struct broker *b, const struct net_peer *peer)
         return;
     }
     *a = (struct arrival){ .letter = { .open = open_arrival }, .peer = *peer };
-    unsigned to = atomic_fetch_add(&b->next_shard, 1) % b->shard_count;
-    loop_post(b->shards[to].loop, &a->letter);
+    loop_post(next_loop(b), &a->letter);
+}
+
+static size_t on_bytes_unwanted(void *ctx, struct conn *c, struct bytes in)
+{
+    (void)ctx;
+    (void)c;
+    return in.len;
+}
+
+static void on_close_unwanted(void *ctx, struct conn *c, const struct fault *why)
+{
+    (void)ctx;
+    (void)c;
+    (void)why;
+}
+
+static void open_adopted(void *ctx, struct loop *here, struct conn *c)
+{
+    struct broker *b = ctx;
+    struct shard *shard = loop_user(here);
+    if (c && shard && !atomic_load(&b->stopping))
+        client_adopt(shard, c);
+    else if (c)
+        conn_close(c, true);
+}
+
+void broker_adopt(struct broker *b, struct conn *c)
+{
+    static const struct conn_events unwanted = { .on_bytes = on_bytes_unwanted, .on_close = on_close_unwanted };
+    struct fault why;
+    if (conn_move(c, next_loop(b), open_adopted, b, &why) == CODE_OK)
+        return;
+    log_warn("mqtt", "FG2001 %s could not be accepted: %s", conn_address(c), why.text);
+    conn_set_events(c, &unwanted, NULL);
+    conn_close(c, false);
 }
 
 struct farewell {

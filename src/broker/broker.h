@@ -3,7 +3,7 @@
  * Order of life:  broker_new - journal_open (with broker_apply, broker_write_state, broker_on_durable and the broker as
  *                 ctx) - broker_start - broker_accept ... - broker_stop - loops run out - broker_halt - journal_close -
  *                 broker_free.
- * Thread:   broker_accept and broker_stats from any thread, the three journal functions where journal.h says, the rest
+ * Thread:   broker_accept, broker_adopt and broker_stats from any thread, the three journal functions where journal.h says, the rest
  *           from the thread that owns the node while no loop runs.
  *
  * Acknowledgements (SUBACK, PUBACK, PUBREC, PUBCOMP, CONNACK) that something durable hangs on leave after the journal has
@@ -37,6 +37,9 @@ void      broker_on_durable(void *broker, uint64_t durable);
 FG_CHECK enum code broker_start(struct broker *, struct journal *, struct fault *why);
 /* Gives an accepted connection to a shard. Takes the peer over. */
 void broker_accept(struct broker *, const struct net_peer *);
+/* Gives a shard a connection that is open already, on whatever loop, and has no other owner (a WebSocket after its
+ * handshake). Takes it over. On that loop's thread. */
+void broker_adopt(struct broker *, struct conn *);
 /* Any thread, after auth_commit: every shard takes the new users and rules, and ends who is no longer let in (0x87). */
 void broker_access_changed(struct broker *);
 /* Any thread: refuses new connections, tells the clients 0x8B and closes them. Returns at once. */

@@ -59,24 +59,23 @@ static void end_oldest_stranger(struct shard *shard)
         client_end(shard->oldest_stranger, 0, &why, false);
 }
 
-struct client *client_new(struct shard *shard, const struct net_peer *peer)
+static struct client *client_made(struct shard *shard)
 {
-    struct broker *b = shard->broker;
     struct client *c = mem_zalloc(1, sizeof *c);
-    if (!c) {
-        net_peer_refuse(peer);
+    if (!c)
         return NULL;
-    }
     c->shard = shard;
     c->refs = 1;
     c->state = CLIENT_NEW;
     c->version = MQTT_5;
-    struct fault why;
-    if (conn_open(&c->conn, shard->loop, peer, &client_events, c, &why) != CODE_OK) {
-        log_warn("mqtt", "FG2001 %s could not be accepted: %s", peer->address, why.text);
-        mem_free(c);
-        return NULL;
-    }
+    return c;
+}
+
+/* Its connection is open. */
+static void client_begin(struct client *c)
+{
+    struct shard *shard = c->shard;
+    struct broker *b = shard->broker;
     conn_set_marks(c->conn, OUTPUT_HIGH, OUTPUT_LOW);
     list_add(c, &shard->strangers, &shard->oldest_stranger);
     uint64_t now = atomic_fetch_add(&b->clients, 1) + 1, max = atomic_load(&b->clients_max);
@@ -88,7 +87,36 @@ struct client *client_new(struct shard *shard, const struct net_peer *peer)
     client_arm(c);
     if (atomic_fetch_add(&b->admit.half_open, 1) >= b->config.limits.half_open)
         end_oldest_stranger(shard);
+}
+
+struct client *client_new(struct shard *shard, const struct net_peer *peer)
+{
+    struct client *c = client_made(shard);
+    if (!c) {
+        net_peer_refuse(peer);
+        return NULL;
+    }
+    struct fault why;
+    if (conn_open(&c->conn, shard->loop, peer, &client_events, c, &why) != CODE_OK) {
+        log_warn("mqtt", "FG2001 %s could not be accepted: %s", peer->address, why.text);
+        mem_free(c);
+        return NULL;
+    }
+    client_begin(c);
     return c;
+}
+
+void client_adopt(struct shard *shard, struct conn *conn)
+{
+    struct client *c = client_made(shard);
+    if (!c) {
+        log_warn("mqtt", "FG2001 %s could not be accepted: no memory", conn_address(conn));
+        conn_close(conn, false);
+        return;
+    }
+    c->conn = conn;
+    conn_set_events(conn, &client_events, c);
+    client_begin(c);
 }
 
 void client_drop(struct client *c)

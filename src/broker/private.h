@@ -501,6 +501,7 @@ void feed_turn(struct shard *);                         /* before the commit, wh
 /* ---- client.c ---- */
 extern const struct conn_events client_events;
 struct client *client_new(struct shard *, const struct net_peer *);
+void client_adopt(struct shard *, struct conn *); /* an open connection of this shard's loop; takes it over */
 static inline struct client *client_hold(struct client *c)
 {
     c->refs++;

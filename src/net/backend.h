@@ -118,7 +118,8 @@ struct loop {
     struct listener *listeners;
     struct timer     closing_timer;
     size_t           outs;                 /* structs out in use: connections with unsent bytes */
-    bool             closed;               /* loop_close has begun: nothing new is opened */
+    bool            clearing;              /* loop_close has begun: nothing leaves for another loop */
+    bool            closed;               /* loop_close has begun: nothing new is opened */
     bool             stopping;             /* loop_run saw `stop`  */
     int64_t          stop_us;              /* and waits until then */
 
@@ -162,6 +163,10 @@ struct backend {
     enum code (*attach)(struct conn *, const struct net_peer *, struct fault *why);
     /* Starts; the end is conn_opened or conn_fail. */
     enum code (*dial)(struct conn *, const char *host, uint16_t port, struct fault *why);
+
+    /* Gives the socket up, so that another loop's attach can have it; the connection's struct stays until detach. Nothing
+     * has happened on failure. */
+    enum code (*release)(struct conn *, struct net_peer *out, struct fault *why);
 
     int64_t (*recv)(struct conn *, void *to, size_t n); /* 0: the peer's end */
     int64_t (*send)(struct conn *, const struct iovec *, int count);

@@ -225,8 +225,12 @@ static struct out *proto_out(struct conn *c)
         return NULL;
     if (*slot && c->dirty)
         return *slot;
-    if (out_begin(c, slot))
+    bool fresh = !*slot;
+    if (out_begin(c, slot)) {
         conn_mark_dirty(c);
+        if (fresh && c->top)
+            filter_plain_made(c);
+    }
     return *slot;
 }
 
@@ -515,6 +519,11 @@ void conn_close(struct conn *c, bool flush)
 
 void conn_fail_said(struct conn *c, const struct fault *why)
 {
+    if (c->state == CONN_CLOSING && c->out) {
+        out_end(c, &c->plain);
+        c->ended = true;
+        return;
+    }
     if (c->state != CONN_OPEN || !c->out) {
         conn_fail(c, why);
         return;

@@ -11,6 +11,9 @@ void conn_push_filter(struct conn *c, struct filter *f)
     f->below = c->top;
     if (c->top)
         c->top->above = f;
+    /* What was written before it came goes below it. */
+    if (c->plain && filter_all_open(c))
+        (void)filter_flush(c);
     c->top = f;
     if (c->state == CONN_OPENING)
         return; /* conn_opened starts it */
@@ -116,7 +119,14 @@ static enum code pass_down(struct conn *c, struct filter *f, struct bytes in, st
         return CODE_CLOSED; /* and why is told already */
     for (; f; f = f->below) {
         struct buf *down = f->below ? scratch(c->loop, 2, in) : &o->copy;
-        enum code code = f->ops->out(f, in, down, why);
+        uint8_t head[FILTER_HEAD];
+        enum code code = CODE_OK;
+        if (f->ops->head)
+            buf_add(down, head, f->ops->head(f, in.len, head));
+        if (f->ops->out)
+            code = f->ops->out(f, in, down, why);
+        else
+            buf_add_bytes(down, in);
         if (code == CODE_OK && down->bad)
             code = no_memory(c, why);
         if (code != CODE_OK || !f->below)
@@ -160,8 +170,39 @@ static int gather(struct conn *c, const struct iovec *v, int n, struct bytes *in
     return covered;
 }
 
+void filter_plain_made(struct conn *c)
+{
+    if (c->top->ops->head && !c->top->ops->out)
+        out_headroom(c->plain, FILTER_HEAD);
+}
+
+/* The top filter only puts a head in front of what leaves together: once here, not for each vector. False: the connection
+ * has failed. */
+static bool put_head(struct conn *c)
+{
+    struct fault why = { 0 };
+    uint8_t head[FILTER_HEAD];
+    size_t n = c->top->ops->head(c->top, out_unsent(c->plain), head);
+    return out_prepend(c->plain, head, n) || passed(c, no_memory(c, &why), &why);
+}
+
 bool filter_flush(struct conn *c)
 {
+    struct filter *from = c->top;
+    if (c->plain && out_unsent(c->plain) && from->ops->head && !from->ops->out) {
+        if (!put_head(c))
+            return false;
+        from = from->below;
+        if (!from) {
+            if (c->out) {
+                out_append(c->out, c->plain);
+            } else {
+                c->out = c->plain;
+                c->plain = NULL;
+            }
+            return true;
+        }
+    }
     while (c->plain && out_unsent(c->plain)) {
         struct iovec v[NET_VECTORS];
         struct fault why = { 0 };
@@ -170,7 +211,7 @@ bool filter_flush(struct conn *c)
         for (int i = 0; i < n;) {
             struct bytes in;
             i += gather(c, v + i, n - i, &in);
-            if (!passed(c, pass_down(c, c->top, in, &why), &why))
+            if (!passed(c, pass_down(c, from, in, &why), &why))
                 return false;
         }
         out_sent(c->plain, bytes);

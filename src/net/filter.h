@@ -13,6 +13,8 @@
 
 #include "net/loop.h"
 
+enum { FILTER_HEAD = 16 };
+
 struct filter;
 struct filter_ops {
     const char *name;
@@ -22,7 +24,11 @@ struct filter_ops {
      * CODE_END: the peer has ended in the filter's own way. Any other code but CODE_OK closes the
      * connection with *why. */
     enum code (*in)(struct filter *, struct bytes in, struct buf *up, struct fault *why);
-    /* Turns all of `in` into bytes behind `down`. Only called once it is open. */
+    /* Optional: what goes in front of the `bytes` that leave together next, at most FILTER_HEAD of them. Returns how
+     * many it has put there. */
+    size_t (*head)(struct filter *, size_t bytes, uint8_t to[]);
+    /* Turns all of `in` into bytes behind `down`. Only called once it is open. NULL: the bytes pass as they are, and on
+     * the way to the socket nobody copies them. */
     enum code (*out)(struct filter *, struct bytes in, struct buf *down, struct fault *why);
     /* Its goodbye behind `down`, before a connection is closed with a flush. May be NULL. */
     void (*end)(struct filter *, struct buf *down);
@@ -41,7 +47,8 @@ struct filter { /* the first member of a filter's struct */
 void conn_push_filter(struct conn *, struct filter *f);
 /* From start and in: the handshake is done. The one above starts, or the protocol's output begins to flow. */
 void filter_opened(struct filter *f);
-/* From start and in: bytes of its own (a handshake, a pong), sent through those below. */
+/* From start and in: bytes of its own (a handshake, a pong, the reason for the code it is about to return), sent through
+ * those below. */
 void filter_send(struct filter *f, struct bytes b);
 
 /* ---- for conn.c and input.c ---- */
@@ -54,3 +61,5 @@ enum code filter_in(struct filter *f, struct bytes in, struct bytes *out, struct
 bool filter_flush(struct conn *c);
 void filter_end(struct conn *c);
 void filter_free_all(struct conn *c);
+/* A new struct for what the protocol writes. */
+void filter_plain_made(struct conn *c);

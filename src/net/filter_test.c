@@ -87,7 +87,8 @@ static void scrambler_free(struct filter *f)
 }
 
 static const struct filter_ops scrambler_ops = {
-    "scrambler", scrambler_start, scrambler_in, scrambler_out, scrambler_end, scrambler_free
+    .name = "scrambler", .start = scrambler_start, .in = scrambler_in, .out = scrambler_out, .end = scrambler_end,
+    .free = scrambler_free
 };
 
 static struct filter *scrambler(void)
@@ -132,13 +133,64 @@ static enum code framer_out(struct filter *f, struct bytes in, struct buf *down,
     return CODE_OK;
 }
 
-static const struct filter_ops framer_ops = { "framer", NULL, framer_in, framer_out, NULL, scrambler_free };
+static const struct filter_ops framer_ops = {
+    .name = "framer", .in = framer_in, .out = framer_out, .free = scrambler_free
+};
 
 static struct filter *framer(void)
 {
     struct framer *m = calloc(1, sizeof *m);
     m->filter.ops = &framer_ops;
     return &m->filter;
+}
+
+/* ---- the header: four length bytes before all that leaves together, and the bytes pass as they are ---- */
+
+struct header {
+    struct filter filter;
+    size_t   left;
+    uint32_t have, size;
+};
+
+static unsigned heads;
+
+static size_t header_head(struct filter *f, size_t bytes, uint8_t to[])
+{
+    (void)f;
+    heads++;
+    for (int i = 0; i < 4; i++)
+        to[i] = (uint8_t)(bytes >> (24 - 8 * i));
+    return 4;
+}
+
+static enum code header_in(struct filter *f, struct bytes in, struct buf *up, struct fault *why)
+{
+    struct header *h = (struct header *)(void *)f;
+    (void)why;
+    for (size_t i = 0; i < in.len; i++) {
+        if (h->left) {
+            buf_u8(up, in.at[i]);
+            h->left--;
+            continue;
+        }
+        h->size = h->size << 8 | in.at[i];
+        if (++h->have == 4) {
+            h->left = h->size;
+            h->have = h->size = 0;
+        }
+    }
+    return CODE_OK;
+}
+
+static const struct filter_ops header_ops = {
+    .name = "header", .in = header_in, .head = header_head, .free = scrambler_free
+};
+
+static struct filter *header(void)
+{
+    struct header *h = calloc(1, sizeof *h);
+    h->filter.ops = &header_ops;
+    return &h->filter;
 }
 
 /* ---- a protocol: echo on one side, a long check on the other ---- */
@@ -164,10 +216,12 @@ static void released(void *arg)
     ((struct talk *)arg)->released++;
 }
 
+static bool with_heads; /* the upper filter is a header instead of a framer */
+
 static void push_both(struct conn *c)
 {
     conn_push_filter(c, scrambler());
-    conn_push_filter(c, framer());
+    conn_push_filter(c, with_heads ? header() : framer());
 }
 
 static size_t echo_bytes(void *ctx, struct conn *c, struct bytes in)
@@ -382,13 +436,86 @@ static void each_failed_allocation_is_survived(void **state)
     }
 }
 
+static void heads_go_in_front_of_what_leaves_together(void **state)
+{
+    with_heads = true;
+    heads = 0;
+    two_filters_carry_a_conversation(state);
+    assert_true(heads > 1);
+    filters_may_come_in_the_midst_of_a_stream(state);
+    with_heads = false;
+}
+
+static void each_failed_allocation_is_survived_with_heads(void **state)
+{
+    with_heads = true;
+    each_failed_allocation_is_survived(state);
+    with_heads = false;
+}
+
+/* Filters that come one after the other: what was written between them goes below the later one. */
+static size_t late_bytes(void *ctx, struct conn *c, struct bytes in)
+{
+    if (in.len < 2)
+        return 0;
+    assert_memory_equal(in.at, "GO", 2);
+    buf_add(conn_out(c), "below", 5);
+    conn_push_filter(c, header());
+    conn_set_events(c, &echo_events, ctx);
+    buf_add(conn_out(c), "above", 5);
+    return 2;
+}
+
+static size_t hear_bytes(void *ctx, struct conn *c, struct bytes in)
+{
+    struct talk *t = ctx;
+    if (in.len < 14)
+        return 0;
+    assert_memory_equal(in.at, "below\0\0\0\5above", 14);
+    t->got = in.len;
+    conn_close(c, true);
+    return in.len;
+}
+
+static void go_open(void *ctx, struct conn *c)
+{
+    (void)ctx;
+    buf_add(conn_out(c), "GO", 2);
+}
+
+static void accept_scrambled(void *ctx, const struct net_peer *peer)
+{
+    struct rig *r = ctx;
+    rig_accept(r, peer);
+    conn_push_filter(r->accepted, scrambler());
+}
+
+static void what_was_written_before_a_filter_goes_below_it(void **state)
+{
+    static const struct conn_events late = { .on_bytes = late_bytes, .on_close = talk_close };
+    static const struct conn_events hear = { .on_bytes = hear_bytes, .on_close = talk_close, .on_open = go_open };
+    struct rig r;
+    struct talk near = { 0 }, far = { 0 };
+    setup(&r, state, &near, &far, accept_scrambled);
+    r.events = &late;
+    conn_push_filter(rig_dial(&r, &hear, &near), scrambler());
+    rig_run(&r);
+    assert_int_equal(near.got, 14);
+    while (!far.closes)
+        rig_run(&r);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_EACH(two_filters_carry_a_conversation),
         RIG_EACH(filters_may_come_in_the_midst_of_a_stream),
         RIG_EACH(a_filter_that_does_not_understand_ends_the_connection),
+        RIG_EACH(heads_go_in_front_of_what_leaves_together),
+        RIG_EACH(what_was_written_before_a_filter_goes_below_it),
         cmocka_unit_test(each_failed_allocation_is_survived),
+        cmocka_unit_test(each_failed_allocation_is_survived_with_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,7 @@ struct http_exchange; /* one request being answered */
 struct http_request {
     struct bytes method, path /* percent-decoded, without query */, query /* raw */, body, peer /* address */;
     bool         loopback;
+    uint16_t     door; /* see conn_door */
     uint32_t     uid;
 };
 typedef void (*http_handler)(void *ctx, struct http_exchange *, const struct http_request *);
@@ -61,6 +62,10 @@ void http_end(struct http_exchange *);
  * one of http_end/http_reply by you or gone by us ends an exchange. Without a `gone`, an exchange whose
  * peer left lives on until you end it. */
 void http_watch(struct http_exchange *, void (*drained)(void *ctx), void (*gone)(void *ctx), void *ctx);
+/* Answers 101 [RFC 9110, 7.8] with `Upgrade: protocol` and the added headers, and gives the connection away: HTTP has done
+ * with it and the exchange is over. During the handler only, and before the handler returns the connection needs filters
+ * or events of its own; bytes behind the request are shown to those. */
+struct conn *http_upgrade(struct http_exchange *, const char *protocol);
 struct loop *http_loop(const struct http_exchange *);
 
 /* ---- client ---- one request per connection; for the verbs (api.sock) and later webhooks over plain

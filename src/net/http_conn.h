@@ -31,7 +31,7 @@ struct http_field {
     uint32_t name, name_len, value, value_len; /* in text */
 };
 
-enum http_phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_ANSWER, PHASE_REFUSED };
+enum http_phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_ANSWER, PHASE_REFUSED, PHASE_UPGRADED };
 
 struct http_exchange {
     bool     busy;       /* the handler was called and has not ended it */
@@ -75,6 +75,10 @@ void http_enter(struct http_conn *h, enum http_phase phase);
 extern const http_parser_settings http_finds;
 /* Splits the target into the decoded path and the raw query; false: malformed. */
 bool http_split_target(struct http_conn *h, struct http_request *r);
+/* The n-th header of that name, from 0; name in lower case. During the handler only. */
+bool http_nth_header(const struct http_exchange *, const char *name, unsigned n, struct bytes *value);
+/* http_server.c: HTTP lets go of the connection. */
+struct conn *http_give_away(struct http_conn *h);
 /* http_reply.c: an answer of our own, then the end of the connection. */
 void http_refuse(struct http_conn *h, unsigned status, const char *why);
 /* http_text.c: decodes in place; false: a bad escape or a NUL. */

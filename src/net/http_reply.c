@@ -153,6 +153,19 @@ void http_watch(struct http_exchange *e, void (*drained)(void *), void (*gone)(v
     e->ctx = ctx;
 }
 
+struct conn *http_upgrade(struct http_exchange *e, const char *protocol)
+{
+    struct http_conn *h = http_conn_of(e);
+    FG_ASSERT(e->in_handler && e->busy && !e->begun && h->conn);
+    struct buf *out = conn_out(h->conn);
+    buf_printf(out, "HTTP/1.1 101 %s\r\n", reason(101));
+    add_date(out, loop_wall_us(h->server->loop));
+    buf_printf(out, "Upgrade: %s\r\nConnection: Upgrade\r\n", protocol);
+    buf_add_bytes(out, buf_bytes(&e->extra));
+    buf_add_bytes(out, BYTES_LIT("\r\n"));
+    return http_give_away(h);
+}
+
 struct loop *http_loop(const struct http_exchange *e)
 {
     return http_conn_of(e)->server->loop;

@@ -117,6 +117,18 @@ static unsigned find_header(const struct http_conn *h, const char *name, struct 
     return count;
 }
 
+bool http_nth_header(const struct http_exchange *e, const char *name, unsigned n, struct bytes *value)
+{
+    const struct http_conn *h = http_conn_of(e);
+    const struct http_field *f = (const struct http_field *)(const void *)h->fields.at;
+    for (size_t i = 0; i < field_count(h); i++)
+        if (equal_nocase(text_at(h, f[i].name, f[i].name_len), name) && n-- == 0) {
+            *value = text_at(h, f[i].value, f[i].value_len);
+            return true;
+        }
+    return false;
+}
+
 struct bytes http_header(const struct http_exchange *e, const char *name)
 {
     struct bytes value = BYTES_NONE;

@@ -137,6 +137,17 @@ static void on_timer(struct timer *t)
 
 /* ---- requests ---- */
 
+struct conn *http_give_away(struct http_conn *h)
+{
+    struct conn *c = h->conn;
+    timer_stop(h->server->loop, &h->timer);
+    unlink_conn(h);
+    h->conn = NULL;
+    h->ex.busy = false;
+    h->phase = PHASE_UPGRADED;
+    return c;
+}
+
 static void call_handler(struct http_conn *h)
 {
     struct http_exchange *e = &h->ex;
@@ -145,6 +156,7 @@ static void call_handler(struct http_conn *h)
         .body = buf_bytes(&h->body),
         .peer = bytes_str(conn_address(h->conn)),
         .loopback = conn_loopback(h->conn),
+        .door = conn_door(h->conn),
         .uid = conn_uid(h->conn),
     };
     e->head_only = h->parser.method == HTTP_HEAD;
@@ -208,6 +220,10 @@ static size_t on_bytes(void *ctx, struct conn *c, struct bytes in)
         if (err == HPE_PAUSED) {
             http_parser_pause(&h->parser, 0);
             call_handler(h);
+            if (h->phase == PHASE_UPGRADED) {
+                conn_over(h);
+                return used;
+            }
         } else if (err != HPE_OK) {
             refuse_malformed(h, err);
         }

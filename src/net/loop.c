@@ -223,6 +223,7 @@ static void fail_all(struct conn_list *list)
 void loop_clear(struct loop *l)
 {
     loop_begin(l);
+    l->clearing = true;
     open_letters(l);
     l->closed = true;
     while (l->listeners)

@@ -123,6 +123,13 @@ uint16_t     conn_door(const struct conn *); /* 0 when dialled */
 /* Changes who is called (protocol sniffing, upgrade to WebSocket); bytes not used up go to the new one. */
 void conn_set_events(struct conn *, const struct conn_events *, void *ctx);
 
+/* Takes an accepted connection to another loop, with its filters, the bytes not used up and the bytes not sent; from now
+ * on it hears nothing and may not be used. `arrived` is called once on that loop: with the connection as it is there, to
+ * be given events or to be closed in this call, or with NULL when it ended on its way. While its own loop is being closed,
+ * NULL comes there. On failure nothing has happened. */
+typedef void (*arrived_fn)(void *ctx, struct loop *here, struct conn *);
+FG_CHECK enum code conn_move(struct conn *, struct loop *to, arrived_fn, void *ctx, struct fault *why);
+
 /* The output buffer to encode into directly; everything added leaves at the end of the turn. Valid until
  * the next call that concerns this connection. Never NULL; if it goes `bad` the connection is closed at
  * the flush with CODE_NOMEM. After conn_close it is a buffer that takes nothing. */

@@ -205,6 +205,49 @@ bool out_keep(struct out *o)
     return !o->copy.bad;
 }
 
+/* ---- heads ---- */
+
+void out_headroom(struct out *o, size_t n)
+{
+    if (out_unsent(o) == 0 && o->copy.cap > n)
+        o->copy.from = o->copy.len = n;
+}
+
+bool out_prepend(struct out *o, const void *at, size_t n)
+{
+    if (o->copy.from >= n && o->copy.at) {
+        o->copy.from -= n;
+        o->passed -= n; /* marks are only ever compared with it */
+        memcpy(o->copy.at + o->copy.from, at, n);
+        return true;
+    }
+    uint8_t *own = refs_room(o) ? mem_alloc(n) : NULL;
+    if (!own)
+        return false;
+    memcpy(own, at, n);
+    o->refs[--o->first & (o->cap - 1)] = (struct out_ref){ o->passed, bytes_of(own, n), mem_free, own };
+    o->count++;
+    o->ref_bytes += n;
+    return true;
+}
+
+void out_append(struct out *to, struct out *from)
+{
+    struct bytes copied = buf_bytes(&from->copy);
+    for (; from->count; from->count--, from->first++) {
+        const struct out_ref *r = &from->refs[from->first & (from->cap - 1)];
+        size_t before = (size_t)(r->mark - from->passed);
+        buf_add(&to->copy, copied.at, before);
+        copied = bytes_from(copied, before);
+        from->passed = r->mark;
+        out_ref(to, r->b, r->release, r->arg);
+    }
+    buf_add_bytes(&to->copy, copied);
+    to->bad |= from->bad;
+    from->ref_bytes = 0;
+    buf_reset(&from->copy);
+}
+
 int out_vectors(const struct out *o, struct iovec *v, int max, size_t *bytes)
 {
     struct bytes copied = buf_bytes(&o->copy);

@@ -64,6 +64,13 @@ void out_lend(struct out *o, struct bytes b);
 void out_settle(struct out *o);
 /* The turn ends: what is still lent becomes the output's own. False: memory is out, and `bad` is set. */
 bool out_keep(struct out *o);
+/* Puts `n` bytes in front of everything. In place when the copied bytes have room before them (out_headroom), else as a
+ * small reference of its own; false: memory is out. */
+bool out_prepend(struct out *o, const void *at, size_t n);
+/* Leaves room for `n` bytes in front of what will be added; only while nothing was. */
+void out_headroom(struct out *o, size_t n);
+/* All of `from`, in its order, behind `to`. `from` is then empty. */
+void out_append(struct out *to, struct out *from);
 /* Fills up to `max` vectors with what comes next; returns how many, *bytes what they hold. */
 int  out_vectors(const struct out *o, struct iovec *v, int max, size_t *bytes);
 /* The first `n` bytes are sent. */

@@ -170,6 +170,7 @@ static const struct backend sim_backend = {
     .listen = listen_sim,
     .listener_close = listener_close_sim,
     .attach = sim_conn_attach,
+    .release = sim_conn_release,
     .dial = sim_conn_dial,
     .recv = sim_conn_recv,
     .send = sim_conn_send,

@@ -148,6 +148,38 @@ enum code sim_conn_attach(struct conn *c, const struct net_peer *peer, struct fa
     return CODE_OK;
 }
 
+/* Off the list of those that something may have happened to. */
+static void unqueue(struct sim_conn *u)
+{
+    struct sim_loop *l = sim_loop_of(u->core.loop);
+    if (!u->queued)
+        return;
+    u->queued = false;
+    struct sim_conn **at = &l->ready;
+    while (*at != u)
+        at = &(*at)->next_ready;
+    *at = u->next_ready;
+    if (!*at)
+        l->ready_end = at;
+}
+
+enum code sim_conn_release(struct conn *c, struct net_peer *out, struct fault *why)
+{
+    struct sim_conn *u = sim_conn_of(c);
+    struct sim *s = sim_loop_of(c->loop)->sim;
+    int handle = handle_for(s);
+    if (handle < 0)
+        return FAIL(why, CODE_NOMEM, 0, "no memory to move the connection from %s", c->address);
+    unqueue(u);
+    u->end->conn = NULL;
+    u->end->handle = handle;
+    s->peers[handle] = u->end;
+    out->handle = handle;
+    out->world = &s->world;
+    u->end = NULL;
+    return CODE_OK;
+}
+
 enum code sim_conn_dial(struct conn *c, const char *host, uint16_t port, struct fault *why)
 {
     struct sim_conn *u = sim_conn_of(c);
@@ -272,15 +304,7 @@ void sim_conn_event(struct sim_conn *u)
 void sim_conn_detach(struct conn *c)
 {
     struct sim_conn *u = sim_conn_of(c);
-    struct sim_loop *l = sim_loop_of(c->loop);
-    if (u->queued) {
-        struct sim_conn **at = &l->ready;
-        while (*at != u)
-            at = &(*at)->next_ready;
-        *at = u->next_ready;
-        if (!*at)
-            l->ready_end = at;
-    }
+    unqueue(u);
     if (u->end)
         sim_end_close(u->end, false);
     mem_free(u->dialling);

@@ -84,6 +84,7 @@ void      sim_end_close(struct sim_end *e, bool reset); /* frees it */
 void      sim_end_tell(struct sim_end *e);              /* something changed for whoever holds it */
 void      sim_refuse(struct net_world *w, int handle);
 void      sim_forget_peers(struct sim *s);
+enum code sim_conn_release(struct conn *c, struct net_peer *out, struct fault *why);
 enum code sim_conn_attach(struct conn *c, const struct net_peer *peer, struct fault *why);
 enum code sim_conn_dial(struct conn *c, const char *host, uint16_t port, struct fault *why);
 int64_t   sim_conn_recv(struct conn *c, void *to, size_t n);

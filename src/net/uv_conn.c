@@ -60,6 +60,31 @@ enum code uv_conn_attach(struct conn *c, const struct net_peer *peer, struct fau
     return CODE_OK;
 }
 
+static void free_given(struct uv_conn *u)
+{
+    if (u->unpolled && u->detached)
+        conn_free(&u->core);
+}
+
+static void on_given(uv_handle_t *h)
+{
+    struct uv_conn *u = h->data;
+    u->unpolled = true;
+    free_given(u);
+}
+
+enum code uv_conn_release(struct conn *c, struct net_peer *out, struct fault *why)
+{
+    struct uv_conn *u = uv_conn_of(c);
+    (void)why;
+    out->handle = u->fd;
+    /* At once: while the descriptor is surely still this socket. */
+    uv_close((uv_handle_t *)&u->poll, on_given);
+    u->fd = -1;
+    u->given = true;
+    return CODE_OK;
+}
+
 int64_t uv_conn_recv(struct conn *c, void *to, size_t n)
 {
     ssize_t r;
@@ -140,7 +165,10 @@ void uv_conn_detach(struct conn *c)
 {
     struct uv_conn *u = uv_conn_of(c);
     struct uv_loop *l = uv_loop_of(c->loop);
-    if (u->dial)
+    if (u->given) {
+        u->detached = true;
+        free_given(u);
+    } else if (u->dial)
         uv_dial_cancel(u->dial); /* it has the descriptor and frees the connection */
     else if (!u->polled)
         conn_free(c);

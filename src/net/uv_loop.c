@@ -92,6 +92,7 @@ static const struct backend uv_backend = {
     .listen = uv_listen_open,
     .listener_close = uv_listen_close,
     .attach = uv_conn_attach,
+    .release = uv_conn_release,
     .dial = uv_dial_start,
     .recv = uv_conn_recv,
     .send = uv_conn_send,

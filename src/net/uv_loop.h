@@ -25,6 +25,8 @@ struct uv_conn {
     struct uv_dial *dial; /* while OPENING */
     int             fd;
     bool            polled; /* `poll` is initialised */
+    bool            given;  /* the socket was released: freed when `poll` is closed and nobody needs the struct */
+    bool            unpolled, detached;
 };
 
 static inline struct uv_loop *uv_loop_of(const struct loop *l)
@@ -38,6 +40,7 @@ static inline struct uv_conn *uv_conn_of(const struct conn *c)
 }
 
 /* uv_conn.c */
+enum code uv_conn_release(struct conn *c, struct net_peer *out, struct fault *why);
 enum code uv_conn_attach(struct conn *c, const struct net_peer *peer, struct fault *why);
 /* 0 or a libuv error; on success `fd` belongs to the connection. */
 int     uv_conn_adopt(struct uv_conn *u, int fd);
