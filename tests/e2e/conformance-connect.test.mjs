@@ -2,9 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { conform, id, kept, stage } from './lib/conform.mjs';
-import { ours, startPeer, unique } from './lib/peer.mjs';
+import { FIELDGATE } from './lib/node.mjs';
+import { ours, startMosquitto, startPeer, unique } from './lib/peer.mjs';
 import * as m from './lib/packets.mjs';
+import { run, start } from './lib/process.mjs';
 import { ending, rawConnect } from './lib/raw.mjs';
+import { sleep, within } from './lib/wait.mjs';
 
 const { open, join } = stage();
 
@@ -421,4 +424,21 @@ conform('IPv6 is a transport, too', { v5: '4.2.0-1', ...ours('it listens on 127.
     socket.write(m.connect({ id: id() }));
     const answer = await new Promise((resolve, reject) => { socket.once('data', resolve); socket.once('error', reject); });
     assert.deepEqual([answer[0], answer[3]], [0x20, 0]);
+});
+
+conform('our own client, which is what connects to other servers, is content with another server and it with us', { v4: '7.0.0-1', ...ours('it needs our program') }, async (t) => {
+    const { mqttPort: port } = await startMosquitto({ t });
+    const both = async (version, qos) => {
+        const topic = unique('out');
+        const common = ['-p', `${port}`, '-V', version, '-q', qos, '-t', topic];
+        const sub = start(FIELDGATE, ['sub', ...common, '-C', '20', '-W', '15', '-k', '1']);
+        t.after(() => sub.ended || sub.kill('SIGKILL'));
+        await sleep(2500); // silent for longer than its keep alive: it pings, or is closed
+        const pub = await run(FIELDGATE, ['pub', ...common, '-m', 'hello', '--repeat', '20'], { timeoutMs: 15_000 });
+        assert.equal(pub.code, 0, pub.err.join('\n'));
+        const { code } = await within(sub.exited, 'sub ends');
+        assert.equal(code, 0, sub.err.join('\n'));
+        assert.deepEqual(sub.out, Array.from({ length: 20 }, () => 'hello'), `version ${version}, QoS ${qos}`);
+    };
+    await Promise.all(['311', '5'].flatMap((version) => ['0', '1', '2'].map((qos) => both(version, qos))));
 });
