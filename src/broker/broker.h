@@ -26,6 +26,7 @@ struct broker_config {
     const char *const   *hub_topics;   /* filters whose messages also go to a partition; borrowed    */
     unsigned             hub_topic_count;
     const char          *version;
+    bool                 close_denied; /* a 3.x client whose message no rule allows is closed, instead of acknowledged */
     struct auth         *auth;         /* borrowed. NULL: everybody is let in as anonymous and may do everything */
 };
 
@@ -63,6 +64,7 @@ struct broker_stats {
     uint64_t dropped_refused;             /* QoS 0 for a partition while the disk is full     */
     uint64_t refused_full;                /* PUBACK 0x97 and the like                         */
     uint64_t auth_checked, auth_remembered, auth_failed, auth_banned, auth_busy; /* see auth_stats */
+    uint64_t denied_publishes, denied_subscriptions, denied_deliveries, denied_wills; /* by access rules */
     uint64_t withdrawn;                   /* connections ended because their user was, or his password changed */
     uint64_t protocol_errors, takeovers, wills_published, queued_messages, queued_bytes;
 };

@@ -125,6 +125,7 @@ void client_drop(struct client *c)
         return;
     connect_ask_free(c->ask);
     principal_drop(c->who);
+    verdicts_free(c->verdicts);
     pidset_clear(&c->in_pids);
     mem_free(c);
 }

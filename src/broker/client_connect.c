@@ -93,6 +93,12 @@ static void signed_in(struct client *c, const struct auth_answer *answer)
     c->who = answer->principal;
     if (c->who->valid_until_us < c->shard->valid_until_us)
         c->shard->valid_until_us = c->who->valid_until_us;
+    const struct mqtt_connect *connect = &c->ask->connect;
+    if (connect->has_will && !access_may_will(c->shard, c->who->text, connect->client_id, connect->will_topic)) {
+        COUNT(c->shard, denied_wills, 1);
+        refuse(c, MQTT_NOT_AUTHORIZED, "no rule allows it to publish its will");
+        return;
+    }
     connect_go_on(c);
 }
 

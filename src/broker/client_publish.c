@@ -73,6 +73,24 @@ static bool admit(struct client *c, const struct mqtt_publish *p)
     return true;
 }
 
+/* No rule allows it. 5.0 is told; 3.x has no word for that: acknowledged and dropped, or closed (acl-deny). */
+static void deny(struct client *c, const struct mqtt_publish *p)
+{
+    char name[128], topic[128];
+    COUNT(c->shard, denied_publishes, 1);
+    log_info("mqtt", "FG2106 %s may not publish to '%s': dropped", client_name(c, name, sizeof name),
+             bytes_escape(p->topic, topic, sizeof topic));
+    if (c->version != MQTT_5 && c->shard->broker->config.close_denied) {
+        refuse(c, MQTT_NOT_AUTHORIZED, "no rule allows it to publish to this topic (acl-deny: close)");
+        return;
+    }
+    if (p->qos == 0)
+        return;
+    shard_commit(c->shard); /* acknowledgements keep their order */
+    if (client_alive(c))
+        shard_ack(c->shard, c, 0, p->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, p->packet_id, MQTT_NOT_AUTHORIZED, BYTES_NONE);
+}
+
 void handle_publish(struct client *c, const struct mqtt_frame *frame)
 {
     struct shard *shard = c->shard;
@@ -92,6 +110,11 @@ void handle_publish(struct client *c, const struct mqtt_frame *frame)
     }
     if (!admit(c, &p))
         return;
+    /* What it repeats was accepted; its release would wait for ever. */
+    if (!client_may(c, RIGHT_PUBLISH, p.topic) && !(p.qos == 2 && pidset_has(&c->in_pids, p.packet_id))) {
+        deny(c, &p);
+        return;
+    }
     COUNT(shard, received[p.qos], 1);
     COUNT(shard, received_bytes, p.payload.len);
     if (pass_publish(c, frame, &p)) {

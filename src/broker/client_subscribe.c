@@ -23,6 +23,10 @@ static uint8_t judge(const struct client *c, const struct mqtt_filter *f, uint32
     const struct limits *limits = &c->shard->broker->config.limits;
     if (f->refused)
         return f->refused;
+    if (!client_may_subscribe(c, f->filter)) {
+        COUNT(c->shard, denied_subscriptions, 1);
+        return MQTT_NOT_AUTHORIZED;
+    }
     if (session_filter(c->session, f->filter))
         return f->qos;
     bool too_many = ++*held > limits->subscriptions;

@@ -23,7 +23,7 @@ static bool put_expiry(struct buf *props, const struct message *m, int64_t now)
     return left > 0;
 }
 
-enum sent { SENT, SENT_EXPIRED, SENT_TOO_LARGE };
+enum sent { SENT, SENT_EXPIRED, SENT_TOO_LARGE, SENT_DENIED };
 
 static enum sent send_publish(struct shard *shard, struct client *c, struct message *m, const struct origin *origin,
                               uint8_t qos, uint16_t pid, bool dup, bool retain)
@@ -67,6 +67,8 @@ static void count_unsent(struct shard *shard, enum sent what)
         COUNT(shard, dropped_expired, 1);
     else if (what == SENT_TOO_LARGE)
         COUNT(shard, dropped_too_large, 1);
+    else if (what == SENT_DENIED)
+        COUNT(shard, denied_deliveries, 1);
 }
 
 void deliver_now(struct shard *shard, struct client *c, struct message *m, const struct origin *origin, bool retain)
@@ -135,7 +137,7 @@ void deliver_gather(struct shard *shard, struct session *s)
         }
         struct parcel p = { .client = client_hold(c), .index = c->send_next, .pid = queue_packet_id(c->send_next),
                             .qos = e->qos, .state = e->state, .dup = e->flags & ENTRY_MAYBE_SENT,
-                            .retain = e->flags & ENTRY_RETAIN };
+                            .retain = e->flags & ENTRY_RETAIN, .kept = e->flags & ENTRY_KEPT };
         if (e->what) {
             struct message *m = stored_message(e->what);
             p.stored = stored_hold(e->what);
@@ -172,6 +174,12 @@ static void drop_entry(struct shard *shard, struct client *c, uint16_t pid)
     shard_wake(shard);
 }
 
+/* What waits in a queue is judged by the rules that hold when it is sent. */
+static bool may_have(struct client *c, const struct message *m, bool kept)
+{
+    return kept ? client_may_read(c, m) : client_may(c, RIGHT_SUBSCRIBE, m->topic);
+}
+
 static void send_parcel(struct shard *shard, struct parcel *p)
 {
     struct client *c = p->client;
@@ -191,7 +199,9 @@ static void send_parcel(struct shard *shard, struct parcel *p)
             client_end(c, MQTT_SERVER_BUSY, NULL, true); /* it comes again with the next connection */
         return;
     }
-    enum sent what = send_publish(shard, c, p->message, p->origin, p->qos, p->pid, p->dup, p->retain);
+    enum sent what = !may_have(c, p->message, p->kept)
+                         ? SENT_DENIED
+                         : send_publish(shard, c, p->message, p->origin, p->qos, p->pid, p->dup, p->retain);
     if (what != SENT) {
         count_unsent(shard, what);
         drop_entry(shard, c, p->pid);
@@ -236,8 +246,10 @@ static void feed_volatile(struct shard *shard, struct session *s)
         uint64_t index = c->send_next++;
         if (e->state != ENTRY_QUEUED)
             continue;
-        enum sent what = send_publish(shard, c, e->what, queue_origin(&s->queue, index), e->qos, queue_packet_id(index),
-                                      false, e->flags & ENTRY_RETAIN);
+        enum sent what = !may_have(c, e->what, e->flags & ENTRY_KEPT)
+                             ? SENT_DENIED
+                             : send_publish(shard, c, e->what, queue_origin(&s->queue, index), e->qos,
+                                            queue_packet_id(index), false, e->flags & ENTRY_RETAIN);
         if (what == SENT) {
             e->state = ENTRY_SENT;
             c->inflight_out++;
@@ -250,7 +262,7 @@ static void feed_volatile(struct shard *shard, struct session *s)
 }
 
 static void queue_volatile(struct shard *shard, struct session *s, struct message *m, struct origin *origin, uint8_t qos,
-                           bool retain)
+                           uint8_t flags)
 {
     struct entry *e = queue_push(&s->queue, origin);
     if (!e) {
@@ -258,7 +270,7 @@ static void queue_volatile(struct shard *shard, struct session *s, struct messag
         return;
     }
     *e = (struct entry){ .what = message_hold(m), .bytes = (uint32_t)m->encoded.len, .qos = qos,
-                         .flags = retain ? ENTRY_RETAIN : 0 };
+                         .flags = flags };
     s->queue.bytes += e->bytes;
     feed_volatile(shard, s);
 }
@@ -268,7 +280,7 @@ void deliver_volatile(struct shard *shard, struct session *s, struct message *m,
 {
     const struct limits *limits = &shard->broker->config.limits;
     if (s->queue.open < limits->queued_messages && s->queue.bytes + m->encoded.len <= limits->queued_bytes)
-        queue_volatile(shard, s, m, origin, qos, retain);
+        queue_volatile(shard, s, m, origin, qos, retain ? ENTRY_RETAIN : 0);
     else
         COUNT(shard, dropped_queue, 1);
 }
@@ -296,9 +308,9 @@ size_t deliver_room(struct client *c, uint8_t qos)
 void deliver_retained(struct shard *shard, struct client *c, struct message *m, struct origin *origin, uint8_t qos)
 {
     if (qos)
-        queue_volatile(shard, c->session, m, origin, qos, true);
+        queue_volatile(shard, c->session, m, origin, qos, ENTRY_RETAIN | ENTRY_KEPT);
     else if (c->state == CLIENT_LIVE && c->conn)
-        count_unsent(shard, send_publish(shard, c, m, origin, 0, 0, false, true));
+        count_unsent(shard, client_may_read(c, m) ? send_publish(shard, c, m, origin, 0, 0, false, true) : SENT_DENIED);
 }
 
 void deliver_resume(struct shard *shard, struct client *c)

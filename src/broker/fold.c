@@ -301,7 +301,7 @@ enum code fold_enqueue(struct broker *b, struct session *s, const struct owed *o
     struct buf meta = { 0 };
     buf_varint(&meta, s->id);
     for (size_t i = 0; i < n; i++) {
-        buf_u8(&meta, (uint8_t)(owed[i].qos | (origin ? HOW_ORIGIN : 0) | ENTRY_RETAIN << 4));
+        buf_u8(&meta, (uint8_t)(owed[i].qos | (origin ? HOW_ORIGIN : 0) | (ENTRY_RETAIN | ENTRY_KEPT) << 4));
         if (origin)
             origin_put(&meta, origin);
         fold_put_where(&meta, owed[i].stored);
@@ -316,7 +316,7 @@ enum code fold_enqueue(struct broker *b, struct session *s, const struct owed *o
     if (c != CODE_OK)
         return c;
     for (size_t i = 0; i < n; i++)
-        fold_push(b, s, owed[i].stored, origin, at, owed[i].qos, ENTRY_RETAIN);
+        fold_push(b, s, owed[i].stored, origin, at, owed[i].qos, ENTRY_RETAIN | ENTRY_KEPT);
     if (seq)
         *seq = at;
     return CODE_OK;
@@ -470,7 +470,8 @@ static bool keep_pick(struct fold_publish *p, struct fanout *one)
 /* One member of the share, if there is any who can be given it. False: no memory. */
 static bool choose_member(struct broker *b, struct fold_publish *p, struct share *share)
 {
-    struct share_wish wish = { .limits = &b->config.limits, .bytes = p->message->encoded.len, .qos = p->message->qos };
+    struct share_wish wish = { .limits = &b->config.limits, .bytes = p->message->encoded.len, .qos = p->message->qos,
+                               .access = p->shard->access, .topic = p->message->topic };
     struct fanout *one = share_choose(share, &wish);
     wish.anyhow = true;
     if (!one && !(one = share_choose(share, &wish))) {

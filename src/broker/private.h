@@ -132,6 +132,7 @@ struct client {
     struct client  *prev, *next;
     struct connect_ask *ask; /* CONNECT while it is being worked on */
     struct principal *who;   /* one reference; NULL: has not signed in */
+    struct verdicts *verdicts; /* what the rules said lately; NULL: they were not asked */
     struct retained_feed *feed; /* NULL: no retained message is owed for a new subscription */
     struct timer    timer;   /* CONNECT time-out, then keep-alive and L-OUT */
     int64_t         last_us; /* last packet from the peer */
@@ -188,7 +189,7 @@ struct parcel {
     uint64_t        index;
     uint16_t        pid;
     uint8_t         qos, state;
-    bool            dup, retain;
+    bool            dup, retain, kept;
 };
 /* Messages for sessions of another shard, one letter per turn. */
 struct outbox_item {
@@ -238,7 +239,7 @@ struct counters { /* written by their shard only; read by anyone */
     _Atomic uint64_t received[3], sent[3], received_bytes, sent_bytes, stored, to_partitions, acknowledged;
     _Atomic uint64_t dropped_slow, dropped_queue, dropped_expired, dropped_too_large, dropped_no_subscriber,
         dropped_away, dropped_refused, refused_full, protocol_errors, takeovers, wills_published, connects,
-        refused_connects, withdrawn;
+        refused_connects, withdrawn, denied_publishes, denied_subscriptions, denied_deliveries, denied_wills;
 };
 #define COUNT(shard, what, n)                                                                                \
     atomic_store_explicit(&(shard)->counters.what,                                                           \
@@ -520,6 +521,14 @@ bool client_alive(const struct client *);
 const char *client_name(const struct client *, char *out, size_t cap); /* escaped, for logs */
 
 /* ---- client_access.c: who may ---- */
+/* May it publish to this topic, get a message of it, read a retained one? Without rules this costs a branch. */
+bool client_may(struct client *, enum right, struct bytes topic);
+bool client_may_subscribe(const struct client *, struct bytes filter);
+/* The message was there before the subscription: may the client read it, and might its writer still write it (CVE-2018-12546)? */
+bool client_may_read(struct client *, const struct message *);
+bool access_may_get(const struct access *, const struct session *, struct bytes topic); /* a session that may be away */
+bool access_may_will(const struct shard *, struct bytes principal, struct bytes client_id, struct bytes topic);
+void verdicts_free(struct verdicts *);
 void access_take(struct shard *);   /* the users and rules that hold now */
 void access_second(struct shard *); /* ends those whose credential has run out */
 void access_clear(struct shard *);

@@ -23,7 +23,8 @@ enum entry_state {
     ENTRY_RECEIVED, /* QoS 2: PUBREC recorded; only PUBREL is sent from now on, the message is let go */
     ENTRY_DONE
 };
-enum { ENTRY_RETAIN = 1 /* sent with RETAIN set */, ENTRY_MAYBE_SENT = 2 /* a re-send carries DUP */ };
+enum { ENTRY_RETAIN = 1 /* sent with RETAIN set */, ENTRY_MAYBE_SENT = 2 /* a re-send carries DUP */,
+       ENTRY_KEPT = 4 /* was there when its subscription was made: who wrote it must still be allowed to */ };
 
 struct entry {
     void    *what;  /* struct stored or struct message; NULL once RECEIVED or DONE */

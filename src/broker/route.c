@@ -167,13 +167,30 @@ struct fanout *fanout_group(struct share *g)
     return f;
 }
 
-static struct fanout *resolve(struct broker *b, struct bytes topic)
+/* A right that was withdrawn does not leave with its subscription: who may not get the topic any more is passed over. */
+static void pass_over_denied(const struct shard *shard, struct collected *c, struct bytes topic)
 {
+    size_t n = 0;
+    if (!shard->access || !shard->access->rules)
+        return;
+    for (size_t i = 0; i < c->found.count; i++) {
+        if (access_may_get(shard->access, c->found.at[i].target.session, topic))
+            c->found.at[n++] = c->found.at[i];
+        else
+            session_drop(c->found.at[i].target.session);
+    }
+    c->found.count = n;
+}
+
+static struct fanout *resolve(const struct shard *shard, struct bytes topic)
+{
+    struct broker *b = shard->broker;
     struct collected c = { 0 };
     pthread_rwlock_rdlock(&b->tree_lock);
     uint64_t generation = atomic_load(&b->generation);
     tree_match(&b->tree, topic, collect, &c);
     pthread_rwlock_unlock(&b->tree_lock);
+    pass_over_denied(shard, &c, topic);
     merge(&c);
     struct fanout *f = make_fanout(&c, topic);
     if (f) {
@@ -236,7 +253,7 @@ static struct fanout *find(struct shard *shard, struct bytes topic, bool *own)
         (void)table_remove(&shard->routes, f->topic);
         fanout_drop(f);
     }
-    f = resolve(b, topic);
+    f = resolve(shard, topic);
     if (!f)
         return NULL;
     if (shard->routes.count >= ROUTES_MAX)
@@ -411,7 +428,7 @@ void route_forget_picks(const struct message *m, struct fanout **picks, uint32_t
 /* QoS 0 needs no record of who was chosen. */
 static void deliver_shares(struct shard *shard, struct message *m, struct fanout *f)
 {
-    struct share_wish wish = { .limits = &shard->broker->config.limits };
+    struct share_wish wish = { .limits = &shard->broker->config.limits, .access = shard->access, .topic = m->topic };
     for (uint32_t i = 0; i < f->share_count; i++) {
         struct fanout *pick = share_choose(f->shares[i], &wish);
         if (pick)

@@ -662,6 +662,21 @@ static struct message *present_will(struct shard *shard, const struct message *m
     return message_new(&parts);
 }
 
+static void deny_will(struct shard *shard, uint64_t will_id)
+{
+    struct broker *b = shard->broker;
+    COUNT(shard, denied_wills, 1);
+    log_info("broker", "FG2107 a will is not published: no rule allows its client to publish to its topic any more");
+    pthread_mutex_lock(&b->registry);
+    journal_lock(b->journal);
+    struct will *w = will_by_id(b, will_id);
+    if (w && !w->withdrawn)
+        will_withdraw(b, w, loop_now_us(shard->loop));
+    journal_unlock(b->journal);
+    pthread_mutex_unlock(&b->registry);
+    journal_kick(b->journal);
+}
+
 /* Should it fail, session_upkeep tries again. */
 void shard_publish_will(struct shard *shard, uint64_t will_id)
 {
@@ -672,6 +687,11 @@ void shard_publish_will(struct shard *shard, uint64_t will_id)
     journal_unlock(b->journal);
     if (!old)
         return;
+    if (!access_may_will(shard, old->principal, old->source, old->topic)) { /* P-WILL: authorised again now */
+        message_drop(old);
+        deny_will(shard, will_id);
+        return;
+    }
     struct message *m = present_will(shard, old);
     message_drop(old);
     struct op op = { .kind = OP_PUBLISH, .message = m, .fanout = m ? route_find(shard, m->topic) : NULL, .will_id = will_id };

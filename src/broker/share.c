@@ -179,6 +179,8 @@ static struct rating rate(const struct member *m, const struct share_wish *w)
     if (durable && !w->anyhow &&
         (load >= w->limits->queued_messages || s->queue.bytes + w->bytes > w->limits->queued_bytes))
         return unfit;
+    if (w->access && w->access->rules && !access_may_get(w->access, s, w->topic))
+        return unfit; /* the right was withdrawn after he had subscribed */
     bool room = here && !atomic_load_explicit(&s->choked, memory_order_relaxed) &&
                 load < atomic_load_explicit(&s->window, memory_order_relaxed);
     return (struct rating){ room ? HAS_ROOM : !durable ? VOLATILE_BUSY : here ? DURABLE_BUSY : DURABLE_AWAY, load };

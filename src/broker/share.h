@@ -47,6 +47,8 @@ void share_present(struct session *, bool here);
 struct share_wish {
     const struct limits  *limits;
     const struct session *except;  /* or NULL */
+    const struct access  *access;  /* who may not get the topic is passed over; NULL: everybody may */
+    struct bytes          topic;
     size_t                bytes;
     uint8_t               qos;     /* above 0: the journal's lock is held */
     bool                  durable; /* only a member whose session is durable will do */

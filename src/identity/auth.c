@@ -39,35 +39,75 @@ static bool digest_of(const struct file *f, uint8_t out[SHA256_BYTES])
     return true;
 }
 
-static enum code load_users(const struct auth *a, struct users **out, uint8_t digest[SHA256_BYTES], struct fault *why)
+struct files {
+    struct file users, rules;
+};
+
+static void load_both(const struct auth *a, struct files *f)
 {
-    struct file f;
-    struct fault inner;
-    load(a->config.io, a->config.users_path, USERS_FILE_BYTES_MAX, &f);
-    enum code c = f.code;
-    inner = f.why;
+    *f = (struct files){ .rules = { .code = CODE_NOTFOUND } };
+    load(a->config.io, a->config.users_path, USERS_FILE_BYTES_MAX, &f->users);
+    if (a->config.rules_path)
+        load(a->config.io, a->config.rules_path, RULES_FILE_BYTES_MAX, &f->rules);
+}
+
+static void unload_both(struct files *f)
+{
+    unload(&f->users);
+    unload(&f->rules);
+}
+
+static bool digest_both(const struct files *f, uint8_t out[SHA256_BYTES])
+{
+    uint8_t two[2 * SHA256_BYTES];
+    return digest_of(&f->users, two) && digest_of(&f->rules, two + SHA256_BYTES) && crypto_sha256(bytes_of(two, sizeof two), out);
+}
+
+static enum code parse_users(const struct auth *a, const struct file *f, struct users **out, struct fault *why)
+{
+    struct fault inner = f->why;
+    enum code c = f->code;
     if (c == CODE_OK || (c == CODE_NOTFOUND && a->config.users_optional))
-        c = users_parse(out, a->config.users_path, bytes_of(f.text, f.len), &inner);
-    bool ok = digest_of(&f, digest);
-    unload(&f);
-    if (c != CODE_OK)
-        return FAIL_FG(why, c, 1020, "%s. Half a file lets nobody in: put it right, or make it anew with `fieldgate user`",
-                       inner.text);
-    return ok ? CODE_OK : FAIL(why, CODE_NOMEM, 0, "no memory for the users");
+        c = users_parse(out, a->config.users_path, bytes_of(f->text, f->len), &inner);
+    if (c == CODE_OK)
+        return CODE_OK;
+    return FAIL_FG(why, c, 1020, "%s. Half a file lets nobody in: put it right, or make it anew with `fieldgate user`",
+                   inner.text);
+}
+
+static enum code parse_rules(const struct auth *a, const struct file *f, struct rules **out, struct fault *why)
+{
+    struct fault inner = f->why;
+    if (!a->config.rules_path)
+        return CODE_OK;
+    enum code c = f->code == CODE_OK ? rules_parse(out, a->config.rules_path, bytes_of(f->text, f->len), &inner) : f->code;
+    return c == CODE_OK ? CODE_OK : FAIL_FG(why, c, 1022, "%s. Rules hold as a whole or not at all: put the file right", inner.text);
 }
 
 enum code auth_prepare(struct auth *a, struct auth_change **out, struct fault *why)
 {
     struct auth_change *change = mem_zalloc(1, sizeof *change);
     struct users *users = NULL;
-    enum code c = change ? load_users(a, &users, change->digest, why) : FAIL(why, CODE_NOMEM, 0, "no memory for the users");
+    struct rules *rules = NULL;
+    struct files f;
+    if (!change)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for the users");
+    load_both(a, &f);
+    enum code c = parse_users(a, &f.users, &users, why);
+    if (c == CODE_OK)
+        c = parse_rules(a, &f.rules, &rules, why);
+    if (c == CODE_OK && !digest_both(&f, change->digest))
+        c = FAIL(why, CODE_NOMEM, 0, "no memory for the users");
+    unload_both(&f);
     if (c == CODE_OK) {
-        change->access = access_new(users, NULL);
+        change->access = access_new(users, rules);
         users = NULL;
+        rules = NULL;
         if (!change->access)
             c = FAIL(why, CODE_NOMEM, 0, "no memory for the users");
     }
     users_free(users);
+    rules_free(rules);
     if (c != CODE_OK) {
         mem_free(change);
         return c;
@@ -97,16 +137,16 @@ void auth_discard(struct auth_change *change)
 
 bool auth_touched(struct auth *a)
 {
-    struct file users;
+    struct files f;
     uint8_t digest[SHA256_BYTES];
     bool same = false;
-    load(a->config.io, a->config.users_path, USERS_FILE_BYTES_MAX, &users);
-    if (digest_of(&users, digest)) {
+    load_both(a, &f);
+    if (digest_both(&f, digest)) {
         (void)pthread_mutex_lock(&a->lock);
         same = memcmp(digest, a->digest, sizeof digest) == 0;
         (void)pthread_mutex_unlock(&a->lock);
     }
-    unload(&users);
+    unload_both(&f);
     return !same;
 }
 
@@ -118,9 +158,10 @@ static enum code copy_config(struct auth *a, const struct auth_config *config)
     a->config = *config;
     a->config.doors = doors;
     a->config.users_path = mem_strdup(config->users_path);
+    a->config.rules_path = config->rules_path ? mem_strdup(config->rules_path) : NULL;
     if (doors && config->door_count)
         memcpy(doors, config->doors, config->door_count * sizeof *doors);
-    return doors && a->config.users_path ? CODE_OK : CODE_NOMEM;
+    return doors && a->config.users_path && !a->config.rules_path == !config->rules_path ? CODE_OK : CODE_NOMEM;
 }
 
 enum code auth_new(struct auth **out, const struct auth_config *config, struct fault *why)
@@ -156,6 +197,7 @@ void auth_free(struct auth *a)
     (void)pthread_mutex_destroy(&a->lock);
     mem_free((void *)(uintptr_t)a->config.doors);
     mem_free((void *)(uintptr_t)a->config.users_path);
+    mem_free((void *)(uintptr_t)a->config.rules_path);
     mem_free(a);
 }
 
@@ -172,7 +214,8 @@ void auth_stats(struct auth *a, struct auth_stats *out)
     struct access *access = auth_access(a);
     *out = (struct auth_stats){ .checked = atomic_load(&a->checked), .remembered = atomic_load(&a->remembered),
                                 .failed = atomic_load(&a->failed), .banned = atomic_load(&a->banned),
-                                .busy = atomic_load(&a->busy), .users = access->users->count };
+                                .busy = atomic_load(&a->busy), .users = access->users->count,
+                                .rules = access->rules ? rules_count(access->rules) : 0 };
     access_drop(access);
 }
 

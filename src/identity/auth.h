@@ -31,11 +31,12 @@ struct auth_config { /* copied */
     const struct auth_door *doors; /* by number */
     size_t                  door_count;
     const char             *users_path;
+    const char             *rules_path;     /* NULL: there are none */
     bool                    users_optional; /* nobody named the file: not being there is the same as being empty */
     uint32_t                failures_per_minute;
 };
 
-/* CODE_DAMAGED, CODE_NOTFOUND, CODE_IO: a file is not in order (FG1020 and the line); CODE_NOMEM. */
+/* CODE_DAMAGED, CODE_NOTFOUND, CODE_IO: a file is not in order (FG1020 users, FG1022 rules, with the place); CODE_NOMEM. */
 FG_CHECK enum code auth_new(struct auth **out, const struct auth_config *, struct fault *why);
 void               auth_free(struct auth *); /* NULL is fine */
 struct access     *auth_access(struct auth *); /* one reference to what holds now */
@@ -78,6 +79,6 @@ struct auth_stats {
     uint64_t checked;  /* passwords hashed                     */
     uint64_t remembered; /* answered from the verifier's memory */
     uint64_t failed, banned, busy;
-    uint64_t users;
+    uint64_t users, rules; /* now */
 };
 void auth_stats(struct auth *, struct auth_stats *);

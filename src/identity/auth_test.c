@@ -169,15 +169,22 @@ static void a_wrong_password_never_becomes_anonymous(void **state)
     }
 }
 
-static void roles_come_with_the_user(void **state)
+static void a_principal_says_how_he_signed_in_and_the_file_his_roles(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(check_from(f, DOOR_USERS, NULL, "alice", "secret"), AUTH_GRANTED);
     const struct principal *p = f->last.principal;
     assert_int_equal(p->kind, PRINCIPAL_USER);
     assert_int_equal(p->proof, PROOF_PASSWORD);
-    assert_int_equal(p->role_count, 1);
-    assert_true(bytes_is(p->roles[0], "admin"));
+    struct access *a = auth_access(f->auth);
+    struct subject s = access_subject(a, p->text, BYTES_LIT("c"));
+    assert_int_equal(s.role_count, 1);
+    assert_true(bytes_is(s.roles[0], "admin"));
+    assert_true(bytes_is(s.user, "alice") && bytes_is(s.client, "c") && !s.anonymous);
+    s = access_subject(a, BYTES_LIT("device:alice"), BYTES_LIT("c"));
+    assert_int_equal(s.role_count, 0); /* a device of that name is another one */
+    assert_true(access_subject(a, BYTES_LIT("anonymous"), BYTES_LIT("c")).anonymous);
+    access_drop(a);
     assert_true(bytes_is(p->id, "alice"));
     assert_true(p->loopback);
     principal_drop(f->last.principal);
@@ -448,7 +455,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_door_asks_who_it_was_told_to_ask),
         TEST(a_wrong_password_never_becomes_anonymous),
-        TEST(roles_come_with_the_user),
+        TEST(a_principal_says_how_he_signed_in_and_the_file_his_roles),
         cmocka_unit_test(a_principals_text_tells_its_kind),
         TEST(a_right_password_counts_for_a_minute),
         TEST(an_unknown_name_costs_a_hash_too),

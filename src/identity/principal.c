@@ -13,31 +13,23 @@ static uint8_t *put(uint8_t *to, struct bytes b, struct bytes *view)
     return to + b.len;
 }
 
-static struct principal *make(enum principal_kind kind, struct bytes id, const struct bytes *roles, uint8_t role_count)
+static struct principal *make(enum principal_kind kind, struct bytes id)
 {
     struct bytes prefix = bytes_str(kinds[kind]);
-    size_t size = sizeof(struct principal) + role_count * sizeof(struct bytes) + prefix.len + id.len;
-    for (size_t i = 0; i < role_count; i++)
-        size += roles[i].len;
-    struct principal *p = mem_zalloc(1, size);
+    struct principal *p = mem_zalloc(1, sizeof *p + prefix.len + id.len);
     if (!p)
         return NULL;
     atomic_init(&p->refs, 1);
     p->kind = (uint8_t)kind;
-    p->role_count = role_count;
     p->valid_until_us = INT64_MAX;
-    uint8_t *to = (uint8_t *)&p->roles[role_count];
-    to = put(to, prefix, &p->text);
-    to = put(to, id, &p->id);
+    (void)put(put((uint8_t *)(p + 1), prefix, &p->text), id, &p->id);
     p->text.len += id.len;
-    for (size_t i = 0; i < role_count; i++)
-        to = put(to, roles[i], &p->roles[i]);
     return p;
 }
 
 struct principal *principal_anonymous(bool loopback)
 {
-    struct principal *p = make(PRINCIPAL_ANONYMOUS, BYTES_NONE, NULL, 0);
+    struct principal *p = make(PRINCIPAL_ANONYMOUS, BYTES_NONE);
     if (p)
         p->loopback = loopback;
     return p;
@@ -45,7 +37,7 @@ struct principal *principal_anonymous(bool loopback)
 
 struct principal *principal_user(struct bytes id, const struct user *user, enum principal_proof proof, bool loopback)
 {
-    struct principal *p = make(PRINCIPAL_USER, id, user ? user->roles : NULL, user ? user->role_count : 0);
+    struct principal *p = make(PRINCIPAL_USER, id);
     if (!p)
         return NULL;
     p->proof = (uint8_t)proof;

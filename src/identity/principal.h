@@ -17,15 +17,14 @@ struct principal {
     _Atomic uint32_t refs;
     uint8_t          kind, proof;
     bool             loopback;       /* came from this machine                                 */
-    uint8_t          role_count;
     int64_t          valid_until_us; /* wall clock; INT64_MAX = for ever                       */
     uint8_t          record[SHA256_BYTES]; /* digest of the record that the proof was checked by */
     struct bytes     text, id;       /* "user:alice", "alice"; behind the struct               */
-    struct bytes     roles[];
 };
 
 struct principal *principal_anonymous(bool loopback); /* one reference; NULL: no memory */
-/* With the roles that the users file gives him (`user` may be NULL). */
+/* `user`: whose record the proof was checked by; NULL: none. His roles are not part of it: they are what the users file says when
+ * they are asked for (access.h). */
 struct principal *principal_user(struct bytes id, const struct user *user, enum principal_proof proof, bool loopback);
 static inline struct principal *principal_hold(struct principal *p)
 {

@@ -121,6 +121,7 @@ static enum code open_broker(struct node *n, struct fault *why)
         .hub_topic_count = (unsigned)s->hub.topics.count,
         .version = n->options.version,
         .auth = n->auth,
+        .close_denied = s->acl_deny == ACL_DENY_CLOSE,
     };
     return broker_new(&n->broker, &config, why);
 }

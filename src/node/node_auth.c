@@ -32,6 +32,7 @@ enum code auth_open(struct node *n, struct fault *why)
         .doors = doors,
         .door_count = s->listener_count,
         .users_path = s->users[0] ? s->users : path,
+        .rules_path = s->rules[0] ? s->rules : NULL,
         .users_optional = !s->users[0],
         .failures_per_minute = s->limits.auth_failures,
     };
@@ -90,7 +91,7 @@ static void looked(struct pool_job *job, struct loop *here)
         if (l->change) {
             auth_commit(n->auth, l->change);
             broker_access_changed(n->broker);
-            log_info("node", "users were read again");
+            log_info("node", "users and rules were read again");
         }
         timer_start(here, &n->users_timer, LOOK_MS, look_again);
     }

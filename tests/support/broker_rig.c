@@ -108,7 +108,10 @@ static enum code open_auth(struct rig *rig, struct fault *why)
         door.chain = (struct settings_choices){ { AUTH_USERS }, 1 };
     if (io->stat(io->self, RIG_CONF "/users", &st) < 0)
         rig_write(rig, "users", rig->config.users);
+    if (rig->config.rules && io->stat(io->self, RIG_CONF "/rules", &st) < 0)
+        rig_write(rig, "rules", rig->config.rules);
     struct auth_config config = { .io = io, .doors = &door, .door_count = 1, .users_path = RIG_CONF "/users",
+                                  .rules_path = rig->config.rules ? RIG_CONF "/rules" : NULL,
                                   .failures_per_minute = rig->config.limits.auth_failures };
     return auth_new(&rig->auth, &config, why);
 }
@@ -118,7 +121,7 @@ static enum code open_broker(struct rig *rig, struct fault *why)
     const struct rig_config *c = &rig->config;
     struct broker_config config = { .limits = c->limits, .io = memfs_io(rig->fs), .loops = rig->loops,
                                     .loop_count = c->shards, .hub_topics = c->hub_topics,
-                                    .hub_topic_count = c->partitions ? c->hub_topic_count : 0, .version = "test", .auth = rig->auth };
+                                    .hub_topic_count = c->partitions ? c->hub_topic_count : 0, .version = "test", .auth = rig->auth, .close_denied = c->close_denied };
     return broker_new(&rig->broker, &config, why);
 }
 

@@ -45,6 +45,8 @@ struct rig_config {
     /* The users file, made when the rig is opened and it is not there; NULL: everybody is anonymous. The listener asks
      * `chain`; { users } when that is empty. */
     const char        *users;
+    const char        *rules;  /* the same for the rules; NULL: there are none */
+    bool               close_denied;
     struct settings_choices chain;
     bool               split;           /* cut the streams at random places */
     unsigned           lazy_percent;    /* how often the committer lets others go first */
@@ -87,7 +89,7 @@ void rig_close(struct rig *);
 void rig_abandon(struct rig *);
 
 #define RIG_CONF "/conf"
-/* Replaces a file of the folder RIG_CONF ("users"). */
+/* Replaces a file of the folder RIG_CONF: "users", "rules". */
 void      rig_write(struct rig *, const char *name, const char *text);
 /* What a running node does when it sees that: all or nothing. */
 enum code rig_reload(struct rig *, struct fault *why);
