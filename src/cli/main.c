@@ -10,6 +10,7 @@ static const struct verb *const verbs[] = {
     &verb_demo,
     &verb_events,
     &verb_help,
+    &verb_mqtt_test,
     &verb_pub,
     &verb_run,
     &verb_simulate,
