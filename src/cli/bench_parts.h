@@ -109,6 +109,9 @@ uint32_t     bench_peer_count(const struct bench *);
 struct peer *bench_peer(struct bench *, uint32_t i); /* subscribers first */
 void         bench_dial(struct peer *);
 void         bench_leave(struct peer *);
+/* What lies before the payload of a PUBLISH; by hand, because nothing else is wanted of a message. */
+FG_CHECK enum code bench_split(enum mqtt_version, const struct mqtt_frame *, uint16_t *id, struct bytes *payload,
+                               struct fault *why);
 /* ---- bench_send.c ---- */
 FG_CHECK enum code bench_templates(struct bench *, struct fault *why);
 /* The topic or filter of a peer. */

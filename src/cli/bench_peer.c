@@ -137,9 +137,8 @@ static void time_taken(struct bench *b, struct histogram *h, int64_t stamp, int6
         histogram_add(h, (uint64_t)(now > stamp ? now - stamp : 0));
 }
 
-/* What lies before the payload; by hand, because nothing else is wanted of a message. */
-static enum code split_publish(const struct peer *p, const struct mqtt_frame *f, uint16_t *id, struct bytes *payload,
-                               struct fault *why)
+enum code bench_split(enum mqtt_version version, const struct mqtt_frame *f, uint16_t *id, struct bytes *payload,
+                      struct fault *why)
 {
     struct bytes in = f->body;
     bool ack = f->first & 6;
@@ -148,7 +147,7 @@ static enum code split_publish(const struct peer *p, const struct mqtt_frame *f,
         return malformed(why, "a PUBLISH that ends in its topic");
     *id = ack ? (uint16_t)(in.at[at] << 8 | in.at[at + 1]) : 0;
     at += ack ? 2 : 0;
-    if (p->bench->plan.target.version == MQTT_5) {
+    if (version == MQTT_5) {
         size_t len = 0;
         unsigned shift = 0;
         do {
@@ -191,7 +190,7 @@ static enum code on_publish(struct peer *p, const struct mqtt_frame *f, int64_t 
 {
     uint16_t id = 0;
     struct bytes payload = BYTES_NONE;
-    enum code c = split_publish(p, f, &id, &payload, why);
+    enum code c = bench_split(p->bench->plan.target.version, f, &id, &payload, why);
     if (c != CODE_OK)
         return c;
     count_message(p, payload, now);

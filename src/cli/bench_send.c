@@ -5,7 +5,8 @@
 
 #include <stdio.h>
 
-enum { UNSENT_MAX = 256 * 1024, TOPIC_MAX = 160 };
+/* REFILL: a window is filled up when a quarter of it is free. */
+enum { UNSENT_MAX = 256 * 1024, TOPIC_MAX = 160, REFILL = 4 };
 
 /* ---- packets ---- */
 
@@ -128,7 +129,7 @@ static void send_pairs(struct bench *b)
     for (uint32_t i = 0; i < b->plan.publishers; i++) {
         struct peer *p = &b->publishers[i];
         uint64_t room = room_of(b->plan.window, p->sent, b->audiences[i].progress, p->forgiven);
-        if (room)
+        if (room && room >= b->plan.window / REFILL)
             (void)send_now(p, room);
     }
 }
@@ -138,6 +139,8 @@ static void send_window(struct bench *b)
     uint32_t n = b->plan.publishers;
     uint64_t all = (uint64_t)b->plan.window * n;
     uint64_t room = b->audience_count ? room_of(all, b->published, slowest(b), b->forgiven) : all;
+    if (room < all / REFILL)
+        return; /* many small writes would measure the kernel */
     for (uint32_t i = 0; i < n && room; i++) {
         struct peer *p = &b->publishers[(b->turn_first + i) % n];
         uint64_t share = (room + (n - i) - 1) / (n - i);

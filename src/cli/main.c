@@ -6,6 +6,7 @@
 static const struct verb *const verbs[] = {
     &verb_bench,
     &verb_check,
+    &verb_completion,
     &verb_config,
     &verb_demo,
     &verb_events,

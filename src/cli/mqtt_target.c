@@ -122,9 +122,10 @@ enum code mqtt_target_props(const struct mqtt_target *t, const char *command, st
             return FAIL(why, CODE_USAGE, 0, "-D %s %s: there is no such property", p->command, p->name);
         if (!(row->in & bit))
             return FAIL(why, CODE_USAGE, 0, "-D %s %s: that property does not belong to %s", p->command, p->name, p->command);
-        if (strcasecmp(p->command, command) != 0)
-            continue;
-        enum code c = put(p, row, out, why);
+        uint64_t n;
+        enum code c = row->kind < AS_TEXT ? number_of(p, row, &n, why) : CODE_OK; /* also what is not used here */
+        if (c == CODE_OK && strcasecmp(p->command, command) == 0)
+            c = put(p, row, out, why);
         if (c != CODE_OK)
             return c;
     }

@@ -1,8 +1,18 @@
 /* help [VERB|TOPIC]: the page of a verb, or how to do a whole job by hand. */
 #include "base/suggest.h"
+#include "cli/completion.h"
 #include "cli/verbs.h"
 
 #include <stdio.h>
+
+struct help {
+    bool man;
+};
+
+static const struct flag flags[] = {
+    { 0, "man", FLAG_SWITCH, FLAG_FIELD(struct help, man), .help = "as a manual page: fieldgate help --man pub | man -l -" },
+    FLAGS_END,
+};
 
 static const struct topic {
     const char *name, *summary, *page;
@@ -20,6 +30,19 @@ static const struct topic {
       "      what was kept of the last minute\n"
       "\n"
       "Any MQTT client does as well: mosquitto_sub -t 'factory/#' -v\n" },
+    { "mqtt", "any broker, by hand",
+      "Any broker, by hand: all of these take -h HOST -p PORT, or mqtts://HOST, and -u NAME -P @FILE.\n"
+      "\n"
+      "  fieldgate sub -t 'factory/#' --watch\n"
+      "      a line per topic: last value, change, age, rate; --rate counts instead\n"
+      "  fieldgate pub -t factory/line1/fan -m on -q 1 -r\n"
+      "      flags are those of mosquitto_pub; properties also have names, such as --content-type\n"
+      "  fieldgate mqtt-test\n"
+      "      what the broker can do, and whether it does it as the standard says\n"
+      "  fieldgate bench -q 1 --publishers 10 --pid $(pidof fieldgate)\n"
+      "      as fast as it can; --rate 5000 by the clock, with honest latencies\n"
+      "  source <(fieldgate completion bash)\n"
+      "      and the shell completes verbs and flags\n" },
 };
 enum { TOPICS = sizeof topics / sizeof topics[0], NAMES_MAX = 64 };
 
@@ -53,6 +76,9 @@ static int run(struct verb_call *call)
     const struct verb *const *among = call->verbs;
     const struct verb *verb = NULL;
     char path[64] = "";
+    bool man = ((const struct help *)call->values)->man;
+    if (man && args->count == 0)
+        return verb_usage(call, "--man needs a verb");
     if (args->count == 0) {
         verb_print_overview(call->out, call->verbs);
         (void)fprintf(call->out, "Whole jobs:\n");
@@ -60,7 +86,7 @@ static int run(struct verb_call *call)
             (void)fprintf(call->out, "  fieldgate help %-6s %s\n", topics[i].name, topics[i].summary);
         return STATUS_DONE;
     }
-    const struct topic *topic = args->count == 1 ? topic_find(args->at[0]) : NULL;
+    const struct topic *topic = args->count == 1 && !man ? topic_find(args->at[0]) : NULL;
     if (topic) {
         (void)fputs(topic->page, call->out);
         return STATUS_DONE;
@@ -72,7 +98,10 @@ static int run(struct verb_call *call)
         n += (size_t)snprintf(path + n, sizeof path - n, "%s%s", i ? " " : "", verb->name);
         among = verb->children;
     }
-    verb_print_help(call->out, verb, path);
+    if (man)
+        manual_page(call->out, verb, path);
+    else
+        verb_print_help(call->out, verb, path);
     return STATUS_DONE;
 }
 
@@ -83,5 +112,7 @@ const struct verb verb_help = {
     .examples = { "fieldgate help", "fieldgate help config show", "fieldgate help m2m" },
     .args = "[VERB|TOPIC]",
     .args_max = 2,
+    .flags = flags,
+    .values_size = sizeof(struct help),
     .run = run,
 };

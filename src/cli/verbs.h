@@ -5,6 +5,7 @@
 
 extern const struct verb verb_bench;
 extern const struct verb verb_check;
+extern const struct verb verb_completion;
 extern const struct verb verb_config;
 extern const struct verb verb_demo;
 extern const struct verb verb_events;
