@@ -30,6 +30,10 @@ struct io {
     int     (*open)(void *self, const char *path, int flags);
     void    (*close)(void *self, int file);
     int64_t (*pread)(void *self, int file, void *to, size_t n, uint64_t at);
+    /* From there on the file reads as zero, because nothing was written there; INT64_MAX: not known. It saves
+     * reading what was allocated and not used, so it is asked before the file is read: what the system has read
+     * ahead no longer counts as unused. */
+    int64_t (*data_end)(void *self, int file);
     int64_t (*pwrite)(void *self, int file, const void *from, size_t n, uint64_t at);
     int     (*fdatasync)(void *self, int file);
     int     (*truncate)(void *self, int file, uint64_t size);

@@ -50,6 +50,25 @@ static int open_new(void)
     return file;
 }
 
+static void behind_the_end_of_the_data_all_is_zero(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 20, AT = 300000 };
+    static char back[SIZE];
+    int file = open_new();
+    assert_int_equal(sys->allocate(sys->self, file, SIZE), 0);
+    assert_true(sys->data_end(sys->self, file) >= 0);
+    assert_int_equal(io_write_all(sys, file, "ab", 2, 10), 0);
+    assert_true(sys->data_end(sys->self, file) >= 12); /* not synced, and known all the same */
+    assert_int_equal(io_write_all(sys, file, "cd", 2, AT), 0);
+    int64_t end = sys->data_end(sys->self, file);
+    assert_true(end >= AT + 2);
+    assert_int_equal(io_read_all(sys, file, back, SIZE, 0), SIZE);
+    for (int64_t i = end; i < SIZE; i++)
+        assert_int_equal(back[i], 0);
+    sys->close(sys->self, file);
+}
+
 static void what_is_written_is_read_at_its_place(void **state)
 {
     (void)state;
@@ -376,6 +395,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(what_is_written_is_read_at_its_place),
+        IN_FOLDER(behind_the_end_of_the_data_all_is_zero),
         IN_FOLDER(files_and_folders_are_for_their_owner_alone),
         IN_FOLDER(opening_does_what_its_flags_say),
         IN_FOLDER(renamed_files_keep_their_content),

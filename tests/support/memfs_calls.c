@@ -161,6 +161,15 @@ static int64_t fs_pread(void *self, int handle, void *to, size_t n, uint64_t at)
     MEMFS_LEAVE(fs, (int64_t)n);
 }
 
+/* No call that fails. */
+static int64_t fs_data_end(void *self, int handle)
+{
+    struct memfs *fs = memfs_enter(self);
+    int64_t end = (int64_t)pages_data_end(file_of(fs, handle)->node->content);
+    pthread_mutex_unlock(&fs->lock);
+    return end;
+}
+
 /* How much of [at, at + n) the disk has room for. */
 static size_t fitting(const struct memfs *fs, const struct node *node, size_t n, uint64_t at)
 {
@@ -471,8 +480,8 @@ static void fs_random(void *self, void *to, size_t n)
 
 void memfs_bind(struct memfs *fs)
 {
-    fs->io = (struct io){fs,          fs_open,     fs_close, fs_pread,      fs_pwrite,  fs_fdatasync,
-                         fs_truncate, fs_allocate, fs_stat,  fs_rename,     fs_unlink,  fs_mkdir,
-                         fs_sync_dir, fs_list,     fs_lock,  fs_free_bytes, fs_wall_us, fs_monotonic_us,
-                         fs_random};
+    fs->io = (struct io){fs,        fs_open,       fs_close,    fs_pread,        fs_data_end,
+                         fs_pwrite, fs_fdatasync,  fs_truncate, fs_allocate,     fs_stat,
+                         fs_rename, fs_unlink,     fs_mkdir,    fs_sync_dir,     fs_list,
+                         fs_lock,   fs_free_bytes, fs_wall_us,  fs_monotonic_us, fs_random};
 }

@@ -304,6 +304,23 @@ static void clock_and_random_come_from_the_test(void **state)
     memfs_free(same);
 }
 
+static void the_end_of_the_data_is_that_of_the_last_page_written(void **state)
+{
+    (void)state;
+    struct memfs *fs = memfs_new(5);
+    const struct io *io = memfs_io(fs);
+    int file = io->open(io->self, "/f", IO_READ | IO_WRITE | IO_CREATE);
+    assert_int_equal(io->data_end(io->self, file), 0);
+    assert_int_equal(io->allocate(io->self, file, 65536), 0);
+    assert_int_equal(io->data_end(io->self, file), 0);
+    assert_int_equal(io_write_all(io, file, "x", 1, 5000), 0);
+    assert_int_equal(io->data_end(io->self, file), 8192);
+    assert_true(memfs_flip(fs, "/f", 30000, 1)); /* rot also comes to places never written */
+    assert_int_equal(io->data_end(io->self, file), 32768);
+    io->close(io->self, file);
+    memfs_free(fs);
+}
+
 static void a_flipped_bit_is_seen_by_the_reader(void **state)
 {
     (void)state;
@@ -321,6 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_written_is_read_back),
         cmocka_unit_test(a_file_that_grows_reads_as_zero_in_between),
+        cmocka_unit_test(the_end_of_the_data_is_that_of_the_last_page_written),
         cmocka_unit_test(names_follow_the_rules_of_a_directory_tree),
         cmocka_unit_test(a_list_names_what_lies_directly_inside),
         cmocka_unit_test(a_removed_file_lives_while_it_is_open),

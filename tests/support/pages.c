@@ -172,6 +172,14 @@ void pages_read(const struct pages *p, void *to, size_t n, uint64_t at)
     }
 }
 
+uint64_t pages_data_end(const struct pages *p)
+{
+    uint64_t i = p->count;
+    while (i > 0 && (!p->page[i - 1] || p->page[i - 1] == &zero_page))
+        i--;
+    return i * PAGE_BYTES;
+}
+
 uint64_t pages_missing(const struct pages *p, size_t n, uint64_t at)
 {
     uint64_t missing = 0;

@@ -33,5 +33,7 @@ void pages_cut(struct pages **p, uint64_t size);     /* from `size` on: gone, an
 
 /* Holes and what lies behind the last page read as zero. */
 void     pages_read(const struct pages *p, void *to, size_t n, uint64_t at);
+/* Where the last page of data ends. */
+uint64_t pages_data_end(const struct pages *p);
 /* How many holes a write of [at, at + n) would fill. */
 uint64_t pages_missing(const struct pages *p, size_t n, uint64_t at);
