@@ -1,8 +1,8 @@
 /* frame_fuzz.c - segment files as they should never be. The input is a row of orders that build up to three
  * segments of frames (also wrong ones: foreign places, sequences that jump, broken batches, rounds that never
  * were) and then damage them, or it is the bytes of a segment themselves. The journal must open or say why,
- * must hand out only payloads that were written, in order, must find the same once more, and must go on from
- * there. */
+ * must hand out only payloads that were written, in order, must find the same once more, also when the power
+ * failed on its way, and must go on from there. */
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "journal/journal.h"
@@ -25,6 +25,14 @@ struct file {
 };
 static struct file files[FILES];
 static int handles[64];
+static int changes_left = -1; /* then the power fails: nothing changes any more; -1 = never */
+
+static bool powerless(void)
+{
+    if (changes_left > 0)
+        changes_left--;
+    return changes_left == 0;
+}
 
 static struct file *find(const char *name)
 {
@@ -64,6 +72,8 @@ static int f_open(void *self, const char *path, int flags)
     struct file *f = find(path);
     if (f && (flags & IO_EXCL))
         return -EEXIST;
+    if (!f && (flags & IO_CREATE) && powerless())
+        return -EIO;
     if (!f && !(flags & IO_CREATE))
         return -ENOENT;
     f = f ? f : make(path, false);
@@ -93,10 +103,23 @@ static int64_t f_pread(void *self, int file, void *to, size_t n, uint64_t at)
     return (int64_t)n;
 }
 
+/* To the byte. */
+static int64_t f_data_end(void *self, int file)
+{
+    (void)self;
+    const struct file *f = &files[handles[file]];
+    size_t end = f->size;
+    while (end > 0 && f->data[end - 1] == 0)
+        end--;
+    return (int64_t)end;
+}
+
 static int64_t f_pwrite(void *self, int file, const void *from, size_t n, uint64_t at)
 {
     (void)self;
     struct file *f = &files[handles[file]];
+    if (powerless())
+        return -EIO;
     if (at + n > f->size && resize(f, at + n) < 0)
         return -ENOSPC;
     memcpy(f->data + at, from, n);
@@ -120,6 +143,8 @@ static int f_allocate(void *self, int file, uint64_t size)
 {
     (void)self;
     struct file *f = &files[handles[file]];
+    if (powerless())
+        return -EIO;
     return size > f->size ? resize(f, size) : 0;
 }
 
@@ -139,6 +164,8 @@ static int f_unlink(void *self, const char *path)
     struct file *f = find(path);
     if (!f)
         return -ENOENT;
+    if (powerless())
+        return -EIO;
     mem_free(f->data);
     *f = (struct file){0};
     return 0;
@@ -200,6 +227,7 @@ static const struct io disk = {
     .open = f_open,
     .close = f_close,
     .pread = f_pread,
+    .data_end = f_data_end,
     .pwrite = f_pwrite,
     .fdatasync = f_sync,
     .truncate = f_truncate,
@@ -220,6 +248,7 @@ static const uint64_t journal_id = 0x5a5a5a5a5a5a5a5a;
 
 static void wipe(void)
 {
+    changes_left = -1;
     for (int i = 0; i < FILES; i++) {
         mem_free(files[i].data);
         files[i] = (struct file){0};
@@ -391,8 +420,8 @@ static void look_around(struct journal *j)
     }
 }
 
-/* Opens, compares, appends one record, and leaves without a word. */
-static bool once(struct journal_options *o, struct heard *h, bool raw, uint64_t *durable)
+/* Opens, appends one record if told so, and leaves without a word. */
+static bool once(struct journal_options *o, struct heard *h, bool raw, bool append, uint64_t *durable)
 {
     struct journal *j;
     struct fault why;
@@ -404,6 +433,11 @@ static bool once(struct journal_options *o, struct heard *h, bool raw, uint64_t 
         return false;
     }
     FG_ASSERT(journal_durable(j) >= h->last && journal_durable(j) >= *durable);
+    *durable = journal_durable(j);
+    if (!append) {
+        journal_abandon(j);
+        return true;
+    }
     struct record_in in = {
         .type = RECORD_PROGRAM + 1, .partition = JOURNAL_NO_PARTITION, .payload = BYTES_LIT("new")};
     struct record_out out;
@@ -426,21 +460,27 @@ static void silent(void *ctx, const char *line)
     (void)line;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* True: it is raw. */
+static bool fill_disk(struct input in)
 {
-    log_set_sink(silent, NULL);
     wipe();
-    struct input in = {data, data + size};
     bool raw = byte(&in) == 0xff;
     struct format format;
     FG_ASSERT(f_mkdir(NULL, "/d") == 0 && f_mkdir(NULL, "/d/journal") == 0);
-    if (format_create(&disk, "/d", 3, &format, NULL) != CODE_OK)
-        return 0;
+    FG_ASSERT(format_create(&disk, "/d", 3, &format, NULL) == CODE_OK);
     FG_ASSERT(format.journal == journal_id);
     if (raw)
         build_raw(&in);
     else
         build(&in);
+    return raw;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    log_set_sink(silent, NULL);
+    struct input in = {data, data + size};
+    bool raw = fill_disk(in);
     struct journal_options o = {.io = &disk,
                                 .data_dir = "/d",
                                 .segment_bytes = SEGMENT,
@@ -448,11 +488,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 .manual = true,
                                 .apply = apply};
     struct heard first, second;
-    uint64_t durable = 0;
+    uint64_t durable = 0, unused = 0;
     struct journal_check_result result;
     (void)!journal_check(&disk, "/d", NULL, NULL, &result, NULL);
-    if (once(&o, &first, raw, &durable)) {
-        FG_ASSERT(once(&o, &second, raw, &durable));
+    if (once(&o, &first, raw, false, &durable)) {
+        /* The power fails somewhere in that start: the next one finds the same. */
+        uint64_t same = durable;
+        (void)fill_disk(in);
+        changes_left = 1 + (int)(crc32c(0, data, size) % 8);
+        (void)once(&o, &second, raw, false, &unused);
+        changes_left = -1;
+        FG_ASSERT(once(&o, &second, raw, false, &durable));
+        FG_ASSERT(second.count == first.count && second.sum == first.sum);
+        /* Killed before it wrote anything: what that start removed or cleared must not be missed. */
+        FG_ASSERT(once(&o, &second, raw, true, &durable));
+        FG_ASSERT(durable > same && second.count == first.count && second.sum == first.sum);
+        FG_ASSERT(once(&o, &second, raw, false, &durable));
         /* Everything it found the first time, and the new one. */
         FG_ASSERT(second.count == first.count + 1);
         uint64_t with_new = first.sum * 31 + crc32c(0, "new", 3) + RECORD_PROGRAM + 1;

@@ -365,9 +365,13 @@ void survey_clear(struct survey *);
 
 /* ---- recover.c, locked ---- */
 FG_CHECK enum code recover_open(struct journal *, struct fault *why);
-/* repair.c: what the survey decided becomes so on disk. Can be interrupted and done again at any point.
- * `unproven`: the first frame above survey.synced, seq 0 = none. */
-FG_CHECK enum code repair_run(struct journal *, const struct survey *, struct place unproven,
+struct replayed { /* what the replay met on the way to the end */
+    struct place unproven; /* the first frame above survey.synced, seq 0 = none    */
+    uint64_t     last;     /* sequence of the last frame, 0 = none                 */
+    bool         open;     /* which says that its batch goes on                    */
+};
+/* repair.c: what the survey decided becomes so on disk. Can be interrupted and done again at any point. */
+FG_CHECK enum code repair_run(struct journal *, const struct survey *, const struct replayed *,
                               struct fault *why);
 
 /* ---- state.c, committer ---- */

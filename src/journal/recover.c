@@ -8,9 +8,8 @@ struct replay {
     struct journal *j;
     const struct survey *v;
     struct scan scan;
-    uint64_t last;         /* sequence taken last                             */
-    size_t broken;         /* cursor in v->broken                             */
-    struct place unproven; /* the first frame above v->synced, seq 0 = none   */
+    struct replayed met;
+    size_t broken; /* cursor in v->broken */
     uint8_t last_type;
 };
 
@@ -149,19 +148,20 @@ static enum code replay_frame(struct replay *r, struct segment *s, const struct 
                               struct fault *why)
 {
     const struct frame *f = &item->frame;
-    if (f->seq <= r->last)
+    if (f->seq <= r->met.last)
         return CODE_OK;
-    if (r->last)
-        r->j->lost += f->seq - r->last - 1;
-    r->last = f->seq;
+    if (r->met.last)
+        r->j->lost += f->seq - r->met.last - 1;
+    r->met.last = f->seq;
+    r->met.open = f->flags & RECORD_MORE;
     r->last_type = f->type;
     r->j->appended = f->seq; /* what handles are dropped against */
     if (s->first_seq == 0)
         s->first_seq = f->seq;
     s->last_seq = f->seq;
     s->end = (uint32_t)item->to;
-    if (f->seq > r->v->synced && r->unproven.seq == 0)
-        r->unproven = (struct place){.seq = f->seq, .segment = s->number, .offset = (uint32_t)item->from};
+    if (f->seq > r->v->synced && r->met.unproven.seq == 0)
+        r->met.unproven = (struct place){.seq = f->seq, .segment = s->number, .offset = (uint32_t)item->from};
     enum code code = note_partition(r, s, item, why);
     return code == CODE_OK && item->kind == SCAN_FRAME ? apply(r, s, item, why) : code;
 }
@@ -353,7 +353,7 @@ static void take_over(struct journal *j, const struct survey *v, const struct re
 {
     j->appended = j->wanted = j->synced = v->next_seq - 1;
     atomic_store(&j->durable, j->appended);
-    j->seal_seq = r->last_type == RECORD_SEAL && r->last == j->appended ? j->appended : 0;
+    j->seal_seq = r->last_type == RECORD_SEAL && r->met.last == j->appended ? j->appended : 0;
     j->state = v->state;
     if (j->witness.seq > j->state.seq)
         j->witness = j->state;
@@ -392,7 +392,7 @@ static enum code recover_steps(struct journal *j, struct survey *v, struct fault
     settle_ages(j);
     take_over(j, v, &r);
     journal_unlock(j);
-    code = repair_run(j, v, r.unproven, why);
+    code = repair_run(j, v, &r.met, why);
     journal_lock(j);
     return code;
 }

@@ -2,12 +2,14 @@
  * is written.
  *
  * Order matters, because the power may fail again in between:
- *   1. `clean` goes, durably: from here on the log may change.
- *   2. If durable frames are missing at the end, a new segment is made whose header remembers how far they went.
- *   3. Frames above the last sequence known durable are written again and synced: they may be in the page cache
+ *   1. Frames above the last sequence known durable are written again and synced: they may be in the page cache
  *      only, or the kernel may have failed to write them and forgotten it.
- *   4. A header names where the state begins, if only segments that go did.
- *   5. What lies behind the end is cleared and synced, segments behind it go and the folder is synced.
+ *   2. A header names where the state begins and how far the log was durable, if only what goes did. If the log
+ *      cannot go on where it ends, or durable frames are missing there, it is that of a new segment.
+ *   3. `clean` goes, durably: from here on the log may change.
+ *   4. Segments behind the end go and the folder is synced: none of them may be there when the frames before it,
+ *      that ended the log, no longer are.
+ *   5. What lies behind the end in its segment is cleared and synced. If nothing is left in it, it goes.
  * Each step leaves a log that the survey reads in the same way.
  */
 #include "journal/journal_private.h"
@@ -134,18 +136,20 @@ static enum code remove_segment(struct journal *j, struct segment *s, struct fau
     return CODE_OK;
 }
 
-/* Segments behind `number`, but for those that were made ahead of time, after an orderly stop. And that one
- * itself if it is empty: whoever made it may have been killed before it was durable, and nothing in it proves
- * the contrary. */
-static enum code remove_behind(struct journal *j, const struct survey *v, bool keep_ready, struct fault *why)
+static enum code sync_removals(struct journal *j, struct fault *why)
+{
+    int r = j->io->sync_dir(j->io->self, j->dir);
+    return r < 0 ? FAIL_SYS(why, CODE_IO, -r, "cannot sync %s", j->dir) : CODE_OK;
+}
+
+/* But for those that were made ahead of time, after an orderly stop. */
+static enum code remove_behind(struct journal *j, uint64_t number, bool keep_ready, struct fault *why)
 {
     bool removed = false;
-    uint64_t number = v->end.segment, want = number + 1;
+    uint64_t want = number + 1;
     for (size_t i = 0; i < j->segment_count;) {
         struct segment *s = j->segments[i];
-        bool unfinished = s->number == number && !v->damaged_end && s->first_seq == 0 &&
-                          !(keep_ready && usable(j, s));
-        if ((s->number <= number && !unfinished) || s == j->active) {
+        if (s->number <= number || s == j->active) {
             i++;
             continue;
         }
@@ -161,8 +165,15 @@ static enum code remove_behind(struct journal *j, const struct survey *v, bool k
             return code;
         removed = true;
     }
-    int r = removed ? j->io->sync_dir(j->io->self, j->dir) : 0;
-    return r < 0 ? FAIL_SYS(why, CODE_IO, -r, "cannot sync %s", j->dir) : CODE_OK;
+    return removed ? sync_removals(j, why) : CODE_OK;
+}
+
+/* An empty segment at the end: whoever made it may have been killed before it was durable, and nothing in it
+ * proves the contrary. But durable frames that are missing right before the end may have lain in it, and the
+ * state may begin there: then it stays. */
+static bool unfinished(const struct survey *v, const struct replayed *met, const struct segment *end)
+{
+    return !v->damaged_end && end->first_seq == 0 && met->last == v->end.seq;
 }
 
 static enum code new_active(struct journal *j, struct fault *why)
@@ -194,10 +205,14 @@ static enum code remove_index(struct journal *j, struct segment *s, struct fault
     return r < 0 ? FAIL_SYS(why, CODE_IO, -r, "cannot remove %s", path) : CODE_OK;
 }
 
-/* A header that stays must name the state before those go that did. */
-static enum code keep_witness(struct journal *j, struct segment *end, struct fault *why)
+/* A header that stays must name the state before those go that did. And where frames are missing or a batch is
+ * open, it must say how far the log was durable, before what said so is cleared: else the next start takes
+ * damage for an unfinished write, and ends the log there. */
+static enum code keep_witness(struct journal *j, const struct survey *v, const struct replayed *met,
+                              struct segment *end, struct fault *why)
 {
-    for (size_t i = 0; i < j->segment_count && j->segments[i]->number <= end->number; i++)
+    bool whole = v->gap_count == 1 && !met->open && !v->start_lost; /* that one is the end */
+    for (size_t i = 0; whole && i < j->segment_count && j->segments[i]->number <= end->number; i++)
         if (j->segments[i]->head_fine && j->segments[i]->head.state.seq >= j->state.seq)
             return CODE_OK;
     uint8_t bytes[SEGMENT_HEAD];
@@ -217,35 +232,37 @@ static enum code keep_witness(struct journal *j, struct segment *end, struct fau
     return r < 0 ? io_fault(why, j, end, 0, r) : code;
 }
 
-enum code repair_run(struct journal *j, const struct survey *v, struct place unproven, struct fault *why)
+enum code repair_run(struct journal *j, const struct survey *v, const struct replayed *met, struct fault *why)
 {
-    enum code code = remove_clean(j, why);
-    if (code != CODE_OK)
-        return code;
     /* format.json may have come from a process that was killed before its name was durable. */
     int r = v->clean.valid ? 0 : j->io->sync_dir(j->io->self, j->data_dir);
     if (r < 0)
         return FAIL_SYS(why, CODE_IO, -r, "cannot sync the folder %s", j->data_dir);
-    if (v->empty)
-        return new_active(j, why);
+    enum code code = CODE_OK;
+    if (v->empty) {
+        code = remove_clean(j, why);
+        return code == CODE_OK ? new_active(j, why) : code;
+    }
     struct segment *end = segment_find(j, v->end.segment);
     FG_ASSERT(end);
     bool go_on = !v->damaged_end && usable(j, end) && (v->clean.valid || end->first_seq);
-    if (v->damaged_end) {
-        code = new_active(j, why);
-        if (code == CODE_OK)
-            code = erase_frames(j, end, v->end.seq, why);
-    } else if (unproven.seq && !v->clean.valid) {
-        code = write_again(j, v, unproven, why);
-    }
-    if (code == CODE_OK && !v->damaged_end && !v->tail_clean && v->end.offset < end->size)
-        code = go_over(j, end, v->end.offset, end->size, CLEAR, why);
-    if (code == CODE_OK && go_on)
-        code = keep_witness(j, end, why);
-    else if (code == CODE_OK && !j->active)
-        code = new_active(j, why);
+    if (!v->damaged_end && met->unproven.seq && !v->clean.valid)
+        code = write_again(j, v, met->unproven, why);
     if (code == CODE_OK)
-        code = remove_behind(j, v, go_on && v->clean.valid && v->tail_clean, why);
+        code = go_on ? keep_witness(j, v, met, end, why) : new_active(j, why);
+    if (code == CODE_OK)
+        code = remove_clean(j, why);
+    if (code == CODE_OK)
+        code = remove_behind(j, v->end.segment, go_on && v->clean.valid && v->tail_clean, why);
+    if (code == CODE_OK && v->damaged_end)
+        code = erase_frames(j, end, v->end.seq, why);
+    else if (code == CODE_OK && !v->tail_clean && v->end.offset < end->size)
+        code = go_over(j, end, v->end.offset, end->size, CLEAR, why);
+    if (code == CODE_OK && !go_on && unfinished(v, met, end)) {
+        code = remove_segment(j, end, why);
+        if (code == CODE_OK)
+            code = sync_removals(j, why);
+    }
     if (code == CODE_OK && go_on)
         code = remove_index(j, end, why);
     if (code != CODE_OK)

@@ -95,9 +95,15 @@ void segment_forget(struct journal *j, struct segment *s)
 
 void segment_head_now(const struct journal *j, const struct segment *s, struct segment_head *out)
 {
+    /* Its first frames may be damaged; they still were there, and the state may begin with them. */
+    uint64_t first = s->first_seq;
+    if (s->head_fine && s->head.first_seq && s->head.first_seq < first)
+        first = s->head.first_seq;
+    if (j->state.segment == s->number && j->state.seq < first)
+        first = j->state.seq;
     *out = (struct segment_head){
         .number = s->number,
-        .first_seq = s->first_seq,
+        .first_seq = first,
         .synced = j->synced > s->synced_floor ? j->synced : s->synced_floor,
         .state = j->state,
         .bytes = s->bytes,

@@ -20,6 +20,7 @@ struct walk {
     struct gap open;    /* bytes met that were no frame                          */
     bool has_open;
     bool jump; /* segments are missing before the one being read         */
+    bool cut;  /* the file that holds the last frame taken is too short  */
     struct round_seen round;
     bool in_round;
     uint64_t lost_at_begin, lost;
@@ -204,6 +205,10 @@ static enum code take(struct walk *w, uint64_t segment, const struct scan_item *
         meet_garbage(w, segment, &stale);
         return CODE_OK;
     }
+    if (w->cut) { /* a crash does not shorten a file: what it held may have been promised */
+        v->synced = f->seq - 1 > v->synced ? f->seq - 1 : v->synced;
+        w->cut = false;
+    }
     if (w->expect == 0 && v->start.seq && f->seq > v->start.seq)
         w->expect = v->start.seq; /* that one was there */
     enum code code = CODE_OK;
@@ -246,6 +251,7 @@ static enum code walk_segment(struct walk *w, struct segment *s, struct fault *w
         else if (!done)
             code = take(w, s->number, &item, why);
     }
+    w->cut |= w->here.segment == s->number && s->size < s->bytes;
     segment_unpin(w->j, s);
     journal_lock(w->j);
     return code;
@@ -258,7 +264,7 @@ static enum code walk_segment(struct walk *w, struct segment *s, struct fault *w
 static void count_cut(struct walk *w)
 {
     const struct segment *s = segment_find(w->j, w->here.segment);
-    if (!s || s->size >= s->bytes || w->expect == 0)
+    if (!w->cut || !s || w->expect == 0)
         return;
     uint32_t from = w->here.offset > s->size ? s->size : w->here.offset;
     uint64_t most = w->expect - 1 + (s->bytes - from) / JOURNAL_FRAME_HEAD;
@@ -304,14 +310,22 @@ static void decide_end(struct walk *w)
     FG_ASSERT(!"the walk ends with a gap");
 }
 
+/* A place that its own segment says to lie before its first record is no place. */
+static bool possible(const struct journal *j, const struct place *state)
+{
+    const struct segment *s = segment_find(j, state->segment);
+    return !s || !s->head_fine || !s->head.first_seq || state->seq >= s->head.first_seq;
+}
+
 /* The newest round that lies before the end of the log; one with a hole in it only if there is no other. */
-static void decide_state(struct survey *v)
+static void decide_state(const struct journal *j, struct survey *v)
 {
     v->state = v->start;
     for (int whole = 0; whole < 2; whole++) {
         for (size_t i = 0; i < v->round_count; i++) {
             const struct round_seen *r = &v->rounds[i];
-            if (r->end_seq > v->end.seq || (whole && !r->whole) || r->begin.segment < v->first_segment)
+            if (r->end_seq > v->end.seq || (whole && !r->whole) || r->begin.segment < v->first_segment ||
+                !possible(j, &r->begin))
                 continue;
             if (whole || v->state.seq == 0 || same_place(&v->start, &r->begin)) {
                 v->state = r->begin;
@@ -341,13 +355,6 @@ static void count_damage(struct survey *v)
 }
 
 /* ---- where to begin ---- */
-
-/* A place that its own segment says to lie before its first record is no place. */
-static bool possible(const struct journal *j, const struct place *state)
-{
-    const struct segment *s = segment_find(j, state->segment);
-    return !s || !s->head_fine || !s->head.first_seq || state->seq >= s->head.first_seq;
-}
 
 /* The header that names the newest state, and the highest sequence known durable. */
 static void read_heads(struct journal *j, struct survey *v)
@@ -420,7 +427,7 @@ enum code survey_run(struct journal *j, struct survey *v, struct fault *why)
     bool quiet = v->tail_clean && v->gap_count == 1 && !w.batch.seq;
     decide_end(&w);
     v->tail_clean = quiet && !v->damaged_end;
-    decide_state(v);
+    decide_state(j, v);
     count_damage(v);
     return CODE_OK;
 }
