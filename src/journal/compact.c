@@ -42,6 +42,9 @@ static enum code load(struct journal *j, int file, const struct copy *c, uint8_t
     if (!*at)
         return FAIL(why, CODE_NOMEM, 0, "no memory to move a message");
     int64_t n = io_read_all(j->io, file, *at, bytes, c->from_offset);
+    if (n < 0)
+        return FAIL_SYS(why, CODE_IO, (int)-n, "cannot read segment %" PRIx64 " at %u", c->from->number,
+                        c->from_offset);
     if (n == (int64_t)bytes && frame_decode(f, *at, j->id, c->from->number, c->from_offset) &&
         f->body_len == c->body_len && frame_body_holds(f, *at + JOURNAL_FRAME_HEAD))
         return CODE_OK;
@@ -121,17 +124,20 @@ bool compact_step(struct journal *j)
     int file;
     enum code code = segment_open_pinned(j, s, &file, &why);
     size_t moved = 0;
+    bool unreadable = false;
     for (size_t i = 0; i < count && code == CODE_OK; i++) {
         uint8_t *at = NULL;
         struct frame f;
         code = load(j, file, &copies[i], &at, &f, &why);
+        unreadable = code == CODE_DAMAGED || code == CODE_IO;
+        if (code == CODE_DAMAGED)
+            (void)damage_note(j, s->number, copies[i].from_offset);
         if (code == CODE_OK)
             code = append_copy(j, &copies[i], &f, at + JOURNAL_FRAME_HEAD, &why);
         mem_free(at);
         moved += code == CODE_OK;
     }
-    if (code == CODE_DAMAGED) { /* it stays where it is, so that whoever reads it is told */
-        atomic_fetch_add_explicit(&j->damaged_frames, 1, memory_order_relaxed);
+    if (unreadable) { /* it stays where it is, so that whoever reads it is told */
         log_error(JOURNAL_AREA, "%s", why.text);
         journal_lock(j);
         s->unreadable = true;

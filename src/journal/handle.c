@@ -250,7 +250,7 @@ enum code journal_read(struct journal *j, struct stored *h, int64_t now_us, int6
     bool moved = fine && f.type == RECORD_MOVED && f.meta_len == MOVED_META;
     fine = fine && (moved ? get_le64(body) == h->id : f.type == RECORD_MESSAGE && f.seq == h->id);
     if (!fine) {
-        atomic_fetch_add_explicit(&j->damaged_frames, 1, memory_order_relaxed);
+        (void)damage_note(j, segment, offset);
         char name[SEGMENT_NAME];
         segment_name(segment, "seg", name);
         code = FAIL(why, CODE_DAMAGED, offset, "message %" PRIu64 " in %s/%s at %u is damaged", h->id, j->dir,

@@ -1,5 +1,5 @@
-/* idmap.h - message id -> where the message lies now, and its handle if it has one. Lives during replay only.
- * Open addressing; nothing is removed. One owner. */
+/* idmap.h - message id -> where the message lies now, and its handle if it has one. Lives during replay only;
+ * as a mere set of numbers it also serves damage.c. Open addressing; nothing is removed. One owner. */
 #pragma once
 
 #include "base/bytes.h"

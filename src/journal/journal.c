@@ -65,6 +65,7 @@ static void discard(struct journal *j)
     free_chunks(j->writing);
     free_chunks(j->spare);
     index_clear(j);
+    idmap_clear(&j->damaged);
     while (j->segment_count) {
         struct segment *s = j->segments[j->segment_count - 1];
         handle_clear(s);

@@ -185,7 +185,8 @@ FG_CHECK enum code journal_partition_find_time(struct journal *, uint32_t partit
                                                uint64_t *seq, struct fault *why);
 /* Calls each() for records from `seq` on, in order, until it returns false, the end, or about max_bytes.
  * *next_seq is where to go on. Damaged records are skipped after each() was told once for each run of them,
- * by a record of type 0 whose partition_seq is the first of them, and are counted. */
+ * by a record of type 0 whose partition_seq is the first of them, and each is counted once. CODE_IO, CODE_NOMEM:
+ * nothing could be read from there on this time; only if nothing was handed out before. */
 FG_CHECK enum code journal_partition_read(struct journal *, uint32_t partition, uint64_t seq,
                                           size_t max_bytes, bool (*each)(void *ctx, const struct record *),
                                           void *ctx, uint64_t *next_seq, struct fault *why);

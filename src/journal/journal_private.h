@@ -196,6 +196,8 @@ struct journal {
     uint64_t         verify_expect;
     _Atomic bool     verifying;
 
+    struct idmap     damaged;    /* places that were counted (damage.c); only the ids are used */
+
     /* Figures. */
     _Atomic uint64_t syncs, bytes_written, damaged_frames, torn_frames, moved_frames, refused_full;
     uint32_t         sync_us[SYNC_SAMPLES];
@@ -392,6 +394,10 @@ bool    retention_step(struct journal *);
 
 /* ---- compact.c, committer ---- */
 bool compact_step(struct journal *);
+
+/* ---- damage.c ---- */
+/* Not locked. True: nobody has met it since the start, so it is counted now and to be logged. */
+bool damage_note(struct journal *, uint64_t segment, uint64_t offset);
 
 /* ---- verify.c ---- */
 bool verify_step(struct journal *); /* one slice; false: nothing left */

@@ -91,7 +91,7 @@ struct window {
     uint64_t from;
 };
 
-/* [at, at + n) of the segment: from the file, or what is not written yet from memory. NULL: not readable. */
+/* [at, at + n) of the segment: from the file, or what is not written yet from memory. NULL: *why tells. */
 static const uint8_t *window_view(struct window *w, uint64_t at, size_t n, struct fault *why)
 {
     if (at >= w->from && at + n <= w->from + w->have)
@@ -132,15 +132,23 @@ static const uint8_t *window_view(struct window *w, uint64_t at, size_t n, struc
         return NULL;
     }
     int64_t got = io_read_all(w->j->io, w->file, w->buf, want, at);
-    if (got < 0 || (size_t)got < n) {
-        FAIL_SYS(why, CODE_DAMAGED, got < 0 ? (int)-got : 0, "not readable");
+    if (got < 0 && want > n) /* of what was read ahead nothing is needed yet */
+        got = io_read_all(w->j->io, w->file, w->buf, n, at);
+    if (got < 0) {
+        fault_sys(why, CODE_IO, 7005, (int)-got, FG_HERE, "cannot read segment %" PRIx64 " at %" PRIu64,
+                  w->segment->number, at);
+        return NULL;
+    }
+    if ((size_t)got < n) {
+        FAIL(why, CODE_DAMAGED, at, "the file ends before");
         return NULL;
     }
     w->have = (size_t)got;
     return w->buf;
 }
 
-/* The record at `offset`; CODE_DAMAGED when it is not what the index says. `body` false: header only. */
+/* The record at `offset`; CODE_DAMAGED when it is not what the index says, CODE_IO when nobody knows, because
+ * the disk could not be read. `body` false: header only. */
 static enum code read_record(struct window *w, uint32_t partition, uint64_t seq, uint32_t offset, bool body,
                              struct record *out, struct fault *why)
 {
@@ -174,10 +182,13 @@ static enum code read_record(struct window *w, uint32_t partition, uint64_t seq,
     return CODE_OK;
 }
 
+/* Offset 0: it was missing when the index was made. Who reads the whole segment, at the start or soon after,
+ * counts it. */
 static void tell_damage(struct journal *j, const struct segment *s, uint32_t partition, uint64_t seq,
                         uint32_t offset, const char *what)
 {
-    atomic_fetch_add_explicit(&j->damaged_frames, 1, memory_order_relaxed);
+    if (offset == 0 || !damage_note(j, s->number, offset))
+        return;
     char name[SEGMENT_NAME];
     segment_name(s->number, "seg", name);
     log_error(JOURNAL_AREA, "record %" PRIu64 " of partition %u is damaged: %s/%s at %u: %s", seq, partition,
@@ -192,6 +203,7 @@ struct reading {
     uint64_t seq; /* the next one to hand out */
     size_t left;  /* bytes                    */
     bool stop;
+    bool told; /* each() was called */
     bool (*each)(void *, const struct record *);
     void *ctx;
 };
@@ -201,6 +213,7 @@ static void skip_missing(struct reading *r, uint64_t to)
 {
     struct record gone = {.partition = r->partition, .partition_seq = r->seq};
     r->stop = !r->each(r->ctx, &gone);
+    r->told = true;
     r->seq = to;
     r->left -= r->left < JOURNAL_FRAME_HEAD ? r->left : JOURNAL_FRAME_HEAD;
 }
@@ -213,7 +226,7 @@ static enum code read_run(struct reading *r, const struct run *run, struct windo
         struct record record;
         struct fault what;
         enum code code = read_record(w, r->partition, run->first + i, run->offsets[i], true, &record, &what);
-        if (code == CODE_NOMEM) {
+        if (code == CODE_NOMEM || code == CODE_IO) {
             if (why)
                 *why = what;
             return code;
@@ -224,6 +237,7 @@ static enum code read_run(struct reading *r, const struct run *run, struct windo
             continue;
         }
         r->stop = !r->each(r->ctx, &record);
+        r->told = true;
         r->seq = run->first + i + 1;
         uint64_t took = frame_bytes((uint32_t)(record.meta.len + record.payload.len));
         r->left -= r->left < took ? r->left : (size_t)took;
@@ -272,7 +286,8 @@ enum code journal_partition_read(struct journal *j, uint32_t partition, uint64_t
     }
     mem_free(w.buf);
     *next_seq = r.seq;
-    return code;
+    /* What was handed out counts; the next call says why there is no more, or reads it after all. */
+    return r.told && (code == CODE_IO || code == CODE_NOMEM) ? CODE_OK : code;
 }
 
 /* The first segment behind number `behind`, in order of sequence, that has a time not before wall_us. Pinned.
@@ -314,7 +329,7 @@ static enum code find_in_span(struct journal *j, uint32_t partition, struct segm
             struct record record;
             w.have = 0; /* a header is all that is wanted */
             code = read_record(&w, partition, run.first + i, run.offsets[i], false, &record, why);
-            if (code == CODE_NOMEM)
+            if (code == CODE_NOMEM || code == CODE_IO)
                 break;
             if (code != CODE_OK) {
                 code = CODE_OK; /* damaged: it says nothing */
@@ -341,7 +356,7 @@ static enum code find_in_span(struct journal *j, uint32_t partition, struct segm
         for (uint32_t i = 0; here && i < run.count && !found; i++) {
             struct record record;
             code = read_record(&w, partition, run.first + i, run.offsets[i], false, &record, why);
-            if (code == CODE_NOMEM)
+            if (code == CODE_NOMEM || code == CODE_IO)
                 break;
             if (code == CODE_OK && record.wall_us >= wall_us) {
                 *seq = run.first + i;

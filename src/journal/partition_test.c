@@ -353,6 +353,83 @@ static void a_damaged_record_is_told_and_skipped(void **state)
     rig_free(r);
 }
 
+static uint64_t damaged(struct rig *r)
+{
+    struct journal_stats stats;
+    journal_stats(r->j, &stats);
+    return stats.damaged_frames;
+}
+
+static void a_damaged_record_is_counted_once_whoever_meets_it(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct rig_heard h;
+    rig_must_open(r);
+    fill(r, 0, 400, 1000);
+    rig_close(r);
+    assert_true(memfs_flip(r->fs, "/data/journal/0000000000000002.seg", 5000, 1));         /* a body */
+    assert_true(memfs_flip(r->fs, "/data/journal/0000000000000003.seg", SEGMENT_HEAD, 1)); /* a header */
+    rig_must_open(r);
+    assert_int_equal(damaged(r), 0);
+    for (int i = 0; i < 3; i++)
+        for (uint32_t p = 0; p < 4; p++)
+            (void)rig_partition(r, p, 0, &h);
+    assert_int_equal(damaged(r), 2);
+    rig_settle(r); /* the segments are verified */
+    assert_int_equal(damaged(r), 2);
+    assert_int_equal(r->damage_lines, 2);
+    rig_free(r);
+}
+
+static void a_read_error_is_no_damage_and_may_pass(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct rig_heard h = {.most = 400};
+    uint64_t next, found;
+    rig_must_open(r);
+    fill(r, 0, 40, 100);
+    memfs_fail(r->fs, FS_PREAD, 1, 5, true);
+    assert_int_equal(journal_partition_read(r->j, 0, 3, 10000, rig_listen, &h, &next, &r->why), CODE_IO);
+    assert_int_equal(r->why.sys_errno, 5);
+    assert_int_equal(r->why.number, 7005);
+    assert_int_equal(next, 3);
+    assert_int_equal(h.count, 0);
+    assert_int_equal(journal_partition_find_time(r->j, 0, 0, &found, &r->why), CODE_IO);
+    memfs_fail(r->fs, FS_PREAD, 0, 0, false);
+    assert_string_equal(rig_partition(r, 0, 3, &h), "3:m12 4:m16 5:m20 6:m24 7:m28 8:m32 9:m36 ");
+    assert_int_equal(journal_partition_find_time(r->j, 0, 0, &found, &r->why), CODE_OK);
+    assert_int_equal(damaged(r), 0);
+    assert_int_equal(r->damage_lines, 0);
+    rig_free(r);
+}
+
+static void what_comes_before_a_read_error_is_handed_out(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct rig_heard h;
+    uint64_t at = 0, next;
+    unsigned refused = 0, stopped = 0;
+    rig_must_open(r);
+    fill(r, 0, 400, 1000);
+    for (uint64_t n = 1; at < next_of(r, 0); n = n % 9 + 1) {
+        memfs_fail(r->fs, FS_PREAD, n, 5, true);
+        h = (struct rig_heard){.most = 400};
+        enum code code = journal_partition_read(r->j, 0, at, 1u << 30, rig_listen, &h, &next, &r->why);
+        memfs_fail(r->fs, FS_PREAD, 0, 0, false);
+        assert_int_equal(next, at + h.count); /* nothing twice, nothing left out */
+        assert_int_equal(code, h.count ? CODE_OK : CODE_IO);
+        refused += code == CODE_IO;
+        stopped += code == CODE_OK;
+        at = next;
+    }
+    assert_true(refused > 1 && stopped > 1);
+    assert_int_equal(damaged(r), 0);
+    rig_free(r);
+}
+
 static void a_lost_segment_file_is_told_as_a_whole(void **state)
 {
     (void)state;
@@ -411,6 +488,9 @@ int main(void)
         cmocka_unit_test(the_oldest_go_when_there_are_too_many),
         cmocka_unit_test(released_records_leave_kept_messages_alone),
         cmocka_unit_test(a_damaged_record_is_told_and_skipped),
+        cmocka_unit_test(a_damaged_record_is_counted_once_whoever_meets_it),
+        cmocka_unit_test(a_read_error_is_no_damage_and_may_pass),
+        cmocka_unit_test(what_comes_before_a_read_error_is_handed_out),
         cmocka_unit_test(a_lost_segment_file_is_told_as_a_whole),
         cmocka_unit_test(sequences_do_not_repeat_after_damage_at_the_end),
     };

@@ -46,8 +46,8 @@ static void report(struct journal *j, uint64_t offset, const char *what)
 {
     char name[SEGMENT_NAME];
     segment_name(j->verify_open->number, "seg", name);
-    atomic_fetch_add_explicit(&j->damaged_frames, 1, memory_order_relaxed);
-    log_error(JOURNAL_AREA, "%s/%s is damaged at %" PRIu64 ": %s", j->dir, name, offset, what);
+    if (damage_note(j, j->verify_open->number, offset))
+        log_error(JOURNAL_AREA, "%s/%s is damaged at %" PRIu64 ": %s", j->dir, name, offset, what);
 }
 
 static void close_segment(struct journal *j)
@@ -70,8 +70,8 @@ bool verify_step(struct journal *j)
         struct fault why;
         enum code code = scan_next(&j->verify_scan, &item, &why);
         if (code != CODE_OK || item.kind == SCAN_END) {
-            if (code != CODE_OK)
-                report(j, j->verify_scan.at, why.text);
+            if (code != CODE_OK) /* that is no damage: the next start reads it again */
+                log_error(JOURNAL_AREA, "verification: %s", why.text);
             else if (j->verify_expect && j->verify_expect <= j->verify_open->last_seq)
                 report(j, item.from, "the last records are missing");
             close_segment(j);
@@ -79,6 +79,7 @@ bool verify_step(struct journal *j)
         }
         if (item.kind == SCAN_GARBAGE) {
             report(j, item.from, "no frame where one should be");
+            j->verify_expect = 0; /* what is missing behind it is the same damage */
         } else {
             if (item.kind == SCAN_BAD_BODY)
                 report(j, item.from, "the body's checksum does not hold");
