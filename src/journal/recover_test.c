@@ -229,6 +229,36 @@ static void before_the_frame_behind_a_cut_file_all_is_damage(void **state)
     always_found(cut_file_with_a_hole, "note:n1 note:n3 note:n4 ", 4);
 }
 
+/* ---- the unused rest ---- */
+
+static void what_was_never_written_is_not_read(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    r->opt.segment_bytes = 16 << 20;
+    rig_must_open(r);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(rig_note(r, "n", 0), CODE_OK);
+    rig_settle(r); /* the next segment was made, too */
+    rig_kill(r);
+    assert_true(memfs_exists(r->fs, "/data/journal/0000000000000002.seg"));
+    uint64_t before = memfs_calls(r->fs, FS_PREAD);
+    rig_must_open(r);
+    assert_int_equal(r->notes, 20);
+    assert_true(memfs_calls(r->fs, FS_PREAD) < before + 20);
+    rig_kill(r);
+    /* Something does lie there: it is found, and cleared before anything is written. */
+    assert_true(memfs_flip(r->fs, "/data/journal/0000000000000001.seg", 9 << 20, 1));
+    before = memfs_calls(r->fs, FS_PWRITE);
+    rig_must_open(r);
+    assert_int_equal(r->notes, 20);
+    assert_true(memfs_calls(r->fs, FS_PWRITE) > before);
+    assert_int_equal(rig_note(r, "n", 0), CODE_OK);
+    rig_close(r);
+    assert_int_equal(rig_check(r, NULL).errors, 0);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +269,7 @@ int main(void)
         cmocka_unit_test(a_promised_sequence_is_not_used_again),
         cmocka_unit_test(what_was_given_up_does_not_return_when_the_place_before_it_goes),
         cmocka_unit_test(before_the_frame_behind_a_cut_file_all_is_damage),
+        cmocka_unit_test(what_was_never_written_is_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -235,6 +235,9 @@ static enum code walk_segment(struct walk *w, struct segment *s, struct fault *w
     enum code code = segment_open_pinned(w->j, s, &file, why);
     if (code == CODE_OK) {
         scan_again(&w->scan, file, journal_path(w->j, path, name), s->number, s->size);
+        int64_t unused = w->j->io->data_end(w->j->io->self, file);
+        if (unused < s->size)
+            w->scan.clean_from = unused > SEGMENT_HEAD ? (uint64_t)unused : SEGMENT_HEAD;
         if (w->v->clean.valid && w->v->clean.last.segment == s->number)
             w->scan.clean_from = w->v->clean.last.offset;
         if (w->v->clean.valid && s->number > w->v->clean.last.segment)
