@@ -109,6 +109,8 @@ static int64_t f_data_end(void *self, int file)
     (void)self;
     const struct file *f = &files[handles[file]];
     size_t end = f->size;
+    while (end >= 4096 && bytes_zero(f->data + end - 4096, 4096))
+        end -= 4096;
     while (end > 0 && f->data[end - 1] == 0)
         end--;
     return (int64_t)end;
