@@ -266,3 +266,12 @@ test('status and check know certificates', async (t) => {
     const check = await verb('check', '--config', node.config);
     assert.ok(check.out.some((line) => /certificate in .*gw1\.pem ends in (19|20) days/.test(line)), check.out.join('\n'));
 });
+
+test('MQTT over WebSocket over TLS, and the connection moves to its loop', async (t) => {
+    const node = await startNode({ t, settings: { loops: 3, gateway: certificates(), listeners: [{ type: 'https', at: ['127.0.0.1:0'] }] } });
+    const options = { t, port: node.port('https'), protocol: 'wss', path: '/mqtt', ca: readFileSync(ca.pem) };
+    const all = await Promise.all(Array.from({ length: 8 }, () => mqttConnect(options)));
+    for (const client of all) await client.subscribeAsync('a', { qos: 1 });
+    await all[0].publishAsync('a', Buffer.alloc(300_000, 7), { qos: 1 });
+    for (const client of all) assert.equal((await client.take(1))[0].payload.length, 300_000);
+});
