@@ -31,7 +31,7 @@ static const struct topic {
       "\n"
       "Any MQTT client does as well: mosquitto_sub -t 'factory/#' -v\n" },
     { "mqtt", "any broker, by hand",
-      "Any broker, by hand: all of these take -h HOST -p PORT, or mqtts://HOST, and -u NAME -P @FILE.\n"
+      "Any broker, by hand: all of these take -h HOST -p PORT, mqtts://HOST or wss://HOST/mqtt, and -u NAME -P @FILE.\n"
       "\n"
       "  fieldgate sub -t 'factory/#' --watch\n"
       "      a line per topic: last value, change, age, rate; --rate counts instead\n"

@@ -1,6 +1,7 @@
 #include "mqtt/address.h"
 
 #include "base/values.h"
+#include "net/websocket.h"
 
 #include <stdio.h>
 
@@ -171,13 +172,41 @@ enum code mqtt_address_parse(struct mqtt_address *out, struct bytes text, uint16
 
 /* ---- dialling ---- */
 
+enum { FRAME_MAX = 268435460 }; /* the largest packet of MQTT in one frame */
+
+static size_t no_bytes(void *ctx, struct conn *conn, struct bytes in)
+{
+    (void)ctx;
+    (void)conn;
+    return in.len;
+}
+
+static void no_close(void *ctx, struct conn *conn, const struct fault *why)
+{
+    (void)ctx;
+    (void)conn;
+    (void)why;
+}
+
+/* The caller was told that there is no connection: it must not hear of its end. */
+static void abandon(struct conn *conn)
+{
+    static const struct conn_events nobody = {.on_bytes = no_bytes, .on_close = no_close};
+    conn_set_events(conn, &nobody, NULL);
+    conn_close(conn, false);
+}
+
 enum code mqtt_dial(struct conn **out, struct loop *loop, const struct mqtt_route *r, const struct conn_events *events,
                     void *ctx, struct fault *why)
 {
-    if (r->scheme == MQTT_TLS)
-        return conn_dial_tls(out, loop, r->host, r->port, r->tls, events, ctx, why);
-    if (r->scheme != MQTT_TCP)
-        return FAIL(why, CODE_UNSUPPORTED, 0, "%s:// is not in this version: it speaks MQTT over TCP and TLS only",
-                    schemes[r->scheme].name);
-    return conn_dial(out, loop, r->host, r->port, events, ctx, why);
+    bool tls = r->scheme == MQTT_TLS || r->scheme == MQTT_WSS, socket = r->scheme == MQTT_WS || r->scheme == MQTT_WSS;
+    enum code code = tls ? conn_dial_tls(out, loop, r->host, r->port, r->tls, events, ctx, why)
+                         : conn_dial(out, loop, r->host, r->port, events, ctx, why);
+    if (code || !socket)
+        return code;
+    const char *path = r->path && *r->path ? r->path : "/mqtt";
+    code = websocket_dial(*out, r->host, r->port, path, "mqtt", FRAME_MAX, why); /* [MQTT-6.0.0-3] */
+    if (code)
+        abandon(*out);
+    return code;
 }
