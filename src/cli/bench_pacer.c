@@ -24,7 +24,7 @@ static void *keep_time(void *arg)
         if (wait <= 0 && !atomic_exchange(&p->posted, true))
             loop_post(p->loop, &p->letter);
         wait = wait < SHORTEST_US ? SHORTEST_US : wait > LONGEST_US ? LONGEST_US : wait;
-        struct timespec t = { .tv_nsec = wait * 1000 };
+        struct timespec t = {.tv_nsec = wait * 1000};
         (void)nanosleep(&t, NULL);
     }
     return NULL;

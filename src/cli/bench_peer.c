@@ -31,14 +31,20 @@ static void on_open(void *ctx, struct conn *conn)
     const struct bench *b = p->bench;
     const struct mqtt_client_settings *t = &b->plan.target;
     bool keeps = p->subscriber && b->plan.persistent && b->phase != PHASE_CLEAN;
-    struct buf props = { 0 };
+    struct buf props = {0};
     char id[40];
     (void)snprintf(id, sizeof id, "b%s-%c%u", b->out->run, p->subscriber ? 's' : 'p', p->number);
     if (keeps)
         mqtt_put_u32(&props, MQTT_PROP_SESSION_EXPIRY, 3600);
-    struct mqtt_connect_out hello = { .version = t->version, .clean_start = !keeps, .has_user = t->user.at != NULL,
-                                      .has_password = t->password.at != NULL, .keep_alive_s = 60, .client_id = bytes_str(id),
-                                      .user = t->user, .password = t->password, .props = buf_bytes(&props) };
+    struct mqtt_connect_out hello = {.version = t->version,
+                                     .clean_start = !keeps,
+                                     .has_user = t->user.at != NULL,
+                                     .has_password = t->password.at != NULL,
+                                     .keep_alive_s = 60,
+                                     .client_id = bytes_str(id),
+                                     .user = t->user,
+                                     .password = t->password,
+                                     .props = buf_bytes(&props)};
     mqtt_encode_connect(conn_out(conn), &hello);
     buf_clear(&props);
     conn_set_marks(conn, MARK, MARK / 4);
@@ -56,7 +62,7 @@ static void subscribe(struct peer *p)
 {
     char filter[220];
     bench_topic(p->bench, p, filter, sizeof filter);
-    struct mqtt_filter f = { .filter = bytes_str(filter), .qos = p->bench->plan.qos };
+    struct mqtt_filter f = {.filter = bytes_str(filter), .qos = p->bench->plan.qos};
     mqtt_encode_subscribe(conn_out(p->conn), p->bench->plan.target.version, 1, &f, BYTES_NONE);
     p->state = PEER_SUBSCRIBING;
 }
@@ -93,9 +99,11 @@ static enum code on_connack(struct peer *p, const struct mqtt_frame *f, struct f
         return CODE_OK;
     }
     if (ack.props.max_qos < plan->qos)
-        return FAIL(why, CODE_UNSUPPORTED, 0, "the broker does QoS %u at most, --qos says %u", ack.props.max_qos, plan->qos);
+        return FAIL(why, CODE_UNSUPPORTED, 0, "the broker does QoS %u at most, --qos says %u",
+                    ack.props.max_qos, plan->qos);
     if (ack.props.max_packet && plan->size + 100 > ack.props.max_packet)
-        return FAIL(why, CODE_UNSUPPORTED, 0, "the broker takes packets of %u bytes at most, too few for --size %u",
+        return FAIL(why, CODE_UNSUPPORTED, 0,
+                    "the broker takes packets of %u bytes at most, too few for --size %u",
                     ack.props.max_packet, plan->size);
     if (p->subscriber) {
         subscribe(p);
@@ -111,14 +119,15 @@ static enum code on_connack(struct peer *p, const struct mqtt_frame *f, struct f
 static enum code on_suback(struct peer *p, const struct mqtt_frame *f, struct fault *why)
 {
     struct mqtt_suback ack;
-    enum code c = mqtt_decode_suback(p->bench->plan.target.version, f->first, f->body, &mqtt_limits_default, &ack, why);
+    enum code c = mqtt_decode_suback(p->bench->plan.target.version, f->first, f->body, &mqtt_limits_default,
+                                     &ack, why);
     if (c != CODE_OK)
         return c;
     if (ack.reasons.len != 1 || ack.reasons.at[0] >= 0x80)
         return refuse(p, why, "refused the subscription", ack.reasons.len ? ack.reasons.at[0] : 0x80);
     if (ack.reasons.at[0] < p->bench->plan.qos)
-        return FAIL(why, CODE_UNSUPPORTED, 0, "the broker granted QoS %u to subscriber %u, --qos says %u", ack.reasons.at[0],
-                    p->number, p->bench->plan.qos);
+        return FAIL(why, CODE_UNSUPPORTED, 0, "the broker granted QoS %u to subscriber %u, --qos says %u",
+                    ack.reasons.at[0], p->number, p->bench->plan.qos);
     is_ready(p);
     return CODE_OK;
 }
@@ -137,8 +146,8 @@ static void time_taken(struct bench *b, struct histogram *h, int64_t stamp, int6
         histogram_add(h, (uint64_t)(now > stamp ? now - stamp : 0));
 }
 
-enum code bench_split(enum mqtt_version version, const struct mqtt_frame *f, uint16_t *id, struct bytes *payload,
-                      struct fault *why)
+enum code bench_split(enum mqtt_version version, const struct mqtt_frame *f, uint16_t *id,
+                      struct bytes *payload, struct fault *why)
 {
     struct bytes in = f->body;
     bool ack = f->first & 6;
@@ -182,7 +191,7 @@ static void count_message(struct peer *p, struct bytes payload, int64_t now)
 
 static void put_ack(struct peer *p, uint8_t first, uint16_t id)
 {
-    const uint8_t ack[] = { first, 2, (uint8_t)(id >> 8), (uint8_t)id };
+    const uint8_t ack[] = {first, 2, (uint8_t)(id >> 8), (uint8_t)id};
     buf_add(conn_out(p->conn), ack, sizeof ack);
 }
 
@@ -272,10 +281,8 @@ static enum code handle(struct peer *p, const struct mqtt_frame *f, int64_t now,
         if (!ready)
             break;
         return CODE_OK;
-    case MQTT_DISCONNECT:
-        return refuse(p, why, "ended the connection", f->body.len ? f->body.at[0] : 0);
-    default:
-        break;
+    case MQTT_DISCONNECT: return refuse(p, why, "ended the connection", f->body.len ? f->body.at[0] : 0);
+    default: break;
     }
     return malformed(why, mqtt_type_name(f->first >> 4));
 }
@@ -283,7 +290,7 @@ static enum code handle(struct peer *p, const struct mqtt_frame *f, int64_t now,
 static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
 {
     struct peer *p = ctx;
-    struct fault why = { 0 };
+    struct fault why = {0};
     int64_t now = bench_now(p->bench);
     size_t used = 0;
     p->bench->heard_us = now;
@@ -317,18 +324,18 @@ static void on_close(void *ctx, struct conn *conn, const struct fault *why)
         return;
     }
     p->state = PEER_LEFT;
-    (void)FAIL(&said, CODE_IO, 0, "the connection of %s %u was lost: %.150s", p->subscriber ? "subscriber" : "publisher", p->number,
-               why ? why->text : "closed");
+    (void)FAIL(&said, CODE_IO, 0, "the connection of %s %u was lost: %.150s",
+               p->subscriber ? "subscriber" : "publisher", p->number, why ? why->text : "closed");
     said.sys_errno = why ? why->sys_errno : 0;
     bench_fail(p->bench, &said);
 }
 
 void bench_dial(struct peer *p)
 {
-    static const struct conn_events events = { .on_bytes = on_bytes, .on_close = on_close, .on_open = on_open };
+    static const struct conn_events events = {.on_bytes = on_bytes, .on_close = on_close, .on_open = on_open};
     const struct mqtt_client_settings *t = &p->bench->plan.target;
-    const struct mqtt_route route = { t->scheme, t->host, t->port, t->path, t->tls };
-    struct fault why = { 0 };
+    const struct mqtt_route route = {t->scheme, t->host, t->port, t->path, t->tls};
+    struct fault why = {0};
     p->state = PEER_DIALLING;
     if (mqtt_dial(&p->conn, p->bench->loop, &route, &events, p, &why) != CODE_OK)
         bench_fail(p->bench, &why);

@@ -9,7 +9,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { TICK_MS = 10, DIALS_AT_ONCE = 100, CONNECT_S = 15, DRAIN_QUIET_US = 2000000, STALL_US = 1000000, PING_MS = 20000 };
+enum {
+    TICK_MS = 10,
+    DIALS_AT_ONCE = 100,
+    CONNECT_S = 15,
+    DRAIN_QUIET_US = 2000000,
+    STALL_US = 1000000,
+    PING_MS = 20000
+};
 enum { SAID_EVERY_US = 100000, PLAIN_EVERY_US = 10000000, CALM_US = 100000 };
 
 int64_t bench_now(const struct bench *b)
@@ -51,7 +58,7 @@ static void look_at(const struct bench *b, struct bench_usage *out)
 {
     char path[64], text[4096];
     unsigned long user, sys;
-    *out = (struct bench_usage){ 0 };
+    *out = (struct bench_usage){0};
     if (!b->plan.pid)
         return;
     (void)snprintf(path, sizeof path, "/proc/%u/stat", b->plan.pid);
@@ -72,7 +79,8 @@ static uint64_t own_cpu_us(void)
     struct rusage u;
     if (getrusage(RUSAGE_THREAD, &u) < 0)
         return 0;
-    return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+    return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 /* ---- what was acknowledged ---- */
@@ -81,9 +89,10 @@ static void write_acked(struct bench *b)
 {
     if (b->acked_file < 0 || (!buf_size(&b->acked_text) && !b->acked_text.bad) || b->phase == PHASE_DONE)
         return;
-    int err = b->acked_text.bad ? -ENOMEM
-                                : io_write_all(b->plan.io, b->acked_file, b->acked_text.at + b->acked_text.from,
-                                               buf_size(&b->acked_text), b->acked_at);
+    int err = b->acked_text.bad
+                  ? -ENOMEM
+                  : io_write_all(b->plan.io, b->acked_file, b->acked_text.at + b->acked_text.from,
+                                 buf_size(&b->acked_text), b->acked_at);
     struct fault why;
     if (err < 0) {
         (void)FAIL_SYS(&why, CODE_IO, -err, "cannot write %s", b->plan.acked_file);
@@ -98,7 +107,8 @@ static void write_acked(struct bench *b)
 
 static void say_progress(struct bench *b, int64_t now)
 {
-    static const char *const names[] = { "connecting", "warming up", "measuring", "waiting for the rest", "cleaning up", "" };
+    static const char *const names[] = {"connecting",           "warming up",  "measuring",
+                                        "waiting for the rest", "cleaning up", ""};
     if (!b->plan.progress)
         return;
     bool terminal = isatty(fileno(b->plan.progress));
@@ -108,10 +118,11 @@ static void say_progress(struct bench *b, int64_t now)
     double s = (double)(now - b->phase_us) / 1e6;
     uint64_t n = b->audience_count ? b->delivered : b->published;
     if (b->phase == PHASE_CONNECT)
-        (void)fprintf(b->plan.progress, "%s%u of %u connections", terminal ? "\r\033[K" : "", b->ready, bench_peer_count(b));
+        (void)fprintf(b->plan.progress, "%s%u of %u connections", terminal ? "\r\033[K" : "", b->ready,
+                      bench_peer_count(b));
     else
-        (void)fprintf(b->plan.progress, "%s%s: %.1f s, %" PRIu64 " messages so far", terminal ? "\r\033[K" : "", names[b->phase], s,
-                      n);
+        (void)fprintf(b->plan.progress, "%s%s: %.1f s, %" PRIu64 " messages so far",
+                      terminal ? "\r\033[K" : "", names[b->phase], s, n);
     (void)fputs(terminal ? "" : "\n", b->plan.progress);
     (void)fflush(b->plan.progress);
 }
@@ -135,7 +146,8 @@ static void connect_more(struct bench *b, int64_t now)
     uint32_t all = bench_peer_count(b);
     struct fault why;
     if (now - b->heard_us > CONNECT_S * INT64_C(1000000)) {
-        (void)FAIL(&why, CODE_IO, 0, "%u of %u connections were made, then the broker did not answer for %d s", b->ready, all,
+        (void)FAIL(&why, CODE_IO, 0,
+                   "%u of %u connections were made, then the broker did not answer for %d s", b->ready, all,
                    CONNECT_S);
         bench_fail(b, &why);
         return;
@@ -181,7 +193,9 @@ static void end_measuring(struct bench *b, int64_t now)
     r->broker.known &= b->broker0.known;
     r->broker.cpu_us -= r->broker.known ? b->broker0.cpu_us : 0;
     for (uint32_t i = 0; i < b->plan.publishers; i++)
-        r->behind += b->publishers[i].due > b->publishers[i].sent ? b->publishers[i].due - b->publishers[i].sent : 0;
+        r->behind += b->publishers[i].due > b->publishers[i].sent
+                         ? b->publishers[i].due - b->publishers[i].sent
+                         : 0;
     atomic_store(&b->pacer.due_us, INT64_MAX);
     b->to_us = now;
     enter(b, PHASE_DRAIN, now);
@@ -223,10 +237,12 @@ static void clean_more(struct bench *b, int64_t now)
     uint32_t all = bench_peer_count(b), kept = b->plan.persistent ? b->plan.subscribers : 0;
     struct fault why;
     if (now - b->heard_us > CONNECT_S * INT64_C(1000000)) {
-        (void)FAIL(&why, CODE_IO, 0, "the broker did not answer for %d s while the connections were closed", CONNECT_S);
+        (void)FAIL(&why, CODE_IO, 0, "the broker did not answer for %d s while the connections were closed",
+                   CONNECT_S);
         bench_fail(b, &why);
     }
-    while (b->left >= all && b->dialled < kept && b->dialled < b->left - all + DIALS_AT_ONCE && b->phase == PHASE_CLEAN)
+    while (b->left >= all && b->dialled < kept && b->dialled < b->left - all + DIALS_AT_ONCE &&
+           b->phase == PHASE_CLEAN)
         bench_dial(bench_peer(b, b->dialled++));
     if (b->left == all + kept && b->phase == PHASE_CLEAN) {
         b->phase = PHASE_DONE;
@@ -258,9 +274,7 @@ static void on_tick(struct timer *t)
     if (stop)
         b->out->interrupted = true;
     switch (b->phase) {
-    case PHASE_CONNECT:
-        connect_more(b, now);
-        break;
+    case PHASE_CONNECT: connect_more(b, now); break;
     case PHASE_WARM_UP:
         check_stall(b, now);
         if (stop || now - b->phase_us >= (int64_t)b->plan.warm_up_us)
@@ -275,11 +289,8 @@ static void on_tick(struct timer *t)
         if (now - b->heard_us >= DRAIN_QUIET_US || (now - b->phase_us >= CALM_US && all_there(b)))
             clean_up(b, now);
         break;
-    case PHASE_CLEAN:
-        clean_more(b, now);
-        break;
-    case PHASE_DONE:
-        return;
+    case PHASE_CLEAN: clean_more(b, now); break;
+    case PHASE_DONE: return;
     }
     if (b->phase == PHASE_CONNECT && stop) {
         struct fault why;
@@ -328,10 +339,10 @@ static enum code make_peers(struct bench *b)
     if (!b->subscribers || !b->publishers || make_audiences(b) != CODE_OK)
         return CODE_NOMEM;
     for (uint32_t i = 0; i < p->subscribers; i++)
-        b->subscribers[i] = (struct peer){ .bench = b, .number = i, .subscriber = true,
-                                           .audience = &b->audiences[p->share ? 0 : i] };
+        b->subscribers[i] = (struct peer){
+            .bench = b, .number = i, .subscriber = true, .audience = &b->audiences[p->share ? 0 : i]};
     for (uint32_t i = 0; i < p->publishers; i++)
-        b->publishers[i] = (struct peer){ .bench = b, .number = i };
+        b->publishers[i] = (struct peer){.bench = b, .number = i};
     return CODE_OK;
 }
 
@@ -346,10 +357,12 @@ static enum code open_all(struct bench *b, struct fault *why)
     if (b->plan.acked_file) {
         b->acked_file = io->open(io->self, b->plan.acked_file, IO_WRITE | IO_CREATE);
         if (b->acked_file < 0 || io->truncate(io->self, b->acked_file, 0) < 0)
-            return FAIL_SYS(why, CODE_IO, b->acked_file < 0 ? -b->acked_file : EIO, "cannot write %s", b->plan.acked_file);
+            return FAIL_SYS(why, CODE_IO, b->acked_file < 0 ? -b->acked_file : EIO, "cannot write %s",
+                            b->plan.acked_file);
     }
     if (make_peers(b) != CODE_OK)
-        return FAIL(why, CODE_NOMEM, 0, "no memory for %u publishers and %u subscribers", b->plan.publishers, b->plan.subscribers);
+        return FAIL(why, CODE_NOMEM, 0, "no memory for %u publishers and %u subscribers", b->plan.publishers,
+                    b->plan.subscribers);
     enum code c = bench_templates(b, why);
     return c == CODE_OK ? loop_open_uv(&b->loop, why) : c;
 }
@@ -394,7 +407,7 @@ static void raise_files(void)
 
 enum code bench_run(const struct bench_plan *plan, struct bench_result *out, struct fault *why)
 {
-    struct bench b = { .plan = *plan, .out = out };
+    struct bench b = {.plan = *plan, .out = out};
     memset(out, 0, sizeof *out);
     raise_files();
     enum code c = open_all(&b, why);

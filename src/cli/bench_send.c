@@ -17,22 +17,23 @@ void bench_topic(const struct bench *b, const struct peer *p, char *out, size_t 
     uint32_t topic = p->subscriber ? (plan->pairs ? p->number : 0) : p->number % plan->topics;
     bool shared = p->subscriber && plan->share;
     if (all)
-        (void)snprintf(out, cap, "%s%s%s%s/+", shared ? "$share/" : "", shared ? plan->share : "", shared ? "/" : "", b->topic);
+        (void)snprintf(out, cap, "%s%s%s%s/+", shared ? "$share/" : "", shared ? plan->share : "",
+                       shared ? "/" : "", b->topic);
     else
-        (void)snprintf(out, cap, "%s%s%s%s/%u", shared ? "$share/" : "", shared ? plan->share : "", shared ? "/" : "", b->topic,
-                       topic);
+        (void)snprintf(out, cap, "%s%s%s%s/%u", shared ? "$share/" : "", shared ? plan->share : "",
+                       shared ? "/" : "", b->topic, topic);
 }
 
 static enum code make_template(struct bench *b, uint32_t topic, struct fault *why)
 {
     const struct bench_plan *plan = &b->plan;
     struct template *t = &b->templates[topic];
-    struct peer named = { .number = topic };
+    struct peer named = {.number = topic};
     char name[TOPIC_MAX];
-    struct buf out = { 0 };
+    struct buf out = {0};
     bench_topic(b, &named, name, sizeof name);
-    mqtt_encode_publish_head(&out, plan->target.version, plan->qos, false, false, bytes_str(name), 1, BYTES_NONE, BYTES_NONE,
-                             plan->size);
+    mqtt_encode_publish_head(&out, plan->target.version, plan->qos, false, false, bytes_str(name), 1,
+                             BYTES_NONE, BYTES_NONE, plan->size);
     t->payload_at = out.len;
     t->id_at = out.len - (plan->target.version == MQTT_5) - 2;
     uint8_t *payload = buf_grow(&out, plan->size);
@@ -73,7 +74,7 @@ static void put_message(struct peer *p, struct buf *out, int64_t stamp_us)
     memcpy(at, t->at, t->len);
     if (b->plan.qos) {
         uint16_t id = p->free_ids[--p->free_count];
-        p->flights[id - 1] = (struct flight){ p->sent, stamp_us };
+        p->flights[id - 1] = (struct flight){p->sent, stamp_us};
         at[t->id_at] = (uint8_t)(id >> 8);
         at[t->id_at + 1] = (uint8_t)id;
         b->flying++;

@@ -81,7 +81,8 @@ void completion_bash(FILE *to, const struct verb *const *verbs)
 {
     (void)fprintf(to, "# fieldgate completion for bash: source <(fieldgate completion bash)\n"
                       "_fieldgate() {\n"
-                      "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path=${COMP_WORDS[1]} words= values= names= free=\n"
+                      "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} "
+                      "path=${COMP_WORDS[1]} words= values= names= free=\n"
                       "    COMPREPLY=()\n"
                       "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
                       "        COMPREPLY=($(compgen -W '");
@@ -90,21 +91,25 @@ void completion_bash(FILE *to, const struct verb *const *verbs)
     for (const struct verb *const *v = verbs; *v; v++) {
         if (!(*v)->children || !(*v)->group)
             continue;
-        (void)fprintf(to, "    if [ \"$path\" = %s ]; then\n"
-                          "        if [ \"$COMP_CWORD\" -eq 2 ]; then COMPREPLY=($(compgen -W '", (*v)->name);
+        (void)fprintf(to,
+                      "    if [ \"$path\" = %s ]; then\n"
+                      "        if [ \"$COMP_CWORD\" -eq 2 ]; then COMPREPLY=($(compgen -W '",
+                      (*v)->name);
         bash_verbs(to, (*v)->children);
         (void)fprintf(to, "' -- \"$cur\")); return; fi\n        path=\"$path ${COMP_WORDS[2]}\"\n    fi\n");
     }
     (void)fprintf(to, "    case \"$path $prev\" in\n");
     each_leaf(to, verbs, "", bash_values);
-    (void)fprintf(to, "    esac\n"
-                      "    if [ -n \"$values\" ]; then COMPREPLY=($(compgen -W \"$values\" -- \"$cur\")); return; fi\n"
-                      "    if [ -n \"$names\" ]; then COMPREPLY=($(compgen -f -- \"$cur\")); return; fi\n"
-                      "    if [ -n \"$free\" ]; then return; fi\n"
-                      "    case \"$path\" in\n");
+    (void)fprintf(
+        to, "    esac\n"
+            "    if [ -n \"$values\" ]; then COMPREPLY=($(compgen -W \"$values\" -- \"$cur\")); return; fi\n"
+            "    if [ -n \"$names\" ]; then COMPREPLY=($(compgen -f -- \"$cur\")); return; fi\n"
+            "    if [ -n \"$free\" ]; then return; fi\n"
+            "    case \"$path\" in\n");
     each_leaf(to, verbs, "", bash_flags);
     (void)fprintf(to, "    esac\n"
-                      "    case \"$cur\" in -*) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;; *) COMPREPLY=($(compgen -f -- \"$cur\")) ;; esac\n"
+                      "    case \"$cur\" in -*) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;; *) "
+                      "COMPREPLY=($(compgen -f -- \"$cur\")) ;; esac\n"
                       "}\n"
                       "complete -o filenames -F _fieldgate fieldgate\n");
 }
@@ -189,10 +194,13 @@ void completion_zsh(FILE *to, const struct verb *const *verbs)
     for (const struct verb *const *v = verbs; *v; v++) {
         if (!(*v)->children || !(*v)->group)
             continue;
-        (void)fprintf(to, "    if [[ $path_ == %s ]]; then\n        if (( CURRENT == 3 )); then\n            verbs=(", (*v)->name);
+        (void)fprintf(
+            to, "    if [[ $path_ == %s ]]; then\n        if (( CURRENT == 3 )); then\n            verbs=(",
+            (*v)->name);
         zsh_verbs(to, (*v)->children);
-        (void)fprintf(to, ")\n            _describe verb verbs\n            return\n        fi\n"
-                          "        path_=\"$path_ $words[3]\"\n        shift words; (( CURRENT-- ))\n    fi\n");
+        (void)fprintf(to,
+                      ")\n            _describe verb verbs\n            return\n        fi\n"
+                      "        path_=\"$path_ $words[3]\"\n        shift words; (( CURRENT-- ))\n    fi\n");
     }
     (void)fprintf(to, "    shift words; (( CURRENT-- ))\n    case $path_ in\n");
     each_leaf(to, verbs, "", zsh_leaf);
@@ -215,8 +223,10 @@ static void fish_when(FILE *to, const char *path)
 {
     const char *space = strchr(path, ' ');
     if (space)
-        (void)fprintf(to, "complete -c fieldgate -n '__fish_seen_subcommand_from %.*s; and __fish_seen_subcommand_from %s'", (int)(space - path),
-                      path, space + 1);
+        (void)fprintf(
+            to,
+            "complete -c fieldgate -n '__fish_seen_subcommand_from %.*s; and __fish_seen_subcommand_from %s'",
+            (int)(space - path), path, space + 1);
     else
         (void)fprintf(to, "complete -c fieldgate -n '__fish_seen_subcommand_from %s'", path);
 }
@@ -254,7 +264,8 @@ void completion_fish(FILE *to, const struct verb *const *verbs)
         fish_text(to, (*v)->summary);
         (void)fputs("'\n", to);
         for (const struct verb *const *c = (*v)->children; c && *c; c++) {
-            (void)fprintf(to, "complete -c fieldgate -f -n '__fish_seen_subcommand_from %s' -a %s -d '", (*v)->name, (*c)->name);
+            (void)fprintf(to, "complete -c fieldgate -f -n '__fish_seen_subcommand_from %s' -a %s -d '",
+                          (*v)->name, (*c)->name);
             fish_text(to, (*c)->summary);
             (void)fputs("'\n", to);
         }

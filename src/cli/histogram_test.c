@@ -43,7 +43,7 @@ static void large_values_are_close(void **state)
     (void)state;
     enum { N = 20000 };
     static uint64_t all[N];
-    static const double parts[] = { 0.001, 0.5, 0.9, 0.99, 0.999, 0.9999, 1 };
+    static const double parts[] = {0.001, 0.5, 0.9, 0.99, 0.999, 0.9999, 1};
     uint64_t r = 88172645463325252u;
     histogram_reset(&h);
     for (size_t i = 0; i < N; i++) {
@@ -60,7 +60,8 @@ static void large_values_are_close(void **state)
         size_t place = (size_t)exact + ((double)(size_t)exact < exact);
         uint64_t want = all[place - 1], got = histogram_at(&h, parts[i]);
         if (got < want || got - want > want / 128)
-            fail_msg("part %f: %llu, sorted %llu", parts[i], (unsigned long long)got, (unsigned long long)want);
+            fail_msg("part %f: %llu, sorted %llu", parts[i], (unsigned long long)got,
+                     (unsigned long long)want);
     }
 }
 

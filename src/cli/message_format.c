@@ -12,13 +12,13 @@ static const char escapes[] = "\\0aenrtv", escaped[] = "\\\0\a\033\n\r\t\v";
 
 struct moment {
     struct tm local;
-    int64_t   seconds;
-    long      ns;
+    int64_t seconds;
+    long ns;
 };
 
 static struct moment moment_of(int64_t wall_us)
 {
-    struct moment m = { .seconds = wall_us / VALUE_US_PER_S, .ns = (long)(wall_us % VALUE_US_PER_S) * 1000 };
+    struct moment m = {.seconds = wall_us / VALUE_US_PER_S, .ns = (long)(wall_us % VALUE_US_PER_S) * 1000};
     time_t s = (time_t)m.seconds;
     (void)localtime_r(&s, &m.local);
     return m;
@@ -28,13 +28,13 @@ static struct moment moment_of(int64_t wall_us)
 
 struct spec {
     bool left, zero;
-    int  width;
+    int width;
     char code; /* 0: the pattern ends here */
 };
 
 static const char *read_spec(const char *at, struct spec *out)
 {
-    *out = (struct spec){ 0 };
+    *out = (struct spec){0};
     for (; *at == '-' || *at == '0' || *at == ' '; at++) {
         out->left |= *at == '-';
         out->zero |= *at == '0';
@@ -50,7 +50,8 @@ static const char *read_spec(const char *at, struct spec *out)
 
 static enum code incomplete(struct fault *why)
 {
-    return FAIL(why, CODE_USAGE, 0, "-F: the pattern ends within a code; %%%%, @@ and \\\\ stand for the characters themselves");
+    return FAIL(why, CODE_USAGE, 0,
+                "-F: the pattern ends within a code; %%%%, @@ and \\\\ stand for the characters themselves");
 }
 
 enum code message_format_check(const char *pattern, struct fault *why)
@@ -63,13 +64,16 @@ enum code message_format_check(const char *pattern, struct fault *why)
             if (!s.code)
                 return incomplete(why);
             if (!strchr(codes, s.code))
-                return FAIL(why, CODE_USAGE, 0, "-F: there is no %%%c; there are %%%% and %%A C D E F I J P R S U X j l m p q r t x",
-                            s.code);
+                return FAIL(
+                    why, CODE_USAGE, 0,
+                    "-F: there is no %%%c; there are %%%% and %%A C D E F I J P R S U X j l m p q r t x",
+                    s.code);
         } else if (kind == '\\') {
             if (!*at)
                 return incomplete(why);
             if (!strchr(escapes, *at))
-                return FAIL(why, CODE_USAGE, 0, "-F: there is no \\%c; there are \\\\ \\0 \\a \\e \\n \\r \\t \\v", *at);
+                return FAIL(why, CODE_USAGE, 0,
+                            "-F: there is no \\%c; there are \\\\ \\0 \\a \\e \\n \\r \\t \\v", *at);
             at++;
         } else if (kind == '@') {
             if (!*at)
@@ -137,7 +141,7 @@ static void put_stamp(struct buf *out, const struct moment *m)
 
 static void put_time_code(struct buf *out, char code, const struct moment *m)
 {
-    char pattern[] = { '%', code, 0 }, text[128];
+    char pattern[] = {'%', code, 0}, text[128];
     if (code == '@')
         buf_u8(out, '@');
     else if (code == 'N')
@@ -221,9 +225,10 @@ static void make_pretty(struct buf *text)
     json_decref(v);
 }
 
-static bool put_their_json(struct buf *out, const struct mqtt_publish *p, const struct moment *m, bool parse, bool pretty)
+static bool put_their_json(struct buf *out, const struct mqtt_publish *p, const struct moment *m, bool parse,
+                           bool pretty)
 {
-    struct buf text = { 0 };
+    struct buf text = {0};
     char stamp[64], zone[16];
     (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &m->local);
     (void)strftime(zone, sizeof zone, "%z", &m->local);
@@ -247,9 +252,10 @@ static bool put_their_json(struct buf *out, const struct mqtt_publish *p, const 
 
 /* ---- one message ---- */
 
-static bool put_code(struct buf *out, const struct spec *s, const struct mqtt_publish *p, const struct moment *m, bool pretty)
+static bool put_code(struct buf *out, const struct spec *s, const struct mqtt_publish *p,
+                     const struct moment *m, bool pretty)
 {
-    struct buf text = { 0 };
+    struct buf text = {0};
     const struct mqtt_props *props = &p->props;
     switch (s->code) {
     case '%': buf_u8(out, '%'); break;
@@ -289,7 +295,8 @@ static bool put_code(struct buf *out, const struct spec *s, const struct mqtt_pu
     return true;
 }
 
-bool message_format(struct buf *out, const char *pattern, const struct mqtt_publish *p, int64_t wall_us, bool pretty)
+bool message_format(struct buf *out, const char *pattern, const struct mqtt_publish *p, int64_t wall_us,
+                    bool pretty)
 {
     struct moment m = moment_of(wall_us);
     size_t before = out->len;

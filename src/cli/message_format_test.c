@@ -13,8 +13,11 @@ static const int64_t at_us = INT64_C(1795327204123456);
 
 static struct mqtt_publish plain(const char *payload)
 {
-    return (struct mqtt_publish){ .qos = 1, .retain = true, .packet_id = 7, .topic = BYTES_LIT("f/\xc3\xa9"),
-                                  .payload = bytes_str(payload) };
+    return (struct mqtt_publish){.qos = 1,
+                                 .retain = true,
+                                 .packet_id = 7,
+                                 .topic = BYTES_LIT("f/\xc3\xa9"),
+                                 .payload = bytes_str(payload)};
 }
 
 static struct mqtt_publish full(void)
@@ -55,11 +58,14 @@ static void each_code_prints_its_part(void **state)
     prints("%I %U", &p, "2026-11-22T06:00:04+0000 1795327204.123456000");
     prints("@Y-@m-@d @H:@M:@S.@N @@", &p, "2026-11-22 06:00:04.123456000 @");
     prints("%%\\n\\t\\\\", &p, "%\n\t\\");
-    prints("%8t|%-8t|%05l|%-5l|%2t|%3q|%.1p", &p, "    f/\xc3\xa9|f/\xc3\xa9    |00008|8    |f/\xc3\xa9|1|{\"a\": 1}");
+    prints("%8t|%-8t|%05l|%-5l|%2t|%3q|%.1p", &p,
+           "    f/\xc3\xa9|f/\xc3\xa9    |00008|8    |f/\xc3\xa9|1|{\"a\": 1}");
     prints("", &p, "");
     prints("%j", &p,
-           "{\"tst\":\"2026-11-22T06:00:04.123456Z+0000\",\"topic\":\"f/\xc3\xa9\",\"qos\":1,\"retain\":1,\"payloadlen\":8,\"mid\":7,"
-           "\"properties\":{\"user-properties\":{\"k\":\"v\",\"k\":\"w\"},\"content-type\":\"ct\",\"correlation-data\":\"c\\\"d\","
+           "{\"tst\":\"2026-11-22T06:00:04.123456Z+0000\",\"topic\":\"f/"
+           "\xc3\xa9\",\"qos\":1,\"retain\":1,\"payloadlen\":8,\"mid\":7,"
+           "\"properties\":{\"user-properties\":{\"k\":\"v\",\"k\":\"w\"},\"content-type\":\"ct\","
+           "\"correlation-data\":\"c\\\"d\","
            "\"response-topic\":\"rt\",\"payload-format-indicator\":1,\"message-expiry-interval\":9,"
            "\"subscription-identifier\":5,300},\"payload\":\"{\\\"a\\\": 1}\"}");
 }
@@ -70,7 +76,9 @@ static void without_properties_codes_are_empty(void **state)
     struct mqtt_publish p = plain("");
     prints("[%C%D%R%E%F%S%P%A%p%x]%3C", &p, "[]   ");
     p.qos = 0;
-    prints("%J", &p, "{\"tst\":\"2026-11-22T06:00:04.123456Z+0000\",\"topic\":\"f/\xc3\xa9\",\"qos\":0,\"retain\":1,\"payloadlen\":0,\"payload\":null}");
+    prints("%J", &p,
+           "{\"tst\":\"2026-11-22T06:00:04.123456Z+0000\",\"topic\":\"f/"
+           "\xc3\xa9\",\"qos\":0,\"retain\":1,\"payloadlen\":0,\"payload\":null}");
 }
 
 static void json_payloads_are_embedded_or_refused(void **state)
@@ -95,7 +103,7 @@ static void json_payloads_are_embedded_or_refused(void **state)
 static void wrong_patterns_are_refused(void **state)
 {
     (void)state;
-    static const char *const wrong[] = { "%", "%z", "%05", "\\", "\\z", "@", "a%-", "%.3" };
+    static const char *const wrong[] = {"%", "%z", "%05", "\\", "\\z", "@", "a%-", "%.3"};
     struct fault why;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         if (message_format_check(wrong[i], &why) != CODE_USAGE)
@@ -109,18 +117,23 @@ static void our_json_has_every_property(void **state)
     buf_reset(&out);
     message_json(&out, &p, at_us);
     buf_u8(&out, 0);
-    assert_string_equal((const char *)out.at,
-                        "{\"time\":\"2026-11-22T06:00:04.123Z\",\"topic\":\"f/\xc3\xa9\",\"qos\":1,\"retain\":true,\"contentType\":\"ct\","
-                        "\"responseTopic\":\"rt\",\"correlation\":\"c\\\"d\",\"expirySeconds\":9,\"payloadFormat\":1,"
-                        "\"subscriptionIds\":[5,300],\"properties\":[[\"k\",\"v\"],[\"k\",\"w\"]],\"payload\":\"{\\\"a\\\": 1}\"}");
+    assert_string_equal(
+        (const char *)out.at,
+        "{\"time\":\"2026-11-22T06:00:04.123Z\",\"topic\":\"f/"
+        "\xc3\xa9\",\"qos\":1,\"retain\":true,\"contentType\":\"ct\","
+        "\"responseTopic\":\"rt\",\"correlation\":\"c\\\"d\",\"expirySeconds\":9,\"payloadFormat\":1,"
+        "\"subscriptionIds\":[5,300],\"properties\":[[\"k\",\"v\"],[\"k\",\"w\"]],\"payload\":\"{\\\"a\\\": "
+        "1}\"}");
     p = plain("\xff");
     p.retain = false;
     p.dup = true;
     buf_reset(&out);
     message_json(&out, &p, at_us);
     buf_u8(&out, 0);
-    assert_string_equal((const char *)out.at, "{\"time\":\"2026-11-22T06:00:04.123Z\",\"topic\":\"f/\xc3\xa9\",\"qos\":1,\"retain\":false,"
-                                              "\"dup\":true,\"payloadHex\":\"ff\"}");
+    assert_string_equal(
+        (const char *)out.at,
+        "{\"time\":\"2026-11-22T06:00:04.123Z\",\"topic\":\"f/\xc3\xa9\",\"qos\":1,\"retain\":false,"
+        "\"dup\":true,\"payloadHex\":\"ff\"}");
 }
 
 static int clear(void **state)

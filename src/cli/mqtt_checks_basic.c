@@ -6,10 +6,10 @@
 #include <stdio.h>
 
 /* A publisher and a subscriber of one topic. */
-static enum code pair(struct check_run *r, enum mqtt_version v, const char *filter, uint8_t qos, struct probe **pub,
-                      struct probe **sub, struct fault *why)
+static enum code pair(struct check_run *r, enum mqtt_version v, const char *filter, uint8_t qos,
+                      struct probe **pub, struct probe **sub, struct fault *why)
 {
-    const struct greeting g = { .version = v };
+    const struct greeting g = {.version = v};
     TRY(probe_open(r->world, &g, sub, why));
     TRY(probe_listen(*sub, filter, qos, why));
     return probe_open(r->world, &g, pub, why);
@@ -22,7 +22,7 @@ static enum code round_trip(struct check_run *r, enum mqtt_version v, uint8_t qo
     char topic[96];
     probe_topic(r->world, "trip", topic);
     TRY(pair(r, v, topic, qos, &pub, &sub, why));
-    TRY(probe_publish(pub, &(struct letter_of){ .topic = topic, .payload = "hello", .qos = qos }, why));
+    TRY(probe_publish(pub, &(struct letter_of){.topic = topic, .payload = "hello", .qos = qos}, why));
     TRY(probe_expect(sub, topic, "hello", &m, why));
     if (m.p.qos != qos)
         return FAIL(why, CODE_PROTOCOL, 0, "published with QoS %u, delivered with QoS %u", qos, m.p.qos);
@@ -83,10 +83,10 @@ static enum code check_qos_2_once(struct check_run *r, struct fault *why)
     char topic[96];
     probe_topic(r->world, "once", topic);
     TRY(pair(r, MQTT_5, topic, 2, &pub, &sub, why));
-    uint16_t id = probe_put(pub, &(struct letter_of){ .topic = topic, .payload = "once", .qos = 2 });
+    uint16_t id = probe_put(pub, &(struct letter_of){.topic = topic, .payload = "once", .qos = 2});
     TRY(probe_wait(pub, MQTT_PUBREC, PROBE_MS, &k, why));
     pub->next_id = id;
-    (void)probe_put(pub, &(struct letter_of){ .topic = topic, .payload = "once", .qos = 2, .dup = true });
+    (void)probe_put(pub, &(struct letter_of){.topic = topic, .payload = "once", .qos = 2, .dup = true});
     TRY(probe_wait(pub, MQTT_PUBREC, PROBE_MS, &k, why));
     mqtt_encode_ack(conn_out(pub->conn), MQTT_5, MQTT_PUBREL, id, 0, BYTES_NONE);
     TRY(probe_wait(pub, MQTT_PUBCOMP, PROBE_MS, &k, why));
@@ -108,7 +108,7 @@ static enum code check_order(struct check_run *r, struct fault *why)
         (void)snprintf(text, sizeof text, "%d", i);
         if (i >= window)
             TRY(probe_wait(pub, MQTT_PUBACK, PROBE_MS, &k, why));
-        (void)probe_put(pub, &(struct letter_of){ .topic = topic, .payload = text, .qos = 1 });
+        (void)probe_put(pub, &(struct letter_of){.topic = topic, .payload = text, .qos = 1});
     }
     for (int i = 0; i < N; i++) {
         (void)snprintf(text, sizeof text, "%d", i);
@@ -132,7 +132,8 @@ static enum code check_large(struct check_run *r, struct fault *why)
         return FAIL(why, CODE_NOMEM, 0, "no memory");
     for (size_t i = 0; i < size; i++)
         body[i] = (uint8_t)(i * 2654435761u >> 24);
-    enum code c = probe_publish(pub, &(struct letter_of){ .topic = topic, .body = bytes_of(body, size), .qos = 1 }, why);
+    enum code c = probe_publish(
+        pub, &(struct letter_of){.topic = topic, .body = bytes_of(body, size), .qos = 1}, why);
     if (c == CODE_OK)
         c = probe_message(sub, PROBE_MS, &m, why);
     if (c == CODE_OK && !bytes_equal(m.p.payload, bytes_of(body, size)))
@@ -144,7 +145,8 @@ static enum code check_large(struct check_run *r, struct fault *why)
 
 /* ---- topics ---- */
 
-static enum code matches(struct check_run *r, const char *filter, const char *name, bool want, struct fault *why)
+static enum code matches(struct check_run *r, const char *filter, const char *name, bool want,
+                         struct fault *why)
 {
     struct probe *pub, *sub;
     char base[96], f[160], n[160], end[160];
@@ -154,8 +156,8 @@ static enum code matches(struct check_run *r, const char *filter, const char *na
     (void)snprintf(end, sizeof end, "%s-end", base);
     TRY(pair(r, MQTT_5, f, 1, &pub, &sub, why));
     TRY(probe_listen(sub, end, 1, why));
-    TRY(probe_publish(pub, &(struct letter_of){ .topic = n, .payload = "x", .qos = 1 }, why));
-    TRY(probe_publish(pub, &(struct letter_of){ .topic = end, .payload = "end", .qos = 1 }, why));
+    TRY(probe_publish(pub, &(struct letter_of){.topic = n, .payload = "x", .qos = 1}, why));
+    TRY(probe_publish(pub, &(struct letter_of){.topic = end, .payload = "end", .qos = 1}, why));
     struct message m;
     TRY(probe_message(sub, PROBE_MS, &m, why));
     probe_ack(sub, &m);
@@ -165,16 +167,17 @@ static enum code matches(struct check_run *r, const char *filter, const char *na
     probe_clear(r->world);
     if (came == want)
         return CODE_OK;
-    return FAIL(why, CODE_PROTOCOL, 0, "the filter ...%s %s the topic ...%s", filter, came ? "matches" : "does not match", name);
+    return FAIL(why, CODE_PROTOCOL, 0, "the filter ...%s %s the topic ...%s", filter,
+                came ? "matches" : "does not match", name);
 }
 
 static enum code check_wildcards(struct check_run *r, struct fault *why)
 {
     static const struct {
         const char *filter, *name;
-        bool        want;
-    } cases[] = { { "/+", "/a", true }, { "/+", "/a/b", false }, { "/#", "", true }, { "/#", "/a/b", true }, { "/+/b", "/a/b", true },
-                  { "/+", "/", true }, { "/a", "/A", false }, { "/+/+", "//", true } };
+        bool want;
+    } cases[] = {{"/+", "/a", true},     {"/+", "/a/b", false}, {"/#", "", true},    {"/#", "/a/b", true},
+                 {"/+/b", "/a/b", true}, {"/+", "/", true},     {"/a", "/A", false}, {"/+/+", "//", true}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         TRY(matches(r, cases[i].filter, cases[i].name, cases[i].want, why));
     (void)snprintf(r->said, sizeof r->said, "+ one level, # the rest and its parent");
@@ -185,7 +188,7 @@ static enum code check_dollar(struct check_run *r, struct fault *why)
 {
     struct probe *sub;
     struct message m;
-    TRY(probe_open(r->world, &(struct greeting){ 0 }, &sub, why));
+    TRY(probe_open(r->world, &(struct greeting){0}, &sub, why));
     TRY(probe_listen(sub, "#", 0, why));
     int64_t until = loop_now_us(r->world->loop) + 500000;
     while (loop_now_us(r->world->loop) < until) {
@@ -204,7 +207,7 @@ static enum code check_sys(struct check_run *r, struct fault *why)
     struct probe *sub;
     struct message m;
     char said[60];
-    TRY(probe_open(r->world, &(struct greeting){ 0 }, &sub, why));
+    TRY(probe_open(r->world, &(struct greeting){0}, &sub, why));
     enum code c = probe_listen(sub, "$SYS/#", 0, why);
     if (c == CODE_OK)
         c = probe_message(sub, 2000, &m, why);
@@ -221,7 +224,7 @@ static enum code check_unsubscribe(struct check_run *r, struct fault *why)
     probe_topic(r->world, "un", topic);
     TRY(pair(r, MQTT_5, topic, 1, &pub, &sub, why));
     TRY(probe_unlisten(sub, topic, why));
-    TRY(probe_publish(pub, &(struct letter_of){ .topic = topic, .payload = "unwanted", .qos = 1 }, why));
+    TRY(probe_publish(pub, &(struct letter_of){.topic = topic, .payload = "unwanted", .qos = 1}, why));
     (void)snprintf(r->said, sizeof r->said, "UNSUBACK, and nothing after it");
     return probe_silence(sub, 300, "delivered after the UNSUBACK", why);
 }
@@ -230,7 +233,8 @@ static enum code check_unsubscribe(struct check_run *r, struct fault *why)
 
 static enum code clear_retained(struct probe *pub, const char *topic, struct fault *why)
 {
-    return probe_publish(pub, &(struct letter_of){ .topic = topic, .payload = "", .qos = 1, .retain = true }, why);
+    return probe_publish(pub, &(struct letter_of){.topic = topic, .payload = "", .qos = 1, .retain = true},
+                         why);
 }
 
 static enum code retained(struct check_run *r, struct probe *pub, const char *topic, struct fault *why)
@@ -238,13 +242,16 @@ static enum code retained(struct check_run *r, struct probe *pub, const char *to
     struct probe *late;
     struct message m;
     for (int i = 0; i < 2; i++)
-        TRY(probe_publish(pub, &(struct letter_of){ .topic = topic, .payload = i ? "new" : "old", .qos = 1, .retain = true }, why));
-    TRY(probe_open(r->world, &(struct greeting){ 0 }, &late, why));
+        TRY(probe_publish(
+            pub, &(struct letter_of){.topic = topic, .payload = i ? "new" : "old", .qos = 1, .retain = true},
+            why));
+    TRY(probe_open(r->world, &(struct greeting){0}, &late, why));
     TRY(probe_listen(late, topic, 1, why));
     TRY(probe_expect(late, topic, "new", &m, why));
     if (!m.p.retain)
         return FAIL(why, CODE_PROTOCOL, 0, "a retained message comes without its retain flag");
-    TRY(probe_publish(pub, &(struct letter_of){ .topic = topic, .payload = "live", .qos = 1, .retain = true }, why));
+    TRY(probe_publish(pub, &(struct letter_of){.topic = topic, .payload = "live", .qos = 1, .retain = true},
+                      why));
     TRY(probe_expect(late, topic, "live", &m, why));
     if (m.p.retain)
         return FAIL(why, CODE_PROTOCOL, 0, "to those subscribed already it comes with the retain flag");
@@ -257,33 +264,33 @@ static enum code check_retained(struct check_run *r, struct fault *why)
     struct fault ignored;
     char topic[96];
     probe_topic(r->world, "kept", topic);
-    TRY(probe_open(r->world, &(struct greeting){ 0 }, &pub, why));
+    TRY(probe_open(r->world, &(struct greeting){0}, &pub, why));
     if (!pub->ack.props.retain_available)
         return FAIL(why, CODE_UNSUPPORTED, 0, "the CONNACK says: no retained messages");
     enum code c = retained(r, pub, topic, why);
     enum code cleared = clear_retained(pub, topic, c == CODE_OK ? why : &ignored);
     if (c != CODE_OK || cleared != CODE_OK)
         return c != CODE_OK ? c : cleared;
-    TRY(probe_open(r->world, &(struct greeting){ 0 }, &late, why));
+    TRY(probe_open(r->world, &(struct greeting){0}, &late, why));
     TRY(probe_listen(late, topic, 1, why));
     (void)snprintf(r->said, sizeof r->said, "kept, replaced, cleared by an empty one");
     return probe_silence(late, 300, "cleared, and still there", why);
 }
 
 const struct mqtt_check mqtt_checks_basic[] = {
-    { "Versions", "MQTT 3.1", check_31 },
-    { "Versions", "MQTT 3.1.1", check_311 },
-    { "Versions", "MQTT 5.0", check_5 },
-    { "Messages", "QoS 0", check_qos_0 },
-    { "Messages", "QoS 1", check_qos_1 },
-    { "Messages", "QoS 2", check_qos_2 },
-    { "Messages", "QoS 2 exactly once", check_qos_2_once },
-    { "Messages", "order", check_order },
-    { "Messages", "large payload", check_large },
-    { "Messages", "retained", check_retained },
-    { "Topics", "wildcards", check_wildcards },
-    { "Topics", "$-topics", check_dollar },
-    { "Topics", "$SYS", check_sys },
-    { "Topics", "unsubscribe", check_unsubscribe },
-    { 0 },
+    {"Versions", "MQTT 3.1", check_31},
+    {"Versions", "MQTT 3.1.1", check_311},
+    {"Versions", "MQTT 5.0", check_5},
+    {"Messages", "QoS 0", check_qos_0},
+    {"Messages", "QoS 1", check_qos_1},
+    {"Messages", "QoS 2", check_qos_2},
+    {"Messages", "QoS 2 exactly once", check_qos_2_once},
+    {"Messages", "order", check_order},
+    {"Messages", "large payload", check_large},
+    {"Messages", "retained", check_retained},
+    {"Topics", "wildcards", check_wildcards},
+    {"Topics", "$-topics", check_dollar},
+    {"Topics", "$SYS", check_sys},
+    {"Topics", "unsubscribe", check_unsubscribe},
+    {0},
 };

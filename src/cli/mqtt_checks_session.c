@@ -4,7 +4,8 @@
 #include <stdio.h>
 
 /* A session of that name with one subscription, left or cut. */
-static enum code make_session(struct check_run *r, const struct greeting *g, const char *topic, bool cut, struct fault *why)
+static enum code make_session(struct check_run *r, const struct greeting *g, const char *topic, bool cut,
+                              struct fault *why)
 {
     struct probe *p;
     TRY(probe_open(r->world, g, &p, why));
@@ -16,11 +17,13 @@ static enum code make_session(struct check_run *r, const struct greeting *g, con
     return CODE_OK;
 }
 
-static enum code publish_one(struct check_run *r, const char *topic, const char *payload, uint8_t qos, struct bytes props, struct fault *why)
+static enum code publish_one(struct check_run *r, const char *topic, const char *payload, uint8_t qos,
+                             struct bytes props, struct fault *why)
 {
     struct probe *pub;
-    TRY(probe_open(r->world, &(struct greeting){ 0 }, &pub, why));
-    TRY(probe_publish(pub, &(struct letter_of){ .topic = topic, .payload = payload, .qos = qos, .props = props }, why));
+    TRY(probe_open(r->world, &(struct greeting){0}, &pub, why));
+    TRY(probe_publish(
+        pub, &(struct letter_of){.topic = topic, .payload = payload, .qos = qos, .props = props}, why));
     probe_leave(pub, 0);
     return CODE_OK;
 }
@@ -36,7 +39,7 @@ static enum code persistent(struct check_run *r, enum mqtt_version v, struct fau
     char topic[96], id[48];
     probe_topic(r->world, "away", topic);
     name_of(r, id);
-    const struct greeting g = { .version = v, .id = id, .keep = true };
+    const struct greeting g = {.version = v, .id = id, .keep = true};
     TRY(make_session(r, &g, topic, v != MQTT_5, why));
     TRY(publish_one(r, topic, "while away", 1, BYTES_NONE, why));
     TRY(probe_open(r->world, &g, &p, why));
@@ -59,7 +62,7 @@ static enum code check_expiry(struct check_run *r, struct fault *why)
     char topic[96], id[48];
     probe_topic(r->world, "expiry", topic);
     name_of(r, id);
-    struct greeting g = { .id = id, .keep = true, .expiry_s = 1 };
+    struct greeting g = {.id = id, .keep = true, .expiry_s = 1};
     TRY(make_session(r, &g, topic, false, why));
     TRY(probe_open(r->world, &g, &p, why));
     if (!p->ack.session_present)
@@ -79,7 +82,7 @@ static enum code check_clean(struct check_run *r, struct fault *why)
     char topic[96], id[48];
     probe_topic(r->world, "clean", topic);
     name_of(r, id);
-    const struct greeting keep = { .id = id, .keep = true }, clean = { .id = id };
+    const struct greeting keep = {.id = id, .keep = true}, clean = {.id = id};
     TRY(make_session(r, &keep, topic, false, why));
     TRY(probe_open(r->world, &clean, &p, why));
     if (p->ack.session_present)
@@ -97,7 +100,7 @@ static enum code check_redelivery(struct check_run *r, struct fault *why)
     char topic[96], id[48];
     probe_topic(r->world, "again", topic);
     name_of(r, id);
-    const struct greeting g = { .id = id, .keep = true };
+    const struct greeting g = {.id = id, .keep = true};
     TRY(probe_open(r->world, &g, &p, why));
     TRY(probe_listen(p, topic, 1, why));
     TRY(publish_one(r, topic, "twice", 1, BYTES_NONE, why));
@@ -117,14 +120,16 @@ static enum code check_takeover(struct check_run *r, struct fault *why)
     char id[48];
     uint8_t reason;
     name_of(r, id);
-    const struct greeting g = { .id = id };
+    const struct greeting g = {.id = id};
     TRY(probe_open(r->world, &g, &one, why));
     TRY(probe_open(r->world, &g, &two, why));
     TRY(probe_thrown_out(one, "a second client took its name", &reason, why));
     if (!reason)
-        return FAIL(why, CODE_PROTOCOL, 0, "the old connection was cut without DISCONNECT 0x8E [MQTT-3.1.4-3]");
+        return FAIL(why, CODE_PROTOCOL, 0,
+                    "the old connection was cut without DISCONNECT 0x8E [MQTT-3.1.4-3]");
     if (reason != MQTT_TAKEN_OVER)
-        return FAIL(why, CODE_PROTOCOL, 0, "the old connection ended with 0x%02X, not 0x8E Session taken over", reason);
+        return FAIL(why, CODE_PROTOCOL, 0,
+                    "the old connection ended with 0x%02X, not 0x8E Session taken over", reason);
     (void)snprintf(r->said, sizeof r->said, "the old connection ends with 0x8E");
     return CODE_OK;
 }
@@ -133,7 +138,7 @@ static enum code check_takeover(struct check_run *r, struct fault *why)
 
 static enum code watcher(struct check_run *r, const char *topic, struct probe **out, struct fault *why)
 {
-    TRY(probe_open(r->world, &(struct greeting){ 0 }, out, why));
+    TRY(probe_open(r->world, &(struct greeting){0}, out, why));
     return probe_listen(*out, topic, 1, why);
 }
 
@@ -142,7 +147,7 @@ static enum code check_will(struct check_run *r, struct fault *why)
     struct probe *dying, *watching;
     char topic[96];
     probe_topic(r->world, "will", topic);
-    const struct greeting g = { .will_topic = topic, .will_payload = "gone" };
+    const struct greeting g = {.will_topic = topic, .will_payload = "gone"};
     TRY(watcher(r, topic, &watching, why));
     TRY(probe_open(r->world, &g, &dying, why));
     probe_leave(dying, 0);
@@ -159,13 +164,16 @@ static enum code check_will(struct check_run *r, struct fault *why)
 
 static enum code check_will_delay(struct check_run *r, struct fault *why)
 {
-    static const uint8_t two_seconds[] = { MQTT_PROP_WILL_DELAY, 0, 0, 0, 2 };
+    static const uint8_t two_seconds[] = {MQTT_PROP_WILL_DELAY, 0, 0, 0, 2};
     struct probe *dying, *watching;
     char topic[96], id[48];
     probe_topic(r->world, "delay", topic);
     name_of(r, id);
-    const struct greeting g = { .id = id, .keep = true, .will_topic = topic, .will_payload = "gone",
-                                .will_props = bytes_of(two_seconds, sizeof two_seconds) };
+    const struct greeting g = {.id = id,
+                               .keep = true,
+                               .will_topic = topic,
+                               .will_payload = "gone",
+                               .will_props = bytes_of(two_seconds, sizeof two_seconds)};
     TRY(watcher(r, topic, &watching, why));
     TRY(probe_open(r->world, &g, &dying, why));
     probe_cut(dying);
@@ -186,7 +194,7 @@ static enum code check_ping(struct check_run *r, struct fault *why)
 {
     struct probe *p;
     struct packet *k;
-    TRY(probe_open(r->world, &(struct greeting){ 0 }, &p, why));
+    TRY(probe_open(r->world, &(struct greeting){0}, &p, why));
     mqtt_encode_empty(conn_out(p->conn), MQTT_PINGREQ);
     (void)snprintf(r->said, sizeof r->said, "PINGREQ is answered");
     return probe_wait(p, MQTT_PINGRESP, PROBE_MS, &k, why);
@@ -195,30 +203,32 @@ static enum code check_ping(struct check_run *r, struct fault *why)
 static enum code check_keep_alive(struct check_run *r, struct fault *why)
 {
     struct probe *p;
-    TRY(probe_open(r->world, &(struct greeting){ .keep_alive_s = 1 }, &p, why));
+    TRY(probe_open(r->world, &(struct greeting){.keep_alive_s = 1}, &p, why));
     if (mqtt_props_has(&p->ack.props, MQTT_PROP_SERVER_KEEP_ALIVE) && p->ack.props.server_keep_alive > 1)
         return FAIL(why, CODE_UNSUPPORTED, 0, "the broker made %u s of 1 s", p->ack.props.server_keep_alive);
     int64_t from = loop_now_us(r->world->loop);
     for (int i = 0; i < 50 && p->conn; i++)
         probe_pause(r->world, 100);
     if (p->conn)
-        return FAIL(why, CODE_PROTOCOL, 0, "a client with a keep alive of 1 s was silent for 5 s and is still connected");
+        return FAIL(why, CODE_PROTOCOL, 0,
+                    "a client with a keep alive of 1 s was silent for 5 s and is still connected");
     double s = (double)(loop_now_us(r->world->loop) - from) / 1e6;
     if (s < 1.4)
-        return FAIL(why, CODE_PROTOCOL, 0, "a client with a keep alive of 1 s was thrown out after %.1f s", s);
+        return FAIL(why, CODE_PROTOCOL, 0, "a client with a keep alive of 1 s was thrown out after %.1f s",
+                    s);
     (void)snprintf(r->said, sizeof r->said, "a silent client is cut off: after %.1f s of 1.5", s);
     return CODE_OK;
 }
 
 const struct mqtt_check mqtt_checks_session[] = {
-    { "Sessions", "persistent session", check_persistent },
-    { "Sessions", "session expiry", check_expiry },
-    { "Sessions", "clean start", check_clean },
-    { "Sessions", "redelivery", check_redelivery },
-    { "Sessions", "takeover", check_takeover },
-    { "Sessions", "will", check_will },
-    { "Sessions", "will delay", check_will_delay },
-    { "Sessions", "ping", check_ping },
-    { "Sessions", "keep alive", check_keep_alive },
-    { 0 },
+    {"Sessions", "persistent session", check_persistent},
+    {"Sessions", "session expiry", check_expiry},
+    {"Sessions", "clean start", check_clean},
+    {"Sessions", "redelivery", check_redelivery},
+    {"Sessions", "takeover", check_takeover},
+    {"Sessions", "will", check_will},
+    {"Sessions", "will delay", check_will_delay},
+    {"Sessions", "ping", check_ping},
+    {"Sessions", "keep alive", check_keep_alive},
+    {0},
 };

@@ -8,20 +8,20 @@
 
 struct values {
     struct mqtt_target target;
-    struct texts       user;
+    struct texts user;
 };
 static const struct flag flags[] = {
-    { 0, "user-property", FLAG_TEXTS, FLAG_FIELD(struct values, user), .value = "NAME=VALUE", .help = "x" },
+    {0, "user-property", FLAG_TEXTS, FLAG_FIELD(struct values, user), .value = "NAME=VALUE", .help = "x"},
     MQTT_TARGET_FLAGS(struct values, target),
     FLAGS_END,
 };
 
-static struct values                values;
-static struct options               options;
-static struct mqtt_client_settings  settings;
-static struct mqtt_target_memory    memory;
-static char                        *said;
-static size_t                       said_len;
+static struct values values;
+static struct options options;
+static struct mqtt_client_settings settings;
+static struct mqtt_target_memory memory;
+static char *said;
+static size_t said_len;
 
 /* What mqtt_target_settings makes of a line; words are separated by blanks. */
 static int settings_of(const char *line)
@@ -34,11 +34,12 @@ static int settings_of(const char *line)
     (void)snprintf(copy, sizeof copy, "%s", line);
     for (char *save = NULL, *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
         argv[argc++] = word;
-    values = (struct values){ 0 };
+    values = (struct values){0};
     if (options_parse(&options, flags, &values, argc, argv, 0, &why))
         fail_msg("%s: %s", line, why.text);
     FILE *err = open_memstream(&said, &said_len);
-    struct verb_call call = { .path = "x", .options = &options, .values = &values, .io = &io_system, .err = err };
+    struct verb_call call = {
+        .path = "x", .options = &options, .values = &values, .io = &io_system, .err = err};
     int status = mqtt_target_settings(&call, &values.target, &settings, &memory);
     assert_int_equal(fclose(err), 0);
     return status;
@@ -116,9 +117,14 @@ static void sessions_are_kept_as_with_mosquitto(void **state)
     done();
     static const struct {
         const char *line;
-        uint32_t    seconds;
-    } cases[] = { { "-x -1", UINT32_MAX }, { "-x \xe2\x88\x9e", UINT32_MAX }, { "-x 4294967295", UINT32_MAX }, { "-x 2h", 7200 }, { "-x 0", 0 },
-                  { "-D connect session-expiry-interval 7", 7 }, { "-x 5 -D CONNECT session-expiry-interval 7", 7 } };
+        uint32_t seconds;
+    } cases[] = {{"-x -1", UINT32_MAX},
+                 {"-x \xe2\x88\x9e", UINT32_MAX},
+                 {"-x 4294967295", UINT32_MAX},
+                 {"-x 2h", 7200},
+                 {"-x 0", 0},
+                 {"-D connect session-expiry-interval 7", 7},
+                 {"-x 5 -D CONNECT session-expiry-interval 7", 7}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         good(cases[i].line);
         assert_true(settings.session_expiry_s == cases[i].seconds);
@@ -133,10 +139,12 @@ static void sessions_are_kept_as_with_mosquitto(void **state)
 static void properties_go_where_they_belong(void **state)
 {
     (void)state;
-    struct buf out = { 0 };
+    struct buf out = {0};
     struct fault why;
-    good("-D connect receive-maximum 9 -D CONNECT maximum-packet-size 2000 -D connect topic-alias-maximum 3 -D connect user-property k v "
-         "-D publish topic-alias 4 -D publish content-type x -D disconnect session-expiry-interval 5 -D will will-delay-interval 2 "
+    good("-D connect receive-maximum 9 -D CONNECT maximum-packet-size 2000 -D connect topic-alias-maximum 3 "
+         "-D connect user-property k v "
+         "-D publish topic-alias 4 -D publish content-type x -D disconnect session-expiry-interval 5 -D will "
+         "will-delay-interval 2 "
          "-D connect request-response-information 1");
     assert_int_equal(settings.receive_max, 9);
     assert_int_equal(settings.packet_bytes, 2000);
@@ -163,7 +171,7 @@ static void properties_go_where_they_belong(void **state)
 static void user_properties_have_a_name_and_a_value(void **state)
 {
     (void)state;
-    struct buf out = { 0 };
+    struct buf out = {0};
     struct fault why;
     good("--user-property a=b=c --user-property =");
     assert_int_equal(mqtt_target_user_props(&values.user, &out, &why), CODE_OK);

@@ -91,9 +91,9 @@ static void on_close(void *ctx, struct conn *conn, const struct fault *why)
 
 enum code probe_dial(struct probe_world *w, enum mqtt_version version, struct probe **out, struct fault *why)
 {
-    static const struct conn_events events = { .on_bytes = on_bytes, .on_close = on_close, .on_open = on_open };
+    static const struct conn_events events = {.on_bytes = on_bytes, .on_close = on_close, .on_open = on_open};
     const struct mqtt_client_settings *t = w->target;
-    const struct mqtt_route route = { t->scheme, t->host, t->port, t->path, t->tls };
+    const struct mqtt_route route = {t->scheme, t->host, t->port, t->path, t->tls};
     size_t place = 0;
     *out = NULL;
     while (place < PROBES_MAX && w->probes[place])
@@ -101,7 +101,7 @@ enum code probe_dial(struct probe_world *w, enum mqtt_version version, struct pr
     struct probe *p = place < PROBES_MAX ? mem_zalloc(1, sizeof *p) : NULL;
     if (!p)
         return FAIL(why, CODE_NOMEM, 0, "no memory for one more connection");
-    *p = (struct probe){ .world = w, .version = version, .next_id = 1 };
+    *p = (struct probe){.world = w, .version = version, .next_id = 1};
     enum code c = mqtt_dial(&p->conn, w->loop, &route, &events, p, why);
     if (c != CODE_OK) {
         mem_free(p);
@@ -156,7 +156,8 @@ static enum code closed(struct probe *p, struct fault *why)
     *why = p->ended;
     if (k) {
         uint8_t reason = k->len ? k->body[0] : 0;
-        (void)FAIL(why, CODE_CLOSED, 0, "the broker ended the connection: 0x%02X %s", reason, mqtt_reason_name(reason));
+        (void)FAIL(why, CODE_CLOSED, 0, "the broker ended the connection: 0x%02X %s", reason,
+                   mqtt_reason_name(reason));
         why->mqtt_reason = reason;
     }
     mem_free(k);
@@ -201,7 +202,7 @@ static enum code read_connack(struct probe *p, struct fault *why)
 enum code probe_open(struct probe_world *w, const struct greeting *g, struct probe **out, struct fault *why)
 {
     struct probe *p;
-    struct buf props = { 0 };
+    struct buf props = {0};
     enum mqtt_version version = g->version ? g->version : MQTT_5;
     enum code c = probe_dial(w, version, &p, why);
     *out = p;
@@ -215,11 +216,20 @@ enum code probe_open(struct probe_world *w, const struct greeting *g, struct pro
     if (g->keep)
         mqtt_put_u32(&props, MQTT_PROP_SESSION_EXPIRY, g->expiry_s ? g->expiry_s : 60);
     buf_add_bytes(&props, g->props);
-    struct mqtt_connect_out hello = {
-        .version = version, .clean_start = !g->keep, .has_user = w->target->user.at, .has_password = w->target->password.at,
-        .user = w->target->user, .password = w->target->password, .client_id = bytes_str(p->id), .props = buf_bytes(&props),
-        .keep_alive_s = g->keep_alive_s ? g->keep_alive_s : 60, .has_will = g->will_topic, .will_topic = bytes_str(g->will_topic),
-        .will_payload = bytes_str(g->will_payload), .will_qos = 1, .will_props = g->will_props };
+    struct mqtt_connect_out hello = {.version = version,
+                                     .clean_start = !g->keep,
+                                     .has_user = w->target->user.at,
+                                     .has_password = w->target->password.at,
+                                     .user = w->target->user,
+                                     .password = w->target->password,
+                                     .client_id = bytes_str(p->id),
+                                     .props = buf_bytes(&props),
+                                     .keep_alive_s = g->keep_alive_s ? g->keep_alive_s : 60,
+                                     .has_will = g->will_topic,
+                                     .will_topic = bytes_str(g->will_topic),
+                                     .will_payload = bytes_str(g->will_payload),
+                                     .will_qos = 1,
+                                     .will_props = g->will_props};
     mqtt_encode_connect(conn_out(p->conn), &hello);
     buf_clear(&props);
     return read_connack(p, why);
@@ -238,7 +248,8 @@ static enum code sub_ack(struct probe *p, enum mqtt_type type, struct fault *why
     struct mqtt_suback ack;
     enum code c = probe_wait(p, type, PROBE_MS, &k, why);
     if (c == CODE_OK)
-        c = mqtt_decode_suback(p->version, k->first, bytes_of(k->body, k->len), &mqtt_limits_default, &ack, why);
+        c = mqtt_decode_suback(p->version, k->first, bytes_of(k->body, k->len), &mqtt_limits_default, &ack,
+                               why);
     if (c != CODE_OK || !ack.reasons.len || ack.reasons.at[0] < 0x80)
         return c;
     (void)FAIL(why, CODE_REFUSED, 0, "the broker refused the subscription: 0x%02X %s", ack.reasons.at[0],
@@ -256,13 +267,13 @@ enum code probe_subscribe(struct probe *p, const struct mqtt_filter *f, struct b
 
 enum code probe_listen(struct probe *p, const char *filter, uint8_t qos, struct fault *why)
 {
-    struct mqtt_filter f = { .filter = bytes_str(filter), .qos = qos };
+    struct mqtt_filter f = {.filter = bytes_str(filter), .qos = qos};
     return probe_subscribe(p, &f, BYTES_NONE, why);
 }
 
 enum code probe_unlisten(struct probe *p, const char *filter, struct fault *why)
 {
-    struct mqtt_filter f = { .filter = bytes_str(filter) };
+    struct mqtt_filter f = {.filter = bytes_str(filter)};
     if (p->conn)
         mqtt_encode_unsubscribe(conn_out(p->conn), p->version, draw_id(p), &f, BYTES_NONE);
     return sub_ack(p, MQTT_UNSUBACK, why);
@@ -276,8 +287,8 @@ uint16_t probe_put(struct probe *p, const struct letter_of *m)
     struct bytes body = m->payload ? bytes_str(m->payload) : m->body;
     if (!p->conn)
         return id;
-    mqtt_encode_publish_head(conn_out(p->conn), p->version, m->qos, m->dup, m->retain, bytes_str(m->topic), id, m->props, BYTES_NONE,
-                             body.len);
+    mqtt_encode_publish_head(conn_out(p->conn), p->version, m->qos, m->dup, m->retain, bytes_str(m->topic),
+                             id, m->props, BYTES_NONE, body.len);
     buf_add_bytes(conn_out(p->conn), body);
     return id;
 }
@@ -288,7 +299,8 @@ static enum code acked(struct probe *p, enum mqtt_type type, struct fault *why)
     enum code c = probe_wait(p, type, PROBE_MS, &k, why);
     if (c != CODE_OK || k->len < 3 || k->body[2] < 0x80)
         return c;
-    (void)FAIL(why, CODE_REFUSED, 0, "the broker did not take the message: 0x%02X %s", k->body[2], mqtt_reason_name(k->body[2]));
+    (void)FAIL(why, CODE_REFUSED, 0, "the broker did not take the message: 0x%02X %s", k->body[2],
+               mqtt_reason_name(k->body[2]));
     why->mqtt_reason = k->body[2];
     return CODE_REFUSED;
 }
@@ -312,7 +324,9 @@ enum code probe_message(struct probe *p, int64_t ms, struct message *out, struct
     enum code c = probe_wait(p, MQTT_PUBLISH, ms, &k, why);
     if (c == CODE_NOTFOUND)
         return FAIL(why, CODE_NOTFOUND, 0, "no message within %lld ms", (long long)ms);
-    return c == CODE_OK ? mqtt_decode_publish(p->version, k->first, bytes_of(k->body, k->len), &mqtt_limits_default, &out->p, why) : c;
+    return c == CODE_OK ? mqtt_decode_publish(p->version, k->first, bytes_of(k->body, k->len),
+                                              &mqtt_limits_default, &out->p, why)
+                        : c;
 }
 
 void probe_ack(struct probe *p, const struct message *m)
@@ -322,7 +336,8 @@ void probe_ack(struct probe *p, const struct message *m)
     if (!p->conn || !m->p.qos)
         return;
     uint16_t id = m->p.packet_id;
-    mqtt_encode_ack(conn_out(p->conn), p->version, m->p.qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, id, 0, BYTES_NONE);
+    mqtt_encode_ack(conn_out(p->conn), p->version, m->p.qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, id, 0,
+                    BYTES_NONE);
     if (m->p.qos == 1)
         return;
     p->taken = NULL; /* the views of the message stay */
@@ -332,13 +347,15 @@ void probe_ack(struct probe *p, const struct message *m)
     p->taken = view;
 }
 
-enum code probe_expect(struct probe *p, const char *topic, const char *payload, struct message *out, struct fault *why)
+enum code probe_expect(struct probe *p, const char *topic, const char *payload, struct message *out,
+                       struct fault *why)
 {
     char a[60], b[60];
     struct message m;
     enum code c = probe_message(p, PROBE_MS, &m, why);
     if (c == CODE_NOTFOUND)
-        return FAIL(why, CODE_NOTFOUND, 0, "the message '%.40s' did not come within %d ms", payload, PROBE_MS);
+        return FAIL(why, CODE_NOTFOUND, 0, "the message '%.40s' did not come within %d ms", payload,
+                    PROBE_MS);
     if (c != CODE_OK)
         return c;
     probe_ack(p, &m);
@@ -346,8 +363,8 @@ enum code probe_expect(struct probe *p, const char *topic, const char *payload, 
         *out = m;
     if (bytes_is(m.p.topic, topic) && bytes_is(m.p.payload, payload))
         return CODE_OK;
-    return FAIL(why, CODE_PROTOCOL, 0, "'%s' on '%s' came, not '%.40s'", bytes_escape(m.p.payload, a, sizeof a),
-                bytes_escape(m.p.topic, b, sizeof b), payload);
+    return FAIL(why, CODE_PROTOCOL, 0, "'%s' on '%s' came, not '%.40s'",
+                bytes_escape(m.p.payload, a, sizeof a), bytes_escape(m.p.topic, b, sizeof b), payload);
 }
 
 enum code probe_silence(struct probe *p, int64_t ms, const char *what, struct fault *why)
@@ -431,7 +448,7 @@ static void remove_session(struct probe_world *w, const char *id, enum mqtt_vers
 {
     struct probe *p;
     struct fault why;
-    struct greeting g = { .version = version, .id = id };
+    struct greeting g = {.version = version, .id = id};
     if (probe_open(w, &g, &p, &why) == CODE_OK)
         probe_leave(p, 0);
     else

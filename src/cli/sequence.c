@@ -20,7 +20,7 @@ static bool room_for_gap(struct sequence *s)
 static void jump(struct sequence *s, uint64_t n)
 {
     if (room_for_gap(s))
-        s->gaps[s->gap_count++] = (struct sequence_gap){ s->next, n };
+        s->gaps[s->gap_count++] = (struct sequence_gap){s->next, n};
     else
         s->given_up += n - s->next;
 }
@@ -97,5 +97,5 @@ uint64_t sequence_missing(const struct sequence *s, uint64_t sent)
 void sequence_clear(struct sequence *s)
 {
     mem_free(s->gaps);
-    *s = (struct sequence){ 0 };
+    *s = (struct sequence){0};
 }

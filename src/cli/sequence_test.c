@@ -12,7 +12,7 @@ static void note_all(const int *numbers)
     for (; *numbers >= 0; numbers++)
         (void)sequence_note(&s, (uint64_t)*numbers);
 }
-#define NOTE(...) note_all((const int[]){ __VA_ARGS__, -1 })
+#define NOTE(...) note_all((const int[]){__VA_ARGS__, -1})
 
 static void is(uint64_t sent, uint64_t missing, uint64_t again, uint64_t late)
 {
@@ -63,7 +63,7 @@ static void random_streams_agree_with_a_table(void **state)
     enum { N = 400 };
     uint32_t r = 2463534242u;
     for (int round = 0; round < 200; round++) {
-        uint8_t came[N] = { 0 };
+        uint8_t came[N] = {0};
         uint64_t again = 0, late = 0, missing = 0;
         int highest = -1;
         for (int i = 0; i < N; i++) {

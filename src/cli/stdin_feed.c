@@ -8,23 +8,23 @@ enum { PIECES = 2, PIECE_BYTES = 64 * 1024 };
 
 struct piece {
     struct letter letter;
-    bool          busy; /* filled, and not taken yet */
-    ssize_t       len;  /* 0 = the end, < 0 = -errno */
-    uint8_t       at[PIECE_BYTES];
+    bool busy;   /* filled, and not taken yet */
+    ssize_t len; /* 0 = the end, < 0 = -errno */
+    uint8_t at[PIECE_BYTES];
 };
 
 /* One input, so one of these; the thread may sit in read() until the process ends, and must find it there. */
 static struct feed {
-    pthread_mutex_t          lock;
-    pthread_cond_t           room;
-    struct loop             *loop; /* NULL: stopped; nothing is posted any more */
+    pthread_mutex_t lock;
+    pthread_cond_t room;
+    struct loop *loop; /* NULL: stopped; nothing is posted any more */
     struct stdin_feed_events events;
-    void                    *ctx;
-    bool                     paused;
-    struct piece            *waiting[PIECES]; /* while paused */
-    size_t                   waiting_count;
-    struct piece             pieces[PIECES];
-} feed = { .lock = PTHREAD_MUTEX_INITIALIZER, .room = PTHREAD_COND_INITIALIZER };
+    void *ctx;
+    bool paused;
+    struct piece *waiting[PIECES]; /* while paused */
+    size_t waiting_count;
+    struct piece pieces[PIECES];
+} feed = {.lock = PTHREAD_MUTEX_INITIALIZER, .room = PTHREAD_COND_INITIALIZER};
 
 /* ---- the reading thread ---- */
 
@@ -111,7 +111,8 @@ void stdin_feed_resume(void)
     }
 }
 
-enum code stdin_feed_start(struct loop *loop, const struct stdin_feed_events *events, void *ctx, struct fault *why)
+enum code stdin_feed_start(struct loop *loop, const struct stdin_feed_events *events, void *ctx,
+                           struct fault *why)
 {
     pthread_t thread;
     FG_ASSERT(!feed.loop);

@@ -42,12 +42,13 @@ static void free_watched(struct watched *w)
 static struct watched *make(struct bytes topic)
 {
     struct watched *w = mem_zalloc(1, sizeof *w);
-    struct buf said = { 0 };
+    struct buf said = {0};
     if (!w)
         return NULL;
     output_escape(&said, topic);
     w->key = mem_alloc(topic.len + 1);
-    w->topic = said.bad ? NULL : mem_strndup(said.at ? said.at + said.from : (const uint8_t *)"", buf_size(&said));
+    w->topic = said.bad ? NULL
+                        : mem_strndup(said.at ? said.at + said.from : (const uint8_t *)"", buf_size(&said));
     buf_clear(&said);
     if (!w->key || !w->topic) {
         free_watched(w);
@@ -93,13 +94,14 @@ static void take_value(struct watched *w, struct bytes payload)
         w->number = n;
     }
     w->is_number = number;
-    struct buf said = { 0 };
+    struct buf said = {0};
     output_escape(&said, payload.len < WATCH_VALUE_MAX ? payload : bytes_of(payload.at, WATCH_VALUE_MAX));
     (void)snprintf(w->value, sizeof w->value, "%.*s", BYTES_FMT(buf_bytes(&said)));
     buf_clear(&said);
 }
 
-struct watched *topic_watch_note(struct topic_watch *t, struct bytes topic, struct bytes payload, int64_t now_us)
+struct watched *topic_watch_note(struct topic_watch *t, struct bytes topic, struct bytes payload,
+                                 int64_t now_us)
 {
     struct watched *w = find(t, topic);
     if (!w) {
@@ -136,7 +138,7 @@ void topic_watch_clear(struct topic_watch *t)
     for (size_t i = 0; i < t->count; i++)
         free_watched(t->sorted[i]);
     mem_free(t->sorted);
-    *t = (struct topic_watch){ 0 };
+    *t = (struct topic_watch){0};
 }
 
 /* ---- lines ---- */
@@ -180,19 +182,22 @@ static void put_tail(struct buf *out, const char *change, const char *age, const
     buf_printf(out, "  %-12s  %9s  %10s", change, age, rate);
 }
 
-void topic_watch_line(struct buf *out, const struct watched *w, int64_t now_us, size_t topic_width, size_t width)
+void topic_watch_line(struct buf *out, const struct watched *w, int64_t now_us, size_t topic_width,
+                      size_t width)
 {
     char change[24], age[VALUE_TEXT_MAX], rate[32];
     if (!width) {
         buf_printf(out, "%s\t%s\t%s\t%.1f/s", w->topic, w->value, change_text(w, change), w->rate);
         return;
     }
-    size_t room = width > topic_width + 2 + TAIL_WIDTH + VALUE_LEAST ? width - topic_width - 2 - TAIL_WIDTH : VALUE_LEAST;
+    size_t room = width > topic_width + 2 + TAIL_WIDTH + VALUE_LEAST ? width - topic_width - 2 - TAIL_WIDTH
+                                                                     : VALUE_LEAST;
     (void)snprintf(rate, sizeof rate, "%.1f/s", w->rate);
     put_column(out, w->topic, topic_width);
     buf_printf(out, "  ");
     put_column(out, w->value, room);
-    (void)value_print_duration_about((uint64_t)(now_us > w->seen_us ? now_us - w->seen_us : 0) / 100000 * 100000, age);
+    (void)value_print_duration_about(
+        (uint64_t)(now_us > w->seen_us ? now_us - w->seen_us : 0) / 100000 * 100000, age);
     put_tail(out, change_text(w, change), age, rate);
 }
 
@@ -207,10 +212,12 @@ static size_t longest_topic(const struct topic_watch *t, size_t most)
     return longest;
 }
 
-size_t topic_watch_screen(struct buf *out, const struct topic_watch *t, int64_t now_us, size_t width, size_t height)
+size_t topic_watch_screen(struct buf *out, const struct topic_watch *t, int64_t now_us, size_t width,
+                          size_t height)
 {
     size_t topic_width = longest_topic(t, width / 2), shown = height > 2 ? height - 2 : 1, lines = 1;
-    size_t room = width > topic_width + 2 + TAIL_WIDTH + VALUE_LEAST ? width - topic_width - 2 - TAIL_WIDTH : VALUE_LEAST;
+    size_t room = width > topic_width + 2 + TAIL_WIDTH + VALUE_LEAST ? width - topic_width - 2 - TAIL_WIDTH
+                                                                     : VALUE_LEAST;
     put_column(out, "TOPIC", topic_width);
     buf_printf(out, "  ");
     put_column(out, "VALUE", room);
@@ -225,7 +232,8 @@ size_t topic_watch_screen(struct buf *out, const struct topic_watch *t, int64_t 
         if (t->beyond)
             buf_printf(out, "more than %d topics: the others are not watched\033[K\n", WATCH_TOPICS_MAX);
         else
-            buf_printf(out, "and %llu topics more: make the window taller, or the filter narrower\033[K\n", (unsigned long long)hidden);
+            buf_printf(out, "and %llu topics more: make the window taller, or the filter narrower\033[K\n",
+                       (unsigned long long)hidden);
         lines++;
     }
     return lines;

@@ -71,11 +71,12 @@ static void topics_stand_in_order_one_line_each(void **state)
     (void)note("f/a", "1", 0);
     (void)note("f/b", "off", 200000);
     (void)note("", "\x1b[31m\xc3\xa9", 0);
-    assert_string_equal(screen(1200000, 74, 10, 4),
-                        "TOPIC  VALUE                           CHANGE              AGE        RATE\033[K\n"
-                        "       \\x1b[31m\xc3\xa9                                         1.2 s       0.0/s\033[K\n"
-                        "f/a    1                                                 1.2 s       0.0/s\033[K\n"
-                        "f/b    off                                               1.0 s       0.0/s\033[K\n");
+    assert_string_equal(
+        screen(1200000, 74, 10, 4),
+        "TOPIC  VALUE                           CHANGE              AGE        RATE\033[K\n"
+        "       \\x1b[31m\xc3\xa9                                         1.2 s       0.0/s\033[K\n"
+        "f/a    1                                                 1.2 s       0.0/s\033[K\n"
+        "f/b    off                                               1.0 s       0.0/s\033[K\n");
 }
 
 static void what_does_not_fit_is_said(void **state)

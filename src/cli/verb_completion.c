@@ -5,7 +5,7 @@
 static const struct {
     const char *shell;
     void (*print)(FILE *, const struct verb *const *);
-} shells[] = { { "bash", completion_bash }, { "zsh", completion_zsh }, { "fish", completion_fish } };
+} shells[] = {{"bash", completion_bash}, {"zsh", completion_zsh}, {"fish", completion_fish}};
 
 static int run(struct verb_call *call)
 {
@@ -23,8 +23,9 @@ const struct verb verb_completion = {
     .name = "completion",
     .group = "care",
     .summary = "the script with which a shell completes verbs and flags",
-    .examples = { "source <(fieldgate completion bash)", "fieldgate completion zsh > /usr/share/zsh/site-functions/_fieldgate",
-                  "fieldgate completion fish | source" },
+    .examples = {"source <(fieldgate completion bash)",
+                 "fieldgate completion zsh > /usr/share/zsh/site-functions/_fieldgate",
+                 "fieldgate completion fish | source"},
     .args = "bash|zsh|fish",
     .args_min = 1,
     .args_max = 1,

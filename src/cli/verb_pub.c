@@ -9,42 +9,52 @@
 
 struct pub {
     struct mqtt_target target;
-    const char        *topic, *message, *file;
-    uint32_t           qos, inflight;
-    bool               retain, lines, null, stdin_file, quiet;
-    uint32_t           repeat;
-    uint64_t           repeat_delay_us, timeout_us;
-    const char        *content_type, *response_topic, *correlation;
-    struct texts       user;
-    uint64_t           expiry_us;
-    uint32_t           alias;
+    const char *topic, *message, *file;
+    uint32_t qos, inflight;
+    bool retain, lines, null, stdin_file, quiet;
+    uint32_t repeat;
+    uint64_t repeat_delay_us, timeout_us;
+    const char *content_type, *response_topic, *correlation;
+    struct texts user;
+    uint64_t expiry_us;
+    uint32_t alias;
 };
 
 static const struct flag flags[] = {
-    { 't', "topic", FLAG_TEXT, FLAG_FIELD(struct pub, topic), .value = "TOPIC", .help = "where to publish" },
-    { 'm', "message", FLAG_TEXT, FLAG_FIELD(struct pub, message), .value = "TEXT", .help = "the payload" },
-    { 'f', "file", FLAG_TEXT, FLAG_FIELD(struct pub, file), .value = "FILE", .help = "the payload is this file" },
-    { 'l', "stdin-line", FLAG_SWITCH, FLAG_FIELD(struct pub, lines), .help = "a message per line of standard input" },
-    { 's', "stdin-file", FLAG_SWITCH, FLAG_FIELD(struct pub, stdin_file), .help = "the payload is all of standard input" },
-    { 'n', "null-message", FLAG_SWITCH, FLAG_FIELD(struct pub, null), .help = "an empty payload" },
-    { 'q', "qos", FLAG_COUNT, FLAG_FIELD(struct pub, qos), .value = "QOS", .max = 2, .help = "0, 1 or 2" },
-    { 'r', "retain", FLAG_SWITCH, FLAG_FIELD(struct pub, retain), .help = "the broker keeps the message for later subscribers" },
-    { 0, "repeat", FLAG_COUNT, FLAG_FIELD(struct pub, repeat), .value = "COUNT", .min = 1, .def = "1",
-      .help = "publish so many times" },
-    { 0, "repeat-delay", FLAG_SECONDS, FLAG_FIELD(struct pub, repeat_delay_us), .value = "TIME", .help = "pause between them" },
-    { 'M', "max-inflight", FLAG_COUNT, FLAG_FIELD(struct pub, inflight), .value = "COUNT", .min = 1, .max = 65000, .def = "1024",
-      .help = "so many QoS 1 and 2 messages wait for their acknowledgement at once" },
-    { 'W', "timeout", FLAG_SECONDS, FLAG_FIELD(struct pub, timeout_us), .value = "TIME", .def = "30",
-      .help = "give up when the broker owes an answer for so long" },
-    { 0, "quiet", FLAG_SWITCH, FLAG_FIELD(struct pub, quiet), .help = "say nothing about refused messages" },
-    { 0, "content-type", FLAG_TEXT, FLAG_FIELD(struct pub, content_type), .value = "TYPE", .help = "such as application/json (5.0)" },
-    { 0, "response-topic", FLAG_TEXT, FLAG_FIELD(struct pub, response_topic), .value = "TOPIC", .help = "where an answer is expected (5.0)" },
-    { 0, "correlation-data", FLAG_TEXT, FLAG_FIELD(struct pub, correlation), .value = "TEXT",
-      .help = "what the answer is to carry (5.0)" },
-    { 0, "user-property", FLAG_TEXTS, FLAG_FIELD(struct pub, user), .value = "NAME=VALUE", .help = "may be repeated (5.0)" },
-    { 0, "expiry", FLAG_SECONDS, FLAG_FIELD(struct pub, expiry_us), .value = "TIME", .help = "nobody gets it later than that (5.0)" },
-    { 0, "topic-alias", FLAG_COUNT, FLAG_FIELD(struct pub, alias), .value = "NUMBER", .min = 1, .max = 65535,
-      .help = "the topic goes with the first message only (5.0)" },
+    {'t', "topic", FLAG_TEXT, FLAG_FIELD(struct pub, topic), .value = "TOPIC", .help = "where to publish"},
+    {'m', "message", FLAG_TEXT, FLAG_FIELD(struct pub, message), .value = "TEXT", .help = "the payload"},
+    {'f', "file", FLAG_TEXT, FLAG_FIELD(struct pub, file), .value = "FILE",
+     .help = "the payload is this file"},
+    {'l', "stdin-line", FLAG_SWITCH, FLAG_FIELD(struct pub, lines),
+     .help = "a message per line of standard input"},
+    {'s', "stdin-file", FLAG_SWITCH, FLAG_FIELD(struct pub, stdin_file),
+     .help = "the payload is all of standard input"},
+    {'n', "null-message", FLAG_SWITCH, FLAG_FIELD(struct pub, null), .help = "an empty payload"},
+    {'q', "qos", FLAG_COUNT, FLAG_FIELD(struct pub, qos), .value = "QOS", .max = 2, .help = "0, 1 or 2"},
+    {'r', "retain", FLAG_SWITCH, FLAG_FIELD(struct pub, retain),
+     .help = "the broker keeps the message for later subscribers"},
+    {0, "repeat", FLAG_COUNT, FLAG_FIELD(struct pub, repeat), .value = "COUNT", .min = 1, .def = "1",
+     .help = "publish so many times"},
+    {0, "repeat-delay", FLAG_SECONDS, FLAG_FIELD(struct pub, repeat_delay_us), .value = "TIME",
+     .help = "pause between them"},
+    {'M', "max-inflight", FLAG_COUNT, FLAG_FIELD(struct pub, inflight), .value = "COUNT", .min = 1,
+     .max = 65000, .def = "1024",
+     .help = "so many QoS 1 and 2 messages wait for their acknowledgement at once"},
+    {'W', "timeout", FLAG_SECONDS, FLAG_FIELD(struct pub, timeout_us), .value = "TIME", .def = "30",
+     .help = "give up when the broker owes an answer for so long"},
+    {0, "quiet", FLAG_SWITCH, FLAG_FIELD(struct pub, quiet), .help = "say nothing about refused messages"},
+    {0, "content-type", FLAG_TEXT, FLAG_FIELD(struct pub, content_type), .value = "TYPE",
+     .help = "such as application/json (5.0)"},
+    {0, "response-topic", FLAG_TEXT, FLAG_FIELD(struct pub, response_topic), .value = "TOPIC",
+     .help = "where an answer is expected (5.0)"},
+    {0, "correlation-data", FLAG_TEXT, FLAG_FIELD(struct pub, correlation), .value = "TEXT",
+     .help = "what the answer is to carry (5.0)"},
+    {0, "user-property", FLAG_TEXTS, FLAG_FIELD(struct pub, user), .value = "NAME=VALUE",
+     .help = "may be repeated (5.0)"},
+    {0, "expiry", FLAG_SECONDS, FLAG_FIELD(struct pub, expiry_us), .value = "TIME",
+     .help = "nobody gets it later than that (5.0)"},
+    {0, "topic-alias", FLAG_COUNT, FLAG_FIELD(struct pub, alias), .value = "NUMBER", .min = 1, .max = 65535,
+     .help = "the topic goes with the first message only (5.0)"},
     MQTT_TARGET_FLAGS(struct pub, target),
     FLAGS_END,
 };
@@ -52,21 +62,21 @@ static const struct flag flags[] = {
 enum { INPUT_MAX = 268435455 }; /* the largest packet of MQTT */
 
 struct run {
-    struct verb_call                  *call;
-    struct pub                        *pub;
+    struct verb_call *call;
+    struct pub *pub;
     const struct mqtt_client_settings *settings;
-    struct loop                       *loop;
-    struct mqtt_client                *client;
-    const char                        *topic;
-    struct timer                       pause, silence;
-    struct buf                         props, goodbye;
-    struct buf                         input;   /* -l: what came and is not sent yet; -s: all of it */
-    size_t                             scanned; /* -l: so much of it has no line end                */
-    struct bytes                       payload;
-    size_t                             payload_taken; /* -l: the line with its end */
-    uint64_t                           sent, finished, refused;
-    bool                               have_payload, stdin_ended, feeding, input_ended, ended;
-    int                                status;
+    struct loop *loop;
+    struct mqtt_client *client;
+    const char *topic;
+    struct timer pause, silence;
+    struct buf props, goodbye;
+    struct buf input; /* -l: what came and is not sent yet; -s: all of it */
+    size_t scanned;   /* -l: so much of it has no line end                */
+    struct bytes payload;
+    size_t payload_taken; /* -l: the line with its end */
+    uint64_t sent, finished, refused;
+    bool have_payload, stdin_ended, feeding, input_ended, ended;
+    int status;
 };
 
 static void end_loop(struct run *r)
@@ -179,9 +189,12 @@ static void send_more(struct run *r)
             r->input_ended = !more_to_come(r);
             break;
         }
-        struct mqtt_client_message m = { .topic = bytes_str(r->topic), .payload = r->payload, .props = buf_bytes(&r->props),
-                                         .qos = (uint8_t)r->pub->qos, .retain = r->pub->retain,
-                                         .topic_alias = (uint16_t)r->pub->alias };
+        struct mqtt_client_message m = {.topic = bytes_str(r->topic),
+                                        .payload = r->payload,
+                                        .props = buf_bytes(&r->props),
+                                        .qos = (uint8_t)r->pub->qos,
+                                        .retain = r->pub->retain,
+                                        .topic_alias = (uint16_t)r->pub->alias};
         struct fault why;
         enum code c = mqtt_client_publish(r->client, &m, r->sent, &why);
         if (c == CODE_AGAIN)
@@ -209,7 +222,8 @@ static bool on_piece(void *ctx, struct bytes piece)
     struct fault why;
     buf_add_bytes(&r->input, piece);
     if (r->input.bad) {
-        (void)FAIL(&why, CODE_LIMIT, 0, "the message on standard input is larger than %d bytes, the most that MQTT can carry",
+        (void)FAIL(&why, CODE_LIMIT, 0,
+                   "the message on standard input is larger than %d bytes, the most that MQTT can carry",
                    INPUT_MAX);
         fail(r, &why);
         return false;
@@ -258,8 +272,8 @@ static void on_ack(void *ctx, struct mqtt_client *c, uint64_t token, uint8_t rea
         r->refused++;
         r->status = STATUS_FAILED;
         if (!r->pub->quiet)
-            verb_warn(r->call, "message %llu was not accepted: reason 0x%02X %s", (unsigned long long)token + 1, reason,
-                      mqtt_reason_name(reason));
+            verb_warn(r->call, "message %llu was not accepted: reason 0x%02X %s",
+                      (unsigned long long)token + 1, reason, mqtt_reason_name(reason));
     }
     finish_if_done(r);
 }
@@ -274,8 +288,8 @@ static void on_close(void *ctx, struct mqtt_client *c, const struct fault *why, 
     loop_stop(r->loop);
 }
 
-static const struct mqtt_client_events events = { .on_connect = on_connect, .on_ready = on_ready, .on_ack = on_ack,
-                                                  .on_close = on_close };
+static const struct mqtt_client_events events = {
+    .on_connect = on_connect, .on_ready = on_ready, .on_ack = on_ack, .on_close = on_close};
 
 /* ---- the verb ---- */
 
@@ -305,7 +319,8 @@ static enum code make_props(struct run *r, struct fault *why)
 {
     const struct pub *p = r->pub;
     uint16_t alias = mqtt_target_alias(&p->target);
-    bool named = p->content_type || p->response_topic || p->correlation || p->user.count || p->expiry_us || p->alias;
+    bool named = p->content_type || p->response_topic || p->correlation || p->user.count || p->expiry_us ||
+                 p->alias;
     if (named && r->settings->version != MQTT_5)
         return FAIL(why, CODE_USAGE, 0, "properties exist only in version 5; leave them out, or -V");
     if (p->content_type)
@@ -315,7 +330,8 @@ static enum code make_props(struct run *r, struct fault *why)
     if (p->correlation)
         mqtt_put_bytes(&r->props, MQTT_PROP_CORRELATION, bytes_str(p->correlation));
     if (p->expiry_us)
-        mqtt_put_u32(&r->props, MQTT_PROP_MESSAGE_EXPIRY, (uint32_t)(p->expiry_us / 1000000 ? p->expiry_us / 1000000 : 1));
+        mqtt_put_u32(&r->props, MQTT_PROP_MESSAGE_EXPIRY,
+                     (uint32_t)(p->expiry_us / 1000000 ? p->expiry_us / 1000000 : 1));
     if (!p->alias)
         r->pub->alias = alias;
     enum code c = mqtt_target_user_props(&p->user, &r->props, why);
@@ -324,7 +340,7 @@ static enum code make_props(struct run *r, struct fault *why)
 
 static enum code begin(struct run *r, struct fault *why)
 {
-    static const struct stdin_feed_events feed = { .on_piece = on_piece, .on_end = on_end };
+    static const struct stdin_feed_events feed = {.on_piece = on_piece, .on_end = on_end};
     enum code c = mqtt_client_open(&r->client, r->loop, r->settings, &events, r, why);
     if (c != CODE_OK || !r->feeding)
         return c;
@@ -354,7 +370,8 @@ static int go(struct run *r)
     return r->status;
 }
 
-static int with_settings(struct run *r, struct mqtt_client_settings *settings, struct mqtt_target_memory *memory)
+static int with_settings(struct run *r, struct mqtt_client_settings *settings,
+                         struct mqtt_target_memory *memory)
 {
     int status = mqtt_target_settings(r->call, &r->pub->target, settings, memory);
     if (status != STATUS_DONE)
@@ -370,9 +387,9 @@ static int with_settings(struct run *r, struct mqtt_client_settings *settings, s
 
 static int run(struct verb_call *call)
 {
-    struct run r = { .call = call, .pub = call->values, .input = { .max = INPUT_MAX } };
+    struct run r = {.call = call, .pub = call->values, .input = {.max = INPUT_MAX}};
     struct mqtt_client_settings settings;
-    struct mqtt_target_memory memory = { 0 };
+    struct mqtt_target_memory memory = {0};
     char *owned = NULL;
     int status = load_payload(&r, &owned);
     if (status == STATUS_DONE)
@@ -388,11 +405,13 @@ const struct verb verb_pub = {
     .name = "pub",
     .group = "messages",
     .summary = "publish messages to a topic",
-    .examples = { "fieldgate pub -t factory/line1/press-1/telemetry -m '{\"temperature\":21}' -q 1",
-                  "seq 1000 | fieldgate pub -t count -l -q 1",
-                  "fieldgate pub -t config/line1 -f line1.json -r --content-type application/json" },
-    .detail = "Flags mean what they mean to mosquitto_pub, but for the version: it is 5 unless -V says otherwise.\n"
-              "Exit status: 0 sent, and at QoS 1 and 2 acknowledged; 1 not all of it; 2 wrong usage; 3 no broker there.",
+    .examples = {"fieldgate pub -t factory/line1/press-1/telemetry -m '{\"temperature\":21}' -q 1",
+                 "seq 1000 | fieldgate pub -t count -l -q 1",
+                 "fieldgate pub -t config/line1 -f line1.json -r --content-type application/json"},
+    .detail =
+        "Flags mean what they mean to mosquitto_pub, but for the version: it is 5 unless -V says otherwise.\n"
+        "Exit status: 0 sent, and at QoS 1 and 2 acknowledged; 1 not all of it; 2 wrong usage; 3 no broker "
+        "there.",
     .flags = flags,
     .values_size = sizeof(struct pub),
     .run = run,

@@ -14,51 +14,66 @@
 
 struct sub {
     struct mqtt_target target;
-    struct texts       topics, without, unsubscribe, user;
-    uint32_t           qos, handling, sub_id;
-    uint64_t           count, wait_us;
-    bool               verbose, no_retained, only_retained, remove_retained, no_line_end, no_local, as_published, leave, pretty;
-    bool               watch, rate, quiet;
-    double             random_percent;
-    const char        *pattern;
-    int                format;
+    struct texts topics, without, unsubscribe, user;
+    uint32_t qos, handling, sub_id;
+    uint64_t count, wait_us;
+    bool verbose, no_retained, only_retained, remove_retained, no_line_end, no_local, as_published, leave,
+        pretty;
+    bool watch, rate, quiet;
+    double random_percent;
+    const char *pattern;
+    int format;
 };
 
-static const char *const formats[] = { "text", "json", "jsonl", NULL };
+static const char *const formats[] = {"text", "json", "jsonl", NULL};
 
 static const struct flag flags[] = {
-    { 't', "topic", FLAG_TEXTS, FLAG_FIELD(struct sub, topics), .value = "FILTER",
-      .help = "what to subscribe to; may be repeated" },
-    { 'q', "qos", FLAG_COUNT, FLAG_FIELD(struct sub, qos), .value = "QOS", .max = 2, .help = "0, 1 or 2" },
-    { 'v', "verbose", FLAG_SWITCH, FLAG_FIELD(struct sub, verbose), .help = "the topic before each payload" },
-    { 0, "watch", FLAG_SWITCH, FLAG_FIELD(struct sub, watch), .help = "a line per topic: last value, change, age, rate" },
-    { 0, "rate", FLAG_SWITCH, FLAG_FIELD(struct sub, rate),
-      .help = "each second, messages and bytes a second of each filter; with -v of each topic" },
-    { 'C', "count", FLAG_COUNT, FLAG_FIELD(struct sub, count), .value = "COUNT", .help = "end after so many messages" },
-    { 'W', "wait", FLAG_SECONDS, FLAG_FIELD(struct sub, wait_us), .value = "TIME", .help = "end after so long (status 1 if -C was not reached)" },
-    { 'E', "subscribe-only", FLAG_SWITCH, FLAG_FIELD(struct sub, leave), .help = "end when the subscriptions are acknowledged" },
-    { 'R', "no-retained", FLAG_SWITCH, FLAG_FIELD(struct sub, no_retained), .help = "do not print retained messages" },
-    { 0, "retained-only", FLAG_SWITCH, FLAG_FIELD(struct sub, only_retained), .help = "print retained messages, end at the first other" },
-    { 0, "remove-retained", FLAG_SWITCH, FLAG_FIELD(struct sub, remove_retained), .help = "clear each retained message that comes" },
-    { 'N', "no-line-end", FLAG_SWITCH, FLAG_FIELD(struct sub, no_line_end), .help = "no line break after a payload" },
-    { 'T', "filter-out", FLAG_TEXTS, FLAG_FIELD(struct sub, without), .value = "FILTER", .help = "do not print these; may be repeated" },
-    { 'U', "unsubscribe", FLAG_TEXTS, FLAG_FIELD(struct sub, unsubscribe), .value = "FILTER",
-      .help = "end a subscription of the session; may be repeated" },
-    { 'F', "format", FLAG_TEXT, FLAG_FIELD(struct sub, pattern), .value = "PATTERN",
-      .help = "how a message is printed: '%t %q %p', see below" },
-    { 0, "pretty", FLAG_SWITCH, FLAG_FIELD(struct sub, pretty), .help = "%j and %J over several lines" },
-    { 0, "random-filter", FLAG_DECIMAL, FLAG_FIELD(struct sub, random_percent), .value = "PERCENT", .def = "100",
-      .help = "print only so many of the messages, drawn by lot" },
-    { 'o', "output", FLAG_CHOICE, FLAG_FIELD(struct sub, format), .value = "FORMAT", .words = formats, .def = "text",
-      .help = "text, or json (jsonl): an object per line with time, topic, qos, retain, properties, payload" },
-    { 0, "no-local", FLAG_SWITCH, FLAG_FIELD(struct sub, no_local), .help = "not what this client published (5.0)" },
-    { 0, "retain-as-published", FLAG_SWITCH, FLAG_FIELD(struct sub, as_published), .help = "keep the retain flag (5.0)" },
-    { 0, "retain-handling", FLAG_COUNT, FLAG_FIELD(struct sub, handling), .value = "0|1|2", .max = 2,
-      .help = "retained messages: always, only for a new subscription, never (5.0)" },
-    { 0, "subscription-identifier", FLAG_COUNT, FLAG_FIELD(struct sub, sub_id), .value = "NUMBER", .min = 1, .max = 268435455,
-      .help = "comes with each message of these subscriptions (5.0)" },
-    { 0, "user-property", FLAG_TEXTS, FLAG_FIELD(struct sub, user), .value = "NAME=VALUE", .help = "of the subscription; may be repeated (5.0)" },
-    { 0, "quiet", FLAG_SWITCH, FLAG_FIELD(struct sub, quiet), .help = "say nothing about refused subscriptions" },
+    {'t', "topic", FLAG_TEXTS, FLAG_FIELD(struct sub, topics), .value = "FILTER",
+     .help = "what to subscribe to; may be repeated"},
+    {'q', "qos", FLAG_COUNT, FLAG_FIELD(struct sub, qos), .value = "QOS", .max = 2, .help = "0, 1 or 2"},
+    {'v', "verbose", FLAG_SWITCH, FLAG_FIELD(struct sub, verbose), .help = "the topic before each payload"},
+    {0, "watch", FLAG_SWITCH, FLAG_FIELD(struct sub, watch),
+     .help = "a line per topic: last value, change, age, rate"},
+    {0, "rate", FLAG_SWITCH, FLAG_FIELD(struct sub, rate),
+     .help = "each second, messages and bytes a second of each filter; with -v of each topic"},
+    {'C', "count", FLAG_COUNT, FLAG_FIELD(struct sub, count), .value = "COUNT",
+     .help = "end after so many messages"},
+    {'W', "wait", FLAG_SECONDS, FLAG_FIELD(struct sub, wait_us), .value = "TIME",
+     .help = "end after so long (status 1 if -C was not reached)"},
+    {'E', "subscribe-only", FLAG_SWITCH, FLAG_FIELD(struct sub, leave),
+     .help = "end when the subscriptions are acknowledged"},
+    {'R', "no-retained", FLAG_SWITCH, FLAG_FIELD(struct sub, no_retained),
+     .help = "do not print retained messages"},
+    {0, "retained-only", FLAG_SWITCH, FLAG_FIELD(struct sub, only_retained),
+     .help = "print retained messages, end at the first other"},
+    {0, "remove-retained", FLAG_SWITCH, FLAG_FIELD(struct sub, remove_retained),
+     .help = "clear each retained message that comes"},
+    {'N', "no-line-end", FLAG_SWITCH, FLAG_FIELD(struct sub, no_line_end),
+     .help = "no line break after a payload"},
+    {'T', "filter-out", FLAG_TEXTS, FLAG_FIELD(struct sub, without), .value = "FILTER",
+     .help = "do not print these; may be repeated"},
+    {'U', "unsubscribe", FLAG_TEXTS, FLAG_FIELD(struct sub, unsubscribe), .value = "FILTER",
+     .help = "end a subscription of the session; may be repeated"},
+    {'F', "format", FLAG_TEXT, FLAG_FIELD(struct sub, pattern), .value = "PATTERN",
+     .help = "how a message is printed: '%t %q %p', see below"},
+    {0, "pretty", FLAG_SWITCH, FLAG_FIELD(struct sub, pretty), .help = "%j and %J over several lines"},
+    {0, "random-filter", FLAG_DECIMAL, FLAG_FIELD(struct sub, random_percent), .value = "PERCENT",
+     .def = "100", .help = "print only so many of the messages, drawn by lot"},
+    {'o', "output", FLAG_CHOICE, FLAG_FIELD(struct sub, format), .value = "FORMAT", .words = formats,
+     .def = "text",
+     .help = "text, or json (jsonl): an object per line with time, topic, qos, retain, properties, payload"},
+    {0, "no-local", FLAG_SWITCH, FLAG_FIELD(struct sub, no_local),
+     .help = "not what this client published (5.0)"},
+    {0, "retain-as-published", FLAG_SWITCH, FLAG_FIELD(struct sub, as_published),
+     .help = "keep the retain flag (5.0)"},
+    {0, "retain-handling", FLAG_COUNT, FLAG_FIELD(struct sub, handling), .value = "0|1|2", .max = 2,
+     .help = "retained messages: always, only for a new subscription, never (5.0)"},
+    {0, "subscription-identifier", FLAG_COUNT, FLAG_FIELD(struct sub, sub_id), .value = "NUMBER", .min = 1,
+     .max = 268435455, .help = "comes with each message of these subscriptions (5.0)"},
+    {0, "user-property", FLAG_TEXTS, FLAG_FIELD(struct sub, user), .value = "NAME=VALUE",
+     .help = "of the subscription; may be repeated (5.0)"},
+    {0, "quiet", FLAG_SWITCH, FLAG_FIELD(struct sub, quiet),
+     .help = "say nothing about refused subscriptions"},
     MQTT_TARGET_FLAGS(struct sub, target),
     FLAGS_END,
 };
@@ -66,21 +81,21 @@ static const struct flag flags[] = {
 enum { REDRAW_MS = 100, WATCH_SIGNAL_MS = 50, SUBSCRIBE_TOKEN = 1, UNSUBSCRIBE_TOKEN = 2, CLEAR_TOKEN = 3 };
 
 struct run {
-    struct verb_call   *call;
-    struct sub         *sub;
-    struct loop        *loop;
+    struct verb_call *call;
+    struct sub *sub;
+    struct loop *loop;
     struct mqtt_client *client;
-    struct timer        wait, signals, redraw;
+    struct timer wait, signals, redraw;
     struct mqtt_filter *filters, *leaving;
-    struct texts        topics;      /* -t, or the topic of -L */
-    const char         *url_topic;
-    struct buf          props, unsubscribe_props, goodbye, line;
-    uint64_t            printed;
-    struct topic_watch  topic_values, filter_rates;
-    size_t              drawn;       /* lines on the terminal that the next drawing replaces */
-    bool                changed, dirty, leave_sent, ended, closing;
-    unsigned            clearing;    /* retained messages that are being removed */
-    int                 status;
+    struct texts topics; /* -t, or the topic of -L */
+    const char *url_topic;
+    struct buf props, unsubscribe_props, goodbye, line;
+    uint64_t printed;
+    struct topic_watch topic_values, filter_rates;
+    size_t drawn; /* lines on the terminal that the next drawing replaces */
+    bool changed, dirty, leave_sent, ended, closing;
+    unsigned clearing; /* retained messages that are being removed */
+    int status;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -177,9 +192,9 @@ static bool on_terminal(const struct run *r)
 
 static void draw(struct run *r, int64_t now)
 {
-    struct winsize w = { .ws_col = 80, .ws_row = 24 };
+    struct winsize w = {.ws_col = 80, .ws_row = 24};
     if (ioctl(fileno(r->call->out), TIOCGWINSZ, &w) < 0 || w.ws_col == 0 || w.ws_row == 0)
-        w = (struct winsize){ .ws_col = 80, .ws_row = 24 };
+        w = (struct winsize){.ws_col = 80, .ws_row = 24};
     if (r->drawn)
         buf_printf(&r->line, "\033[%zuA\r", r->drawn);
     r->drawn = topic_watch_screen(&r->line, &r->topic_values, now, w.ws_col - 1u, w.ws_row - 1u);
@@ -192,7 +207,8 @@ static void put_rate(struct run *r, const char *name, double messages, double by
     char time[VALUE_TEXT_MAX], size[VALUE_TEXT_MAX];
     int64_t wall = r->call->io->wall_us(r->call->io->self);
     if (r->sub->format) {
-        buf_printf(&r->line, "{\"time\":\"%s\",\"%s\":", value_print_time_utc(wall, time), r->sub->verbose ? "topic" : "filter");
+        buf_printf(&r->line, "{\"time\":\"%s\",\"%s\":", value_print_time_utc(wall, time),
+                   r->sub->verbose ? "topic" : "filter");
         buf_json(&r->line, bytes_str(name));
         buf_printf(&r->line, ",\"messagesPerSecond\":%.1f,\"bytesPerSecond\":%.1f}\n", messages, bytes);
     } else {
@@ -283,7 +299,8 @@ static void print_message(struct run *r, const struct mqtt_publish *p)
         buf_u8(&r->line, '\n');
     } else if (s->pattern) {
         if (!message_format(&r->line, s->pattern, p, wall, s->pretty))
-            verb_warn(r->call, "the payload of %s is not JSON, which %%J wants; %%j takes any text", bytes_escape(p->topic, said, sizeof said));
+            verb_warn(r->call, "the payload of %s is not JSON, which %%J wants; %%j takes any text",
+                      bytes_escape(p->topic, said, sizeof said));
         else if (!s->no_line_end)
             buf_u8(&r->line, '\n');
     } else {
@@ -311,7 +328,7 @@ static bool filtered_out(const struct run *r, const struct mqtt_publish *p)
 
 static void clear_retained(struct run *r, const struct mqtt_publish *p)
 {
-    struct mqtt_client_message m = { .topic = p->topic, .qos = 1, .retain = true };
+    struct mqtt_client_message m = {.topic = p->topic, .qos = 1, .retain = true};
     struct fault why;
     enum code c = mqtt_client_publish(r->client, &m, CLEAR_TOKEN, &why);
     char said[80];
@@ -319,7 +336,8 @@ static void clear_retained(struct run *r, const struct mqtt_publish *p)
         r->clearing++;
     else if (c == CODE_AGAIN) {
         r->status = STATUS_FAILED;
-        verb_warn(r->call, "%s was not cleared: too many at once; run it again", bytes_escape(p->topic, said, sizeof said));
+        verb_warn(r->call, "%s was not cleared: too many at once; run it again",
+                  bytes_escape(p->topic, said, sizeof said));
     } else
         fail(r, &why);
 }
@@ -358,7 +376,8 @@ static void on_connect(void *ctx, struct mqtt_client *c, const struct mqtt_conna
     if (r->filters)
         code = mqtt_client_subscribe(c, r->filters, buf_bytes(&r->props), SUBSCRIBE_TOKEN, &why);
     if (code == CODE_OK && r->leaving)
-        code = mqtt_client_unsubscribe(c, r->leaving, buf_bytes(&r->unsubscribe_props), UNSUBSCRIBE_TOKEN, &why);
+        code = mqtt_client_unsubscribe(c, r->leaving, buf_bytes(&r->unsubscribe_props), UNSUBSCRIBE_TOKEN,
+                                       &why);
     if (code != CODE_OK)
         fail(r, &why);
 }
@@ -370,7 +389,8 @@ static void on_ack(void *ctx, struct mqtt_client *c, uint64_t token, uint8_t rea
     (void)token;
     if (reason >= 0x80) {
         r->status = STATUS_FAILED;
-        verb_warn(r->call, "a retained message was not cleared: reason 0x%02X %s", reason, mqtt_reason_name(reason));
+        verb_warn(r->call, "a retained message was not cleared: reason 0x%02X %s", reason,
+                  mqtt_reason_name(reason));
     }
     if (r->clearing)
         r->clearing--;
@@ -389,8 +409,8 @@ static void on_sub_ack(void *ctx, struct mqtt_client *c, uint64_t token, struct 
         if (reasons.at[i] >= 0x80) {
             refused++;
             if (!r->sub->quiet)
-                verb_warn(r->call, "%s %s was refused: reason 0x%02X %s", what, i < list->count ? list->at[i] : "", reasons.at[i],
-                          mqtt_reason_name(reasons.at[i]));
+                verb_warn(r->call, "%s %s was refused: reason 0x%02X %s", what,
+                          i < list->count ? list->at[i] : "", reasons.at[i], mqtt_reason_name(reasons.at[i]));
         }
     if (token == SUBSCRIBE_TOKEN && refused == reasons.len && refused)
         r->status = STATUS_FAILED;
@@ -409,8 +429,11 @@ static void on_close(void *ctx, struct mqtt_client *c, const struct fault *why, 
     loop_stop(r->loop);
 }
 
-static const struct mqtt_client_events events = { .on_connect = on_connect, .on_message = on_message, .on_ack = on_ack,
-                                                  .on_sub_ack = on_sub_ack, .on_close = on_close };
+static const struct mqtt_client_events events = {.on_connect = on_connect,
+                                                 .on_message = on_message,
+                                                 .on_ack = on_ack,
+                                                 .on_sub_ack = on_sub_ack,
+                                                 .on_close = on_close};
 
 /* ---- the verb ---- */
 
@@ -425,11 +448,15 @@ static int make_filters(struct run *r, const struct texts *given, struct mqtt_fi
     for (size_t i = 0; i < given->count; i++) {
         struct bytes filter = bytes_str(given->at[i]);
         if (!topic_filter_valid(filter, 65535, 65535))
-            return verb_usage(r->call, "'%s' is not a topic filter: + and # stand for whole levels, # only at the end",
+            return verb_usage(r->call,
+                              "'%s' is not a topic filter: + and # stand for whole levels, # only at the end",
                               given->at[i]);
-        f[i] = (struct mqtt_filter){ .next = i + 1 < given->count ? &f[i + 1] : NULL, .filter = filter, .qos = (uint8_t)s->qos,
-                                     .retain_handling = (uint8_t)s->handling, .no_local = s->no_local,
-                                     .retain_as_published = s->as_published };
+        f[i] = (struct mqtt_filter){.next = i + 1 < given->count ? &f[i + 1] : NULL,
+                                    .filter = filter,
+                                    .qos = (uint8_t)s->qos,
+                                    .retain_handling = (uint8_t)s->handling,
+                                    .no_local = s->no_local,
+                                    .retain_as_published = s->as_published};
     }
     return STATUS_DONE;
 }
@@ -446,7 +473,8 @@ static int check_flags(struct run *r)
     if (!prints && s->pattern)
         return verb_usage(r->call, "-F says how single messages are printed; --watch and --rate print none");
     if (s->watch && s->format)
-        return verb_usage(r->call, "--watch is for people; -o json prints each message, --rate -o json the rates");
+        return verb_usage(r->call,
+                          "--watch is for people; -o json prints each message, --rate -o json the rates");
     if (s->pattern && s->format)
         return verb_usage(r->call, "-F and -o json are two ways to print a message; choose one");
     if (s->no_retained && s->only_retained)
@@ -463,8 +491,9 @@ static enum code make_props(struct run *r, const struct mqtt_client_settings *se
     const struct sub *s = r->sub;
     bool named = s->sub_id || s->user.count || s->no_local || s->as_published || s->handling;
     if (named && settings->version != MQTT_5)
-        return FAIL(why, CODE_USAGE, 0, "--subscription-identifier, --user-property, --no-local, --retain-as-published and "
-                                        "--retain-handling exist only in version 5; leave them out, or -V");
+        return FAIL(why, CODE_USAGE, 0,
+                    "--subscription-identifier, --user-property, --no-local, --retain-as-published and "
+                    "--retain-handling exist only in version 5; leave them out, or -V");
     if (s->sub_id)
         mqtt_put_varint(&r->props, MQTT_PROP_SUB_ID, s->sub_id);
     enum code c = mqtt_target_user_props(&s->user, &r->props, why);
@@ -502,7 +531,8 @@ static int go(struct run *r, const struct mqtt_client_settings *settings)
     return r->status;
 }
 
-static int with_settings(struct run *r, struct mqtt_client_settings *settings, struct mqtt_target_memory *memory)
+static int with_settings(struct run *r, struct mqtt_client_settings *settings,
+                         struct mqtt_target_memory *memory)
 {
     int status = mqtt_target_settings(r->call, &r->sub->target, settings, memory);
     if (status != STATUS_DONE)
@@ -510,7 +540,7 @@ static int with_settings(struct run *r, struct mqtt_client_settings *settings, s
     r->topics = r->sub->topics;
     r->url_topic = memory->topic;
     if (!r->topics.count && r->url_topic)
-        r->topics = (struct texts){ .at = &r->url_topic, .count = 1 };
+        r->topics = (struct texts){.at = &r->url_topic, .count = 1};
     r->goodbye = memory->goodbye;
     /* A broker may send as large a message as MQTT can carry. */
     if (!settings->packet_bytes)
@@ -525,9 +555,9 @@ static int with_settings(struct run *r, struct mqtt_client_settings *settings, s
 
 static int run(struct verb_call *call)
 {
-    struct run r = { .call = call, .sub = call->values };
+    struct run r = {.call = call, .sub = call->values};
     struct mqtt_client_settings settings;
-    struct mqtt_target_memory memory = { 0 };
+    struct mqtt_target_memory memory = {0};
     int status = with_settings(&r, &settings, &memory);
     mqtt_target_clear(&memory);
     topic_watch_clear(&r.topic_values);
@@ -544,15 +574,21 @@ const struct verb verb_sub = {
     .name = "sub",
     .group = "messages",
     .summary = "subscribe to topics and print what comes",
-    .examples = { "fieldgate sub -t 'factory/#' --watch", "fieldgate sub -t 'factory/+/press-1/telemetry' -q 1 -c -i archive",
-                  "fieldgate sub -t '#' -o json -C 10" },
-    .detail =
-        "Flags mean what they mean to mosquitto_sub, but for the version: it is 5 unless -V says otherwise.\n\n"
-        "Patterns of -F: %t topic, %p payload, %x %X the same in hex, %l its length, %q QoS, %r retain, %m packet identifier,\n"
-        "%C content type, %R response topic, %D correlation data, %E expiry, %F payload format, %S subscription identifiers,\n"
-        "%A topic alias, %P user properties, %I and %U the time, %j all as JSON, %J with the payload as JSON; %20t pads.\n"
-        "@Y-@m-@d @H:@M:@S and the other codes of strftime, @N nanoseconds. \\n \\t \\r \\0 \\e \\a \\v; %%, @@ and \\\\ themselves.\n\n"
-        "Exit status: 0 done, 1 refused, lost, or -W before -C was reached; 2 wrong usage; 3 no broker there.",
+    .examples = {"fieldgate sub -t 'factory/#' --watch",
+                 "fieldgate sub -t 'factory/+/press-1/telemetry' -q 1 -c -i archive",
+                 "fieldgate sub -t '#' -o json -C 10"},
+    .detail = "Flags mean what they mean to mosquitto_sub, but for the version: it is 5 unless -V says "
+              "otherwise.\n\n"
+              "Patterns of -F: %t topic, %p payload, %x %X the same in hex, %l its length, %q QoS, %r "
+              "retain, %m packet identifier,\n"
+              "%C content type, %R response topic, %D correlation data, %E expiry, %F payload format, %S "
+              "subscription identifiers,\n"
+              "%A topic alias, %P user properties, %I and %U the time, %j all as JSON, %J with the payload "
+              "as JSON; %20t pads.\n"
+              "@Y-@m-@d @H:@M:@S and the other codes of strftime, @N nanoseconds. \\n \\t \\r \\0 \\e \\a "
+              "\\v; %%, @@ and \\\\ themselves.\n\n"
+              "Exit status: 0 done, 1 refused, lost, or -W before -C was reached; 2 wrong usage; 3 no broker "
+              "there.",
     .flags = flags,
     .values_size = sizeof(struct sub),
     .run = run,

@@ -7,9 +7,11 @@
 
 static const struct {
     const char *name;
-    uint16_t    port;
-} schemes[] = {
-    [MQTT_TCP] = {"mqtt", 1883}, [MQTT_TLS] = {"mqtts", 8883}, [MQTT_WS] = {"ws", 80}, [MQTT_WSS] = {"wss", 443}};
+    uint16_t port;
+} schemes[] = {[MQTT_TCP] = {"mqtt", 1883},
+               [MQTT_TLS] = {"mqtts", 8883},
+               [MQTT_WS] = {"ws", 80},
+               [MQTT_WSS] = {"wss", 443}};
 
 uint16_t mqtt_scheme_port(enum mqtt_scheme s)
 {
@@ -46,8 +48,9 @@ static size_t find_last(struct bytes b, char c)
 static enum code wrong(struct bytes text, const char *what, struct fault *why)
 {
     char said[100];
-    return FAIL(why, CODE_USAGE, 0, "'%s' is no address of an MQTT server: %s. Write host, host:port, mqtt://host:port, "
-                                    "mqtts://host, ws://host/mqtt or wss://host/mqtt",
+    return FAIL(why, CODE_USAGE, 0,
+                "'%s' is no address of an MQTT server: %s. Write host, host:port, mqtt://host:port, "
+                "mqtts://host, ws://host/mqtt or wss://host/mqtt",
                 bytes_escape(text, said, sizeof said), what);
 }
 
@@ -117,7 +120,8 @@ static bool take_user(struct bytes *rest, struct mqtt_address *out)
     size_t colon = find(who, ':');
     *rest = bytes_from(*rest, at + 1);
     return copy_decoded(head(who, colon), out->user, sizeof out->user) &&
-           (colon == who.len || copy_decoded(bytes_from(who, colon + 1), out->password, sizeof out->password));
+           (colon == who.len ||
+            copy_decoded(bytes_from(who, colon + 1), out->password, sizeof out->password));
 }
 
 /* "host", "host:port", "[v6]", "[v6]:port", "v6". False: something else. */
@@ -196,10 +200,11 @@ static void abandon(struct conn *conn)
     conn_close(conn, false);
 }
 
-enum code mqtt_dial(struct conn **out, struct loop *loop, const struct mqtt_route *r, const struct conn_events *events,
-                    void *ctx, struct fault *why)
+enum code mqtt_dial(struct conn **out, struct loop *loop, const struct mqtt_route *r,
+                    const struct conn_events *events, void *ctx, struct fault *why)
 {
-    bool tls = r->scheme == MQTT_TLS || r->scheme == MQTT_WSS, socket = r->scheme == MQTT_WS || r->scheme == MQTT_WSS;
+    bool tls = r->scheme == MQTT_TLS || r->scheme == MQTT_WSS,
+         socket = r->scheme == MQTT_WS || r->scheme == MQTT_WSS;
     enum code code = tls ? conn_dial_tls(out, loop, r->host, r->port, r->tls, events, ctx, why)
                          : conn_dial(out, loop, r->host, r->port, events, ctx, why);
     if (code || !socket)

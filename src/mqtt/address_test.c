@@ -12,12 +12,12 @@ static void addresses_are_read(void **state)
 {
     (void)state;
     static const struct {
-        const char      *text;
-        uint16_t         given;
+        const char *text;
+        uint16_t given;
         enum mqtt_scheme scheme;
-        const char      *host;
-        uint16_t         port;
-        const char      *path, *user, *password;
+        const char *host;
+        uint16_t port;
+        const char *path, *user, *password;
     } cases[] = {
         {"localhost", 0, MQTT_TCP, "localhost", 1883, "", "", ""},
         {"localhost", 1884, MQTT_TCP, "localhost", 1884, "", "", ""},
@@ -57,8 +57,10 @@ static void what_is_no_address_is_refused(void **state)
     (void)state;
     static char long_host[400];
     memset(long_host, 'h', sizeof long_host - 1);
-    const char *const cases[] = {"", "h:0", "h:65536", "h:", "h:x", "[::1", "[::1]x", "[]", "http://h", "mqtt://", "mqtt:///t",
-                                 "h/t", "mqtt://%zz@h", "mqtt://%00@h", "mqtt://%4@h", "mqtt://@:1", long_host};
+    const char *const cases[] = {"",           "h:0",    "h:65536",      "h:",           "h:x",
+                                 "[::1",       "[::1]x", "[]",           "http://h",     "mqtt://",
+                                 "mqtt:///t",  "h/t",    "mqtt://%zz@h", "mqtt://%00@h", "mqtt://%4@h",
+                                 "mqtt://@:1", long_host};
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct mqtt_address a;
         struct fault why = {0};

@@ -84,9 +84,9 @@ static void fill_defaults(struct mqtt_client_settings *s)
 static void own_texts(struct mqtt_client *c, char *room)
 {
     struct mqtt_client_settings *s = &c->set;
-    struct bytes *const texts[] = {&s->client_id,    &s->user,  &s->password,   &s->will_topic,
-                                   &s->will_payload, &s->props, &s->will_props, &s->auth_method,
-                                   &s->auth_data};
+    struct bytes *const texts[] = {&s->client_id,  &s->user,         &s->password,
+                                   &s->will_topic, &s->will_payload, &s->props,
+                                   &s->will_props, &s->auth_method,  &s->auth_data};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (!texts[i]->at)
             continue;
@@ -179,10 +179,12 @@ void mqtt_client_disconnect(struct mqtt_client *c, uint8_t reason)
         client_leave(c);
 }
 
-enum code mqtt_client_disconnect_with(struct mqtt_client *c, uint8_t reason, struct bytes props, struct fault *why)
+enum code mqtt_client_disconnect_with(struct mqtt_client *c, uint8_t reason, struct bytes props,
+                                      struct fault *why)
 {
     if (props.len > GOODBYE_MAX)
-        return FAIL(why, CODE_LIMIT, 0, "the properties of a DISCONNECT are at most %d bytes here", GOODBYE_MAX);
+        return FAIL(why, CODE_LIMIT, 0, "the properties of a DISCONNECT are at most %d bytes here",
+                    GOODBYE_MAX);
     if (!c->left) {
         c->goodbye_len = (uint16_t)props.len;
         if (props.len)
@@ -196,7 +198,8 @@ void client_leave(struct mqtt_client *c)
 {
     bool open = c->state == CLIENT_OPEN;
     if (open)
-        mqtt_encode_disconnect(client_out(c), c->set.version, c->left_reason, bytes_of(c->goodbye, c->goodbye_len));
+        mqtt_encode_disconnect(client_out(c), c->set.version, c->left_reason,
+                               bytes_of(c->goodbye, c->goodbye_len));
     c->state = CLIENT_LEAVING;
     /* The server closes when it has read the DISCONNECT. If we did so first, with bytes from it unread, the
      * kernel would take back what the server has not read yet, and it would publish the will. */

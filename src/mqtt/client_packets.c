@@ -237,7 +237,8 @@ static enum code on_auth(struct mqtt_client *c, const struct mqtt_frame *f, stru
     enum code code = mqtt_decode_auth(f->body, &c->limits, &in, why);
     if (code)
         return code;
-    if (in.props.auth_method.len && !bytes_equal(in.props.auth_method, c->set.auth_method)) /* [MQTT-4.12.0-5] */
+    if (in.props.auth_method.len &&
+        !bytes_equal(in.props.auth_method, c->set.auth_method)) /* [MQTT-4.12.0-5] */
         return protocol(why, MQTT_PROTOCOL_ERROR, "changed the authentication method");
     if (in.reason == MQTT_REAUTHENTICATE || (in.reason == MQTT_SUCCESS && c->state != CLIENT_OPEN))
         return protocol(why, MQTT_PROTOCOL_ERROR, "sent AUTH with a reason that is out of place here");

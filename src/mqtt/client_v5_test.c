@@ -10,7 +10,8 @@ static void aliases_of_the_server_are_resolved(void **state)
     stage_open(&st, &s);
     heard(&st, "10('MQTT' 05 02 0000 (21 0400 27 00100000 22 0002) 'c')");
     greet_with(&st, "20(00 00 ())");
-    say(&st, "30('a/b' (23 0002) \"1\") 30('' (23 0002) \"2\") 30('c' (23 0002) \"3\") 32('' 0007 (23 0002) \"4\")");
+    say(&st, "30('a/b' (23 0002) \"1\") 30('' (23 0002) \"2\") 30('c' (23 0002) \"3\") 32('' 0007 (23 0002) "
+             "\"4\")");
     told(&st, "connect message(a/b 1 0) message(a/b 2 0) message(c 3 0) message(c 4 1) ");
     heard(&st, "40(0007)");
     say(&st, "30('' (23 0001) \"5\")"); /* never set */
@@ -68,7 +69,8 @@ static void our_alias_takes_the_topics_place(void **state)
     publish_aliased(&st, "a/b", 0, 5, CODE_OK);
     publish_aliased(&st, "c", 0, 5, CODE_OK);
     publish_aliased(&st, "c", 1, 5, CODE_OK);
-    heard(&st, "30('a/b' (23 0005) \"x\") 30('' (23 0005) \"x\") 30('c' (23 0005) \"x\") 32('' 0001 (23 0005) \"x\")");
+    heard(&st, "30('a/b' (23 0005) \"x\") 30('' (23 0005) \"x\") 30('c' (23 0005) \"x\") 32('' 0001 (23 "
+               "0005) \"x\")");
     /* Sent again, it carries the topic: the number is unknown there. */
     hang_up(&st);
     sim_advance(st.sim, 2 * SECOND);
@@ -79,8 +81,8 @@ static void our_alias_takes_the_topics_place(void **state)
 
 /* ---- enhanced authentication ---- */
 
-static enum code scripted_auth(void *ctx, struct mqtt_client *c, const struct mqtt_disconnect *in, struct buf *data,
-                               struct fault *why)
+static enum code scripted_auth(void *ctx, struct mqtt_client *c, const struct mqtt_disconnect *in,
+                               struct buf *data, struct fault *why)
 {
     struct stage *st = ctx;
     (void)c;
@@ -176,7 +178,8 @@ static void a_goodbye_may_have_properties(void **state)
     stage_open(&st, &s);
     greet_with(&st, "20(00 00 ())");
     mqtt_put_u32(&props, MQTT_PROP_SESSION_EXPIRY, 7);
-    assert_int_equal(mqtt_client_disconnect_with(st.client, 0, bytes_of(long_one, sizeof long_one), NULL), CODE_LIMIT);
+    assert_int_equal(mqtt_client_disconnect_with(st.client, 0, bytes_of(long_one, sizeof long_one), NULL),
+                     CODE_LIMIT);
     assert_int_equal(mqtt_client_disconnect_with(st.client, 4, buf_bytes(&props), NULL), CODE_OK);
     sim_step(st.sim);
     heard(&st, "e0(04 (11 00000007))");

@@ -148,8 +148,8 @@ static enum code check_message(const struct mqtt_client *c, const struct mqtt_cl
     if (m->retain && !c->server_retain)
         return FAIL(why, CODE_UNSUPPORTED, 0, "the server does not keep retained messages");
     if (m->topic_alias > c->server_alias_max)
-        return FAIL(why, CODE_UNSUPPORTED, 0, "the server takes topic aliases up to %u, not %u", c->server_alias_max,
-                    m->topic_alias);
+        return FAIL(why, CODE_UNSUPPORTED, 0, "the server takes topic aliases up to %u, not %u",
+                    c->server_alias_max, m->topic_alias);
     if (size == 0 || size + (m->topic_alias ? ALIAS_BYTES : 0) > c->server_packet_bytes)
         return FAIL(why, CODE_LIMIT, 0, "the message is larger than the %u bytes that the server takes",
                     c->server_packet_bytes);
@@ -160,8 +160,8 @@ static enum code check_message(const struct mqtt_client *c, const struct mqtt_cl
     return CODE_OK;
 }
 
-static void put_publish(struct mqtt_client *c, struct buf *out, const struct mqtt_client_message *m, uint16_t id,
-                        struct bytes topic, struct bytes alias)
+static void put_publish(struct mqtt_client *c, struct buf *out, const struct mqtt_client_message *m,
+                        uint16_t id, struct bytes topic, struct bytes alias)
 {
     mqtt_encode_publish_head(out, c->set.version, m->qos, false, m->retain, topic, id, alias, m->props,
                              m->payload.len);
@@ -449,8 +449,8 @@ enum code mqtt_client_subscribe(struct mqtt_client *c, const struct mqtt_filter 
     return send_filters(c, MQTT_SUBSCRIBE, filters, props, token, why);
 }
 
-enum code mqtt_client_unsubscribe(struct mqtt_client *c, const struct mqtt_filter *filters, struct bytes props,
-                                  uint64_t token, struct fault *why)
+enum code mqtt_client_unsubscribe(struct mqtt_client *c, const struct mqtt_filter *filters,
+                                  struct bytes props, uint64_t token, struct fault *why)
 {
     return send_filters(c, MQTT_UNSUBSCRIBE, filters, props, token, why);
 }
