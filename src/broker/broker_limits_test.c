@@ -251,6 +251,72 @@ static void a_stuck_reader_costs_nobody_else_anything(struct rig *rig)
     assert_int_equal(stats_of(rig).clients, 3);
 }
 
+static void little_memory(struct rig_config *c)
+{
+    c->limits.memory_bytes = 16 << 20; /* 4 MiB for those who do not read */
+    c->split = false;
+}
+
+static size_t backlog_of(struct rig *rig)
+{
+    size_t all = 0;
+    for (unsigned i = 0; i < rig->config.shards; i++)
+        all += loop_backlog(rig->loops[i]);
+    return all;
+}
+
+/* Each is far from its own limit of 8 MiB. */
+static void many_stuck_readers_share_what_is_for_them(struct rig *rig)
+{
+    enum { STUCK = 30, MESSAGES = 600 };
+    static uint8_t payload[3000];
+    struct peer *n = neighbour(rig), *stuck[STUCK];
+    unsigned queued[STUCK] = { 0 };
+    char name[16];
+    for (unsigned i = 0; i < STUCK; i++) {
+        stuck[i] = peer_connected(rig, shard_of(rig, i), &(struct peer_connect){ .client_id = number(name, i) }, false);
+        peer_subscribed(stuck[i], "flood", i % 2);
+        sim_stall(stuck[i]->sim, 0);
+    }
+    struct peer *from = peer_connected(rig, 0, &old, false);
+    for (int i = 0; i < MESSAGES; i++) {
+        peer_publish_full(from, &(struct peer_publish){ .topic = BYTES_LIT("flood"), .qos = i >= MESSAGES / 2,
+                                                        .payload = bytes_of(payload, sizeof payload) });
+        if (i % 10 == 0) {
+            rig_run(rig);
+            is_served(n);
+            assert_true(backlog_of(rig) < 6 << 20);
+        }
+    }
+    assert_true(stats_of(rig).dropped_slow > 0 && stats_of(rig).dropped_queue > 0);
+    assert_true(backlog_of(rig) > 1 << 20);
+    /* Nobody is stuck for ever because of that: what waits arrives, and then everything. */
+    for (unsigned i = 0; i < STUCK; i++)
+        sim_stall(stuck[i]->sim, SIZE_MAX);
+    for (int round = 0; round < 50; round++) {
+        rig_run(rig);
+        for (unsigned i = 0; i < STUCK; i++)
+            for (struct packet *k; (k = peer_take(stuck[i]));)
+                if (k->qos) {
+                    peer_ack(stuck[i], MQTT_PUBACK, k->pid, 0);
+                    queued[i]++;
+                }
+    }
+    assert_int_equal(backlog_of(rig), 0);
+    for (unsigned i = 1; i < STUCK; i += 2)
+        assert_true(queued[i] > 0);
+    uint64_t dropped = stats_of(rig).dropped_slow + stats_of(rig).dropped_queue;
+    for (int i = 0; i < 20; i++) {
+        peer_publish(from, "flood", number(name, (unsigned)i), 1, false);
+        for (unsigned k = 0; k < STUCK; k++) {
+            struct packet *got = peer_expect_publish(stuck[k], "flood", name, k % 2);
+            if (got->qos)
+                peer_ack(stuck[k], MQTT_PUBACK, got->pid, 0);
+        }
+    }
+    assert_int_equal(stats_of(rig).dropped_slow + stats_of(rig).dropped_queue, dropped);
+}
+
 /* A queue that waited for the connection goes on at once when it has drained, not with the next second. */
 static void a_reader_that_reads_again_is_fed_at_once(struct rig *rig)
 {
@@ -555,6 +621,7 @@ int main(void)
         RIG_TEST(bytes_count_not_only_messages, small_queues),
         RIG_TEST(fleeting_sessions_have_the_same_limit, ten_queued),
         RIG_TEST(a_stuck_reader_costs_nobody_else_anything, small_output),
+        RIG_TEST(many_stuck_readers_share_what_is_for_them, little_memory),
         RIG_TEST(a_reader_that_reads_again_is_fed_at_once, NULL),
         RIG_TEST(who_says_nothing_is_closed, NULL),
         RIG_TEST(no_more_connections_than_allowed, three_connections),

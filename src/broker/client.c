@@ -357,7 +357,7 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
 static void on_drained(void *ctx, struct conn *conn)
 {
     struct client *c = ctx;
-    (void)conn;
+    conn_set_marks(conn, OUTPUT_HIGH, OUTPUT_LOW); /* takes_more may have lowered them */
     client_resume(c, PAUSE_OUTPUT);
     if (c->choked && client_alive(c))
         deliver_resume(c->shard, c);

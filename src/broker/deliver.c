@@ -6,6 +6,8 @@
 enum {
     REFERENCE_BYTES = 4096,   /* payloads from here on are sent by reference, smaller ones copied */
     TURN_PARCELS = 1024,      /* per session and turn, so that others get theirs                  */
+    WAITING_SHARE = 4,        /* this part of the memory is for those who do not read             */
+    WAITING_EACH = 8,         /* and this part of what is free of it for one of them              */
     OUTPUT_MARK = 256 * 1024, /* unsent bytes above which a queue waits for the connection        */
     INDEX_SPAN = 65534        /* see queue.h: identifiers must stay unique                        */
 };
@@ -71,11 +73,28 @@ static void count_unsent(struct shard *shard, enum sent what)
         COUNT(shard, denied_deliveries, 1);
 }
 
+/* Besides its own limits: all those who do not take what they are sent share a part of the node's memory, and each may have
+ * a part of what is free of that. So one alone may have much, a thousand have little each, and something is left for the
+ * next; whoever takes what he gets never notices. */
+static bool over_share(const struct shard *shard, uint64_t holds)
+{
+    uint64_t share = shard->broker->config.limits.memory_bytes / WAITING_SHARE / shard->broker->shard_count;
+    uint64_t used = loop_backlog(shard->loop) +
+                    (message_bytes_in_use() + queue_bytes_in_use()) / shard->broker->shard_count;
+    return used >= share || holds > (share - used) / WAITING_EACH;
+}
+
+bool deliver_swamped(const struct shard *shard, const struct client *c)
+{
+    size_t backlog = conn_backlog(c->conn);
+    return conn_unsent(c->conn) > shard->broker->config.limits.unsent_bytes || (backlog && over_share(shard, backlog));
+}
+
 void deliver_now(struct shard *shard, struct client *c, struct message *m, const struct origin *origin, bool retain)
 {
     if (c->state != CLIENT_LIVE || !c->conn)
         return;
-    if (conn_unsent(c->conn) > shard->broker->config.limits.unsent_bytes) {
+    if (deliver_swamped(shard, c)) {
         COUNT(shard, dropped_slow, 1);
         return;
     }
@@ -279,10 +298,13 @@ void deliver_volatile(struct shard *shard, struct session *s, struct message *m,
                       bool retain)
 {
     const struct limits *limits = &shard->broker->config.limits;
-    if (s->queue.open < limits->queued_messages && s->queue.bytes + m->encoded.len <= limits->queued_bytes)
-        queue_volatile(shard, s, m, origin, qos, retain ? ENTRY_RETAIN : 0);
-    else
+    const struct queue *q = &s->queue;
+    bool full = q->open >= limits->queued_messages || q->bytes + m->encoded.len > limits->queued_bytes;
+    bool behind = s->client && s->client->send_next < q->tail; /* it has not even been sent what came before */
+    if (full || (behind && over_share(shard, q->bytes + (uint64_t)q->cap * sizeof(struct entry))))
         COUNT(shard, dropped_queue, 1);
+    else
+        queue_volatile(shard, s, m, origin, qos, retain ? ENTRY_RETAIN : 0);
 }
 
 /* ---- retained messages for a new subscription ---- */

@@ -2,13 +2,17 @@
  *
  * A PUBLISH with QoS 0 that nothing durable wants is over at the end of the turn. When everybody who gets it is on this
  * loop, what was read is what is sent: the packet as a whole where the receiver speaks the same version, else a head of its
- * own and the payload (with subscription identifiers the packet differs, and a share chooses a member: the long way). Neither is copied while the connection can take it (conn_send_lent): packets that follow each other
- * in the read buffer leave as one piece.
+ * own and the payload. Neither is copied while the connection can take it (conn_send_lent): packets that follow each other
+ * in the read buffer leave as one piece. Where the packet would differ (subscription identifiers), or somebody has to be
+ * chosen (shares), it goes the long way.
  *
  * It may not overtake what the same publisher sent before it (P-ORDER): when one of its messages waits for the end of the
  * turn, or a will that was published in this turn, it waits behind that as an operation.
  */
 #include "broker/private.h"
+
+/* A large payload for many stays one message that all refer to: those who do not read would get a copy each. */
+enum { SHARED_BYTES = 4096, SHARED_COUNT = 4 };
 
 static bool in_order(const struct client *c)
 {
@@ -27,6 +31,12 @@ static bool all_here(const struct shard *shard, const struct fanout *f)
     return true;
 }
 
+/* What is sent is not simply what came, or should better be one message. */
+static bool differs(const struct fanout *f, const struct mqtt_publish *p)
+{
+    return f->to_partition || f->origins || f->share_count || (p->payload.len >= SHARED_BYTES && f->count > SHARED_COUNT);
+}
+
 struct passed {
     const struct mqtt_publish *p;
     bool                       five;   /* the publisher's version */
@@ -40,7 +50,7 @@ static void pass_to(struct shard *shard, struct client *to, const struct passed 
     struct bytes props = five && m->five ? p->props.raw : BYTES_NONE;
     if (to->state != CLIENT_LIVE || !to->conn)
         return;
-    if (conn_unsent(to->conn) > shard->broker->config.limits.unsent_bytes) {
+    if (deliver_swamped(shard, to)) {
         COUNT(shard, dropped_slow, 1);
         return;
     }
@@ -63,7 +73,7 @@ bool pass_publish(struct client *c, const struct mqtt_frame *frame, const struct
     if (p->qos || p->retain || !in_order(c) || (five && p->props.raw.len && !mqtt_props_all_forwardable(&p->props)))
         return false;
     const struct fanout *f = route_look(shard, p->topic);
-    if (!f || f->to_partition || f->origins || f->share_count || !all_here(shard, f))
+    if (!f || differs(f, p) || !all_here(shard, f))
         return false;
     struct passed m = { .p = p, .five = five,
                         .packet = bytes_of(frame->body.at - (frame->size - frame->body.len), frame->size) };

@@ -481,6 +481,8 @@ void deliver_parcels(struct shard *);
 void deliver_volatile(struct shard *, struct session *, struct message *, struct origin *, uint8_t qos, bool retain);
 /* QoS 0. */
 void deliver_now(struct shard *, struct client *, struct message *, const struct origin *, bool retain);
+/* Does its peer take so little that it gets no more QoS 0 (L-OUT, L-MEM)? */
+bool deliver_swamped(const struct shard *, const struct client *);
 void deliver_resume(struct shard *, struct client *); /* after CONNACK, drained output, journal progress */
 
 /* How many retained messages of up to this QoS it may be given now; 0: none before feed_go. */

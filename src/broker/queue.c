@@ -2,7 +2,22 @@
 
 #include "base/mem.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
+
+/* Moves only when a ring grows or goes. */
+static _Atomic uint64_t in_use;
+
+static void count_ring(uint32_t before, uint32_t after)
+{
+    uint64_t more = (uint64_t)after * sizeof(struct entry), less = (uint64_t)before * sizeof(struct entry);
+    atomic_fetch_add_explicit(&in_use, more - less, memory_order_relaxed);
+}
+
+uint64_t queue_bytes_in_use(void)
+{
+    return atomic_load_explicit(&in_use, memory_order_relaxed);
+}
 
 static bool grow(struct queue *q, uint32_t more)
 {
@@ -26,6 +41,7 @@ static bool grow(struct queue *q, uint32_t more)
     }
     mem_free(q->ring);
     mem_free(q->origins);
+    count_ring(q->cap, cap);
     q->ring = ring;
     q->origins = origins;
     q->cap = cap;
@@ -90,6 +106,7 @@ static void shrink(struct queue *q)
     if (q->head != q->tail)
         return;
     if (q->cap > 64) {
+        count_ring(q->cap, 0);
         mem_free(q->ring);
         mem_free(q->origins);
         q->ring = NULL;
@@ -119,6 +136,7 @@ void queue_clear(struct queue *q)
 {
     for (uint64_t i = q->head; q->origins && i < q->tail; i++)
         origin_drop(queue_origin(q, i));
+    count_ring(q->cap, 0);
     mem_free(q->ring);
     mem_free(q->origins);
     *q = (struct queue){ .head = q->tail, .tail = q->tail };

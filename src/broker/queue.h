@@ -55,6 +55,9 @@ void         *queue_done(struct queue *, uint64_t index);
 /* An entry that exists only to keep its index (replay of a partly acknowledged window). */
 void          queue_clear(struct queue *); /* the owner has let the entries go */
 
+/* Heap bytes of all queues' entries, for the budget. */
+uint64_t queue_bytes_in_use(void);
+
 static inline uint16_t queue_packet_id(uint64_t index)
 {
     return (uint16_t)(index % 65535 + 1);

@@ -182,11 +182,15 @@ bool commit_group(struct journal *j, bool force)
 
 void journal_kick(struct journal *j)
 {
+    /* Many a client comes and goes without a record. */
+    if (!atomic_load_explicit(&j->pending_bytes, memory_order_relaxed))
+        return;
     if (atomic_exchange(&j->kicked, true) || !j->has_committer)
         return;
+    /* Whoever saw `kicked` unset under the lock sleeps by now. Signalled without it: he would wake only to wait for us. */
     FG_ASSERT(pthread_mutex_lock(&j->kick_lock) == 0);
-    FG_ASSERT(pthread_cond_signal(&j->kick_cond) == 0);
     FG_ASSERT(pthread_mutex_unlock(&j->kick_lock) == 0);
+    FG_ASSERT(pthread_cond_signal(&j->kick_cond) == 0);
 }
 
 /* True when woken, false when the time passed. Sleeping goes by the system's clock whatever the I/O table

@@ -80,6 +80,8 @@ struct conn {
     } left;
     uint32_t want;       /* show no less than this   */
     uint32_t high, low;  /* marks                    */
+    uint32_t backlog;    /* unsent after the last flush; at most so much as the type holds */
+    uint32_t owned;      /* of them: in memory of its own                                 */
     int64_t  progress_us;
     int64_t  deadline_ms; /* CLOSING: when patience ends */
     struct fault *why;    /* GONE: what on_close is told, owned; NULL: all is well */
@@ -118,8 +120,9 @@ struct loop {
     struct listener *listeners;
     struct timer     closing_timer;
     size_t           outs;                 /* structs out in use: connections with unsent bytes */
-    bool            clearing;              /* loop_close has begun: nothing leaves for another loop */
-    bool            closed;               /* loop_close has begun: nothing new is opened */
+    size_t           backlog;              /* sum of its connections' `owned` */
+    bool             clearing;             /* loop_close has begun: nothing leaves for another loop */
+    bool             closed;               /* loop_close has begun: nothing new is opened */
     bool             stopping;             /* loop_run saw `stop`  */
     int64_t          stop_us;              /* and waits until then */
 

@@ -275,6 +275,11 @@ size_t conn_unsent(const struct conn *c)
     return (c->out ? out_unsent(c->out) : 0) + (c->plain ? out_unsent(c->plain) : 0);
 }
 
+size_t conn_backlog(const struct conn *c)
+{
+    return c->backlog;
+}
+
 int64_t conn_progress_us(const struct conn *c)
 {
     return c->progress_us;
@@ -400,6 +405,21 @@ static void flush(struct conn *c)
     }
 }
 
+static uint32_t clamp(size_t n)
+{
+    return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
+/* What is left for later turns. */
+static void account(struct conn *c)
+{
+    uint32_t owned = clamp((c->out ? out_owned(c->out) : 0) + (c->plain ? out_owned(c->plain) : 0));
+    c->loop->backlog += owned;
+    c->loop->backlog -= c->owned;
+    c->owned = owned;
+    c->backlog = clamp(conn_unsent(c));
+}
+
 static void keep_lent(struct conn *c)
 {
     bool kept = !c->out || out_keep(c->out);
@@ -411,10 +431,11 @@ static void keep_lent(struct conn *c)
 void conn_flush(struct conn *c)
 {
     flush(c);
-    if (!c->loop->lent_out || c->state >= CONN_GONE)
-        return;
     /* The next turn's bytes come where this turn's lie now. */
-    keep_lent(c);
+    if (c->loop->lent_out && c->state < CONN_GONE)
+        keep_lent(c);
+    if (c->out || c->plain || c->backlog)
+        account(c);
 }
 
 void conn_keep_lent(struct loop *l)
@@ -539,6 +560,7 @@ void conn_bury(struct conn *c)
     /* References first: on_close is the last that its owner hears. */
     out_end(c, &c->out);
     out_end(c, &c->plain);
+    account(c);
     filter_free_all(c);
     mem_free(c->left.at);
     c->left.at = NULL;

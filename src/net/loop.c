@@ -32,6 +32,11 @@ int64_t loop_wall_us(const struct loop *l)
     return l->wall_us;
 }
 
+size_t loop_backlog(const struct loop *l)
+{
+    return l->backlog;
+}
+
 void loop_set_turn(struct loop *l, void (*turn)(void *), void *ctx)
 {
     l->turn = turn;

@@ -33,6 +33,9 @@ int64_t loop_now_us(const struct loop *);
 /* Wall clock in microseconds since 1970, read once per turn; may jump. For stamps only. */
 int64_t loop_wall_us(const struct loop *);
 
+/* Memory that its connections hold for peers who have not taken it yet; what is sent by reference is not counted. */
+size_t loop_backlog(const struct loop *);
+
 /* Called at the end of each turn in which anything happened, before the flush: the place for work gathered in
  * the turn (commit, batched wake-ups). One per loop. */
 void loop_set_turn(struct loop *, void (*turn)(void *ctx), void *ctx);
@@ -143,6 +146,8 @@ void   conn_send_ref(struct conn *, struct bytes b, void (*release)(void *arg), 
 void   conn_send_lent(struct conn *, struct bytes b);
 /* Bytes in the buffer, by reference, and refused by the kernel so far. */
 size_t conn_unsent(const struct conn *);
+/* What of them was left when the last turn ended: not taken by a peer that is slower than we. */
+size_t conn_backlog(const struct conn *);
 /* Loop time: when the kernel last took a byte, or when the first of the unsent ones was added. For L-OUT. */
 int64_t conn_progress_us(const struct conn *);
 void   conn_set_marks(struct conn *, size_t high, size_t low); /* default 1 MiB, 256 KiB */

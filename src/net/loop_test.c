@@ -1,6 +1,8 @@
 /* loop_test.c - what only real sockets, real time and real threads can show. */
 #include "net/net_test_rig.h"
 
+#include <time.h>
+
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -728,9 +730,63 @@ static void an_idle_connection_costs_less_than_450_bytes(void **state)
     rig_close(&r);
 }
 
+/* ---- long polls ---- */
+
+enum { SLOW = 6 };
+static unsigned slow_seen, slow_turns, turns_between;
+
+static size_t slow_bytes(void *ctx, struct conn *c, struct bytes in)
+{
+    struct timespec work = { .tv_nsec = 2000000 };
+    (void)c;
+    if (slow_seen++ == 0)
+        slow_turns = 0;
+    (void)nanosleep(&work, NULL);
+    if (slow_seen == SLOW) {
+        turns_between = slow_turns;
+        loop_stop(((struct rig *)ctx)->loop);
+    }
+    return in.len;
+}
+
+static void slow_close(void *ctx, struct conn *c, const struct fault *why)
+{
+    (void)ctx, (void)c, (void)why;
+}
+
+static void slow_turn(void *ctx)
+{
+    (void)ctx;
+    slow_turns++;
+}
+
+static const struct conn_events slow_events = { .on_bytes = slow_bytes, .on_close = slow_close };
+static const struct conn_events quiet_events = { .on_close = slow_close };
+
+/* What the first one answered does not wait until the last one was read, even when one poll brought them all. */
+static void a_poll_that_takes_long_is_several_turns(void **state)
+{
+    struct rig r;
+    struct conn *conns[SLOW];
+    (void)state;
+    rig_open(&r, false, 0);
+    r.events = &slow_events;
+    r.ctx = &r;
+    slow_seen = 0;
+    for (int i = 0; i < SLOW; i++)
+        conns[i] = rig_dial(&r, &quiet_events, NULL);
+    for (int i = 0; i < SLOW; i++)
+        buf_u8(conn_out(conns[i]), 1);
+    loop_set_turn(r.loop, slow_turn, NULL);
+    rig_run(&r);
+    assert_true(turns_between >= SLOW - 1);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_poll_that_takes_long_is_several_turns),
         cmocka_unit_test(timers_fire_late_never_early_and_in_order),
         cmocka_unit_test(a_loop_without_work_sleeps),
         cmocka_unit_test(a_connection_that_had_to_wait_for_its_reader_sleeps_again),

@@ -132,6 +132,8 @@ static void pack(struct move *m, struct conn *c)
     if (c->plain)
         (void)out_keep(c->plain);
     m->packed = *c;
+    l->backlog -= c->owned;
+    c->owned = 0;
     l->outs -= (c->plain ? 1 : 0) + (c->out ? 1 : 0);
     c->top = NULL;
     c->out = c->plain = NULL;

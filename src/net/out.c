@@ -93,7 +93,7 @@ void out_give(struct out_pool *p, struct out *o)
     }
     o->first = 0;
     o->passed = 0;
-    o->ref_bytes = 0;
+    o->ref_bytes = o->kept_bytes = 0;
     o->bad = false;
     o->next = p->outs;
     p->outs = o;
@@ -155,6 +155,12 @@ static void lent(void *arg)
     (void)arg;
 }
 
+/* Marks one that was lent and is now kept. */
+static void kept(void *own)
+{
+    mem_free(own);
+}
+
 /* The lent piece at the very end, or NULL. */
 static struct out_ref *lent_end(const struct out *o)
 {
@@ -199,8 +205,9 @@ bool out_keep(struct out *o)
         }
         memcpy(own, r->b.at, r->b.len);
         r->b.at = own;
-        r->release = mem_free;
+        r->release = kept;
         r->arg = own;
+        o->kept_bytes += r->b.len;
     }
     return !o->copy.bad;
 }
@@ -301,6 +308,7 @@ void out_sent(struct out *o, size_t n)
         r->b.at += by_ref;
         r->b.len -= by_ref;
         o->ref_bytes -= by_ref;
+        o->kept_bytes -= r->release == kept ? by_ref : 0;
         n -= by_ref;
         if (r->b.len)
             return;

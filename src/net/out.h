@@ -27,6 +27,7 @@ struct out {
     struct out_ref *refs;                /* ring, `cap` is a power of two, owned              */
     uint32_t        first, count, cap;
     size_t          ref_bytes;           /* unsent                                            */
+    size_t          kept_bytes;          /* of them: copies that out_keep made                */
     bool            bad;                 /* a reference could not be noted                    */
     struct out     *next;                /* in the pool                                       */
 };
@@ -52,6 +53,12 @@ void     out_pool_clear(struct out_pool *p);
 static inline size_t out_unsent(const struct out *o)
 {
     return buf_size(&o->copy) + o->ref_bytes;
+}
+
+/* Memory of its own that waits: all but what it only refers to. */
+static inline size_t out_owned(const struct out *o)
+{
+    return buf_size(&o->copy) + o->kept_bytes;
 }
 
 /* Always takes responsibility for release: when it cannot note the reference it calls release and sets

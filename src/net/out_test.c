@@ -103,6 +103,7 @@ static void copies_and_references_leave_in_their_order(void **state)
             else
                 send_some(o, round % 2 ? 64 : 1 + (int)(draw() % 5));
             assert_int_equal(out_unsent(o), put - sent);
+            assert_true(out_owned(o) <= out_unsent(o));
         }
         if (round % 3)
             while (out_unsent(o))

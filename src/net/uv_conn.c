@@ -10,7 +10,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct uv_conn *u = poll->data;
     struct conn *c = &u->core;
-    loop_begin(c->loop);
+    struct loop *l = c->loop;
+    loop_begin(l);
     if (status < 0) {
         /* libuv has stopped watching: the socket has an error. What came before it can still be read. */
         conn_keep_lent(c->loop); /* so that there is room to read to */
@@ -27,6 +28,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         conn_writable(c);
     if (events & UV_READABLE)
         conn_readable(c);
+    uv_loop_breathe(l);
 }
 
 void uv_conn_watch(struct conn *c)

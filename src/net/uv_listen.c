@@ -83,13 +83,15 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     (void)events;
     struct uv_listener *s = poll->data;
-    loop_begin(s->core.loop);
+    struct loop *l = s->core.loop;
+    loop_begin(l);
     if (status < 0) {
         log_error("net", "listening on %s failed: %s", s->core.address, uv_strerror(status));
         return;
     }
     for (int i = 0; i < NET_ACCEPTS && !uv_is_closing((uv_handle_t *)poll) && accept_one(s); i++)
         ;
+    uv_loop_breathe(l);
 }
 
 /* ---- opening ---- */

@@ -33,6 +33,12 @@ static uint8_t *lend(struct loop *l)
     return l->lent;
 }
 
+void uv_loop_breathe(struct loop *l)
+{
+    if (l->clock_read && io_system.monotonic_us(io_system.self) - l->now_us > UV_TURN_US)
+        (void)loop_finish(l); /* what it leaves to be done, the turn after this poll does */
+}
+
 static void set_alarm(struct uv_loop *l)
 {
     int64_t due = wheel_next_us(&l->core.wheel);

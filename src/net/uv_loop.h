@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
-enum { UV_LINGER_MS = 2000 };
+enum { UV_LINGER_MS = 2000, UV_TURN_US = 1000 };
 
 struct uv_loop {
     struct loop core; /* first */
@@ -38,6 +38,11 @@ static inline struct uv_conn *uv_conn_of(const struct conn *c)
 {
     return (struct uv_conn *)(void *)(uintptr_t)c;
 }
+
+/* uv_loop.c */
+/* The last thing an event does: one poll may bring a thousand of them, and what the first one answered should not wait for
+ * the last. Ends the turn when it has become long; connections may be gone afterwards. */
+void uv_loop_breathe(struct loop *l);
 
 /* uv_conn.c */
 enum code uv_conn_release(struct conn *c, struct net_peer *out, struct fault *why);
