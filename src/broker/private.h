@@ -55,16 +55,20 @@ struct held_filter {
 struct session {
     /* C */
     uint64_t     id;        /* of durable state, never reused; volatile sessions have one too (no_local, wills) */
-    bool         durable;   /* outlives its connection: its state is journalled */
     struct bytes client_id, principal; /* behind the struct */
 
     _Atomic uint32_t refs;  /* registry, owner, fan-outs */
     _Atomic int      shard; /* of the live connection, -1 when away */
+    /* Small ones side by side, for there are many sessions; who may touch them is said at each. */
+    bool         durable;   /* C: outlives its connection, its state is journalled */
+    bool         linked;    /* registry: in the table of client identifiers */
+    bool         ended;     /* J; S for the others */
+    bool         waiting;   /* S: on its shard's waiting list */
+    bool         dirty;     /* J: on its shard's dirty list */
     struct client   *client;/* S of that shard */
 
     /* registry */
     struct client *owner;       /* the live connection or the one being made; see session.c */
-    bool           linked;      /* in the table of client identifiers */
     int64_t        expires_us;  /* monotonic, 0 = not running */
 
     struct member *members;     /* tree: its places in groups, see share.h */
@@ -82,9 +86,6 @@ struct session {
     uint32_t            expiry_s;
     int64_t             away_since_wall_us; /* 0 = connected */
     uint64_t            droppable;   /* drop-oldest: entries before this index cannot be dropped */
-    bool                ended;
-    bool                waiting;     /* S: on its shard's waiting list */
-    bool                dirty;       /* J: on its shard's dirty list */
     struct session     *dirty_next;  /* J */
     struct session     *prev, *next; /* J: list of durable sessions, for rounds of state */
 };

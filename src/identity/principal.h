@@ -22,7 +22,7 @@ struct principal {
     struct bytes     text, id;       /* "user:alice", "alice"; behind the struct               */
 };
 
-struct principal *principal_anonymous(bool loopback); /* one reference; NULL: no memory */
+struct principal *principal_anonymous(bool loopback); /* one reference to one for all; never NULL */
 /* `user`: whose record the proof was checked by; NULL: none. His roles are not part of it: they are what the users file says when
  * they are asked for (access.h). */
 struct principal *principal_user(struct bytes id, const struct user *user, enum principal_proof proof, bool loopback);

@@ -1,8 +1,6 @@
 /* loop_test.c - what only real sockets, real time and real threads can show. */
 #include "net/net_test_rig.h"
 
-#include <time.h>
-
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -17,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static int64_t clock_us(void)
