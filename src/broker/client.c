@@ -125,6 +125,7 @@ void client_drop(struct client *c)
         return;
     connect_ask_free(c->ask);
     principal_drop(c->who);
+    auth_exchange_free(c->exchange);
     verdicts_free(c->verdicts);
     pidset_clear(&c->in_pids);
     mem_free(c);
@@ -299,10 +300,27 @@ static void handle_live(struct client *c, uint8_t type, const struct mqtt_frame 
     case MQTT_DISCONNECT:
         handle_disconnect(c, body);
         break;
+    case MQTT_AUTH:
+        if (c->version == MQTT_5)
+            handle_auth(c, body);
+        else
+            protocol_error(c, type);
+        break;
     default:
-        protocol_error(c, type); /* CONNECT again, AUTH without a method, packets only a server sends */
+        protocol_error(c, type); /* CONNECT again, packets only a server sends */
         break;
     }
+}
+
+/* [MQTT-3.1.2-30]: between CONNECT and CONNACK nothing else. */
+static void handle_exchange(struct client *c, uint8_t type, struct bytes body)
+{
+    if (type == MQTT_AUTH)
+        handle_auth(c, body);
+    else if (type == MQTT_DISCONNECT)
+        client_end(c, 0, NULL, false);
+    else
+        connect_refuse(c, MQTT_PROTOCOL_ERROR, "another packet than AUTH before it was authenticated");
 }
 
 static void handle(struct client *c, const struct mqtt_frame *frame)
@@ -310,8 +328,10 @@ static void handle(struct client *c, const struct mqtt_frame *frame)
     uint8_t type = frame->first >> 4;
     if (c->state == CLIENT_LIVE)
         handle_live(c, type, frame);
-    else if (type == MQTT_CONNECT && c->state == CLIENT_NEW)
+    else if (type == MQTT_CONNECT && c->state == CLIENT_NEW && !c->ask)
         handle_connect(c, frame->body);
+    else if (c->exchange && c->state == CLIENT_NEW)
+        handle_exchange(c, type, frame->body);
     else
         protocol_error(c, type);
 }
@@ -329,7 +349,7 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
         enum code code = mqtt_frame(bytes_from(in, used), limits->packet_bytes, &frame, &why);
         if (code == CODE_MORE) {
             /* What a stranger sends first must look like CONNECT before more of it is kept. */
-            if (c->state == CLIENT_NEW && in.at[used] != MQTT_CONNECT << 4)
+            if (c->state == CLIENT_NEW && !c->exchange && in.at[used] != MQTT_CONNECT << 4)
                 protocol_error(c, in.at[used] >> 4);
             else if (frame.size)
                 conn_want(conn, frame.size);

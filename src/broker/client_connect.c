@@ -15,6 +15,7 @@ struct connect_ask {
     uint32_t            expiry_s;
     bool                expiry_capped, assigned_id;
     char                assigned[40];
+    struct buf          auth_data; /* of enhanced authentication, for the CONNACK */
     uint8_t             body[];
 };
 
@@ -27,14 +28,21 @@ struct kick {
 
 void connect_ask_free(struct connect_ask *ask)
 {
+    if (ask)
+        buf_clear(&ask->auth_data);
     mem_free(ask);
 }
 
+uint32_t connect_max_packet(const struct client *c)
+{
+    return c->version == MQTT_5 && c->ask ? c->ask->connect.props.max_packet : 0;
+}
+
 /* Refused before there is a session. */
-static void refuse(struct client *c, uint8_t reason, const char *because)
+void connect_refuse(struct client *c, uint8_t reason, const char *because)
 {
     struct buf props = { 0 };
-    uint32_t most = c->version == MQTT_5 && c->ask ? c->ask->connect.props.max_packet : 0;
+    uint32_t most = connect_max_packet(c);
     /* [MQTT-3.2.2-19], [MQTT-3.1.2-24]: 5 bytes without the string; its property has 3 more, longer lengths perhaps 2. */
     if (c->version == MQTT_5 && (!most || strlen(because) + 10 <= most))
         mqtt_put_bytes(&props, MQTT_PROP_REASON_STRING, bytes_str(because));
@@ -87,7 +95,7 @@ static uint8_t reason_of(enum auth_verdict verdict)
 static void signed_in(struct client *c, const struct auth_answer *answer)
 {
     if (answer->verdict != AUTH_GRANTED) {
-        refuse(c, reason_of(answer->verdict), answer->because);
+        connect_refuse(c, reason_of(answer->verdict), answer->because);
         return;
     }
     c->who = answer->principal;
@@ -96,7 +104,7 @@ static void signed_in(struct client *c, const struct auth_answer *answer)
     const struct mqtt_connect *connect = &c->ask->connect;
     if (connect->has_will && !access_may_will(c->shard, c->who->text, connect->client_id, connect->will_topic)) {
         COUNT(c->shard, denied_wills, 1);
-        refuse(c, MQTT_NOT_AUTHORIZED, "no rule allows it to publish its will");
+        connect_refuse(c, MQTT_NOT_AUTHORIZED, "no rule allows it to publish its will");
         return;
     }
     connect_go_on(c);
@@ -113,6 +121,22 @@ static void signed_in_later(void *ctx, const struct auth_answer *answer)
     client_drop(c);
 }
 
+void connect_authenticated(struct client *c, const struct auth_answer *answer, struct bytes data)
+{
+    if (answer->verdict == AUTH_WRONG) { /* 0x86 speaks of a user name and password in CONNECT */
+        connect_refuse(c, MQTT_NOT_AUTHORIZED, answer->because);
+        return;
+    }
+    if (answer->verdict == AUTH_GRANTED)
+        buf_add_bytes(&c->ask->auth_data, data);
+    if (c->ask->auth_data.bad) {
+        principal_drop(answer->principal);
+        connect_refuse(c, MQTT_SERVER_BUSY, "no memory");
+        return;
+    }
+    signed_in(c, answer);
+}
+
 /* P-WHO: until this has said yes nothing of what the peer sent reaches anything but the parser of CONNECT. */
 static void sign_in(struct client *c)
 {
@@ -121,7 +145,11 @@ static void sign_in(struct client *c)
     struct auth_answer answer = { 0 };
     struct auth_ask ask = { .door = conn_door(c->conn), .loopback = conn_loopback(c->conn), .address = conn_address(c->conn),
                             .has_user = connect->has_user, .has_password = connect->has_password,
-                            .user = connect->user, .password = connect->password };
+                            .user = connect->user, .password = connect->password, .certificate = conn_tls_peer(c->conn) };
+    if (mqtt_props_has(&connect->props, MQTT_PROP_AUTH_METHOD)) {
+        auth_connect(c, connect->props.auth_method, connect->props.auth_data);
+        return;
+    }
     if (!auth) {
         answer.principal = principal_anonymous(ask.loopback);
         answer.verdict = answer.principal ? AUTH_GRANTED : AUTH_BUSY;
@@ -160,35 +188,31 @@ void handle_connect(struct client *c, struct bytes body)
         uint8_t reason = why.mqtt_reason ? why.mqtt_reason : MQTT_MALFORMED;
         /* 3.1.1, 3.1.4: what is malformed gets no CONNACK, what is refused does. */
         if (c->version == MQTT_5 || reason == MQTT_UNSUPPORTED_VERSION || reason == MQTT_CLIENT_ID_INVALID)
-            refuse(c, reason, why.text);
+            connect_refuse(c, reason, why.text);
         else
             client_end(c, reason, &why, false);
         return;
     }
     if (atomic_load(&b->stopping)) {
-        refuse(c, MQTT_SERVER_UNAVAILABLE, "the node is stopping"); /* 3.2.2.2: CONNACK has no 0x8B */
-        return;
-    }
-    if (mqtt_props_has(&ask->connect.props, MQTT_PROP_AUTH_METHOD)) {
-        refuse(c, MQTT_BAD_AUTH_METHOD, "no enhanced authentication method is offered");
+        connect_refuse(c, MQTT_SERVER_UNAVAILABLE, "the node is stopping"); /* 3.2.2.2: CONNACK has no 0x8B */
         return;
     }
     if (atomic_load(&b->clients) > b->config.limits.connections) {
-        refuse(c, c->version == MQTT_5 ? MQTT_QUOTA_EXCEEDED : MQTT_SERVER_UNAVAILABLE,
-               "the node has as many connections as limits.connections allows");
+        connect_refuse(c, c->version == MQTT_5 ? MQTT_QUOTA_EXCEEDED : MQTT_SERVER_UNAVAILABLE,
+                       "the node has as many connections as limits.connections allows");
         return;
     }
     uint8_t refused = conn_loopback(c->conn) ? 0 : admit_judge(&b->admit, &b->config.limits, conn_address(c->conn),
                                                                loop_now_us(c->shard->loop));
     if (refused) {
-        refuse(c, c->version == MQTT_5 ? refused : MQTT_SERVER_UNAVAILABLE,
-               refused == MQTT_CONNECTION_RATE ? "this address connects faster than limits.connect-rate allows"
-                                               : "this address has as many connections as limits.connections-per-address allows");
+        connect_refuse(c, c->version == MQTT_5 ? refused : MQTT_SERVER_UNAVAILABLE,
+                       refused == MQTT_CONNECTION_RATE ? "this address connects faster than limits.connect-rate allows"
+                                                       : "this address has as many connections as limits.connections-per-address allows");
         return;
     }
     if (atomic_load(&b->admit.over_memory)) {
-        refuse(c, c->version == MQTT_5 ? MQTT_SERVER_BUSY : MQTT_SERVER_UNAVAILABLE,
-               "the node is above limits.memory-bytes");
+        connect_refuse(c, c->version == MQTT_5 ? MQTT_SERVER_BUSY : MQTT_SERVER_UNAVAILABLE,
+                       "the node is above limits.memory-bytes");
         return;
     }
     settle_expiry(c, ask);
@@ -337,6 +361,10 @@ static void send_connack(struct client *c, bool present, uint64_t seq)
             mqtt_put_bytes(&props, MQTT_PROP_ASSIGNED_CLIENT_ID, ask->connect.client_id);
         if (c->keep_alive_s != ask->connect.keep_alive_s)
             mqtt_put_u16(&props, MQTT_PROP_SERVER_KEEP_ALIVE, c->keep_alive_s);
+    }
+    if (c->enhanced) { /* [MQTT-4.12.0-5] */
+        mqtt_put_bytes(&props, MQTT_PROP_AUTH_METHOD, ask->connect.props.auth_method);
+        mqtt_put_bytes(&props, MQTT_PROP_AUTH_DATA, buf_bytes(&ask->auth_data));
     }
     mqtt_encode_connack(&blob, c->version, present, 0, buf_bytes(&props));
     buf_clear(&props);
@@ -489,7 +517,7 @@ void connect_go_on(struct client *c)
         struct session *s = table_get(&b->sessions, c->ask->connect.client_id);
         if (s && !bytes_equal(s->principal, principal_of(c)) && !abandoned(c, s)) {
             pthread_mutex_unlock(&b->registry);
-            refuse(c, MQTT_NOT_AUTHORIZED, "the session of this client identifier belongs to another user");
+            connect_refuse(c, MQTT_NOT_AUTHORIZED, "the session of this client identifier belongs to another user");
             return;
         }
         if (!s || !s->owner)
@@ -503,7 +531,7 @@ void connect_go_on(struct client *c)
             continue;
         }
         if (code != CODE_OK)
-            refuse(c, MQTT_SERVER_BUSY, "no memory");
+            connect_refuse(c, MQTT_SERVER_BUSY, "no memory");
         return;
     }
     bool present = false;
@@ -513,7 +541,7 @@ void connect_go_on(struct client *c)
     journal_kick(b->journal);
     if (reason) {
         client_resume(c, PAUSE_CONNACK);
-        refuse(c, reason, "the session could not be made or stored");
+        connect_refuse(c, reason, "the session could not be made or stored");
         return;
     }
     COUNT(c->shard, connects, 1);

@@ -133,6 +133,7 @@ struct client {
     struct client  *prev, *next;
     struct connect_ask *ask; /* CONNECT while it is being worked on */
     struct principal *who;   /* one reference; NULL: has not signed in */
+    struct auth_exchange *exchange; /* enhanced authentication that is under way, or NULL */
     struct verdicts *verdicts; /* what the rules said lately; NULL: they were not asked */
     struct retained_feed *feed; /* NULL: no retained message is owed for a new subscription */
     struct timer    timer;   /* CONNECT time-out, then keep-alive and L-OUT */
@@ -153,6 +154,7 @@ struct client {
     bool            counted;   /* per address, see admit.h */
     bool            choked;    /* the output is above its mark: no feeding */
     bool            request_problem;
+    bool            enhanced;  /* its CONNECT had an authentication method */
 };
 
 /* What a turn gathers for the journal, in the order it came. */
@@ -540,6 +542,14 @@ void access_clear(struct shard *);
 void handle_connect(struct client *, struct bytes body);
 void connect_go_on(struct client *); /* after the former owner let go */
 void connect_ask_free(struct connect_ask *);
+uint32_t connect_max_packet(const struct client *); /* of the CONNECT that is being worked on; 0: no limit */
+/* CONNACK with this reason, and the end: before there is a session. */
+void connect_refuse(struct client *, uint8_t reason, const char *because);
+/* Takes the answer's reference. `data` goes into the CONNACK. */
+void connect_authenticated(struct client *, const struct auth_answer *, struct bytes data);
+/* client_auth.c: CONNECT with an authentication method; AUTH while it is decided and afterwards. */
+void auth_connect(struct client *, struct bytes method, struct bytes data);
+void handle_auth(struct client *, struct bytes body);
 void handle_publish(struct client *, const struct mqtt_frame *);
 bool publish_over_quota(const struct client *, uint8_t first, struct bytes body);
 void handle_ack(struct client *, uint8_t type, uint8_t first, struct bytes body);

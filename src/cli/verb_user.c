@@ -193,7 +193,7 @@ static enum code make_records(const struct file *f, struct bytes password, struc
     bool ok = password_hash(&user->password, password);
     if (ok && flags->scram) {
         user->has_scram = true;
-        user->scram.iterations = SCRAM_ITERATIONS_MIN * 4;
+        user->scram.iterations = SCRAM_ITERATIONS_DEFAULT;
         user->scram.salt_len = 16;
         io->random(io->self, user->scram.salt, user->scram.salt_len);
         ok = scram_record_make(&user->scram, password);

@@ -173,6 +173,7 @@ enum code auth_new(struct auth **out, const struct auth_config *config, struct f
     (void)pthread_mutex_init(&a->lock, NULL);
     failures_init(&a->failures, config->failures_per_minute);
     verified_init(&a->verified, config->io);
+    config->io->random(config->io->self, a->unknown_key, sizeof a->unknown_key);
     enum code c = copy_config(a, config);
     if (c != CODE_OK)
         (void)FAIL(why, c, 0, "no memory for the users");
@@ -391,6 +392,8 @@ static bool check_password(struct auth *a, struct loop *loop, const struct auth_
 
 /* ---- the chain ---- */
 
+enum { CERTIFICATE_NAME_MAX = 512 };
+
 bool auth_door_has(const struct auth *a, uint16_t door, enum settings_auth auth)
 {
     const struct settings_choices *chain = door < a->config.door_count ? &a->config.doors[door].chain : NULL;
@@ -407,6 +410,31 @@ static bool banned(struct auth *a, struct loop *loop, const struct auth_ask *ask
     return true;
 }
 
+/* The name of the door's kind that the certificate has; the CA vouches for it. */
+static struct bytes certificate_name(const struct auth_door *door, const struct tls_peer *peer)
+{
+    static const uint8_t kinds[] = { [CERTIFICATE_DNS] = TLS_NAME_DNS, [CERTIFICATE_URI] = TLS_NAME_URI,
+                                     [CERTIFICATE_EMAIL] = TLS_NAME_EMAIL };
+    if (door->certificate_user == CERTIFICATE_COMMON_NAME)
+        return bytes_str(peer->common_name);
+    for (size_t i = 0; i < peer->name_count; i++)
+        if (peer->name_kinds[i] == kinds[door->certificate_user])
+            return bytes_str(peer->names[i]);
+    return BYTES_NONE;
+}
+
+static struct auth_answer check_certificate(struct auth *a, const struct auth_door *door, const struct auth_ask *ask)
+{
+    struct bytes name = certificate_name(door, ask->certificate);
+    if (!name.len || name.len > CERTIFICATE_NAME_MAX)
+        return refusal(AUTH_NOT_ALLOWED, "the client certificate has no name that this listener takes (certificate-user)");
+    struct principal *p = principal_user(name, NULL, PROOF_CERTIFICATE, ask->loopback);
+    int64_t ends = ask->certificate->not_after_s;
+    if (p)
+        p->valid_until_us = ends > INT64_MAX / 1000000 ? INT64_MAX : ends * 1000000;
+    return granted(a, p);
+}
+
 bool auth_check(struct auth *a, struct loop *loop, const struct auth_ask *ask, struct auth_answer *now, auth_done later,
                 void *ctx)
 {
@@ -414,6 +442,10 @@ bool auth_check(struct auth *a, struct loop *loop, const struct auth_ask *ask, s
     size_t count = ask->door < a->config.door_count ? a->config.doors[ask->door].chain.count : 0;
     for (size_t i = 0; i < count; i++) {
         enum settings_auth auth = (enum settings_auth)a->config.doors[ask->door].chain.at[i];
+        if (auth == AUTH_CERTIFICATE && ask->certificate) {
+            *now = check_certificate(a, &a->config.doors[ask->door], ask);
+            return true;
+        }
         if (auth == AUTH_ANONYMOUS && (!ask->has_user || !names_count)) {
             *now = granted(a, principal_anonymous(ask->loopback));
             return true;

@@ -18,6 +18,7 @@
 #include "base/settings.h"
 #include "identity/access.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 struct auth;
 
@@ -60,10 +61,20 @@ struct auth_ask {
     bool         loopback, has_user, has_password;
     const char  *address;
     struct bytes user, password;
+    const struct tls_peer *certificate; /* verified; NULL: none was shown */
 };
 /* Either the answer at once (true), or later, on this loop, exactly once (false). */
 typedef void (*auth_done)(void *ctx, const struct auth_answer *);
 bool auth_check(struct auth *, struct loop *, const struct auth_ask *, struct auth_answer *now, auth_done later, void *ctx);
+
+/* ---- SCRAM-SHA-256, at doors that have `users`: an exchange of messages, answered at once ---- */
+bool auth_offers(const struct auth *, uint16_t door, struct bytes method);
+struct auth_exchange;
+struct auth_exchange *auth_exchange_new(struct auth *, bool loopback, const char *address); /* NULL: no memory */
+/* One message from the peer. True: `reply` goes to him, and his next message is awaited. False: it is over, `answer` says how;
+ * when granted, `reply` is the proof that we know him too. */
+bool auth_exchange_step(struct auth_exchange *, struct bytes data, int64_t now_us, struct buf *reply, struct auth_answer *answer);
+void auth_exchange_free(struct auth_exchange *); /* NULL is fine */
 
 /* ---- reload: all or nothing, in two steps ---- */
 struct auth_change;

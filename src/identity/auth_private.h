@@ -14,6 +14,7 @@ struct auth {
     struct auth_config config; /* doors and path owned */
     struct failures    failures;
     struct verified    verified;
+    uint8_t            unknown_key[SHA256_BYTES]; /* of the salts of names that nobody has */
     pthread_mutex_t    lock;   /* guards what follows */
     struct access     *access;
     uint8_t            digest[SHA256_BYTES];

@@ -184,6 +184,7 @@ static enum code read_scram(const struct reading *r, const struct bytes *field, 
         !read_key(field[5], user->scram.server_key))
         return damaged(r, "salt or key is not whole");
     user->has_scram = true;
+    r->users->iterations = user->scram.iterations;
     return CODE_OK;
 }
 
@@ -233,6 +234,7 @@ enum code users_parse(struct users **out, const char *file, struct bytes text, s
     struct reading r = { .users = u, .file = file, .why = why };
     arena_init(&u->arena, NULL, 0, ARENA_MAX);
     u->cost = scrypt_default;
+    u->iterations = SCRAM_ITERATIONS_DEFAULT;
     u->at = mem_zalloc(lines_of(text) + 1, sizeof *u->at);
     enum code c = u->at ? read_all(&r, text) : FAIL(why, CODE_NOMEM, 0, "no memory for the users");
     if (c != CODE_OK) {

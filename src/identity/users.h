@@ -24,7 +24,7 @@
 #include "identity/crypto.h"
 
 enum { USER_NAME_MAX = 128, USER_ROLE_MAX = 32, USER_ROLES_MAX = 16, USER_SALT_MAX = 32, USER_SALT_MIN = 8 };
-enum { SCRAM_ITERATIONS_MIN = 4096, SCRAM_ITERATIONS_MAX = 1000000 };
+enum { SCRAM_ITERATIONS_MIN = 4096, SCRAM_ITERATIONS_DEFAULT = 16384, SCRAM_ITERATIONS_MAX = 1000000 };
 #define USERS_FILE_BYTES_MAX ((size_t)16 << 20)
 
 struct password_record {
@@ -51,6 +51,7 @@ struct users {
     struct user       *at;
     size_t             count;
     struct scrypt_cost cost; /* what an unknown name costs: as the last user's password */
+    uint32_t           iterations; /* and is told by SCRAM: as the last record */
 };
 
 /* `file`: its name, for the sentence. CODE_DAMAGED: why->text is "FILE:LINE: what is wrong". CODE_NOMEM. */

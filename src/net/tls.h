@@ -62,12 +62,14 @@ FG_CHECK enum code conn_dial_tls(struct conn **out, struct loop *, const char *h
                                  struct tls_client *, const struct conn_events *, void *ctx, struct fault *why);
 
 /* ---- of a connection ---- */
+enum tls_name { TLS_NAME_DNS, TLS_NAME_URI, TLS_NAME_EMAIL };
 /* A peer's verified certificate. */
 struct tls_peer {
     bool               verified;    /* always true: others do not get in */
     const char        *common_name; /* the subject's, UTF-8; NULL if it has none, two, or one that is no name: with control
                                      * characters or of more than 64 characters (RFC 5280 A.1) */
-    const char *const *names;       /* DNS, URI and e-mail subject alternative names */
+    const char *const *names;       /* DNS, URI and e-mail subject alternative names, in their order */
+    const uint8_t     *name_kinds;  /* enum tls_name of each */
     size_t             name_count;
     uint8_t            sha256[32];  /* of the certificate's DER */
     int64_t            not_after_s; /* seconds since 1970: when the first certificate of its chain ends */

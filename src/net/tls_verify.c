@@ -85,13 +85,20 @@ static const ASN1_IA5STRING *name_text(const GENERAL_NAME *g)
     return type == GEN_DNS || type == GEN_URI || type == GEN_EMAIL ? value : NULL;
 }
 
+static enum tls_name kind_of(const GENERAL_NAME *g)
+{
+    return g->type == GEN_DNS ? TLS_NAME_DNS : g->type == GEN_URI ? TLS_NAME_URI : TLS_NAME_EMAIL;
+}
+
 static bool read_names(const X509 *cert, struct tls_peer *p)
 {
     GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
     int count = sk_GENERAL_NAME_num(all) < NAMES_MAX ? sk_GENERAL_NAME_num(all) : NAMES_MAX;
     char **names = count > 0 ? mem_zalloc((size_t)count, sizeof *names) : NULL;
-    bool ok = count <= 0 || names;
+    uint8_t *kinds = count > 0 ? mem_zalloc((size_t)count, 1) : NULL;
+    bool ok = count <= 0 || (names && kinds);
     p->names = (const char *const *)names;
+    p->name_kinds = kinds;
     for (int i = 0; ok && i < count; i++) {
         const ASN1_IA5STRING *s = name_text(sk_GENERAL_NAME_value(all, i));
         struct bytes text = s ? bytes_of(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s)) : BYTES_NONE;
@@ -99,6 +106,7 @@ static bool read_names(const X509 *cert, struct tls_peer *p)
             continue;
         names[p->name_count] = mem_strndup(text.at, text.len);
         ok = names[p->name_count] != NULL;
+        kinds[p->name_count] = (uint8_t)kind_of(sk_GENERAL_NAME_value(all, i));
         p->name_count += ok;
     }
     GENERAL_NAMES_free(all);
@@ -144,6 +152,7 @@ void tls_peer_free(struct tls_peer *p)
     for (size_t i = 0; i < p->name_count; i++)
         mem_free((void *)(uintptr_t)p->names[i]);
     mem_free((void *)(uintptr_t)p->names);
+    mem_free((void *)(uintptr_t)p->name_kinds);
     mem_free((void *)(uintptr_t)p->common_name);
     mem_free(p);
 }

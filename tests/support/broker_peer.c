@@ -127,6 +127,10 @@ void peer_connect(struct peer *p, const struct peer_connect *o)
             mqtt_put_u32(&props, MQTT_PROP_SESSION_EXPIRY, o->expiry_s);
         if (o->receive_max)
             mqtt_put_u16(&props, MQTT_PROP_RECEIVE_MAX, o->receive_max);
+        if (o->auth_method)
+            mqtt_put_bytes(&props, MQTT_PROP_AUTH_METHOD, bytes_str(o->auth_method));
+        if (o->auth_data.len)
+            mqtt_put_bytes(&props, MQTT_PROP_AUTH_DATA, o->auth_data);
         if (o->max_packet)
             mqtt_put_u32(&props, MQTT_PROP_MAX_PACKET, o->max_packet);
         if (o->will_delay_s)
@@ -216,6 +220,18 @@ void peer_ping(struct peer *p)
     send_buf(p, &out);
 }
 
+void peer_auth(struct peer *p, uint8_t reason, const char *method, struct bytes data)
+{
+    struct buf out = { 0 }, props = { 0 };
+    if (method)
+        mqtt_put_bytes(&props, MQTT_PROP_AUTH_METHOD, bytes_str(method));
+    if (data.len)
+        mqtt_put_bytes(&props, MQTT_PROP_AUTH_DATA, data);
+    mqtt_encode_auth(&out, reason, buf_bytes(&props));
+    send_buf(p, &out);
+    buf_clear(&props);
+}
+
 /* ---- in ---- */
 
 static enum code decode_publish(struct peer *p, struct packet *k, uint8_t first, struct bytes body, struct fault *why)
@@ -275,6 +291,11 @@ static enum code decode(struct peer *p, struct packet *k, uint8_t first, struct 
     case MQTT_SUBACK:
     case MQTT_UNSUBACK:
         return decode_suback(p, k, first, body, why);
+    case MQTT_AUTH:
+        c = mqtt_decode_auth(body, &generous, &d, why);
+        k->reason = d.reason;
+        k->props = d.props;
+        return c;
     case MQTT_DISCONNECT:
         c = mqtt_decode_disconnect(p->version, body, &generous, &d, why);
         k->reason = d.reason;

@@ -62,6 +62,8 @@ struct peer_connect {
     bool              will_retain;
     uint32_t          will_delay_s, will_expiry_s;
     const char       *user, *password; /* NULL: none */
+    const char       *auth_method;     /* v5; NULL: none */
+    struct bytes      auth_data;
 };
 void     peer_connect(struct peer *, const struct peer_connect *);
 /* Returns the packet identifier, 0 for QoS 0. */
@@ -81,6 +83,7 @@ uint16_t peer_unsubscribe(struct peer *, const char *filter);
 void     peer_ack(struct peer *, enum mqtt_type, uint16_t pid, uint8_t reason);
 void     peer_disconnect(struct peer *, uint8_t reason);
 void     peer_ping(struct peer *);
+void     peer_auth(struct peer *, uint8_t reason, const char *method, struct bytes data); /* NULL: without a method */
 void     peer_send(struct peer *, struct bytes raw);
 
 /* Decodes what has arrived so far; nothing runs. */
