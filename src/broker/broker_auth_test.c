@@ -314,6 +314,37 @@ static void an_empty_file_lets_nobody_in_and_nobody_stay(struct rig *rig)
     refused(rig, &nameless, MQTT_NOT_AUTHORIZED, 5);
 }
 
+/* ---- credentials that run out ---- */
+
+static struct client *client_of(struct rig *rig, const char *id)
+{
+    for (unsigned i = 0; i < rig->config.shards; i++)
+        for (struct client *c = rig->broker->shards[i].clients; c; c = c->next)
+            if (c->session && bytes_is(c->session->client_id, id))
+                return c;
+    fail_msg("%s is not connected", id);
+    return NULL;
+}
+
+/* As a client certificate that ends in ten seconds (net/tls_test.c has those that are refused at once). */
+static void a_credential_that_runs_out_ends_the_connection(struct rig *rig)
+{
+    struct peer_connect other = bob;
+    other.client_id = "press-2";
+    struct peer *a = peer_connected(rig, 0, &alice, false), *b = peer_connected(rig, shard_of(rig, 1), &other, false);
+    struct client *c = client_of(rig, "press-1");
+    c->who->valid_until_us = rig_wall_us(rig) + SECONDS(10);
+    c->shard->valid_until_us = 0;
+    rig_advance(rig, SECONDS(9));
+    peer_expect_nothing(a);
+    rig_advance(rig, SECONDS(5)); /* within five seconds */
+    assert_int_equal(peer_expect(a, MQTT_DISCONNECT)->reason, MQTT_NOT_AUTHORIZED);
+    peer_expect_end(a);
+    peer_ping(b);
+    (void)peer_expect(b, MQTT_PINGRESP);
+    assert_int_equal(stats_of(rig).withdrawn, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +364,7 @@ int main(void)
         RIG_TEST(a_user_removed_between_connect_and_connack, with_users),
         RIG_TEST(a_damaged_file_changes_nothing, with_users),
         RIG_TEST(an_empty_file_lets_nobody_in_and_nobody_stay, with_users),
+        RIG_TEST(a_credential_that_runs_out_ends_the_connection, with_users),
     };
     return cmocka_run_group_tests(tests, make_texts, NULL);
 }

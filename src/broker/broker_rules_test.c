@@ -365,6 +365,9 @@ static void cve_2021_34434_a_withdrawn_right_delivers_nothing_more(struct rig *r
                 *a = peer_connected(rig, shard_of(rig, 1), &alice, false);
     peer_subscribed(b, "plant/press/#", 1);
     peer_subscribed(old, "plant/press/#", 1);
+    peer_published(a, "plant/press/t", "0", 1, false, 0); /* who gets it is resolved and remembered */
+    peer_accepts(b, peer_expect_publish(b, "plant/press/t", "0", 1));
+    peer_accepts(old, peer_expect_publish(old, "plant/press/t", "0", 1));
     static const char narrower[] = "rules:\n"
                                    "  - { user: alice, publish: \"#\" }\n"
                                    "  - { user: bob, subscribe: \"plant/press/state\" }\n";

@@ -408,7 +408,7 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     /* The sweep that ends sessions runs once a second: what is over is not there, swept or not. */
     int64_t now = loop_now_us(c->shard->loop);
     bool expired = s && s->expires_us && s->expires_us <= now;
-    bool foreign = s && !bytes_equal(s->principal, principal_of(c)); /* abandoned */
+    bool foreign = s && !bytes_equal(s->principal, principal_of(c)); /* an abandoned one */
     if (s && (ask->connect.clean_start || expired || foreign)) {
         settle_delayed_wills(b, s, false, now);
         if (session_end(b, s, NULL) != CODE_OK) {
@@ -504,9 +504,9 @@ static uint8_t attach(struct client *c, struct session *found, bool *present, ui
 
 /* Where nobody had to sign in before, sessions of no one in particular are left. Who signs in now finds his client identifier
  * free: such a session ends, unless it is in use. The other way round nothing is ever given away. Registry held. */
-static bool abandoned(const struct client *c, const struct session *s)
+static bool abandoned(const struct session *s)
 {
-    return c->who->kind != PRINCIPAL_ANONYMOUS && !s->owner && bytes_is(s->principal, "anonymous");
+    return !s->owner && bytes_is(s->principal, "anonymous");
 }
 
 void connect_go_on(struct client *c)
@@ -515,7 +515,7 @@ void connect_go_on(struct client *c)
     for (;;) {
         pthread_mutex_lock(&b->registry);
         struct session *s = table_get(&b->sessions, c->ask->connect.client_id);
-        if (s && !bytes_equal(s->principal, principal_of(c)) && !abandoned(c, s)) {
+        if (s && !bytes_equal(s->principal, principal_of(c)) && !abandoned(s)) {
             pthread_mutex_unlock(&b->registry);
             connect_refuse(c, MQTT_NOT_AUTHORIZED, "the session of this client identifier belongs to another user");
             return;

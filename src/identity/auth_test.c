@@ -365,6 +365,7 @@ static void a_reload_takes_everything_or_nothing(void **state)
     const struct io *io = memfs_io(f->fs);
     struct fault why;
     assert_false(auth_touched(f->auth));
+    assert_int_equal(check(f, DOOR_USERS, "alice", "secret"), AUTH_GRANTED); /* remembered now, for that record */
     write_users(f, "changed");
     assert_true(auth_touched(f->auth));
     assert_int_equal(reload(f, &why), CODE_OK);

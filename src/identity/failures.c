@@ -56,9 +56,13 @@ static bool over(const struct entry *e, int64_t now)
     return now - calm_since >= 60 * SECOND;
 }
 
+/* At most once a second: who comes when all is full must not make it dear for everybody. */
 static void sweep(struct failures *f, int64_t now)
 {
     size_t cursor = 0;
+    if (f->swept_us && now - f->swept_us < SECOND)
+        return;
+    f->swept_us = now;
     for (struct entry *e; (e = table_next(&f->entries, &cursor));)
         if (over(e, now)) {
             (void)table_remove(&f->entries, bytes_of(e->key, e->len));

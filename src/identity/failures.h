@@ -20,6 +20,7 @@ struct failures {
     pthread_mutex_t lock;
     struct table    entries;
     uint32_t        per_minute;
+    int64_t         swept_us;
 };
 
 void failures_init(struct failures *, uint32_t per_minute);

@@ -145,6 +145,34 @@ static void the_channel_flag_cannot_be_changed_on_the_way(void **state)
     buf_clear(&done);
 }
 
+/* A client that answers with a nonce of its own, and proves exactly that: right proof, wrong exchange. */
+static void the_nonce_is_the_exchanges(void **state)
+{
+    (void)state;
+    struct scram_record record = pencil();
+    struct buf reply = { 0 }, message = { 0 }, last = { 0 }, done = { 0 };
+    uint8_t salted[32], key[32], stored[32], signature[32];
+    struct fault why;
+    struct scram *s = begin("n,,n=user,r=abc", &record, &reply);
+    buf_printf(&last, "c=biws,r=abcXXXXXXXXXXXXXXXXXXXXXXXX");
+    buf_printf(&message, "n=user,r=abc,%.*s,", BYTES_FMT(buf_bytes(&reply)));
+    buf_add_bytes(&message, buf_bytes(&last));
+    assert_true(crypto_pbkdf2_sha256(BYTES_LIT("pencil"), bytes_of(record.salt, record.salt_len), record.iterations, salted));
+    assert_true(crypto_hmac_sha256(bytes_of(salted, 32), BYTES_LIT("Client Key"), key));
+    assert_true(crypto_sha256(bytes_of(key, 32), stored));
+    assert_true(crypto_hmac_sha256(bytes_of(stored, 32), buf_bytes(&message), signature));
+    for (int i = 0; i < 32; i++)
+        key[i] ^= signature[i];
+    buf_printf(&last, ",p=");
+    base64_put(&last, bytes_of(key, 32));
+    assert_int_equal(scram_check_final(s, buf_bytes(&last), &done, &why), CODE_REFUSED);
+    scram_free(s);
+    buf_clear(&reply);
+    buf_clear(&message);
+    buf_clear(&last);
+    buf_clear(&done);
+}
+
 static void first_messages_that_are_none(void **state)
 {
     (void)state;
@@ -180,6 +208,7 @@ int main(void)
         cmocka_unit_test(a_right_proof_is_answered_with_ours),
         cmocka_unit_test(a_proof_with_any_bit_changed_is_wrong),
         cmocka_unit_test(the_channel_flag_cannot_be_changed_on_the_way),
+        cmocka_unit_test(the_nonce_is_the_exchanges),
         cmocka_unit_test(first_messages_that_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
