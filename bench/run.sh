@@ -3,6 +3,7 @@
 # microseconds of the broker per message and the ratio; then what durability costs, idle memory and start time.
 #
 #   bench/run.sh [ROWS...]     all rows, or those whose name contains one of the words
+#   bench/run.sh stress        only when asked for: what bad clients cost others (bench/stress.c), 2 minutes
 #   RUNS=3 SECONDS_PER_RUN=2   medians of RUNS
 #
 # Ratios travel between machines, microseconds do not. Beside each ratio stands the goal and what FlashMQ 1.26 reaches (where
@@ -114,6 +115,21 @@ if wants durability; then
     done
     kill "$disk_pid" "$memory_pid"; wait "$disk_pid" "$memory_pid" 2> /dev/null || true
     pids=()
+fi
+
+if [ ${#words[@]} -gt 0 ] && wants stress; then
+    cc -O2 -std=c17 -D_GNU_SOURCE -o "$dir/stress" bench/stress.c
+    for load in "storm --rate 10000" "readers --readers 1000 --owed-mib 1024" "readers --readers 1 --owed-mib 1024 --size 1000"; do
+        for broker in ours mosquitto; do
+            [ "$broker" = ours ] && start_ours disk || start_mosquitto
+            printf '\n%s: %s\n' "$broker" "$load"
+            # shellcheck disable=SC2086
+            $pin_load "$dir/stress" --port "$port" --pid "$pid" --seconds 15 $load || true
+            kill "$pid"; wait "$pid" 2> /dev/null || true
+            pids=()
+            rm -rf "$dir/ours-disk"
+        done
+    done
 fi
 
 if wants idle; then
