@@ -31,6 +31,7 @@ enum {
     NET_LENT_LEAST = 16 * 1024,     /* less room than this ends the reading of such a turn       */
     NET_HEAD_BYTES = 16 * 1024,     /* a left-over part up to this is copied in front of it      */
     NET_READ_ROUNDS = 4,            /* recv calls per event while they fill the buffer           */
+    NET_SHAKES = 4,                 /* handshakes that go on between two polls: each may cost a signature */
     NET_VECTORS = 64,
     NET_ACCEPTS = 64,               /* accepted per event                                        */
     NET_CLOSE_MS = 5000,            /* how long conn_close(flush) and loop_stop wait             */
@@ -59,7 +60,7 @@ struct conn {
     bool blocked;      /* less was taken than offered; wait for writable                */
     bool above;        /* unsent was above `high`                                       */
     bool dirty;        /* on loop->dirty                                                */
-    bool resumed;      /* on loop->resumed                                              */
+    bool resumed;      /* on loop->resumed or ->shaking                                 */
     bool showing;      /* on_bytes is running                                           */
     bool swapped;      /* conn_set_events was called: show the rest again               */
     bool dialled;      /* on_open is owed                                               */
@@ -117,6 +118,8 @@ struct loop {
     struct conn_list conns, closing, gone; /* closing: in the order of their deadlines */
     struct conn     *dirty, **dirty_end;
     struct conn     *resumed;
+    struct conn     *shaking, **shaking_end; /* handshakes that wait; by resumed_next */
+    unsigned         shakes;               /* that went on since the last poll; the back end sets it back */
     struct listener *listeners;
     struct timer     closing_timer;
     size_t           outs;                 /* structs out in use: connections with unsent bytes */
@@ -211,6 +214,9 @@ void conn_keep_lent(struct loop *l);
 
 /* ---- input.c ---- */
 void conn_readable(struct conn *c);
+/* The handshakes whose turn it is go on: whoever brings a thousand at once delays the others of them, not those who are
+ * in already. */
+void conn_shake(struct loop *l);
 void conn_show_rest(struct conn *c);
 /* Does `b` lie in what was received in this turn, and stays there until its end? */
 bool input_lent(const struct loop *l, struct bytes b);

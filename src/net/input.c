@@ -258,7 +258,27 @@ static void arrived(struct conn *c, const struct room *r, size_t n)
     deliver(c, BYTES_NONE);
 }
 
-void conn_readable(struct conn *c)
+static bool shakes_hands(const struct conn *c)
+{
+    return c->top && !filter_all_open(c);
+}
+
+static void wait_to_shake(struct conn *c)
+{
+    struct loop *l = c->loop;
+    if (c->reading) {
+        c->reading = false;
+        l->back->watch(c);
+    }
+    if (c->resumed)
+        return;
+    c->resumed = true;
+    c->resumed_next = NULL;
+    *l->shaking_end = c;
+    l->shaking_end = &c->resumed_next;
+}
+
+static void read_all(struct conn *c)
 {
     for (int round = 0; round < NET_READ_ROUNDS && c->state == CONN_OPEN && !c->paused; round++) {
         struct room r;
@@ -282,5 +302,44 @@ void conn_readable(struct conn *c)
     if ((c->paused || c->state == CONN_CLOSING) && c->reading) {
         c->reading = false;
         c->loop->back->watch(c);
+    }
+}
+
+void conn_readable(struct conn *c)
+{
+    if (c->state == CONN_OPEN && !c->paused && shakes_hands(c)) {
+        if (c->loop->shaking || c->loop->shakes == NET_SHAKES) {
+            wait_to_shake(c);
+            return;
+        }
+        c->loop->shakes++;
+    }
+    read_all(c);
+}
+
+static void shake_on(struct conn *c)
+{
+    conn_show_rest(c);
+    read_all(c);
+    if (c->state == CONN_OPEN && !c->paused && !c->reading) {
+        c->reading = true;
+        c->loop->back->watch(c);
+    }
+}
+
+void conn_shake(struct loop *l)
+{
+    struct conn *c;
+    while (l->shakes < NET_SHAKES && (c = l->shaking)) {
+        l->shaking = c->resumed_next;
+        if (!l->shaking)
+            l->shaking_end = &l->shaking;
+        c->resumed = false;
+        if (c->state == CONN_DEAD) {
+            conn_drop_dead(c);
+        } else {
+            l->shakes++;
+            shake_on(c);
+        }
     }
 }

@@ -10,6 +10,7 @@ void loop_init(struct loop *l, const struct backend *back)
 {
     l->back = back;
     l->dirty_end = &l->dirty;
+    l->shaking_end = &l->shaking;
     back->read_clocks(l);
     wheel_init(&l->wheel, l->now_us);
 }
@@ -172,6 +173,7 @@ bool loop_finish(struct loop *l)
     wheel_fire(&l->wheel, l->now_us);
     open_letters(l);
     show_rests(l);
+    conn_shake(l);
     bury_all(l);
     if (l->turn)
         l->turn(l->turn_ctx);
@@ -183,7 +185,7 @@ bool loop_finish(struct loop *l)
 
 bool loop_busy(const struct loop *l)
 {
-    return l->dirty || l->resumed || l->gone.first ||
+    return l->dirty || l->resumed || l->shaking || l->gone.first ||
            atomic_load_explicit(&l->inbox, memory_order_relaxed);
 }
 
@@ -240,6 +242,8 @@ void loop_clear(struct loop *l)
         bury_all(l);
     } while (l->conns.first || l->closing.first || l->gone.first || atomic_load(&l->inbox));
     show_rests(l);
+    for (; l->shaking; l->shakes = 0)
+        conn_shake(l);
     flush_all(l);
     forget_timers(l);
     out_pool_clear(&l->pool);

@@ -247,6 +247,7 @@ static void turn(struct sim_loop *l)
     struct sim_conn *c = l->ready;
     l->ready = NULL;
     l->ready_end = &l->ready;
+    l->core.shakes = 0;
     loop_begin(&l->core);
     accept_waiting(l);
     while (c) {

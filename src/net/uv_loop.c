@@ -61,6 +61,7 @@ static void run(struct loop *l)
 {
     struct uv_loop *u = uv_loop_of(l);
     for (;;) {
+        l->shakes = 0;
         bool busy = loop_finish(l);
         if (loop_finished(l))
             return;
