@@ -1,12 +1,11 @@
 /* sim_test.c - what tests rely on: nothing happens by itself, everything happens again in the same way. */
 #include "net/sim.h"
 
-#include "base/io.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -360,10 +359,18 @@ static void the_same_seed_gives_the_same_history(void **state)
     free(other);
 }
 
+/* Of the processor: a busy machine must not make the test fail. */
+static int64_t spent_us(void)
+{
+    struct timespec t;
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+    return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static void opening_and_closing_takes_microseconds(void **state)
 {
     (void)state;
-    int64_t start = io_system.monotonic_us(io_system.self);
+    int64_t start = spent_us();
     for (int i = 0; i < 2000; i++) {
         struct sim *s;
         struct node n;
@@ -376,7 +383,7 @@ static void opening_and_closing_takes_microseconds(void **state)
         node_shut(&n);
         sim_close(s);
     }
-    double each = (double)(io_system.monotonic_us(io_system.self) - start) / 2000;
+    double each = (double)(spent_us() - start) / 2000;
     print_message("%.1f us for a simulation with one conversation\n", each);
     assert_true(each < 500); /* also under sanitizers */
 }
