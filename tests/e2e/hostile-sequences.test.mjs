@@ -203,8 +203,8 @@ async function wrongPacket(t, d, v, number) {
 }
 
 /** Bytes flipped in good packets: nobody can say what they mean then, but every answer must be one that exists. */
-async function flipped(t, d, v) {
-    const raw = await rawConnect({ t, port: shared.port, version: v, id: '' });
+async function flipped(t, d, v, number) {
+    const raw = await rawConnect({ t, port: shared.port, version: v, id: `flipped-${number}` });
     const bytes = Buffer.concat(Array.from({ length: 1 + d.below(6) }, (_, i) => good(d, v, 100 + i)));
     for (let i = 1 + d.below(4); i; i--) bytes[d.below(bytes.length)] ^= 1 << d.below(8);
     await inPieces(raw, d, bytes);
@@ -221,12 +221,12 @@ async function flipped(t, d, v) {
 
 async function conversation(t, number) {
     const d = dice(SEED + number * 7919);
-    const v = d.pick([4, 5, 5]);
+    const v = d.pick([3, 4, 4, 5, 5, 5]);
     const kind = d.below(100);
     try {
         if (kind < 20) return await wrongGreeting(t, d, v, number);
         if (kind < 80) return await wrongPacket(t, d, v, number);
-        return await flipped(t, d, v);
+        return await flipped(t, d, v, number);
     } catch (error) {
         error.message = `sequence ${number} of seed ${SEED}, version ${v}, ${d.name}: ${error.message}`;
         throw error;
