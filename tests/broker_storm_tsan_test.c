@@ -1,5 +1,5 @@
-/* Storms over several real loops, with a real journal: connect, takeover, subscribe, publish, acknowledge, disconnect and
- * hang up, all at once and with few identifiers. Made for TSan; under ASan it looks for memory used after its end. When the
+/* Storms over several real loops, with a real journal: connect, takeover, subscribe (also shared, with identifiers), publish
+ * (also with an expiry), acknowledge, disconnect and hang up, all at once and with few identifiers. Made for TSan; under ASan it looks for memory used after its end. When the
  * storm is over everybody has gone, and what is in memory is what a replay of the log gives.
  * STORM_SECONDS=8
  * timeout: 180 */
@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOOPS = 4, THREADS = 6, IDS = 10, CONNECTIONS = 4 /* per thread */ };
+enum { LOOPS = 4, THREADS = 6, IDS = 10, CONNECTIONS = 4 /* per thread */, SHARED_ID = 100, LIFE_S = 2 };
 
 struct storm {
     struct loop     *loops[LOOPS];
@@ -34,7 +34,7 @@ struct storm {
     uint16_t         port;
     char             dir[64];
     _Atomic bool     over;
-    _Atomic uint64_t connected, acknowledged, received, taken_over, wrong;
+    _Atomic uint64_t connected, acknowledged, received, shared, taken_over, wrong;
 };
 
 /* ---- the node ---- */
@@ -208,6 +208,20 @@ static void connect_as(struct thread *t, struct wire_client *c)
     buf_clear(&props);
 }
 
+/* Shared subscriptions have identifiers from 100 on; a message comes for one of them, or for others. */
+static bool hear_publish(struct storm *s, const struct wire_client *c, const struct mqtt_frame *f, struct mqtt_publish *p)
+{
+    struct fault why;
+    if (mqtt_decode_publish(c->version, f->first, f->body, &mqtt_limits_default, p, &why) != CODE_OK)
+        return false;
+    if (c->version != MQTT_5)
+        return true;
+    bool shared = p->props.sub_id_count && p->props.sub_id >= SHARED_ID;
+    s->shared += shared;
+    return (!shared || p->props.sub_id_count == 1) &&
+           (!mqtt_props_has(&p->props, MQTT_PROP_MESSAGE_EXPIRY) || p->props.message_expiry_s <= LIFE_S);
+}
+
 static void answer(struct thread *t, struct wire_client *c, const struct mqtt_frame *f)
 {
     static const uint8_t answers[16] = { [MQTT_PUBREC] = MQTT_PUBREL, [MQTT_PUBREL] = MQTT_PUBCOMP };
@@ -218,13 +232,12 @@ static void answer(struct thread *t, struct wire_client *c, const struct mqtt_fr
         c->live = f->body.len >= 2 && f->body.at[1] == 0;
         s->connected++;
     } else if (type == MQTT_PUBLISH) {
-        struct wire w = wire_of(f->body);
-        uint8_t qos = f->first >> 1 & 3;
-        (void)wire_skip(&w, wire_be16(&w));
-        uint16_t pid = qos ? wire_be16(&w) : 0;
+        struct mqtt_publish p;
         s->received++;
-        if (qos && !random_chance(&t->dice, 10))
-            mqtt_encode_ack(&out, c->version, qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, pid, 0, BYTES_NONE);
+        if (!hear_publish(s, c, f, &p))
+            s->wrong++;
+        else if (p.qos && !random_chance(&t->dice, 10))
+            mqtt_encode_ack(&out, c->version, p.qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, p.packet_id, 0, BYTES_NONE);
     } else if (type == MQTT_PUBACK || type == MQTT_PUBREC || type == MQTT_PUBREL) {
         s->acknowledged += type != MQTT_PUBREL;
         if (answers[type])
@@ -264,7 +277,8 @@ static void listen_for(struct thread *t, struct wire_client *c, int ms)
 static void publish(struct thread *t, struct wire_client *c)
 {
     static const char *const topics[] = { "t/a", "t/b", "hub/x", "t/retained" };
-    struct buf out = { 0 };
+    struct buf out = { 0 }, props = { 0 };
+    mqtt_put_u32(&props, MQTT_PROP_MESSAGE_EXPIRY, LIFE_S);
     for (uint64_t n = 1 + random_below(&t->dice, 8); n; n--) {
         uint64_t topic = random_below(&t->dice, 4);
         uint8_t qos = (uint8_t)random_below(&t->dice, 3), payload[64];
@@ -272,22 +286,28 @@ static void publish(struct thread *t, struct wire_client *c)
         memset(payload, 'x', sizeof payload);
         c->pid = (uint16_t)(c->pid % 30 + 1);
         mqtt_encode_publish_head(&out, c->version, qos, false, topic == 3, bytes_str(topics[topic]), qos ? c->pid : 0,
-                                 BYTES_NONE, BYTES_NONE, len);
+                                 c->version == MQTT_5 && random_chance(&t->dice, 50) ? buf_bytes(&props) : BYTES_NONE,
+                                 BYTES_NONE, len);
         buf_add(&out, payload, len);
     }
     send_all(c, &out);
+    buf_clear(&props);
 }
 
 static void subscribe(struct thread *t, struct wire_client *c)
 {
-    static const char *const filters[] = { "t/#", "t/+", "hub/#", "t/a" };
-    struct buf out = { 0 };
-    struct mqtt_filter f = { .filter = bytes_str(filters[random_below(&t->dice, 4)]), .qos = (uint8_t)random_below(&t->dice, 3) };
+    static const char *const filters[] = { "t/#", "t/+", "hub/#", "t/a", "$share/s/t/#", "$share/s/hub/x", "$share/u/t/+" };
+    struct buf out = { 0 }, props = { 0 };
+    uint32_t which = (uint32_t)random_below(&t->dice, 7);
+    struct mqtt_filter f = { .filter = bytes_str(filters[which]), .qos = (uint8_t)random_below(&t->dice, 3) };
+    if (c->version == MQTT_5 && (which >= 4 || random_chance(&t->dice, 50)))
+        mqtt_put_varint(&props, MQTT_PROP_SUB_ID, 1 + which + (which >= 4 ? SHARED_ID : 0));
     if (random_chance(&t->dice, 75))
-        mqtt_encode_subscribe(&out, c->version, 100, &f, BYTES_NONE);
+        mqtt_encode_subscribe(&out, c->version, 100, &f, buf_bytes(&props));
     else
         mqtt_encode_unsubscribe(&out, c->version, 100, &f, BYTES_NONE);
     send_all(c, &out);
+    buf_clear(&props);
 }
 
 static void act(struct thread *t, struct wire_client *c)
@@ -347,10 +367,11 @@ static void a_storm_leaves_nothing_behind(void **state)
     s.over = true;
     for (int i = 0; i < THREADS; i++)
         (void)pthread_join(s.clients[i], NULL);
-    print_message("%llu connections, %llu taken over, %llu acknowledged, %llu received\n", (unsigned long long)s.connected,
-                  (unsigned long long)stats.takeovers, (unsigned long long)s.acknowledged, (unsigned long long)s.received);
+    print_message("%llu connections, %llu taken over, %llu acknowledged, %llu received, %llu of them shared\n",
+                  (unsigned long long)s.connected, (unsigned long long)stats.takeovers, (unsigned long long)s.acknowledged,
+                  (unsigned long long)s.received, (unsigned long long)s.shared);
     assert_int_equal(s.wrong, 0);
-    assert_true(s.connected > 50 && s.acknowledged > 50 && stats.takeovers > 5);
+    assert_true(s.shared > 20 && s.connected > 50 && s.acknowledged > 50 && stats.takeovers > 5);
     stop(&s);
 }
 

@@ -17,11 +17,12 @@ static void release_message(void *m)
     message_drop(m);
 }
 
-/* The remaining life of a message as a property list of its own (3.3.2.3.3); false: it is over. */
+/* The remaining life of a message as a property list of its own (3.3.2.3.3); false: it is over. `now` is this loop's, which
+ * may not be as far as that of the loop on which the message came: it is never more than it was. */
 static bool put_expiry(struct buf *props, const struct message *m, int64_t now)
 {
-    int64_t left = m->expires_us - now;
-    mqtt_put_u32(props, MQTT_PROP_MESSAGE_EXPIRY, left > 0 ? (uint32_t)((left + 999999) / 1000000) : 0);
+    int64_t left = m->expires_us - now, s = left > 0 ? (left + 999999) / 1000000 : 0;
+    mqtt_put_u32(props, MQTT_PROP_MESSAGE_EXPIRY, s < m->expiry_s ? (uint32_t)s : m->expiry_s);
     return left > 0;
 }
 

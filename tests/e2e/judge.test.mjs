@@ -110,6 +110,151 @@ test('a subscription whose SUBACK never came asks for nothing and forbids nothin
     sees([], subscribed({ askedAt: 5 }, [0, 1]));
 });
 
+// ---- shared subscriptions: what was sent to factory/p1 and factory/p2 is also divided among a and b ----
+
+/** The even numbers went to a, the odd ones to b, in ticks from 200 on. */
+function shared(qos, change) {
+    return (h) => {
+        const member = (rest) => ({
+            subId: 7, subscriptions: [{ filter: '$share/g/factory/+', askedAt: 1, grantedAt: 2 }], unsettled: [], endedAt: [],
+            got: Array.from({ length: 10 }, (_, n) => n).filter((n) => n % 2 === rest)
+                .flatMap((n) => [['one', n, 200 + 2 * n, '7'], ['two', n, 201 + 2 * n, '7']]),
+        });
+        const a = member(0), b = member(1);
+        h.groups = { g: { filter: 'factory/+', qos, members: { a, b } } };
+        for (const stream of Object.values(h.streams)) stream.again = [];
+        change?.(a, b, h);
+    };
+}
+const take = (member, stream, n) => member.got.splice(member.got.findIndex((g) => g[0] === stream && g[1] === n), 1)[0];
+const move = (from, to, stream, n) => to.got.push([stream, n, 500, take(from, stream, n)[3]]);
+
+test('it allows a group that shares', () => {
+    const history = good();
+    shared(2)(history);
+    const verdict = judge(history);
+    assert.deepEqual(verdict.violations, []);
+    assert.equal(verdict.due, 60);
+});
+const SHARED_RED = [
+    ['a message that no member got', 'lost', shared(1, (a) => take(a, 'one', 4))],
+    ['the same with QoS 2', 'lost', shared(2, (a) => take(a, 'two', 4))],
+    ['a group that got nothing', 'lost', shared(1, (a, b) => (a.got = b.got = []))],
+    ['a loss while another ended its session, QoS 1', 'lost', shared(1, (a, b) => {
+        b.endedAt.push(300);
+        b.subscriptions[0].endAskedAt = 300;
+        take(b, 'two', 5);
+    })],
+    ['a loss after a session ended, QoS 2', 'lost', shared(2, (a, b) => { b.endedAt.push(105); take(b, 'two', 5); })],
+    ['QoS 2 for two members', ['doubled', 'reordered'], shared(2, (a, b) => b.got.push(['two', 4, 500, '7']))],
+    ['QoS 2 twice for one', 'doubled', shared(2, (a) => a.got.push(['two', 4, 500, '7']))],
+    ['QoS 2 again for another when the session it went to has ended', ['doubled', 'reordered'], shared(2, (a, b) => {
+        a.endedAt.push(300);
+        b.got.push(['two', 4, 500, '7']);
+    })],
+    ['two messages of one member swapped', 'reordered', shared(1, (a) => { [a.got[0], a.got[2]] = [a.got[2], a.got[0]]; })],
+    ['a message that went to another without need', 'reordered', shared(2, (a, b) => move(a, b, 'two', 4))],
+    ['a message before the membership', 'unasked', shared(1, (a) => (a.subscriptions[0].askedAt = 203))],
+    ['a message of another topic', 'unasked', shared(1, (a, b, h) => (h.groups.g.filter = 'factory/p1'))],
+    ['a message that nobody sent', 'unasked', shared(1, (a) => a.got.push(['one', 10, 500, '7']))],
+    ['no identifier', 'sub-id', shared(1, (a) => (a.got[3][3] = ''))],
+    ['the identifier of another', 'sub-id', shared(1, (a) => (a.got[3][3] = '8'))],
+    ['an identifier besides', 'sub-id', shared(1, (a) => (a.got[3][3] = '7,8'))],
+];
+for (const [name, kind, change] of SHARED_RED) test(`in a group it sees ${name}`, () => sees(kind, change));
+const SHARED_GREEN = [
+    ['QoS 1 for two members', shared(1, (a, b) => b.got.push(['two', 9, 500, '7']))],
+    ['QoS 2 that went with its session', shared(2, (a, b) => { b.endedAt.push(300); take(b, 'two', 5); })],
+    ['a message that went to another because its member went', shared(2, (a, b) => {
+        a.unsettled.push([210, 220]);
+        move(a, b, 'two', 4);
+    })],
+    ['a message that its publisher sent again, to another', shared(1, (a, b, h) => {
+        h.streams.one.again[4] = true;
+        move(a, b, 'one', 4);
+    })],
+    ['a loss when nobody was surely there', shared(1, (a, b) => {
+        for (const m of [a, b]) m.subscriptions[0].endAskedAt = 20;
+        take(b, 'one', 5);
+    })],
+];
+for (const [name, change] of SHARED_GREEN) test(`in a group it allows ${name}`, () => sees([], change));
+test('members that relieve each other leave no gap', () => {
+    const relief = (from) => shared(1, (a, b) => {
+        a.subscriptions = [{ filter: 'factory/+', askedAt: 1, grantedAt: 2, endAskedAt: 50 }];
+        b.subscriptions = [{ filter: 'factory/+', askedAt: 1, grantedAt: from }];
+        take(a, 'one', 4);
+    });
+    sees('lost', relief(40));
+    sees([], relief(60));
+});
+
+// ---- subscription identifiers of ordinary sessions ----
+
+const identified = (ids, change) => (h) => {
+    const { s1 } = h.sessions;
+    s1.subscriptions = [{ filter: 'factory/#', id: 1, askedAt: 1, grantedAt: 2 }, { filter: 'factory/p1', id: 2, askedAt: 1, grantedAt: 2 },
+        { filter: 'factory/p2', askedAt: 1, grantedAt: 2 }, { filter: 'x', id: 9, askedAt: 1, grantedAt: 2 }];
+    s1.ids = { one: s1.got.one.map(() => '1,2'), two: s1.got.two.map(() => '1') };
+    s1.ids.one[4] = ids;
+    change?.(s1);
+};
+test('it knows the identifiers of the subscriptions', () => {
+    sees([], identified('1,2'));
+    sees([], identified('2,1'));
+    for (const wrong of ['', '1', '2', '1,2,9', '1,2,2', '1,2,3']) sees('sub-id', identified(wrong));
+    sees([], identified('1', (s) => { Object.assign(s.subscriptions[1], { grantedAt: 19 }); s.ids.one.fill('1', 0, 4); }));
+    sees('sub-id', identified('1,2', (s) => { Object.assign(s.subscriptions[1], { askedAt: 20, grantedAt: 21 }); s.ids.one.fill('1', 0, 4); }));
+});
+
+// ---- expiry: stream one is sent at 1000 + n ms, acknowledged at 1010 + n, and lives 5 s ----
+
+const expiring = (change) => (h) => {
+    const { one } = h.streams;
+    Object.assign(one, { expiry: 5, sentMs: one.sentAt.map((_, n) => 1000 + n), ackedMs: one.sentAt.map((_, n) => 1010 + n) });
+    h.endMs = 60_000;
+    for (const s of Object.values(h.sessions)) s.live = [];
+    h.expiring = [{ id: 's1', stream: 'one', n: 0, remaining: 5, dup: false, atMs: 1100 }];
+    change?.(h);
+};
+const arrives = (more) => expiring((h) => Object.assign(h.expiring[0], more));
+const gone = (live, endMs = 60_000) => expiring((h) => {
+    h.sessions.s1.got.one.splice(5, 1);
+    h.sessions.s1.live = live;
+    h.endMs = endMs;
+});
+test('it knows the time of messages', () => {
+    sees([], arrives({}));
+    sees([], arrives({ remaining: 2, atMs: 4500 }));
+    sees('expiry', arrives({ remaining: undefined }));
+    sees('expiry', arrives({ remaining: 6 }));
+    sees('expiry', arrives({ remaining: 2 })); // counted down too fast
+    sees('expiry', arrives({ remaining: 5, atMs: 5500 })); // not counted down
+    sees('expired', arrives({ remaining: 1, atMs: 9000 }));
+    sees([], arrives({ remaining: 0, atMs: 9000, dup: true })); // begun in time
+    sees([], gone([]));
+    sees([], gone([[0, 5000], [5001, 9000]]));
+    sees('lost', gone([[0, 9000]])); // who was there all the time
+    sees('lost', gone([], 5000)); // its time was not over
+});
+
+// ---- partitions whose topics change ----
+
+const hub = (change, ...subscriptions) => (h) => {
+    h.partitioned = [{ filter: 'factory/p2', askedAt: 0, grantedAt: 0 }, ...subscriptions.map((s) => ({ filter: 'factory/p1', ...s }))];
+    change(h.partitions[0]);
+};
+test('it asks of the partitions what they were asked for', () => {
+    const all = () => {};
+    const firstHalf = (p) => p.splice(5);
+    sees([], hub(all, { askedAt: 0, grantedAt: 0 }));
+    sees('partition-unasked', hub(all));
+    sees([], hub(firstHalf, { askedAt: 0, grantedAt: 0, endAskedAt: 20.5, endedAt: 21.5 }));
+    sees('partition-unasked', hub(all, { askedAt: 0, grantedAt: 0, endAskedAt: 20.5, endedAt: 21.5 }));
+    sees('partition-lost', hub(firstHalf, { askedAt: 0, grantedAt: 0, endAskedAt: 22.5 }));
+    sees([], hub(firstHalf, { askedAt: 0 })); // whether it was read is not known
+});
+
 test('its filters match as those of MQTT', () => {
     for (const [filter, topic, want] of [['#', 'a', 1], ['a/#', 'a', 1], ['a/#', 'a/b/c', 1], ['a/+', 'a/b', 1], ['a/+', 'a', 0],
         ['a/+', 'a/b/c', 0], ['+/b', 'a/b', 1], ['a', 'b', 0], ['a/b', 'a', 0]])

@@ -9,6 +9,7 @@ import { bodyOf, deletes, readBody } from './ledger.mjs';
 
 const FOREVER = 0xffffffff;
 const CONNECT_MS = 10_000;
+const EXPIRY_S = 2; // of a session that may expire
 
 /** What a client may expect of "session present"; undefined while nobody can know it. */
 class Known {
@@ -29,7 +30,7 @@ class Client {
         this.known = new Known();
         this.ending = false;
         this.live = false;
-        this.past = []; // its last connections, for whoever has to understand a lie
+        this.history = []; // its last connections, for whoever has to understand a lie
         this.former = new Set(); // connections that a takeover left behind
     }
 
@@ -41,6 +42,8 @@ class Client {
 
     async #run() {
         while (!this.ending) {
+            await this.rest?.();
+            if (this.ending) break;
             const raw = await this.#open();
             if (raw) await this.#converse(raw);
             else await sleep(5 + this.random.below(20));
@@ -64,7 +67,11 @@ class Client {
     async #converse(raw) {
         this.raw = raw;
         const wish = this.choose();
-        const props = { sessionExpiry: wish.kept ? FOREVER : undefined, receiveMax: this.receiveMax };
+        const props = {
+            sessionExpiry: wish.kept ? (wish.expiry ?? FOREVER) : undefined, receiveMax: this.receiveMax,
+            topicAliasMax: this.aliasesIn,
+        };
+        raw.aliases = new Map(); // alias -> topic, as the node gives them
         const expected = this.known.expects(wish);
         let accepted = false;
         raw.onPacket = (p) => {
@@ -76,7 +83,10 @@ class Client {
                 else if (!this.ledger.stopping) this.ledger.observe('refused', `${this.id}: ${describe(p)} for CONNECT`);
             } else if (p.type === DISCONNECT) {
                 if (p.reason !== 0x8b || !this.ledger.stopping) this.ledger.observe('disconnected', `${this.id}: ${describe(p)}`);
-            } else this.onPacket(raw, p);
+            } else {
+                if (p.type === PUBLISH) this.#unalias(raw, p);
+                this.onPacket(raw, p);
+            }
         };
         raw.send(connect({ version: this.version, id: this.id, clean: wish.clean, keepAlive: 600, props, will: this.makeWill?.() }));
         const late = setTimeout(() => {
@@ -92,22 +102,36 @@ class Client {
         });
         await Promise.race([closed, behind]);
         this.known.over({ kept: wish.kept, answered: Boolean(accepted), surely: !this.mayLinger });
+        this.overAt = performance.now();
         this.over?.({ answered: Boolean(accepted), ended: this.ended });
         if (this.raw === raw) {
             this.live = false;
             const answer = accepted ? `told ${accepted.sessionPresent}` : 'not answered';
-            this.past.push(`${JSON.stringify(wish)} ${answer}, ${this.ended ?? 'the node went'}`);
-            if (this.past.length > 4) this.past.shift();
+            this.history.push(`${JSON.stringify(wish)} ${answer}, ${this.ended ?? 'the node went'}`);
+            if (this.history.length > 4) this.history.shift();
             this.mayLinger = false;
             this.ended = undefined;
         }
     }
 
     #accepted(raw, wish, expected, connack) {
-        const past = [...this.past, `now ${JSON.stringify(wish)}`].join('; ');
+        const past = [...this.history, `now ${JSON.stringify(wish)}`].join('; ');
         this.ledger.connected(this.id, expected, connack.sessionPresent, past);
         this.live = true;
-        this.onLive(raw, connack.sessionPresent);
+        this.liveIn = this.ledger.life;
+        raw.aliasMax = connack.props.topicAliasMax ?? 0; // ours to the node
+        raw.aliased = new Map();
+        this.onLive(raw, connack.sessionPresent, wish);
+    }
+
+    /** The topic that an alias of the node stands for (3.3.2.3.4). */
+    #unalias(raw, p) {
+        const { topicAlias: alias } = p.props;
+        if (alias === undefined) return;
+        this.ledger.counts.aliased++;
+        if (alias < 1 || alias > (this.aliasesIn ?? 0)) this.ledger.observe('protocol', `${this.id}: ${describe(p)} with alias ${alias}`);
+        if (p.topic) raw.aliases.set(alias, p.topic);
+        else p.topic = raw.aliases.get(alias) ?? `alias ${alias} of no topic`;
     }
 
     /** The connection is lost; when the node sees it is not known. */
@@ -136,6 +160,12 @@ class Client {
         this.former.add(this.raw);
         this.raw = undefined;
         this.leaveBehind();
+    }
+
+    /** For whoever waits for it. */
+    state() {
+        const { raw } = this;
+        return JSON.stringify({ live: this.live, ended: this.ended, closed: raw?.ended, destroyed: raw?.socket.destroyed, history: this.history });
     }
 
     async end() {
@@ -188,16 +218,78 @@ export class Mortal extends Client {
     onPacket(raw, p) { this.ledger.observe('protocol', `${this.id}: ${describe(p)} fits nothing`); }
 }
 
+const DELAY_S = 1;
+const UPKEEP_MS = 3000; // the node looks once a second, and may have much to do
+
+/** Has a lasting session and a will with a delay. Comes back at once or late: the will is withdrawn when it is resumed in
+ *  time, due when it is not or when the session ends by a clean start; in between nobody can know it. */
+export class Delayed extends Client {
+    constructor({ topic, ...rest }) {
+        super(rest);
+        this.name = `w-${this.id}`;
+        this.topic = topic;
+        this.stream = this.ledger.stream(this.name, { topic, qos: 2, source: this.id });
+        this.stream.withdrawn = [];
+    }
+    choose() { return { clean: this.random.chance(0.15), kept: true }; }
+    makeWill() {
+        this.n = this.stream.sentAt.length;
+        this.ledger.sent(this.stream, this.n);
+        return { topic: this.topic, payload: bodyOf(this.name, this.n, 50), qos: 2, props: { willDelay: DELAY_S } };
+    }
+    async rest() {
+        const until = performance.now() + (this.random.chance(0.6) ? 0 : this.random.between(0, DELAY_S * 1000 + 1.5 * UPKEEP_MS));
+        while (!this.ending && performance.now() < until) await sleep(20);
+    }
+    onLive(raw, present, wish) {
+        const { past } = this;
+        this.past = undefined;
+        if (past) this.#judgeOld(past, wish);
+        setTimeout(() => (this.random.chance(0.3) ? this.leave() : this.cut()), 20 + this.random.below(300));
+    }
+    #judgeOld(past, { clean }) {
+        const away = performance.now() - past.atMs;
+        const sameLife = past.life && past.life === this.ledger.life;
+        if (past.left) {
+            if (sameLife) this.stream.withdrawn[past.n] = true;
+        } else if (clean) {
+            if (!past.unsure) this.#due(past.n);
+        } else if (away < DELAY_S * 1000 - 100) {
+            this.stream.withdrawn[past.n] = true;
+            this.ledger.counts.resumed++;
+        } else if (sameLife && !past.unsure && away > DELAY_S * 1000 + UPKEEP_MS) this.#due(past.n);
+    }
+    #due(n) {
+        this.ledger.acked(this.stream, n);
+        this.ledger.counts.delayed++;
+    }
+    over({ answered, ended }) {
+        if (!answered) { // whether it was resumed by that is not known
+            if (this.past) this.past.unsure = true;
+            return;
+        }
+        this.past = { n: this.n, atMs: performance.now(), left: ended === 'left', life: ended === 'left' ? this.leftAt : this.liveIn };
+    }
+    /** It ended and stays away: when is all over? */
+    lastWord() {
+        if (this.past && !this.past.left && !this.past.unsure) this.#due(this.past.n);
+    }
+    static get patienceMs() { return DELAY_S * 1000 + UPKEEP_MS; }
+    onPacket(raw, p) { this.ledger.observe('protocol', `${this.id}: ${describe(p)} fits nothing`); }
+}
+
 /**
  * Sends numbered messages of several streams, `window` of them unfinished at most, and finishes every flow over as many
- * connections as it takes. A stream: { name, topic, qos, retain, alone } - alone: one of its messages at a time.
+ * connections as it takes. A stream: { name, topic, qos, retain, alone, expiry } - alone: one of its messages at a time;
+ * expiry: of each message, in seconds. `aliases`: a topic is often named by its alias only, and aliases change their topics.
  */
 export class Publisher extends Client {
-    constructor({ streams, window = 20, sizes = [16, 256], pace = 0, ...rest }) {
+    constructor({ streams, window = 20, sizes = [16, 256], pace = 0, aliases = 0, ...rest }) {
         super(rest);
         this.window = window;
         this.sizes = sizes;
         this.pace = pace;
+        this.aliases = aliases;
         this.flows = new Map(); // packet identifier -> flow, in the order in which they began
         this.nextPid = 1;
         this.paused = false;
@@ -222,7 +314,25 @@ export class Publisher extends Client {
 
     #packet({ stream, n, pid, size, deleted }, dup) {
         const payload = deleted ? '' : bodyOf(stream.name, n, size);
-        return publish({ version: this.version, topic: stream.topic, payload, qos: stream.qos, pid, dup, retain: stream.retain });
+        const { topic, alias } = this.#name(stream.topic);
+        const props = this.version === 5 ? { messageExpiry: stream.expiry, topicAlias: alias } : undefined;
+        return publish({ version: this.version, topic, payload, qos: stream.qos, pid, dup, retain: stream.retain, props });
+    }
+
+    /** What this connection calls a topic: by its name, by a new alias and its name, or by its alias alone. */
+    #name(topic) {
+        const { raw } = this;
+        const max = Math.min(this.aliases, raw.aliasMax);
+        if (!max || this.random.chance(0.1)) return { topic };
+        const known = raw.aliased.get(topic);
+        if (known && this.random.chance(0.9)) {
+            this.ledger.counts.aliased++;
+            return { topic: '', alias: known };
+        }
+        const alias = known ?? 1 + this.random.below(max);
+        for (const [other, its] of raw.aliased) if (its === alias) raw.aliased.delete(other);
+        raw.aliased.set(topic, alias);
+        return { topic, alias };
     }
 
     #pump() {
@@ -289,23 +399,30 @@ const ends = (subscription) => subscription.endAskedAt !== undefined && subscrip
 
 /** Keeps a session with subscriptions and writes down what comes. Acknowledges in order, at once or a little later. */
 export class Subscriber extends Client {
-    constructor({ qos, filters, receiveMax, dawdle = 0, ...rest }) {
+    constructor({ qos, filters, receiveMax, dawdle = 0, aliasesIn, ids = {}, share, ...rest }) {
         super(rest);
         this.receiveMax = receiveMax;
+        this.aliasesIn = aliasesIn;
+        this.ids = ids; // subscription identifiers: filter -> number
         this.dawdle = dawdle;
         this.qos = qos;
-        this.session = this.ledger.session(this.id, qos);
-        this.wanted = filters.map((filter) => ({ filter }));
+        this.share = share; // see Member
+        this.session = this.book();
+        this.wanted = filters.map((filter) => this.wish(filter));
         this.unreleased = new Map(); // QoS 2 identifiers between PUBLISH and PUBREL -> body
         this.answers = [];
         this.nextPid = 1;
         this.asking = new Map(); // packet identifier -> subscriptions asked for or ended
     }
 
+    book() { return this.ledger.session(this.id, this.qos); }
+    wish(filter) { return { filter, id: this.version === 5 ? this.ids[filter] : undefined }; }
+
     get settled() { return this.wanted.every((s) => s.grantedAt !== undefined); }
 
     onLive(raw, present) {
         this.answers = [];
+        this.liveMs = performance.now();
         if (!present) this.unreleased.clear();
         this.asking.clear();
         // What was not answered is asked again.
@@ -325,7 +442,7 @@ export class Subscriber extends Client {
         }
         const pid = this.#pid();
         this.asking.set(pid, s);
-        raw.send(subscribe({ version: this.version, pid, filters: s.filter, qos: this.qos }));
+        raw.send(subscribe({ version: this.version, pid, filters: s.filter, qos: this.qos, props: { subId: s.id } }));
     }
     #askEnd(raw, s) {
         s.endAskedAt ??= ++this.ledger.tick;
@@ -340,7 +457,7 @@ export class Subscriber extends Client {
         const at = this.wanted.findIndex((s) => s.filter === filter);
         if (at < 0) {
             if (this.session.subscriptions.some((s) => s.filter === filter && ends(s))) return;
-            const s = { filter };
+            const s = this.wish(filter);
             this.wanted.push(s);
             this.#ask(this.raw, s);
         } else if (this.wanted[at].grantedAt !== undefined) {
@@ -379,7 +496,19 @@ export class Subscriber extends Client {
             this.ledger.observe('corrupt', `${this.id}: ${describe(p)}`);
             return;
         }
-        this.ledger.got(this.session, body.stream, body.n);
+        if (stream.expiry && this.version === 5)
+            this.ledger.gotExpiring(this.id, body.stream, body.n, p.props.messageExpiry, p.dup);
+        this.note(body.stream, body.n, p);
+    }
+    note(stream, n, p) { this.ledger.got(this.session, stream, n, p.props.subId); }
+
+    /** A connection is over. What came until now came in time. */
+    over({ answered }) {
+        if (answered && !this.dawdle && !this.receiveMax) this.session.live.push([this.liveMs, this.overAt]);
+    }
+    async end() {
+        await super.end();
+        this.answers = [];
     }
 
     #answer(raw, packet) {
@@ -392,4 +521,80 @@ export class Subscriber extends Client {
         if (!this.dawdle) flush();
         else if (this.answers.length === 1) setTimeout(flush, this.random.below(this.dawdle));
     }
+}
+
+/**
+ * One of a group of shared subscribers, with a lasting session: it may leave the group and come back, begin anew with a clean
+ * start, stay away until its session has expired. `anew`, `lazy`: how likely the latter two are.
+ */
+export class Member extends Subscriber {
+    constructor({ group, filter, subId, anew = 0, lazy = 0, ...rest }) {
+        const full = `$share/${group}/${filter}`;
+        super({ ...rest, filters: [full], ids: { [full]: subId }, share: { group, filter, subId, full } });
+        Object.assign(this, { anew, lazy });
+        if (lazy) this.expiry = EXPIRY_S;
+    }
+    book() {
+        const { group, filter, subId } = this.share;
+        return this.ledger.member(group, this.id, { filter, qos: this.qos, subId: this.version === 5 ? subId : undefined });
+    }
+    note(stream, n, p) { this.ledger.gotShared(this.session, stream, n, p.props.subId); }
+
+    choose() {
+        // A clean start that was not answered may have been read, or not: once more.
+        this.beginsAnew ||= this.overAt !== undefined && this.random.chance(this.anew);
+        if (this.beginsAnew) {
+            this.#loosen();
+            this.#sessionEnds();
+        }
+        if (this.expiry && performance.now() - this.overAt > this.expiry * 1000 - 300) this.known.there = undefined;
+        return { clean: Boolean(this.beginsAnew), kept: true, expiry: this.expiry };
+    }
+    async rest() {
+        if (!this.random.chance(this.lazy)) return;
+        const until = performance.now() + this.random.between(0, 2 * EXPIRY_S * 1000);
+        while (!this.ending && performance.now() < until) await sleep(20);
+    }
+
+    /** From `at` on nothing is sure of the subscriptions of the old session; they are asked for again. */
+    #sessionEnds(at = ++this.ledger.tick) {
+        this.session.endedAt.push(++this.ledger.tick);
+        for (const s of this.session.subscriptions) s.endAskedAt ??= at;
+        this.wanted = this.wanted.map((s) => this.wish(s.filter));
+        this.ledger.counts.anew++;
+    }
+    onLive(raw, present) {
+        if (!present && this.wanted.some((s) => s.grantedAt !== undefined)) this.#sessionEnds(this.awaySince); // it had expired
+        if (!present) for (const s of this.session.subscriptions) s.endedAt ??= ++this.ledger.tick;
+        this.beginsAnew = false;
+        this.#settles();
+        if (this.session.subscriptions.some(ends)) this.#loosen();
+        super.onLive(raw, present);
+    }
+    onPacket(raw, p) {
+        super.onPacket(raw, p);
+        if (p.type === UNSUBACK) this.#settles();
+    }
+
+    /** Others may get what waits for it: from here on until it is back. A node that dies gives nothing away. */
+    #loosen() { this.unsettledSince ??= ++this.ledger.tick; }
+    #settles() {
+        if (this.unsettledSince !== undefined) this.session.unsettled.push([this.unsettledSince, ++this.ledger.tick]);
+        this.unsettledSince = undefined;
+    }
+    over({ answered }) {
+        if (!answered) return;
+        const stopped = this.ledger.stopped.get(this.liveIn);
+        if (stopped !== undefined) this.unsettledSince ??= stopped;
+        else if (this.liveIn === this.ledger.life || this.expiry) this.#loosen();
+        this.awaySince = this.unsettledSince ?? ++this.ledger.tick;
+    }
+    #if(does, what) {
+        if (does) this.#loosen();
+        what();
+    }
+    cut() { this.#if(this.live, () => super.cut()); }
+    leave() { this.#if(this.live, () => super.leave()); }
+    takeOver() { this.#if(this.live, () => super.takeOver()); }
+    toggle() { this.#if(this.live, () => super.toggle(this.share.full)); }
 }

@@ -26,13 +26,17 @@ export class Ledger {
         this.onAcknowledged = undefined; // called when a client was told something that must hold
         this.lives = 0;
         this.life = 0; // which life of the node this is; 0 from the moment it is told to end until it is ready again
+        this.stopped = new Map(); // life that ended in order -> since when it was ending
         this.stopping = false; // the node was asked to stop: it may refuse and say goodbye
         this.streams = {};
         this.sessions = {};
+        this.groups = {};
+        this.expiring = [];
         this.connects = [];
         this.retained = [];
         this.observed = [];
-        const names = ['sent', 'resent', 'acknowledged', 'received', 'refused', 'connects', 'takeovers', 'told', 'cuts', 'leaves'];
+        const names = ['sent', 'resent', 'acknowledged', 'received', 'refused', 'connects', 'takeovers', 'told', 'cuts', 'leaves',
+            'shared', 'aliased', 'delayed', 'resumed', 'anew'];
         this.counts = Object.fromEntries(names.map((name) => [name, 0]));
     }
 
@@ -40,29 +44,51 @@ export class Ledger {
     ends() { this.life = 0; }
 
     /** A stream, made on first use. */
-    stream(name, { topic, qos, source }) {
-        return (this.streams[name] ??= { topic, qos, source, sentAt: [], ackedAt: [] });
+    stream(name, { topic, qos, source, expiry }) {
+        const times = expiry ? { expiry, sentMs: [], ackedMs: [] } : {};
+        return (this.streams[name] ??= { topic, qos, source, sentAt: [], ackedAt: [], again: [], ...times });
     }
     sent(stream, n) {
         if (stream.sentAt[n] === undefined) {
             stream.sentAt[n] = ++this.tick;
             stream.ackedAt[n] = undefined;
+            if (stream.expiry) stream.sentMs[n] = performance.now();
             this.counts.sent++;
-        } else this.counts.resent++;
+        } else {
+            stream.again[n] = true;
+            this.counts.resent++;
+        }
     }
     acked(stream, n) {
         if (stream.ackedAt[n] !== undefined) return;
         stream.ackedAt[n] = ++this.tick;
+        if (stream.expiry) stream.ackedMs[n] = performance.now();
         this.counts.acknowledged++;
         this.onAcknowledged?.();
     }
 
     session(id, qos) {
-        return (this.sessions[id] ??= { qos, subscriptions: [], got: {} });
+        return (this.sessions[id] ??= { qos, subscriptions: [], got: {}, ids: {}, live: [] });
     }
-    got(session, stream, n) {
+    got(session, stream, n, ids = []) {
         (session.got[stream] ??= []).push(n);
+        (session.ids[stream] ??= []).push(ids.length ? ids.join() : '');
         this.counts.received++;
+    }
+    /** A message that may expire came. */
+    gotExpiring(id, stream, n, remaining, dup) {
+        this.expiring.push({ id, stream, n, remaining, dup, atMs: performance.now() });
+    }
+
+    /** A member of a group of shared subscribers: in the form of a session, but what it gets is one list with ticks. */
+    member(group, id, { filter, qos, subId }) {
+        const g = (this.groups[group] ??= { filter, qos, members: {} });
+        return (g.members[id] ??= { subId, subscriptions: [], got: [], unsettled: [], endedAt: [] });
+    }
+    gotShared(member, stream, n, ids = []) {
+        member.got.push([stream, n, ++this.tick, ids.join()]);
+        this.counts.received++;
+        this.counts.shared++;
     }
     connected(id, expected, present, text) {
         this.counts.connects++;
@@ -74,7 +100,7 @@ export class Ledger {
     }
 
     history({ partitions, partitioned }) {
-        const { streams, sessions, connects, retained, observed } = this;
-        return { streams, sessions, connects, retained, observed, partitions, partitioned };
+        const { streams, sessions, groups, expiring, connects, retained, observed } = this;
+        return { streams, sessions, groups, expiring, connects, retained, observed, partitions, partitioned, endMs: performance.now() };
     }
 }

@@ -124,7 +124,8 @@ export class Raw {
     /** Ends the connection without a DISCONNECT, after what was sent has left. */
     async cut() {
         if (!this.ended) {
-            await new Promise((resolve) => this.socket.end(resolve));
+            // The callback of end() never comes when the socket was destroyed before.
+            await Promise.race([this.closed, new Promise((resolve) => this.socket.end(resolve))]);
             this.socket.destroy();
         }
         await this.closed;
