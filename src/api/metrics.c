@@ -137,7 +137,7 @@ static const struct limit_row {
     L("shared-groups", shared_groups),
     L("retained-messages", retained_messages), L("retained-bytes", retained_bytes),
     L("user-properties", user_properties), L("property-bytes", property_bytes),
-    L("session-expiry", session_expiry_s), L("sessions", sessions), L("keep-alive", keep_alive_s),
+    L("topic-aliases", topic_aliases), L("session-expiry", session_expiry_s), L("sessions", sessions), L("keep-alive", keep_alive_s),
     L("http-request-line", http_request_line_bytes), L("http-headers", http_headers_bytes),
     L("http-header-count", http_header_count),
 };

@@ -56,6 +56,8 @@ struct limits {
     /* L-PROP, per packet */
     uint32_t user_properties;
     uint32_t property_bytes;
+    /* L-ALIAS */
+    uint32_t topic_aliases;        /* topic-aliases         inbound, per connection        */
     /* L-SESS */
     uint32_t session_expiry_s;     /* session-expiry        LIMIT_NONE_32 = for ever       */
     uint32_t sessions;

@@ -126,6 +126,8 @@ const struct setting settings_rows[] = {
       .help = "User properties of one packet. Above: DISCONNECT 0x82 (in CONNECT: CONNACK 0x82)." },
     { "limits.property-bytes", AS_BYTES, FIELD(limits.property_bytes), 256, 16 * MIB, "16KiB",
       .help = "Bytes of all properties of one packet. Above: DISCONNECT 0x95 (in CONNECT: CONNACK 0x95)." },
+    { "limits.topic-aliases", AS_COUNT, FIELD(limits.topic_aliases), 0, 65535, "64",
+      .help = "Topic aliases one client may set, told in CONNACK. Above: DISCONNECT 0x94." },
     { "limits.session-expiry", AS_SECONDS, FIELD(limits.session_expiry_s), 0, 36500 * DAYS, "30d",
       .unlimited = UNLIMITED_IS_MAX,
       .help = "How long a session may outlive its connection; a client that asks for more is told in"

@@ -124,6 +124,7 @@ void client_drop(struct client *c)
     if (--c->refs)
         return;
     connect_ask_free(c->ask);
+    aliases_free(c->aliases);
     principal_drop(c->who);
     auth_exchange_free(c->exchange);
     verdicts_free(c->verdicts);

@@ -359,6 +359,8 @@ static void send_connack(struct client *c, bool present, uint64_t seq)
         mqtt_put_u32(&props, MQTT_PROP_MAX_PACKET, limits->packet_bytes);
         if (ask->assigned_id)
             mqtt_put_bytes(&props, MQTT_PROP_ASSIGNED_CLIENT_ID, ask->connect.client_id);
+        if (limits->topic_aliases)
+            mqtt_put_u16(&props, MQTT_PROP_TOPIC_ALIAS_MAX, (uint16_t)limits->topic_aliases);
         if (c->keep_alive_s != ask->connect.keep_alive_s)
             mqtt_put_u16(&props, MQTT_PROP_SERVER_KEEP_ALIVE, c->keep_alive_s);
     }
@@ -389,6 +391,7 @@ static void settle_connection(struct client *c)
     bool five = ask->version == MQTT_5;
     c->window = five && mqtt_props_has(&ask->props, MQTT_PROP_RECEIVE_MAX) ? ask->props.receive_max : 65535;
     c->max_packet = five ? ask->props.max_packet : 0;
+    c->alias_max = five ? ask->props.topic_alias_max : 0;
     c->request_problem = !five || ask->props.request_problem;
     c->keep_alive_s = ask->keep_alive_s;
     uint32_t longest = limits->keep_alive_s > 65535 ? 65535 : limits->keep_alive_s;

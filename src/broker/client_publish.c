@@ -91,6 +91,25 @@ static void deny(struct client *c, const struct mqtt_publish *p)
         shard_ack(c->shard, c, 0, p->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, p->packet_id, MQTT_NOT_AUTHORIZED, BYTES_NONE);
 }
 
+/* L-ALIAS; what only a server sends. False: the connection has ended. */
+static bool take_props(struct client *c, struct mqtt_publish *p)
+{
+    if (mqtt_props_has(&p->props, MQTT_PROP_SUB_ID)) { /* [MQTT-3.3.4-6] */
+        refuse(c, MQTT_PROTOCOL_ERROR, "a subscription identifier in a PUBLISH from a client");
+        return false;
+    }
+    if (!mqtt_props_has(&p->props, MQTT_PROP_TOPIC_ALIAS))
+        return true;
+    uint8_t reason = alias_in(&c->aliases, (uint16_t)c->shard->broker->config.limits.topic_aliases, p->props.topic_alias, &p->topic);
+    if (reason == MQTT_TOPIC_ALIAS_INVALID)
+        refuse(c, reason, "a topic alias above the Topic Alias Maximum of CONNACK (limits.topic-aliases)");
+    else if (reason == MQTT_PROTOCOL_ERROR)
+        refuse(c, reason, "a topic alias that was never set on this connection, and no topic");
+    else if (reason)
+        refuse(c, reason, "no memory for a topic alias");
+    return reason == 0;
+}
+
 void handle_publish(struct client *c, const struct mqtt_frame *frame)
 {
     struct shard *shard = c->shard;
@@ -100,14 +119,8 @@ void handle_publish(struct client *c, const struct mqtt_frame *frame)
         client_end(c, why.mqtt_reason ? why.mqtt_reason : MQTT_MALFORMED, &why, true);
         return;
     }
-    if (c->version == MQTT_5 && p.props.raw.len && mqtt_props_has(&p.props, MQTT_PROP_TOPIC_ALIAS)) {
-        refuse(c, MQTT_TOPIC_ALIAS_INVALID, "topic aliases are not offered (Topic Alias Maximum is 0)");
+    if (c->version == MQTT_5 && p.props.raw.len && !take_props(c, &p))
         return;
-    }
-    if (c->version == MQTT_5 && p.props.raw.len && mqtt_props_has(&p.props, MQTT_PROP_SUB_ID)) {
-        refuse(c, MQTT_PROTOCOL_ERROR, "a subscription identifier in a PUBLISH from a client"); /* [MQTT-3.3.4-6] */
-        return;
-    }
     if (!admit(c, &p))
         return;
     /* What it repeats was accepted; its release would wait for ever. */

@@ -9,6 +9,7 @@ enum {
     WAITING_SHARE = 4,        /* this part of the memory is for those who do not read             */
     WAITING_EACH = 8,         /* and this part of what is free of it for one of them              */
     OUTPUT_MARK = 256 * 1024, /* unsent bytes above which a queue waits for the connection        */
+    ALIAS_BYTES = 6,          /* an alias makes a packet at most so much longer, its lengths included */
     INDEX_SPAN = 65534        /* see queue.h: identifiers must stay unique                        */
 };
 
@@ -28,6 +29,27 @@ static bool put_expiry(struct buf *props, const struct message *m, int64_t now)
 
 enum sent { SENT, SENT_EXPIRED, SENT_TOO_LARGE, SENT_DENIED };
 
+/* Puts an alias into the list when there is one; gives the topic to send with it. Only for what is sent for sure. */
+static struct bytes use_alias(struct client *c, struct bytes topic, struct buf *props)
+{
+    bool known;
+    uint16_t alias = alias_out(&c->aliases, c->alias_max, topic, &known);
+    if (alias)
+        mqtt_put_u16(props, MQTT_PROP_TOPIC_ALIAS, alias);
+    return known ? BYTES_NONE : topic;
+}
+
+struct bytes deliver_alias(struct shard *shard, struct client *c, struct bytes topic, struct bytes *own)
+{
+    *own = BYTES_NONE;
+    if (!c->alias_max || c->max_packet || c->version != MQTT_5)
+        return topic;
+    buf_reset(&shard->props);
+    topic = use_alias(c, topic, &shard->props);
+    *own = buf_bytes(&shard->props);
+    return topic;
+}
+
 static enum sent send_publish(struct shard *shard, struct client *c, struct message *m, const struct origin *origin,
                               uint8_t qos, uint16_t pid, bool dup, bool retain)
 {
@@ -38,15 +60,22 @@ static enum sent send_publish(struct shard *shard, struct client *c, struct mess
         return SENT_EXPIRED;
     for (uint32_t i = 0; i < origin_count(origin); i++) /* [MQTT-3.3.4-3], [MQTT-3.3.4-4] */
         mqtt_put_varint(props, MQTT_PROP_SUB_ID, origin_ids(origin)[i]);
+    struct bytes topic = m->topic;
     struct bytes own = c->version == MQTT_5 ? buf_bytes(props) : BYTES_NONE;
     struct bytes carried = c->version == MQTT_5 ? m->props : BYTES_NONE;
+    bool room = true;
     if (c->max_packet) {
         size_t size = mqtt_publish_size(c->version, qos, m->topic.len, own.len + carried.len, m->payload.len);
         if (size == 0 || size > c->max_packet)
             return SENT_TOO_LARGE;
+        room = size + ALIAS_BYTES <= c->max_packet;
+    }
+    if (c->alias_max && room) {
+        topic = use_alias(c, topic, props);
+        own = buf_bytes(props);
     }
     struct buf *out = conn_out(c->conn);
-    mqtt_encode_publish_head(out, c->version, qos, dup, retain, m->topic, pid, own, carried, m->payload.len);
+    mqtt_encode_publish_head(out, c->version, qos, dup, retain, topic, pid, own, carried, m->payload.len);
     if (m->payload.len >= REFERENCE_BYTES)
         conn_send_ref(c->conn, m->payload, release_message, message_hold(m));
     else

@@ -58,9 +58,10 @@ static void pass_to(struct shard *shard, struct client *to, const struct passed 
         COUNT(shard, dropped_too_large, 1);
         return;
     }
+    struct bytes own, topic = deliver_alias(shard, to, p->topic, &own);
+    same = same && !own.len;
     if (!same)
-        mqtt_encode_publish_head(conn_out(to->conn), to->version, 0, false, false, p->topic, 0, BYTES_NONE, props,
-                                 p->payload.len);
+        mqtt_encode_publish_head(conn_out(to->conn), to->version, 0, false, false, topic, 0, own, props, p->payload.len);
     conn_send_lent(to->conn, same ? m->packet : p->payload);
     COUNT(shard, sent[0], 1);
     COUNT(shard, sent_bytes, p->payload.len);

@@ -13,6 +13,7 @@
 #include "base/table.h"
 #include "base/wire.h"
 #include "broker/admit.h"
+#include "broker/alias.h"
 #include "broker/broker.h"
 #include "broker/origin.h"
 #include "broker/queue.h"
@@ -144,10 +145,12 @@ struct client {
     uint64_t        will_id; /* 0 = none */
     uint64_t        gathered;/* shard->commits when its last message was gathered */
     struct pidset   in_pids; /* unfinished inbound QoS 2, the connection's view */
+    struct aliases *aliases; /* NULL until one is used */
     uint32_t        refs;    /* the connection, pending acknowledgements, operations */
     uint32_t        max_packet, window /* peer's receive maximum */, inflight_out, inflight_in;
     uint32_t        pending; /* acknowledgements waiting for the disk */
     uint16_t        keep_alive_s;
+    uint16_t        alias_max; /* the peer's Topic Alias Maximum */
     uint8_t         version, state;
     uint8_t         paused;    /* why reading is stopped: PAUSE_ bits */
     uint8_t         refusing;  /* 3.x: a message was refused with this; later ones must not overtake it */
@@ -487,6 +490,9 @@ void deliver_now(struct shard *, struct client *, struct message *, const struct
 /* Does its peer take so little that it gets no more QoS 0 (L-OUT, L-MEM)? */
 bool deliver_swamped(const struct shard *, const struct client *);
 void deliver_resume(struct shard *, struct client *); /* after CONNACK, drained output, journal progress */
+
+/* The topic to send and the properties to send with it, for a PUBLISH that is made elsewhere; it must be sent. */
+struct bytes deliver_alias(struct shard *, struct client *, struct bytes topic, struct bytes *own);
 
 /* How many retained messages of up to this QoS it may be given now; 0: none before feed_go. */
 size_t deliver_room(struct client *, uint8_t qos);

@@ -131,6 +131,8 @@ void peer_connect(struct peer *p, const struct peer_connect *o)
             mqtt_put_bytes(&props, MQTT_PROP_AUTH_METHOD, bytes_str(o->auth_method));
         if (o->auth_data.len)
             mqtt_put_bytes(&props, MQTT_PROP_AUTH_DATA, o->auth_data);
+        if (o->alias_max)
+            mqtt_put_u16(&props, MQTT_PROP_TOPIC_ALIAS_MAX, o->alias_max);
         if (o->max_packet)
             mqtt_put_u32(&props, MQTT_PROP_MAX_PACKET, o->max_packet);
         if (o->will_delay_s)

@@ -57,6 +57,7 @@ struct peer_connect {
     uint32_t          expiry_s;     /* v5 */
     uint16_t          keep_alive_s, receive_max;
     uint32_t          max_packet;
+    uint16_t          alias_max;
     const char       *will_topic, *will_payload; /* NULL: no will */
     uint8_t           will_qos;
     bool              will_retain;
