@@ -76,6 +76,8 @@ static inline bool settings_is_mqtt(const struct settings_listener *l)
 
 struct settings {
     const char              *site; /* "" when not named */
+    uint32_t                 sys_interval_s;  /* 0: no $SYS */
+    const char              *response_topics; /* "" when none are told */
     const char              *data; /* data directory, as written; never empty */
     const char              *users; /* file of users; "" = DATA/users  */
     const char              *rules; /* file of access rules; "" = none */

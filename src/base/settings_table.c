@@ -46,6 +46,12 @@ const struct setting settings_rows[] = {
     { "loops", AS_COUNT, FIELD(loops), 0, 256, "0",
       .help = "Event loops, each a thread with its share of the connections. 0: one per processor." },
 
+    { "sys-interval", AS_SECONDS, FIELD(sys_interval_s), 0, 86400, "10s",
+      .help = "How often the broker publishes what has changed under `$SYS/broker`. 0s: nothing is there." },
+    { "response-topics", AS_TEXT, FIELD(response_topics), 0, 256, "",
+      .help = "A topic under which each MQTT 5 client that asks is told to await its responses:"
+              " `response-topics/CLIENT`. Empty: none is told." },
+
     { "hub.partitions", AS_COUNT, FIELD(hub.partitions), 1, 1024, "4",
       .help = "Ordered sequences that telemetry is kept in. May grow later, never shrink." },
     { "hub.keep", AS_SECONDS, FIELD(hub.keep_s), 1, 36500 * DAYS, "7d", .unlimited = UNLIMITED_IS_ZERO,

@@ -2,6 +2,7 @@
 #include "broker/private.h"
 
 #include "base/log.h"
+#include "mqtt/topic.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -10,6 +11,9 @@
 
 enum code broker_new(struct broker **out, const struct broker_config *config, struct fault *why)
 {
+    struct bytes replies = bytes_str(config->response_topics ? config->response_topics : "");
+    if (replies.len && !topic_name_valid(replies, config->limits.topic_bytes, config->limits.topic_levels))
+        return FAIL(why, CODE_USAGE, 0, "response-topics is not a topic to publish to: %s", config->response_topics);
     struct broker *b = mem_zalloc(1, sizeof *b);
     if (!b)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the broker");
@@ -115,6 +119,7 @@ enum code broker_start(struct broker *b, struct journal *j, struct fault *why)
     b->journal = j;
     for (unsigned i = 0; i < b->config.loop_count; i++)
         shard_init(b, (int)i, b->config.loops[i]);
+    sys_start(&b->shards[0]);
     atomic_store(&b->shard_count, b->config.loop_count); /* from here on the committer may wake them */
     int64_t now = loop_now_us(b->config.loops[0]), wall = loop_wall_us(b->config.loops[0]);
     pthread_mutex_lock(&b->registry);
@@ -290,9 +295,15 @@ static void add_shard(struct broker_stats *out, const struct shard *shard)
     for (int q = 0; q < 3; q++) {
         out->received[q] += load(&c->received[q]);
         out->sent[q] += load(&c->sent[q]);
+        out->packets_out += load(&c->sent[q]);
     }
     out->received_bytes += load(&c->received_bytes);
     out->sent_bytes += load(&c->sent_bytes);
+    out->packets_in += load(&c->packets_in);
+    out->packets_out += load(&c->answers);
+    out->wire_in += load(&c->wire_in);
+    out->wire_out += loop_sent_bytes(shard->loop);
+    out->expired += load(&c->expired);
     out->stored += load(&c->stored);
     out->to_partitions += load(&c->to_partitions);
     out->acknowledged += load(&c->acknowledged);
@@ -338,6 +349,7 @@ void broker_stats(struct broker *b, struct broker_stats *out)
     pthread_mutex_unlock(&b->registry);
     pthread_rwlock_rdlock(&b->tree_lock);
     out->subscriptions = b->tree.count;
+    out->shared_subscriptions = b->tree.shared;
     pthread_rwlock_unlock(&b->tree_lock);
     journal_lock(b->journal);
     out->retained = b->retained.count;

@@ -27,6 +27,8 @@ struct broker_config {
     unsigned             hub_topic_count;
     const char          *version;
     bool                 close_denied; /* a 3.x client whose message no rule allows is closed, instead of acknowledged */
+    uint32_t             sys_interval_s;  /* 0: no $SYS                                              */
+    const char          *response_topics; /* what CONNACK's response information begins with; NULL or "": none */
     struct auth         *auth;         /* borrowed. NULL: everybody is let in as anonymous and may do everything */
 };
 
@@ -54,6 +56,10 @@ struct broker_stats {
     uint64_t sessions, subscriptions, retained, retained_bytes;
     uint64_t received[3], sent[3];        /* PUBLISH packets by QoS                           */
     uint64_t received_bytes, sent_bytes;  /* payload                                          */
+    uint64_t packets_in, packets_out;     /* of every type                                    */
+    uint64_t wire_in, wire_out;           /* bytes                                            */
+    uint64_t shared_subscriptions;        /* among the subscriptions                          */
+    uint64_t expired;                     /* sessions whose time was over                     */
     uint64_t stored;                      /* messages written to the journal                  */
     uint64_t to_partitions;
     uint64_t acknowledged;                /* PUBACK and PUBREC with success                   */

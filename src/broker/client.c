@@ -296,6 +296,7 @@ static void handle_live(struct client *c, uint8_t type, const struct mqtt_frame 
         handle_unsubscribe(c, body);
         break;
     case MQTT_PINGREQ:
+        COUNT(c->shard, answers, 1);
         mqtt_encode_empty(conn_out(c->conn), MQTT_PINGRESP);
         break;
     case MQTT_DISCONNECT:
@@ -342,6 +343,7 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
     struct client *c = ctx;
     struct broker *b = c->shard->broker;
     size_t used = 0;
+    unsigned packets = 0;
     c->last_us = loop_now_us(c->shard->loop);
     while (used < in.len && client_alive(c) && !c->paused) {
         const struct mqtt_limits *limits = c->state == CLIENT_NEW ? &b->connect_limits : &b->mqtt_limits;
@@ -366,12 +368,15 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
             break;
         }
         used += frame.size;
+        packets++;
         handle(c, &frame);
         /* Who asks without taking the answers is not listened to until he does (L-OUT). on_drained speaks of the mark. */
         size_t unsent = client_alive(c) ? conn_unsent(conn) : 0;
         if (unsent > OUTPUT_HIGH && unsent > b->config.limits.unsent_bytes)
             client_pause(c, PAUSE_OUTPUT);
     }
+    COUNT(c->shard, packets_in, packets);
+    COUNT(c->shard, wire_in, used);
     return client_alive(c) ? used : in.len;
 }
 

@@ -7,6 +7,7 @@
 #include "broker/private.h"
 
 #include "base/log.h"
+#include "mqtt/topic.h"
 
 #include <stdio.h>
 
@@ -197,6 +198,10 @@ void handle_connect(struct client *c, struct bytes body)
         connect_refuse(c, MQTT_SERVER_UNAVAILABLE, "the node is stopping"); /* 3.2.2.2: CONNACK has no 0x8B */
         return;
     }
+    if (ask->connect.has_will && sys_topic(ask->connect.will_topic)) {
+        refuse(c, MQTT_NOT_AUTHORIZED, "its will is for a $SYS topic, where only the broker speaks");
+        return;
+    }
     if (atomic_load(&b->clients) > b->config.limits.connections) {
         connect_refuse(c, c->version == MQTT_5 ? MQTT_QUOTA_EXCEEDED : MQTT_SERVER_UNAVAILABLE,
                        "the node has as many connections as limits.connections allows");
@@ -345,6 +350,21 @@ static enum code record_connect(struct broker *b, struct client *c, struct sessi
     return code;
 }
 
+/* Where this client's answers may be published to (3.2.2.3.15), if the settings say where and it asks. */
+static void put_response_information(const struct client *c, struct buf *props)
+{
+    const struct broker_config *config = &c->shard->broker->config;
+    const struct mqtt_connect *ask = &c->ask->connect;
+    struct buf text = { 0 };
+    if (!config->response_topics || !*config->response_topics || !ask->props.request_response)
+        return;
+    buf_printf(&text, "%s/%.*s", config->response_topics, BYTES_FMT(ask->client_id));
+    /* An identifier with a wildcard in it makes no topic. */
+    if (!text.bad && topic_name_valid(buf_bytes(&text), config->limits.topic_bytes, config->limits.topic_levels))
+        mqtt_put_bytes(props, MQTT_PROP_RESPONSE_INFO, buf_bytes(&text));
+    buf_clear(&text);
+}
+
 static void send_connack(struct client *c, bool present, uint64_t seq)
 {
     struct broker *b = c->shard->broker;
@@ -359,6 +379,7 @@ static void send_connack(struct client *c, bool present, uint64_t seq)
         mqtt_put_u32(&props, MQTT_PROP_MAX_PACKET, limits->packet_bytes);
         if (ask->assigned_id)
             mqtt_put_bytes(&props, MQTT_PROP_ASSIGNED_CLIENT_ID, ask->connect.client_id);
+        put_response_information(c, &props);
         if (limits->topic_aliases)
             mqtt_put_u16(&props, MQTT_PROP_TOPIC_ALIAS_MAX, (uint16_t)limits->topic_aliases);
         if (c->keep_alive_s != ask->connect.keep_alive_s)
@@ -498,6 +519,7 @@ static uint8_t attach(struct client *c, struct session *found, bool *present, ui
     settle_connection(c);
     atomic_store(&s->window, c->window);
     atomic_store(&s->choked, false);
+    atomic_fetch_add_explicit(&c->shard->signed_in, 1, memory_order_relaxed);
     atomic_store(&s->shard, c->shard->number);
     pthread_rwlock_rdlock(&b->tree_lock);
     share_present(s, true);

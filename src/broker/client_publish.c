@@ -124,7 +124,8 @@ void handle_publish(struct client *c, const struct mqtt_frame *frame)
     if (!admit(c, &p))
         return;
     /* What it repeats was accepted; its release would wait for ever. */
-    if (!client_may(c, RIGHT_PUBLISH, p.topic) && !(p.qos == 2 && pidset_has(&c->in_pids, p.packet_id))) {
+    bool may = !sys_topic(p.topic) && client_may(c, RIGHT_PUBLISH, p.topic);
+    if (!may && !(p.qos == 2 && pidset_has(&c->in_pids, p.packet_id))) {
         deny(c, &p);
         return;
     }

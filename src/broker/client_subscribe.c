@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "mqtt/topic.h"
 
+#include <stdio.h>
+
 struct asked {            /* one filter of the packet */
     uint8_t             reason;
     bool                existed, in_tree;
@@ -131,6 +133,24 @@ static void refuse(struct client *c, const struct fault *why)
     client_end(c, why->mqtt_reason ? why->mqtt_reason : MQTT_MALFORMED, why, true);
 }
 
+/* Why the first of the refused ones was, for people: if the client wants it and takes packets that long. */
+static void put_reason_string(const struct client *c, const struct mqtt_subscribe *p, const uint8_t *reasons, struct buf *props)
+{
+    uint32_t i = 0;
+    while (i < p->count && reasons[i] < 0x80)
+        i++;
+    if (i == p->count || c->version != MQTT_5 || !c->request_problem)
+        return;
+    const char *text = reasons[i] == MQTT_FILTER_INVALID    ? "it is not valid, too long or too deep (limits.topic-bytes)"
+                       : reasons[i] == MQTT_QUOTA_EXCEEDED  ? "more than limits.subscriptions or its like, or no room on disk"
+                       : reasons[i] == MQTT_NOT_AUTHORIZED  ? "this client may not subscribe to it"
+                                                            : "it could not be stored: see the node's log";
+    char line[128];
+    int n = snprintf(line, sizeof line, "filter %u: %s", i + 1, text);
+    if (n > 0 && (!c->max_packet || p->count + (uint32_t)n + 16 <= c->max_packet))
+        mqtt_put_bytes(props, MQTT_PROP_REASON_STRING, bytes_str(line));
+}
+
 static void subscribe(struct client *c, const struct mqtt_subscribe *p, struct asked *asked, uint8_t *reasons)
 {
     struct fault why;
@@ -156,9 +176,11 @@ static void subscribe(struct client *c, const struct mqtt_subscribe *p, struct a
     bool ok = true;
     for (struct mqtt_filter *f = p->filters; f && ok; f = f->next, a++)
         if (wants_retained(f, a))
-            ok = feed_add(c, f->filter, f->qos, id);
-    struct buf blob = { 0 };
-    mqtt_encode_suback(&blob, c->version, MQTT_SUBACK, p->packet_id, reasons, p->count, BYTES_NONE);
+            ok = feed_add(c, f->filter, f->qos, id) && sys_greet(c, f->filter, id);
+    struct buf blob = { 0 }, props = { 0 };
+    put_reason_string(c, p, reasons, &props);
+    mqtt_encode_suback(&blob, c->version, MQTT_SUBACK, p->packet_id, reasons, p->count, buf_bytes(&props));
+    buf_clear(&props);
     if (!ok || blob.bad || !feed_suback(c, seq, p->packet_id, buf_bytes(&blob)))
         client_end(c, MQTT_SERVER_BUSY, NULL, true); /* without SUBACK he asks again */
     buf_clear(&blob);
@@ -243,8 +265,10 @@ static void unsubscribe(struct client *c, const struct mqtt_subscribe *p, uint8_
         for (struct mqtt_filter *f = p->filters; f; f = f->next)
             feed_remove(c, f->filter);
     }
-    struct buf blob = { 0 };
-    mqtt_encode_suback(&blob, c->version, MQTT_UNSUBACK, p->packet_id, reasons, p->count, BYTES_NONE);
+    struct buf blob = { 0 }, props = { 0 };
+    put_reason_string(c, p, reasons, &props);
+    mqtt_encode_suback(&blob, c->version, MQTT_UNSUBACK, p->packet_id, reasons, p->count, buf_bytes(&props));
+    buf_clear(&props);
     shard_ack(c->shard, c, seq, MQTT_UNSUBACK, p->packet_id, 0, buf_bytes(&blob));
     buf_clear(&blob);
 }

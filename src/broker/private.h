@@ -19,6 +19,7 @@
 #include "broker/queue.h"
 #include "broker/retained.h"
 #include "broker/share.h"
+#include "broker/sys.h"
 #include "broker/tree.h"
 #include "message/message.h"
 #include "mqtt/packet.h"
@@ -242,7 +243,7 @@ struct chosen {
 };
 
 struct counters { /* written by their shard only; read by anyone */
-    _Atomic uint64_t received[3], sent[3], received_bytes, sent_bytes, stored, to_partitions, acknowledged;
+    _Atomic uint64_t received[3], sent[3], packets_in, answers, wire_in, expired, received_bytes, sent_bytes, stored, to_partitions, acknowledged;
     _Atomic uint64_t dropped_slow, dropped_queue, dropped_expired, dropped_too_large, dropped_no_subscriber,
         dropped_away, dropped_refused, refused_full, protocol_errors, takeovers, wills_published, connects,
         refused_connects, withdrawn, denied_publishes, denied_subscriptions, denied_deliveries, denied_wills;
@@ -280,7 +281,7 @@ struct shard {
     _Atomic bool    woken;            /* the wake letter is on its way */
     _Atomic bool    wants_durable;    /* acknowledgements or sessions wait */
     _Atomic uint64_t waiting_acks;
-    _Atomic uint64_t client_count;
+    _Atomic uint64_t signed_in;        /* clients with a session */
     struct counters counters;
     VECTOR(struct op) kept;           /* acknowledgements the journal had no room for; tried once a second */
     _Atomic uint64_t inbox_bytes;     /* any: payload on its way to this shard in letters */
@@ -304,6 +305,7 @@ struct broker {
     struct broker_config config;
     struct mqtt_limits   mqtt_limits, connect_limits;
     struct admit         admit;
+    struct sys           sys;
     struct journal      *journal;
     struct shard         shards[SHARDS_MAX];
     _Atomic unsigned     shard_count;

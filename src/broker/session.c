@@ -316,6 +316,7 @@ void session_detach(struct client *c, bool publish_will)
     s->client = NULL;
     s->owner = NULL;
     c->session = NULL;
+    atomic_fetch_sub_explicit(&shard->signed_in, 1, memory_order_relaxed);
     uint64_t will = settle_will(b, c, publish_will, ends, now);
     if (!ends) {
         struct fault why;
@@ -366,8 +367,10 @@ static int64_t sweep_sessions(struct broker *b, int64_t now)
                 if (w->session_id == id && w->due_us)
                     w->due_us = now;
             journal_unlock(b->journal);
-            if (session_end(b, s, &why) == CODE_OK)
+            if (session_end(b, s, &why) == CODE_OK) {
+                COUNT(&b->shards[0], expired, 1);
                 continue;
+            }
             s->expires_us = now + 1000000;
         }
         next = next == 0 || s->expires_us < next ? s->expires_us : next;

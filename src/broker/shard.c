@@ -135,6 +135,25 @@ static void settle_inflight(struct client *c, uint8_t type, uint8_t reason)
         c->inflight_in--;
 }
 
+/* Why, for people; as a property list. Only if the client wants it [MQTT-3.1.2-29] and takes packets that long. */
+static struct bytes reason_string(struct shard *shard, const struct client *c, uint8_t reason)
+{
+    static const struct { uint8_t reason; const char *text; } texts[] = {
+        { MQTT_QUOTA_EXCEEDED, "a limit is reached or the disk has no room: see /metrics and the node's log" },
+        { MQTT_IMPLEMENTATION_SPECIFIC, "it could not be stored: see the node's log" },
+        { MQTT_NOT_AUTHORIZED, "this client may not publish to this topic" },
+        { MQTT_PACKET_ID_NOT_FOUND, "no unfinished message has this packet identifier" } };
+    if (reason < 0x80 || c->version != MQTT_5 || !c->request_problem)
+        return BYTES_NONE;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (texts[i].reason == reason && (!c->max_packet || strlen(texts[i].text) + 12 <= c->max_packet)) {
+            buf_reset(&shard->props);
+            mqtt_put_bytes(&shard->props, MQTT_PROP_REASON_STRING, bytes_str(texts[i].text));
+            return shard->props.bad ? BYTES_NONE : buf_bytes(&shard->props);
+        }
+    return BYTES_NONE;
+}
+
 static void send_ack(struct shard *shard, struct client *c, uint8_t type, uint16_t pid, uint8_t reason, struct bytes blob)
 {
     if (!client_alive(c))
@@ -143,7 +162,8 @@ static void send_ack(struct shard *shard, struct client *c, uint8_t type, uint16
     if (blob.len)
         buf_add_bytes(out, blob);
     else
-        mqtt_encode_ack(out, c->version, type, pid, reason, BYTES_NONE);
+        mqtt_encode_ack(out, c->version, type, pid, reason, reason_string(shard, c, reason));
+    COUNT(shard, answers, 1);
     count_acknowledged(shard, type, reason);
     settle_inflight(c, type, reason);
     if (type == MQTT_CONNACK && c->state == CLIENT_ACCEPTED) {
@@ -711,6 +731,7 @@ static void second(struct timer *t)
     struct shard *shard = (struct shard *)((char *)t - offsetof(struct shard, second));
     if (shard->number == 0) {
         session_upkeep(shard->broker);
+        sys_second(shard);
         admit_weigh(&shard->broker->admit, &shard->broker->config.limits, mem_in_use());
     }
     retry_kept(shard);

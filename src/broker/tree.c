@@ -110,6 +110,7 @@ static enum code add_shared(struct tree *t, struct tree_node *n, struct bytes fi
     if (g) {
         enum code c = share_join(g, sub, replaced);
         t->count += c == CODE_OK && !*replaced;
+        t->shared += c == CODE_OK && !*replaced;
         return c;
     }
     g = room(n) ? share_new(filter) : NULL;
@@ -120,6 +121,7 @@ static enum code add_shared(struct tree *t, struct tree_node *n, struct bytes fi
     }
     n->subs[n->count++] = (struct subscription){ .share = g };
     t->count++;
+    t->shared++;
     return CODE_OK;
 }
 
@@ -164,6 +166,7 @@ static bool remove_shared(struct tree *t, struct tree_node *n, struct bytes filt
     if (!g || !share_leave(g, s, &empty))
         return false;
     t->count--;
+    t->shared--;
     for (uint32_t i = 0; empty && i < n->count; i++)
         if (n->subs[i].share == g) {
             take_out(t, n, i);

@@ -26,7 +26,8 @@ struct subscription {      /* what one session asked for with one filter */
 struct tree_node;
 struct tree {
     struct tree_node *root;
-    uint64_t          count; /* subscriptions */
+    uint64_t          count;  /* subscriptions */
+    uint64_t          shared; /* of them */
 };
 
 /* Adds, or replaces the options of the same session's same filter (*replaced). CODE_NOMEM leaves the tree as it was. */

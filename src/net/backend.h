@@ -122,6 +122,7 @@ struct loop {
     unsigned         shakes;               /* that went on since the last poll; the back end sets it back */
     struct listener *listeners;
     struct timer     closing_timer;
+    _Atomic uint64_t sent_bytes;           /* by all of its connections, ever */
     size_t           outs;                 /* structs out in use: connections with unsent bytes */
     size_t           backlog;              /* sum of its connections' `owned` */
     bool             clearing;             /* loop_close has begun: nothing leaves for another loop */

@@ -313,6 +313,9 @@ static bool send_all(struct conn *c)
         }
         out_sent(o, (size_t)sent);
         c->progress_us = c->loop->now_us;
+        atomic_store_explicit(&c->loop->sent_bytes,
+                              atomic_load_explicit(&c->loop->sent_bytes, memory_order_relaxed) + (uint64_t)sent,
+                              memory_order_relaxed);
         if ((size_t)sent < offered) {
             c->blocked = true;
             return true;

@@ -23,6 +23,11 @@ void loop_begin(struct loop *l)
     l->back->read_clocks(l);
 }
 
+uint64_t loop_sent_bytes(const struct loop *l)
+{
+    return atomic_load_explicit(&((struct loop *)l)->sent_bytes, memory_order_relaxed);
+}
+
 int64_t loop_now_us(const struct loop *l)
 {
     return l->now_us;

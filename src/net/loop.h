@@ -30,6 +30,8 @@ void loop_close(struct loop *);
 
 /* Elapsed time in microseconds, read once per turn; never goes back. Timers and expiry use only this. */
 int64_t loop_now_us(const struct loop *);
+/* Bytes that its connections have sent since it was opened. Any thread. */
+uint64_t loop_sent_bytes(const struct loop *);
 /* Wall clock in microseconds since 1970, read once per turn; may jump. For stamps only. */
 int64_t loop_wall_us(const struct loop *);
 

@@ -120,6 +120,8 @@ static enum code open_broker(struct node *n, struct fault *why)
         .hub_topics = s->hub.topics.at,
         .hub_topic_count = (unsigned)s->hub.topics.count,
         .version = n->options.version,
+        .sys_interval_s = s->sys_interval_s,
+        .response_topics = s->response_topics,
         .auth = n->auth,
         .close_denied = s->acl_deny == ACL_DENY_CLOSE,
     };

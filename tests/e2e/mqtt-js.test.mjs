@@ -38,7 +38,7 @@ test('CONNACK says what is not offered, and its limits', ours('it offers these')
     const { properties } = (await join(t)).connack;
     assert.ok([undefined, true].includes(properties.sharedSubscriptionAvailable));
     assert.ok([undefined, true].includes(properties.subscriptionIdentifiersAvailable));
-    assert.ok([undefined, 0].includes(properties.topicAliasMaximum));
+    assert.equal(properties.topicAliasMaximum, 64);
     assert.ok([undefined, true].includes(properties.wildcardSubscriptionAvailable));
     assert.ok([undefined, true].includes(properties.retainAvailable));
     assert.equal(properties.maximumQoS, undefined);
@@ -88,6 +88,22 @@ test('a message carries the identifiers of all subscriptions that matched it', a
     assert.deepEqual([...first.messages, ...second.messages].map((m) => [m.text, ids(m)]),
         [['kept', [300]], ['both', [300, 268435455]], ['one', [300]]]);
     await other.publishAsync(`${topic}/a`, '', { qos: 1, retain: true });
+});
+
+test('topic aliases: MQTT.js sets its own and takes ours', async (t) => {
+    const topic = unique('aliased/topic');
+    const to = await join(t, { properties: { topicAliasMaximum: 10 } });
+    const from = await join(t, { autoAssignTopicAlias: true });
+    let short = 0;
+    const packets = [];
+    to.on('packetreceive', (p) => p.cmd === 'publish' && packets.push(p));
+    from.on('packetsend', (p) => (short += p.cmd === 'publish' && p.topic === ''));
+    await to.subscribeAsync(`${topic}/#`, { qos: 1 });
+    for (let i = 0; i < 20; i++) await from.publishAsync(`${topic}/${i % 2}`, String(i), { qos: i % 3 });
+    await to.take(20);
+    assert.deepEqual(to.messages.map((m) => [m.topic, m.text]), Array.from({ length: 20 }, (_, i) => [`${topic}/${i % 2}`, String(i)]));
+    assert.ok(short > 10, `${short} published by alias`);
+    assert.ok(packets.filter((p) => p.properties?.topicAlias).length > 5, 'some came by alias');
 });
 
 test('with no local, what a client sends does not come back to it', async (t) => {

@@ -283,3 +283,20 @@ test('the expiry interval counts down while a message waits, and then the messag
     assert.deepEqual(texts(late.messages), ['kept']);
     assert.ok(Number(late.messages[0].properties.expiry) <= 98);
 });
+
+test('$SYS: the present values at once, under the names that dashboards know', async (t) => {
+    const sub = await subscriber(t, { topics: '$SYS/#', qos: 0, version: 4 });
+    await sub.take(30);
+    const values = Object.fromEntries(sub.messages.map((m) => [m.topic.replace('$SYS/broker/', ''), m.text]));
+    assert.match(values.version, /^\S+ version [0-9.]+/);
+    assert.match(values.uptime, /^[0-9]+ seconds$/);
+    for (const name of ['clients/total', 'clients/connected', 'clients/maximum', 'messages/received', 'messages/sent', 'messages/stored',
+        'publish/messages/received', 'publish/messages/sent', 'bytes/received', 'bytes/sent', 'subscriptions/count',
+        'retained messages/count', 'heap/current', 'load/messages/received/1min', 'load/publish/sent/15min', 'load/bytes/sent/5min'])
+        assert.match(values[name] ?? 'nothing', /^[0-9]+(\.[0-9]+)?$/, name);
+    assert.ok(sub.messages.every((m) => m.retain));
+    assert.ok(Number(values['clients/connected']) >= 1);
+    const all = await subscriber(t, { topics: '#', qos: 0 });
+    await sleep(300);
+    assert.deepEqual(all.messages.filter((m) => m.topic.startsWith('$')), []);
+});

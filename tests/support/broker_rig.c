@@ -121,7 +121,9 @@ static enum code open_broker(struct rig *rig, struct fault *why)
     const struct rig_config *c = &rig->config;
     struct broker_config config = { .limits = c->limits, .io = memfs_io(rig->fs), .loops = rig->loops,
                                     .loop_count = c->shards, .hub_topics = c->hub_topics,
-                                    .hub_topic_count = c->partitions ? c->hub_topic_count : 0, .version = "test", .auth = rig->auth, .close_denied = c->close_denied };
+                                    .hub_topic_count = c->partitions ? c->hub_topic_count : 0, .version = "test", .auth = rig->auth,
+                                    .close_denied = c->close_denied, .sys_interval_s = c->sys_interval_s,
+                                    .response_topics = c->response_topics };
     return broker_new(&rig->broker, &config, why);
 }
 

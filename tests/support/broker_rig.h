@@ -41,6 +41,8 @@ struct rig_config {
     uint64_t           segment_bytes;   /* default 64 KiB */
     uint64_t           disk_reserve, pending_bytes, keep_bytes;
     int64_t            keep_us;
+    uint32_t           sys_interval_s;  /* default 0: no $SYS */
+    const char        *response_topics;
     bool               no_sync;
     /* The users file, made when the rig is opened and it is not there; NULL: everybody is anonymous. The listener asks
      * `chain`; { users } when that is empty. */
