@@ -234,7 +234,7 @@ const only5 = [
     ['PUBLISH with a content type that is not UTF-8', P({ props: { contentType: Buffer.from([0xff]) } }), 0x81],
     ['PUBLISH with a user property with U+0000', P({ props: { user: [['k', NUL]] } }), 0x81],
     ['PUBLISH with a subscription identifier', P({ props: { subId: 1 } }), [0x82, 0x81, 0xa1]],
-    ['PUBLISH with a topic alias', P({ props: { topicAlias: 1 } }), 0x94],
+    ['PUBLISH with a topic alias above the maximum', P({ props: { topicAlias: 65 } }), 0x94],
     ['PUBLISH with topic alias 0', P({ props: { topicAlias: 0 } }), 0x94],
     ['PUBLISH with only a topic alias', P({ topic: '', props: { topicAlias: 1 } }), [0x94, 0x82]],
     ['SUBSCRIBE with retain handling 3', m.subscribe({ filters: { filter: 'a', options: 0x30 } }), [0x82, 0x81]],
@@ -250,7 +250,7 @@ const only5 = [
     ['DISCONNECT with a reason that does not exist', m.disconnect({ reason: 0x77 }), [0x82, 0x81]],
     ['DISCONNECT with a server reference', m.disconnect({ props: { serverReference: 'x' } }), [0x82, 0x81, 'closed']],
 ];
-// There they pass, or topic aliases and subscription identifiers are offered.
+// There they pass, or the maximum is another.
 const PASSES_THERE_5 = ['a topic alias', 'identifier twice', 'a reason', 'behind its properties', 'raises', 'response topic with', 'not UTF-8',
     'U+0000', 'payload format', 'subscription identifier', 'that does not exist', 'a property twice', 'server reference', 'no local on'];
 for (const [name, sent, want] of only5)
@@ -261,27 +261,6 @@ for (const [name, sent, want] of only5)
     });
 
 // ---- refused, not ended ----
-
-/** Refused in SUBACK or by DISCONNECT: the standard has both. */
-async function refusedWith(raw, sent, code) {
-    await raw.send(sent);
-    const answer = await raw.next();
-    if (answer.type === m.SUBACK) assert.deepEqual(answer.reasons, [code]);
-    else assert.deepEqual([answer.type, answer.reason], [m.DISCONNECT, code]);
-    return answer;
-}
-
-test('a shared subscription is refused with 0x9E', ours('it offers them'), async (t) => {
-    await refusedWith(await rawConnect({ t, port: shared.port }), m.subscribe({ filters: '$share/group/a/#' }), 0x9e);
-    const old = await rawConnect({ t, port: shared.port, version: 4 });
-    assert.deepEqual((await old.subscribe('$share/group/a')).reasons, [0x80]);
-    await witnessIsWell();
-});
-
-test('a subscription identifier is refused with 0xA1', ours('it offers them'), async (t) => {
-    await refusedWith(await rawConnect({ t, port: shared.port }), m.subscribe({ filters: 'a', props: { subId: 7 } }), 0xa1);
-    await witnessIsWell();
-});
 
 test('a filter that is none is refused with 0x8F, those beside it are granted', ours('it closes'), async (t) => {
     for (const version of [4, 5]) {
