@@ -140,7 +140,7 @@ static const struct limit_row {
     L("unsent-bytes", unsent_bytes), L("unsent-seconds", unsent_s), L("memory-bytes", memory_bytes),
     L("topic-bytes", topic_bytes), L("topic-levels", topic_levels), L("subscriptions", subscriptions),
     L("filters-per-packet", filters_per_packet),
-    L("shared-groups", shared_groups),
+    L("shared-groups", shared_groups), L("fan-out", fan_out),
     L("retained-messages", retained_messages), L("retained-bytes", retained_bytes),
     L("user-properties", user_properties), L("property-bytes", property_bytes),
     L("topic-aliases", topic_aliases), L("session-expiry", session_expiry_s), L("sessions", sessions), L("keep-alive", keep_alive_s),

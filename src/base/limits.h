@@ -50,6 +50,8 @@ struct limits {
     uint32_t subscriptions;        /* subscriptions         per session                    */
     uint32_t filters_per_packet;
     uint32_t shared_groups;        /* shared-groups         per session                    */
+    /* L-FAN */
+    uint32_t fan_out;              /* fan-out               deliveries a loop makes in one turn */
     /* L-RETAIN */
     uint32_t retained_messages;
     uint64_t retained_bytes;

@@ -124,6 +124,8 @@ const struct setting settings_rows[] = {
       .help = "Filters in one SUBSCRIBE or UNSUBSCRIBE. Above: 0x97 (3.1.1: 0x80)." },
     { "limits.shared-groups", AS_COUNT, FIELD(limits.shared_groups), 0, MILLION, "100",
       .help = "Shared subscriptions (`$share/GROUP/FILTER`) among those. Above: SUBACK 0x97 (3.1.1: 0x80)." },
+    { "limits.fan-out", AS_COUNT, FIELD(limits.fan_out), 100, 100 * MILLION, "100000",
+      .help = "Deliveries of one message that are made at once. The rest follows in slices, its publisher waits." },
     { "limits.retained-messages", AS_COUNT, FIELD(limits.retained_messages), 0, 100 * MILLION, "1000000",
       .help = "Retained messages in all. Above: PUBACK 0x97 (3.1.1: forwarded, not retained, counted)." },
     { "limits.retained-bytes", AS_BYTES, FIELD(limits.retained_bytes), 0, TIB, "1GiB",

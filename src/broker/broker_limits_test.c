@@ -136,6 +136,178 @@ static void a_full_queue_refuses_if_told_to(struct rig *rig)
     rig_run(rig);
 }
 
+/* What a 3.1.1 client sent is tried again while its acknowledgement is withheld: all of it, in its order. */
+static void what_is_withheld_is_tried_again(struct rig *rig)
+{
+    char text[16];
+    leave_owed(rig);
+    struct peer *n = neighbour(rig), *from = peer_connected(rig, 0, &leaves, false);
+    for (unsigned i = 0; i < FULL; i++)
+        peer_published(from, "q", number(text, i), 1, false, 0);
+    struct peer *older = peer_connected(rig, shard_of(rig, 1), &old, false);
+    uint16_t pids[6];
+    for (unsigned i = 0; i < 6; i++)
+        pids[i] = peer_publish(older, "q", number(text, FULL + i), 1 + i % 2, false);
+    peer_expect_nothing(older);
+    rig_advance(rig, SECONDS(10));
+    peer_expect_nothing(older);
+    struct peer *to = peer_connected(rig, 0, &keeps, true);
+    unsigned next = 0;
+    for (unsigned s = 0; s < 10; s++) { /* he takes what waits, so there is room again */
+        rig_run(rig);
+        for (struct packet *k; (k = peer_take(to));) {
+            if (k->type == MQTT_PUBREL) {
+                peer_ack(to, MQTT_PUBCOMP, k->pid, 0);
+                continue;
+            }
+            assert_int_equal(k->type, MQTT_PUBLISH);
+            if (!bytes_is(k->payload, number(text, next)))
+                fail_msg("%.*s instead of %u", BYTES_FMT(k->payload), next);
+            next++;
+            peer_ack(to, k->qos == 2 ? MQTT_PUBREC : MQTT_PUBACK, k->pid, 0);
+            rig_run(rig);
+        }
+        rig_advance(rig, SECONDS(1));
+    }
+    assert_int_equal(next, FULL + 6);
+    for (unsigned i = 0; i < 6; i++) {
+        struct packet *k = peer_expect(older, i % 2 ? MQTT_PUBREC : MQTT_PUBACK);
+        assert_int_equal(k->pid, pids[i]);
+    }
+    rig_advance(rig, SECONDS(60)); /* it is listened to again, and not closed */
+    peer_published(older, "q", number(text, next), 1, false, 0);
+    is_served(n);
+}
+
+/* ---- L-FAN ---- */
+
+static void hundred_at_once(struct rig_config *c)
+{
+    c->limits.fan_out = 100;
+}
+
+enum { CROWD = 350 };
+
+/* More receivers than a turn may serve: all get everything, in order, and the publisher is not read from meanwhile. */
+static void a_great_fan_out_comes_in_slices(struct rig *rig)
+{
+    static struct peer *to[CROWD];
+    char text[16];
+    for (unsigned i = 0; i < CROWD; i++) {
+        (void)snprintf(text, sizeof text, "crowd %u", i);
+        struct peer_connect c = { .client_id = text, .expiry_s = i % 3 ? 0 : 3600 };
+        to[i] = peer_connected(rig, shard_of(rig, i), &c, false);
+        peer_subscribed(to[i], "all/#", 1);
+    }
+    struct peer *from = peer_connected(rig, 0, &leaves, false);
+    for (unsigned i = 0; i < 12; i++)
+        peer_publish(from, "all/x", number(text, i), (uint8_t)(i % 3 == 1), false);
+    rig_run(rig);
+    for (unsigned i = 0; i < CROWD; i++) {
+        unsigned next[2] = { 0, 1 };
+        unsigned came = 0;
+        for (struct packet *k; (k = peer_take(to[i])); came++) {
+            assert_int_equal(k->type, MQTT_PUBLISH);
+            unsigned *n = &next[k->qos]; /* QoS 0 may overtake QoS 1 of a durable session, each keeps its order */
+            if (!bytes_is(k->payload, number(text, *n)))
+                fail_msg("client %u, QoS %u: %.*s instead of %u", i, k->qos, BYTES_FMT(k->payload), *n);
+            *n += k->qos ? 3 : (*n % 3 == 0 ? 2 : 1);
+            if (k->qos)
+                peer_ack(to[i], MQTT_PUBACK, k->pid, 0);
+        }
+        if (came != 12)
+            fail_msg("client %u got %u of 12", i, came);
+    }
+    rig_run(rig);
+    for (unsigned i = 0; i < 4; i++)
+        (void)peer_expect(from, MQTT_PUBACK);
+    peer_published(from, "all/x", "12", 1, false, 0); /* it is read from again */
+    for (unsigned i = 0; i < CROWD; i++)
+        (void)peer_expect_publish(to[i], "all/x", "12", 1);
+    peer_subscribed(to[CROWD - 1], "few", 0); /* what goes to few does not overtake what goes to all */
+    peer_publish(from, "all/x", "first", 0, false);
+    peer_publish(from, "few", "second", 0, false);
+    (void)peer_expect_publish(to[CROWD - 1], "all/x", "first", 0);
+    (void)peer_expect_publish(to[CROWD - 1], "few", "second", 0);
+}
+
+/* ---- failures that others had ---- */
+
+/* CVE-2021-28166: each of the packets that only a server sends, and each that is not allowed now, in every state. */
+static void packets_of_the_other_side_end_the_connection(struct rig *rig)
+{
+    struct peer *n = neighbour(rig);
+    for (unsigned state = 0; state < 3; state++) /* before CONNECT, connected, with a session and messages under way */
+        for (unsigned version = 4; version <= 5; version++)
+            for (unsigned type = 0; type < 16; type++) {
+                static const uint8_t flags[16] = { [MQTT_PUBREL] = 2, [MQTT_SUBSCRIBE] = 2, [MQTT_UNSUBSCRIBE] = 2 };
+                bool allowed = type == MQTT_PUBLISH || (type >= MQTT_PUBACK && type <= MQTT_SUBSCRIBE) ||
+                               type == MQTT_UNSUBSCRIBE || type == MQTT_PINGREQ || type == MQTT_DISCONNECT;
+                if ((allowed && state) || (type == MQTT_CONNECT && !state))
+                    continue;
+                struct peer_connect c = { .client_id = "other side", .version = version, .clean_start = true };
+                struct peer *p = state ? peer_connected(rig, 0, &c, false) : peer_open(rig, 0);
+                if (state == 2) {
+                    peer_subscribed(p, "own", 2);
+                    peer_publish(p, "own", "x", 2, false);
+                    rig_run(rig);
+                    while (peer_take(p))
+                        ;
+                }
+                uint8_t bytes[] = { (uint8_t)(type << 4 | flags[type]), 4, 0, 1, 0, 0 };
+                peer_send(p, bytes_of(bytes, sizeof bytes));
+                rig_run(rig);
+                for (struct packet *k; (k = peer_take(p));)
+                    if (k->type != MQTT_DISCONNECT)
+                        fail_msg("state %u, version %u: %s was answered with %s", state, version, mqtt_type_name((uint8_t)type),
+                                 mqtt_type_name(k->type));
+                if (!peer_ended(p))
+                    fail_msg("state %u, version %u: %s was let pass", state, version, mqtt_type_name((uint8_t)type));
+                peer_close(p);
+                rig_run(rig);
+            }
+    is_served(n);
+}
+
+/* Takeovers without end: every connection gets an answer, one of each identifier remains, its session and will are whole. */
+static void a_storm_of_takeovers_leaves_one_of_each(struct rig *rig)
+{
+    enum { STORM = 1000, NAMES = 10 };
+    static struct peer *p[STORM];
+    struct peer *wills = neighbour(rig);
+    struct random dice = { rig->config.seed };
+    char name[16];
+    for (unsigned i = 0; i < STORM; i++) {
+        (void)snprintf(name, sizeof name, "storm %u", (unsigned)random_below(&dice, NAMES));
+        p[i] = peer_open(rig, (unsigned)random_below(&dice, rig->config.shards));
+        struct peer_connect c = { .client_id = name, .expiry_s = 3600, .will_topic = "storm/will", .will_payload = name,
+                                  .clean_start = random_chance(&dice, 10) };
+        peer_connect(p[i], &c);
+        if (random_chance(&dice, 20))
+            rig_run(rig);
+    }
+    rig_run(rig);
+    unsigned alive = 0;
+    for (unsigned i = 0; i < STORM; i++) {
+        struct packet *k = peer_take(p[i]);
+        bool ended = peer_ended(p[i]);
+        alive += !ended;
+        if (!k && ended)
+            continue; /* taken over before its CONNACK was due */
+        assert_true(k && k->type == MQTT_CONNACK && k->reason == 0);
+        k = peer_take(p[i]);
+        assert_true(ended ? k && k->type == MQTT_DISCONNECT && k->reason == MQTT_TAKEN_OVER : !k);
+    }
+    assert_int_equal(alive, NAMES);
+    assert_int_equal(stats_of(rig).takeovers, STORM - NAMES);
+    assert_int_equal(stats_of(rig).wills_published, STORM - NAMES);
+    rig_must_agree(rig);
+    for (unsigned i = 0; i < STORM; i++)
+        peer_close(p[i]);
+    rig_run(rig);
+    is_served(wills);
+}
+
 /* The first message was sent and is not acknowledged: nothing behind it may grow without bound. */
 static void a_stuck_head_does_not_grow_the_queue(struct rig *rig)
 {
@@ -613,6 +785,10 @@ int main(void)
         RIG_TEST(a_full_queue_keeps_the_oldest, ten_queued),
         RIG_TEST(a_full_queue_keeps_the_newest_if_told_to, ten_queued_drop_oldest),
         RIG_TEST(a_full_queue_refuses_if_told_to, ten_queued_refuse),
+        RIG_TEST(what_is_withheld_is_tried_again, ten_queued_refuse),
+        RIG_TEST(a_great_fan_out_comes_in_slices, hundred_at_once),
+        RIG_TEST(packets_of_the_other_side_end_the_connection, NULL),
+        RIG_TEST(a_storm_of_takeovers_leaves_one_of_each, NULL),
         RIG_TEST(a_stuck_head_does_not_grow_the_queue, ten_queued_drop_oldest),
         RIG_TEST(bytes_count_not_only_messages, small_queues),
         RIG_TEST(fleeting_sessions_have_the_same_limit, ten_queued),

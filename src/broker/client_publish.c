@@ -39,7 +39,7 @@ static struct message *make_message(struct client *c, const struct mqtt_publish 
 static void halt_if_busy(struct client *c, bool stored)
 {
     struct shard *shard = c->shard;
-    bool busy = (stored && journal_busy(shard->broker->journal)) || shard->congested ||
+    bool busy = (stored && journal_busy(shard->broker->journal)) || shard->congested || shard->slices.count ||
                 atomic_load_explicit(&shard->broker->admit.over_memory, memory_order_relaxed); /* L-MEM */
     if (!busy || (c->paused & PAUSE_BUSY) || !VECTOR_ROOM(shard->halted))
         return;

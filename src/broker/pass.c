@@ -71,10 +71,12 @@ bool pass_publish(struct client *c, const struct mqtt_frame *frame, const struct
 {
     struct shard *shard = c->shard;
     bool five = c->version == MQTT_5;
-    if (p->qos || p->retain || !in_order(c) || (five && p->props.raw.len && !mqtt_props_all_forwardable(&p->props)))
+    if (p->qos || p->retain || !in_order(c) || shard->slices.count)
+        return false; /* L-FAN: nothing overtakes a slice */
+    if (five && p->props.raw.len && !mqtt_props_all_forwardable(&p->props))
         return false;
     const struct fanout *f = route_look(shard, p->topic);
-    if (!f || differs(f, p) || !all_here(shard, f))
+    if (!f || f->count > shard->broker->config.limits.fan_out || differs(f, p) || !all_here(shard, f))
         return false;
     struct passed m = { .p = p, .five = five,
                         .packet = bytes_of(frame->body.at - (frame->size - frame->body.len), frame->size) };

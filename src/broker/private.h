@@ -150,6 +150,7 @@ struct client {
     uint32_t        refs;    /* the connection, pending acknowledgements, operations */
     uint32_t        max_packet, window /* peer's receive maximum */, inflight_out, inflight_in;
     uint32_t        pending; /* acknowledgements waiting for the disk */
+    uint32_t        withheld; /* of its messages in shard->withheld */
     uint16_t        keep_alive_s;
     uint16_t        alias_max; /* the peer's Topic Alias Maximum */
     uint8_t         version, state;
@@ -203,6 +204,13 @@ struct outbox_item {
     struct message *message;
     struct fanout  *fanout;
     uint64_t        from;   /* publisher's session id */
+};
+/* A message on its way to so many that a turn is too short for all (L-FAN). */
+struct fan_slice {
+    struct message *message; /* one reference */
+    struct fanout  *fanout;  /* one reference */
+    uint64_t        from;
+    uint32_t        next;    /* the target to go on with */
 };
 struct outbox {
     struct letter      letter;
@@ -270,6 +278,7 @@ struct shard {
     VECTOR(struct chosen) chosen; /* inside fold_publish */
     struct { struct pending *ring; size_t cap, head, tail; } pending;
     struct outbox *outbox[SHARDS_MAX];
+    VECTOR(struct fan_slice) slices;      /* in their order; what comes later to this loop waits behind them */
     VECTOR(struct session *) waiting; /* sessions with QoS 2 entries that wait for the journal; one reference each */
     VECTOR(struct client *) halted;   /* not read from until the journal has caught up; one reference each */
     struct buf     scratch, meta, props;
@@ -283,6 +292,7 @@ struct shard {
     _Atomic uint64_t waiting_acks;
     _Atomic uint64_t signed_in;        /* clients with a session */
     struct counters counters;
+    VECTOR(struct op) withheld;       /* of 3.x clients: refused for now, tried once a second, see retry_withheld */
     VECTOR(struct op) kept;           /* acknowledgements the journal had no room for; tried once a second */
     _Atomic uint64_t inbox_bytes;     /* any: payload on its way to this shard in letters */
     uint64_t         seen_durable;     /* see waiting_is_durable */
@@ -460,7 +470,9 @@ void           fanout_drop(struct fanout *);
 void           route_clear(struct shard *);
 /* To the sessions that need no journal: QoS 0, and sessions that end with their connection. */
 void route_deliver(struct shard *, struct message *, struct fanout *, uint64_t from);
-void route_deliver_here(struct shard *, struct message *, const struct fanout *, uint64_t from);
+void route_deliver_here(struct shard *, struct message *, struct fanout *, uint64_t from);
+/* Goes on with what was too much for one turn. */
+void route_slices(struct shard *);
 
 /* ---- pass.c ---- */
 /* False: it has to go the long way. */

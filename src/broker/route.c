@@ -348,13 +348,12 @@ static void deliver_pick_here(struct shard *shard, struct message *m, const stru
     uncount_pick(m, pick);
 }
 
-void route_deliver_here(struct shard *shard, struct message *m, const struct fanout *f, uint64_t from)
+/* ---- on this loop ---- */
+
+static void deliver_some(struct shard *shard, struct message *m, const struct fanout *f, uint64_t from, uint32_t first,
+                         uint32_t end)
 {
-    if (f->single) {
-        deliver_pick_here(shard, m, f);
-        return;
-    }
-    for (uint32_t i = 0; i < f->count; i++) {
+    for (uint32_t i = first; i < end; i++) {
         const struct target *t = &f->targets[i];
         if (atomic_load_explicit(&t->session->shard, memory_order_acquire) != shard->number)
             continue;
@@ -367,6 +366,55 @@ void route_deliver_here(struct shard *shard, struct message *m, const struct fan
         else
             deliver_volatile(shard, t->session, m, fanout_origin(f, i), (uint8_t)qos, retain);
     }
+}
+
+static bool postpone(struct shard *shard, struct message *m, struct fanout *f, uint64_t from)
+{
+    if (!VECTOR_ROOM(shard->slices))
+        return false;
+    shard->slices.at[shard->slices.count++] = (struct fan_slice){ message_hold(m), fanout_hold(f), from, 0 };
+    atomic_fetch_add(&shard->inbox_bytes, m->encoded.len + sizeof(struct fan_slice)); /* others wait, too, when it is much */
+    shard_wake(shard);
+    return true;
+}
+
+void route_deliver_here(struct shard *shard, struct message *m, struct fanout *f, uint64_t from)
+{
+    bool late = shard->slices.count || f->count > shard->broker->config.limits.fan_out;
+    if (late && postpone(shard, m, f, from))
+        return;
+    if (f->single)
+        deliver_pick_here(shard, m, f);
+    else
+        deliver_some(shard, m, f, from, 0, f->count);
+}
+
+void route_slices(struct shard *shard)
+{
+    uint32_t left = shard->broker->config.limits.fan_out;
+    size_t done = 0;
+    while (done < shard->slices.count && left) {
+        struct fan_slice s = shard->slices.at[done]; /* delivering may end a client: the list may grow meanwhile */
+        uint32_t n = s.fanout->count - s.next < left ? s.fanout->count - s.next : left;
+        if (s.fanout->single)
+            deliver_pick_here(shard, s.message, s.fanout);
+        else
+            deliver_some(shard, s.message, s.fanout, s.from, s.next, s.next + n);
+        left -= n ? n : 1;
+        shard->slices.at[done].next += n;
+        if (shard->slices.at[done].next < s.fanout->count)
+            break;
+        done++;
+        atomic_fetch_sub(&shard->inbox_bytes, s.message->encoded.len + sizeof s);
+        message_drop(s.message);
+        fanout_drop(s.fanout);
+    }
+    if (done) {
+        shard->slices.count -= done;
+        memmove(shard->slices.at, shard->slices.at + done, shard->slices.count * sizeof shard->slices.at[0]);
+    }
+    if (shard->slices.count)
+        shard_wake(shard);
 }
 
 static void post_to(struct shard *shard, int other, struct message *m, struct fanout *f, uint64_t from)
@@ -401,7 +449,7 @@ static void deliver_pick(struct shard *shard, struct message *m, struct fanout *
 {
     int at = atomic_load_explicit(&pick->targets[0].session->shard, memory_order_acquire);
     if (at == shard->number)
-        deliver_pick_here(shard, m, pick);
+        route_deliver_here(shard, m, pick, 0);
     else if (at >= 0)
         post_to(shard, at, m, pick, 0);
     else

@@ -288,7 +288,7 @@ static void release_halted(struct shard *shard)
 {
     if (shard->congested && !still_congested(shard))
         shard->congested = false;
-    if (shard->congested)
+    if (shard->congested || shard->slices.count)
         return;
     if (!shard->halted.count || journal_busy(shard->broker->journal) || atomic_load(&shard->broker->admit.over_memory))
         return;
@@ -488,7 +488,13 @@ static void take_dirty(struct shard *shard)
     struct session *list = shard->dirty;
     shard->dirty = NULL;
     atomic_store(&shard->has_dirty, false);
-    while (list) {
+    for (uint32_t left = shard->broker->config.limits.fan_out; list; left--) {
+        if (left == 0) { /* L-FAN: the rest in the next turn */
+            shard->dirty = list;
+            atomic_store(&shard->has_dirty, true);
+            shard_wake(shard);
+            return;
+        }
         struct session *s = list;
         list = s->dirty_next;
         s->dirty = false;
@@ -500,12 +506,68 @@ static void take_dirty(struct shard *shard)
     }
 }
 
-/* 3.x cannot be told: nothing more is read for a while, then the connection ends (L-QUEUE, refuse). */
-static void withhold(struct client *c)
+/* 3.x cannot be told: nothing more is read, it is tried again once a second, and when nothing has changed for a while the
+ * connection ends (L-QUEUE, refuse). Without memory it ends now: unacknowledged, the message comes again. */
+static void withhold(struct shard *shard, const struct op *op)
 {
+    struct client *c = op->client;
+    if (!client_alive(c))
+        return;
     if (!c->withheld_us)
-        c->withheld_us = loop_now_us(c->shard->loop);
+        c->withheld_us = loop_now_us(shard->loop);
     client_pause(c, PAUSE_WITHHELD);
+    if (!VECTOR_ROOM(shard->withheld)) {
+        client_end(c, MQTT_SERVER_BUSY, NULL, true);
+        return;
+    }
+    shard->withheld.at[shard->withheld.count++] =
+        (struct op){ .kind = OP_PUBLISH, .pid = op->pid, .crc = op->crc, .client = client_hold(c),
+                     .message = message_hold(op->message) };
+    c->withheld++;
+}
+
+static bool try_again(struct shard *shard, const struct op *old)
+{
+    struct client *c = old->client;
+    struct op op = *old;
+    c->refusing = 0;
+    if (!client_alive(c) || (op.message->qos == 2 && !pidset_add(&c->in_pids, op.pid)))
+        return false;
+    op.fanout = route_find(shard, op.message->topic);
+    op.client = client_hold(c);
+    op.message = message_hold(op.message);
+    if (op.fanout && shard_push_op(shard, &op))
+        return true;
+    fanout_drop(op.fanout);
+    message_drop(op.message);
+    client_drop(c);
+    return false;
+}
+
+static void retry_withheld(struct shard *shard)
+{
+    size_t n = shard->withheld.count;
+    struct op *list = shard->withheld.at;
+    if (!n)
+        return;
+    shard->withheld.at = NULL;
+    shard->withheld.count = shard->withheld.cap = 0;
+    for (size_t i = 0; i < n; i++) {
+        list[i].client->withheld--;
+        if (!try_again(shard, &list[i]))
+            client_end(list[i].client, MQTT_SERVER_BUSY, NULL, true); /* nothing for one that has gone */
+    }
+    shard_commit(shard); /* those that are refused again are withheld again, in their order */
+    for (size_t i = 0; i < n; i++) {
+        struct client *c = list[i].client;
+        if (client_alive(c) && c->withheld == 0) {
+            c->withheld_us = 0;
+            client_resume(c, PAUSE_WITHHELD);
+        }
+        message_drop(list[i].message);
+        client_drop(c);
+    }
+    mem_free(list);
 }
 
 static void finish_publish(struct shard *shard, struct op *op)
@@ -529,7 +591,7 @@ static void finish_publish(struct shard *shard, struct op *op)
     if (op->result && qos == 2)
         pidset_remove(&c->in_pids, op->pid);
     if (op->result && c->version != MQTT_5) {
-        withhold(c);
+        withhold(shard, op);
         return;
     }
     uint8_t reason = op->result ? op->result : nobody && c->version == MQTT_5 ? MQTT_NO_MATCHING_SUBSCRIBERS : 0;
@@ -658,6 +720,7 @@ void shard_turn(void *ctx)
     release_halted(shard);
     feed_turn(shard);
     share_turn(shard);
+    route_slices(shard);
     shard_commit(shard);
     /* The journal may get there between our look and our wish to be told: look once more after the wish. */
     while (waits(shard)) {
@@ -735,6 +798,7 @@ static void second(struct timer *t)
         admit_weigh(&shard->broker->admit, &shard->broker->config.limits, mem_in_use());
     }
     retry_kept(shard);
+    retry_withheld(shard);
     access_second(shard);
     timer_start(shard->loop, &shard->second, 1000, second);
 }
@@ -771,6 +835,16 @@ void shard_clear(struct shard *shard)
     for (size_t i = 0; i < shard->kept.count; i++)
         client_drop(shard->kept.at[i].client);
     mem_free(shard->kept.at);
+    for (size_t i = 0; i < shard->withheld.count; i++) {
+        message_drop(shard->withheld.at[i].message);
+        client_drop(shard->withheld.at[i].client);
+    }
+    mem_free(shard->withheld.at);
+    for (size_t i = 0; i < shard->slices.count; i++) {
+        message_drop(shard->slices.at[i].message);
+        fanout_drop(shard->slices.at[i].fanout);
+    }
+    mem_free(shard->slices.at);
     for (struct session *s = shard->dirty; s;) {
         struct session *next = s->dirty_next;
         s->dirty = false;

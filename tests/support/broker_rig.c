@@ -13,7 +13,7 @@ static const struct limits limits_default = {
     .connections_per_address = LIMIT_NONE_32, .connect_rate = LIMIT_NONE_32, .auth_failures = 10, .half_open = 10000,
     .receive_maximum = 64, .queued_bytes = 64 << 20, .queued_messages = 10000, .on_full = ON_FULL_DROP_NEWEST,
     .refuse_s = 30, .unsent_bytes = 8 << 20, .unsent_s = 60, .memory_bytes = (uint64_t)1 << 32, .topic_bytes = 1024,
-    .topic_levels = 32, .subscriptions = 1000, .filters_per_packet = 100, .shared_groups = 100, .topic_aliases = 64,
+    .topic_levels = 32, .subscriptions = 1000, .filters_per_packet = 100, .shared_groups = 100, .fan_out = 100000, .topic_aliases = 64,
     .retained_messages = 100000, .retained_bytes = 64 << 20, .user_properties = 64, .property_bytes = 16384,
     .session_expiry_s = 30 * 86400, .sessions = 100000, .keep_alive_s = 1200 };
 
