@@ -199,7 +199,7 @@ void handle_connect(struct client *c, struct bytes body)
         return;
     }
     if (ask->connect.has_will && sys_topic(ask->connect.will_topic)) {
-        refuse(c, MQTT_NOT_AUTHORIZED, "its will is for a $SYS topic, where only the broker speaks");
+        connect_refuse(c, MQTT_NOT_AUTHORIZED, "its will is for a $SYS topic, where only the broker speaks");
         return;
     }
     if (atomic_load(&b->clients) > b->config.limits.connections) {
