@@ -23,15 +23,15 @@ enum code api_trouble(const struct api *a, struct fault *why)
     if (journal_full(c->journal)) {
         char room[VALUE_TEXT_MAX], limit[VALUE_TEXT_MAX], keep[VALUE_TEXT_MAX] = "unlimited";
         int64_t left = c->io->free_bytes(c->io->self, c->data_dir);
-        if (c->settings->hub.keep_s)
-            (void)value_print_duration(c->settings->hub.keep_s * 1000000, keep);
+        if (c->view.settings->hub.keep_s)
+            (void)value_print_duration(c->view.settings->hub.keep_s * 1000000, keep);
         return FAIL_FG(why, CODE_FULL, 7001,
                        "hub refuses new messages: %s has %s left, limit %s. Nothing acknowledged is lost. "
                        "Free space, or lower hub.keep (%s).",
                        c->data_dir, value_print_size_about(left > 0 ? (uint64_t)left : 0, room),
                        /* The next segment must leave the reserve untouched. */
                        value_print_size_about(
-                           c->settings->journal.reserve_bytes + c->settings->journal.segment_bytes, limit),
+                           c->view.settings->journal.reserve_bytes + c->view.settings->journal.segment_bytes, limit),
                        keep);
     }
     if (a->stopping)
@@ -71,9 +71,12 @@ static void health_reply(struct api *a, struct http_exchange *x)
 
 /* ---- dispatch ---- */
 
+enum { READS = 1, POSTS = 2, JUDGES = 4 /* the method itself, with refusals of its own */ };
+
 struct route {
     const char *path;
-    bool        public, upgrades; /* upgrades: judges the method itself, and has its own refusals */
+    bool        public, control;
+    unsigned    methods;
     void (*serve)(struct api *, struct http_exchange *, const struct http_request *);
 };
 
@@ -96,12 +99,31 @@ static void serve_status(struct api *a, struct http_exchange *x, const struct ht
 }
 
 static const struct route routes[] = {
-    { "/health", true, false, serve_health },
-    { "/metrics", true, false, serve_metrics },
-    { "/mqtt", true, true, websocket_serve },
-    { "/api/v1/status", false, false, serve_status },
-    { "/api/v1/events", false, false, events_serve },
+    { "/health", true, true, READS, serve_health },
+    { "/metrics", true, true, READS, serve_metrics },
+    { "/mqtt", true, false, JUDGES, websocket_serve },
+    { "/api/v1/status", false, true, READS, serve_status },
+    { "/api/v1/events", false, true, READS, events_serve },
+    { "/api/v1/log", false, true, READS | POSTS, log_serve },
+    { "/api/v1/reload", false, true, POSTS, reload_serve },
 };
+
+static bool takes(const struct route *r, struct bytes method)
+{
+    bool reads = bytes_is(method, "GET") || bytes_is(method, "HEAD");
+    return r->methods & JUDGES || (reads ? r->methods & READS : bytes_is(method, "POST") && r->methods & POSTS);
+}
+
+static void refuse_method(struct http_exchange *x, const struct route *found, struct bytes method)
+{
+    static const char *const allowed[] = { [READS] = "GET, HEAD", [POSTS] = "POST", [READS | POSTS] = "GET, HEAD, POST" };
+    struct fault why;
+    char said[160];
+    (void)FAIL_FG(&why, CODE_USAGE, 8002, "%s takes %s, not %s", found->path, allowed[found->methods],
+                  bytes_escape(method, said, sizeof said));
+    http_add_header(x, "Allow", allowed[found->methods]);
+    api_refuse(x, 405, &why);
+}
 
 static void dispatch(struct api *a, struct http_exchange *x, const struct http_request *r, bool public)
 {
@@ -109,17 +131,14 @@ static void dispatch(struct api *a, struct http_exchange *x, const struct http_r
     char said[160];
     const struct route *found = NULL;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (bytes_is(r->path, routes[i].path) && (public ? routes[i].public : !routes[i].upgrades))
+        if (bytes_is(r->path, routes[i].path) && (public ? routes[i].public : routes[i].control))
             found = &routes[i];
     if (!found) {
         (void)FAIL_FG(&why, CODE_NOTFOUND, 8001, "there is no %s here",
                       bytes_escape(r->path, said, sizeof said));
         api_refuse(x, 404, &why);
-    } else if (!found->upgrades && !bytes_is(r->method, "GET") && !bytes_is(r->method, "HEAD")) {
-        (void)FAIL_FG(&why, CODE_USAGE, 8002, "%s can only be read: use GET, not %s", found->path,
-                      bytes_escape(r->method, said, sizeof said));
-        http_add_header(x, "Allow", "GET, HEAD");
-        api_refuse(x, 405, &why);
+    } else if (!takes(found, r->method)) {
+        refuse_method(x, found, r->method);
     } else {
         found->serve(a, x, r);
     }
@@ -189,6 +208,14 @@ static struct http_limits limits_of(const struct limits *l)
     return h;
 }
 
+void api_change(struct api *a, const struct api_view *view)
+{
+    struct http_limits limits = limits_of(&view->settings->limits);
+    a->config.view = *view;
+    http_server_set_limits(a->control, &limits);
+    http_server_set_limits(a->public, &limits);
+}
+
 enum code api_open(struct api **out, const struct api_config *config, struct fault *why)
 {
     struct api *a = mem_zalloc(1, sizeof *a);
@@ -197,7 +224,7 @@ enum code api_open(struct api **out, const struct api_config *config, struct fau
     a->config = *config;
     a->since_wall_us = config->io->wall_us(config->io->self);
     a->since_us = config->io->monotonic_us(config->io->self);
-    struct http_limits limits = limits_of(&config->settings->limits);
+    struct http_limits limits = limits_of(&config->view.settings->limits);
     enum code code = http_server_open(&a->control, config->loop, &limits, on_control, a, why);
     if (code == CODE_OK)
         code = http_server_open(&a->public, config->loop, &limits, on_public, a, why);

@@ -23,22 +23,43 @@ struct api_listener {
     int64_t     certificate_ends_s; /* since 1970; may change on the loop; 0: it shows none */
 };
 
+/* How a reload ended: `why` NULL and a JSON object of what changed, or the sentence and, from the settings, a note for
+ * each thing that is wrong (may be NULL). */
+struct settings_report;
+struct api_reloaded {
+    const struct fault           *why;
+    const struct settings_report *report;
+    struct bytes                  json;
+};
+typedef void (*api_reload_done)(void *arg, const struct api_reloaded *);
+
+/* What a reload changes; borrowed until the next api_change or api_free. */
+struct api_view {
+    const struct settings                *settings;
+    const struct settings_listener *const *doors; /* by conn_door; NULL: that listener is gone */
+    size_t                                door_count;
+    const struct api_listener            *listeners;
+    size_t                                listener_count;
+};
+
 struct api_config { /* all borrowed until api_free */
     struct loop               *loop;
     const struct io           *io;
-    const struct settings     *settings;
+    struct api_view            view;
     const char                *data_dir; /* absolute */
     struct broker             *broker;
     struct journal            *journal;
     const char                *version;
-    const struct api_listener *listeners;
-    size_t                     listener_count;
+    /* Begins a reload; done is called once, later, on the loop. */
+    void (*reload)(void *reload_ctx, api_reload_done done, void *arg);
+    void                      *reload_ctx;
 };
 
 FG_CHECK enum code api_open(struct api **out, const struct api_config *, struct fault *why);
 /* An accepted peer; takes it over. accept_fn with the api as its ctx. */
 void api_accept_control(void *api, const struct net_peer *);
 void api_accept_public(void *api, const struct net_peer *);
+void api_change(struct api *, const struct api_view *);
 /* The journal's durable end moved. Costs nothing while nobody waits for it. */
 void api_poke(struct api *);
 /* CODE_OK, or why the node does not do all it should: FG7001 full, FG7002 failed, FG8005 stopping. */

@@ -53,6 +53,10 @@ void status_begin(struct api *); /* starts the samples */
 void status_reply(struct api *, struct http_exchange *);
 void status_end(struct api *);
 
+/* ---- manage.c ---- */
+void log_serve(struct api *, struct http_exchange *, const struct http_request *);    /* GET, POST */
+void reload_serve(struct api *, struct http_exchange *, const struct http_request *); /* POST */
+
 /* ---- websocket.c ---- */
 void websocket_serve(struct api *, struct http_exchange *, const struct http_request *);
 

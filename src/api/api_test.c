@@ -52,9 +52,10 @@ static void open_world(struct world *w, struct rig_config *config)
     w->rig = rig_new(config);
     if (rig_open(w->rig, &why) != CODE_OK)
         fail_msg("%s", why.text);
-    struct api_config c = { .loop = w->rig->loops[0], .io = memfs_io(w->rig->fs), .settings = w->settings,
+    struct api_config c = { .loop = w->rig->loops[0], .io = memfs_io(w->rig->fs), .view = { .settings = w->settings,
+                            .listeners = listeners, .listener_count = 2 },
                             .data_dir = "/data", .broker = w->rig->broker, .journal = w->rig->journal,
-                            .version = "1.2.3", .listeners = listeners, .listener_count = 2 };
+                            .version = "1.2.3" };
     assert_int_equal(api_open(&w->api, &c, &why), CODE_OK);
     assert_int_equal(net_listen(&w->control, c.loop, CONTROL, api_accept_control, w->api, &why), CODE_OK);
     assert_int_equal(net_listen(&w->public, c.loop, PUBLIC, api_accept_public, w->api, &why), CODE_OK);

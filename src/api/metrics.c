@@ -262,9 +262,9 @@ void metrics_reply(struct api *a, struct http_exchange *x)
     put_rows(&out, broker_rows, sizeof broker_rows / sizeof broker_rows[0], &b);
     put_rows(&out, websocket_rows, sizeof websocket_rows / sizeof websocket_rows[0], &w);
     put_rows(&out, journal_rows, sizeof journal_rows / sizeof journal_rows[0], &j);
-    put_journal_state(&out, &j, a->config.settings);
+    put_journal_state(&out, &j, a->config.view.settings);
     put_partitions(&out, a->config.journal);
-    put_limits(&out, &a->config.settings->limits);
+    put_limits(&out, &a->config.view.settings->limits);
     put_tls(&out);
     put_process(a, &out);
     api_answer(x, "text/plain; version=0.0.4; charset=utf-8", &out);

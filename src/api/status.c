@@ -109,8 +109,8 @@ static void put_hub(struct api *a, struct buf *out)
             oldest_us = wall_us;
     }
     buf_printf(out, "],\"stored\":%" PRIu64 ",\"stored-ever\":%" PRIu64 ",\"keep-seconds\":", kept, ever);
-    if (a->config.settings->hub.keep_s)
-        buf_printf(out, "%" PRIu64, a->config.settings->hub.keep_s);
+    if (a->config.view.settings->hub.keep_s)
+        buf_printf(out, "%" PRIu64, a->config.view.settings->hub.keep_s);
     else
         buf_printf(out, "null");
     buf_printf(out, ",\"oldest\":");
@@ -142,13 +142,13 @@ static void put_head(struct api *a, struct buf *out)
         buf_u8(out, '}');
     }
     buf_printf(out, ",\"program\":\"%s\",\"pid\":%ld,\"site\":", c->version, (long)getpid());
-    embed_text(out, bytes_str(c->settings->site));
+    embed_text(out, bytes_str(c->view.settings->site));
     buf_printf(out, ",\"data\":");
     embed_text(out, bytes_str(c->data_dir));
     buf_printf(out, ",\"since\":\"%s\",\"uptime-seconds\":%.3f,\"durability\":\"%s\",",
                event_time(a->since_wall_us, time),
                (double)(c->io->monotonic_us(c->io->self) - a->since_us) / 1e6,
-               c->settings->durability == DURABILITY_MEMORY ? "memory" : "disk");
+               c->view.settings->durability == DURABILITY_MEMORY ? "memory" : "disk");
 }
 
 static void put_process(struct api *a, struct buf *out, double cpu_percent)
@@ -167,13 +167,13 @@ static void put_process(struct api *a, struct buf *out, double cpu_percent)
 static void put_listeners(struct api *a, struct buf *out)
 {
     buf_printf(out, "\"listeners\":[");
-    for (size_t i = 0; i < a->config.listener_count; i++) {
-        buf_printf(out, "%s{\"type\":\"%s\",\"address\":", i ? "," : "", a->config.listeners[i].type);
-        embed_text(out, bytes_str(a->config.listeners[i].address));
-        if (a->config.listeners[i].certificate_ends_s) {
+    for (size_t i = 0; i < a->config.view.listener_count; i++) {
+        buf_printf(out, "%s{\"type\":\"%s\",\"address\":", i ? "," : "", a->config.view.listeners[i].type);
+        embed_text(out, bytes_str(a->config.view.listeners[i].address));
+        if (a->config.view.listeners[i].certificate_ends_s) {
             char time[EVENT_TIME_MAX];
             buf_printf(out, ",\"certificate-ends\":\"%s\"",
-                       event_time(a->config.listeners[i].certificate_ends_s * 1000000, time));
+                       event_time(a->config.view.listeners[i].certificate_ends_s * 1000000, time));
         }
         buf_u8(out, '}');
     }

@@ -7,12 +7,13 @@ void websocket_serve(struct api *a, struct http_exchange *x, const struct http_r
 {
     /* The second is what clients of MQTT 3.1 say. */
     static const char *const protocols[] = { "mqtt", "mqttv3.1", NULL };
-    const struct settings *s = a->config.settings;
-    const struct settings_listener *door = &s->listeners[r->door];
+    const struct settings *s = a->config.view.settings;
+    /* A listener that a reload has closed: its connections may go on, as pages of their own only. */
+    const struct settings_listener *door = r->door < a->config.view.door_count ? a->config.view.doors[r->door] : NULL;
     struct websocket_rules rules = {
         .protocols = protocols,
-        .origins = door->origins.at,
-        .origin_count = door->origins.count,
+        .origins = door ? door->origins.at : NULL,
+        .origin_count = door ? door->origins.count : 0,
         .frame_bytes = s->limits.packet_bytes,
     };
     struct conn *c = websocket_accept(x, r, &rules);

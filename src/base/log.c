@@ -12,14 +12,58 @@
 
 enum { BURST = 10, WINDOW_US = 60 * 1000000, LINE_MAX_BYTES = 1024 };
 
-static _Atomic int threshold = LOG_INFO;
+static _Atomic int threshold = LOG_INFO, loudest = LOG_INFO;
+static _Atomic int own[LOG_AREA_COUNT]; /* a level and 1; 0: none of its own */
 static _Atomic int format_of = LOG_TEXT;
 static void (*sink_fn)(void *, const char *);
 static void *sink_ctx;
 
+const char *const log_area_names[LOG_AREA_COUNT + 1] = {
+#define LOG_AREA(name) #name,
+    LOG_AREAS(LOG_AREA)
+#undef LOG_AREA
+};
+
+static void find_loudest(void)
+{
+    int most = atomic_load(&threshold);
+    for (int i = 0; i < LOG_AREA_COUNT; i++)
+        if (atomic_load(&own[i]) - 1 > most)
+            most = atomic_load(&own[i]) - 1;
+    atomic_store(&loudest, most);
+}
+
 void log_set_level(enum log_level level)
 {
     atomic_store(&threshold, (int)level);
+    find_loudest();
+}
+
+void log_set_area_level(int area, int level)
+{
+    FG_ASSERT(area >= 0 && area < LOG_AREA_COUNT);
+    atomic_store(&own[area], level > LOG_DEBUG ? 0 : level + 1);
+    find_loudest();
+}
+
+int log_get_area_level(int area)
+{
+    int level = atomic_load(&own[area]);
+    return level ? level - 1 : LOG_AS_ALL;
+}
+
+enum log_level log_loudest(void)
+{
+    return (enum log_level)atomic_load_explicit(&loudest, memory_order_relaxed);
+}
+
+bool log_wants(enum log_level level, const char *area)
+{
+    int most = 0;
+    for (int i = 0; i < LOG_AREA_COUNT && !most; i++)
+        if (strcmp(area, log_area_names[i]) == 0)
+            most = atomic_load_explicit(&own[i], memory_order_relaxed);
+    return (int)level < (most ? most : atomic_load_explicit(&threshold, memory_order_relaxed) + 1);
 }
 
 enum log_level log_get_level(void)
@@ -32,12 +76,12 @@ void log_set_format(enum log_format format)
     atomic_store(&format_of, (int)format);
 }
 
-static const char *const level_names[] = { "error", "warn", "info", "debug" };
+const char *const log_level_names[] = { "error", "warn", "info", "debug", NULL };
 
 int log_level_parse(const char *word, enum log_level *out)
 {
-    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++)
-        if (strcmp(word, level_names[i]) == 0) {
+    for (size_t i = 0; log_level_names[i]; i++)
+        if (strcmp(word, log_level_names[i]) == 0) {
             *out = (enum log_level)i;
             return 1;
         }
@@ -107,7 +151,7 @@ static int put_text(char *line, size_t cap, enum log_level level, const char *ar
     if (more > 0)
         (void)snprintf(counted, sizeof counted, " (... %lld more in 60 s)", (long long)more);
     int n = stamp(line, cap);
-    n += snprintf(line + n, cap - (size_t)n, " %-5s %-8s %s%s", level_names[level], area, said, counted);
+    n += snprintf(line + n, cap - (size_t)n, " %-5s %-8s %s%s", log_level_names[level], area, said, counted);
     return (size_t)n < cap ? n : (int)cap - 1;
 }
 
@@ -116,7 +160,7 @@ static int put_json(char *line, size_t cap, enum log_level level, const char *ar
 {
     int n = snprintf(line, cap, "{\"time\":\"");
     n += stamp(line + n, cap - (size_t)n);
-    n += snprintf(line + n, cap - (size_t)n, "\",\"level\":\"%s\",\"area\":\"%s\",", level_names[level],
+    n += snprintf(line + n, cap - (size_t)n, "\",\"level\":\"%s\",\"area\":\"%s\",", log_level_names[level],
                   area);
     if (more > 0)
         n += snprintf(line + n, cap - (size_t)n, "\"repeats\":%lld,", (long long)more);

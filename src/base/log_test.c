@@ -131,6 +131,33 @@ static void json_lines_are_json_whatever_was_said(void **state)
     assert_memory_equal(lines[0], "{\"time\":\"", 9);
 }
 
+static void an_area_may_have_a_level_of_its_own(void **state)
+{
+    (void)state;
+    log_set_area_level(LOG_AREA_mqtt, LOG_DEBUG);
+    log_set_area_level(LOG_AREA_net, LOG_ERROR);
+    log_debug("mqtt", "yes");
+    log_debug("node", "no");
+    log_info("node", "yes");
+    log_warn("net", "no");
+    log_error("net", "yes");
+    log_info("elsewhere", "yes");
+    assert_int_equal(count, 4);
+    assert_int_equal(log_get_level(), LOG_INFO);
+    assert_int_equal(log_loudest(), LOG_DEBUG);
+    assert_int_equal(log_get_area_level(LOG_AREA_mqtt), LOG_DEBUG);
+    log_set_level(LOG_ERROR); /* those of their own stay */
+    log_debug("mqtt", "yes");
+    log_info("node", "no");
+    assert_int_equal(count, 5);
+    log_set_area_level(LOG_AREA_mqtt, LOG_AS_ALL);
+    log_set_area_level(LOG_AREA_net, LOG_AS_ALL);
+    log_warn("mqtt", "no");
+    assert_int_equal(count, 5);
+    assert_int_equal(log_loudest(), LOG_ERROR);
+    assert_int_equal(log_get_area_level(LOG_AREA_mqtt), LOG_AS_ALL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +167,7 @@ int main(void)
         cmocka_unit_test_setup(one_place_is_heard_ten_times_and_then_counted, fresh),
         cmocka_unit_test_setup(another_place_has_its_own_count, fresh),
         cmocka_unit_test_setup(debug_lines_are_never_swallowed, fresh),
+        cmocka_unit_test_setup(an_area_may_have_a_level_of_its_own, fresh),
         cmocka_unit_test_setup(a_long_text_is_cut, fresh),
         cmocka_unit_test_setup(json_lines_are_json_whatever_was_said, fresh),
     };

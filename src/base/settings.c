@@ -376,3 +376,27 @@ const char *settings_default_path(const struct io *io, const char *const *enviro
         return named;
     return io->stat(io->self, SETTINGS_SYSTEM_FILE, &st) == 0 ? SETTINGS_SYSTEM_FILE : NULL;
 }
+
+enum code settings_keep(const struct settings *fresh, const struct settings *old, bool (*keep)(const char *key),
+                        struct fault *why)
+{
+    struct settings_inner *inner = fresh->inner;
+    for (size_t i = 0; i < settings_row_count; i++) {
+        const struct setting *row = &settings_rows[i];
+        if (!row->size || !keep(row->key))
+            continue;
+        FG_ASSERT(row->kind != AS_TEXTS && row->kind != AS_LISTENERS);
+        void *to = (char *)&inner->settings + row->offset;
+        memcpy(to, (const char *)old + row->offset, row->size);
+        if (row->kind == AS_TEXT) {
+            const char *text;
+            memcpy(&text, to, sizeof text);
+            char *copy = arena_take(&inner->arena, strlen(text) + 1);
+            if (!copy)
+                return FAIL(why, CODE_NOMEM, 0, "no memory for the settings");
+            memcpy(copy, text, strlen(text) + 1);
+            memcpy(to, &copy, sizeof copy);
+        }
+    }
+    return CODE_OK;
+}

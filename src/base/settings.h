@@ -102,6 +102,7 @@ struct settings {
     struct {
         enum log_level  level;
         enum log_format format;
+        int             levels[LOG_AREA_COUNT]; /* an enum log_level, or LOG_AS_ALL */
     } log;
     const struct settings_listener *listeners;
     size_t                          listener_count;
@@ -155,6 +156,11 @@ FG_CHECK enum code settings_parse(const struct settings **out, const struct io *
                                   const struct settings_source *, const char *name, struct bytes text,
                                   struct settings_report *report, struct fault *why);
 void settings_free(const struct settings *); /* NULL is fine */
+
+/* Puts the values that `old` has for the keys that `keep` names into `fresh`, which nobody else reads yet: what a running
+ * node cannot change. No lists. CODE_NOMEM. */
+FG_CHECK enum code settings_keep(const struct settings *fresh, const struct settings *old,
+                                 bool (*keep)(const char *key), struct fault *why);
 
 /* The file a verb reads when none is named: FIELDGATE_CONFIG, else SETTINGS_SYSTEM_FILE if it is there, else
  * NULL. The result is borrowed from `environment` or constant. */

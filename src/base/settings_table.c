@@ -13,6 +13,7 @@
 
 static const char *const durability_words[] = { "disk", "memory", NULL };
 static const char *const level_words[] = { "error", "warn", "info", "debug", NULL };
+static const char *const area_level_words[] = { "error", "warn", "info", "debug", "default", NULL };
 static const char *const format_words[] = { "text", "json", NULL };
 static const char *const on_full_words[] = { "drop-newest", "drop-oldest", "refuse", NULL };
 static const char *const listener_words[] = { "mqtt", "http", "mqtts", "https", NULL };
@@ -165,6 +166,11 @@ const struct setting settings_rows[] = {
       .help = "How much is said: each level includes those before it." },
     { "log.format", AS_CHOICE, FIELD(log.format), 0, 0, "text", .words = format_words,
       .help = "`text` for people, `json` for collectors: an object a line." },
+#define LOG_AREA(name)                                                                                               \
+    { "log.levels." #name, AS_CHOICE, FIELD(log.levels[LOG_AREA_##name]), 0, 0, "default",                            \
+      .words = area_level_words, .help = "The level of this part alone; `default`: that of `log.level`." },
+    LOG_AREAS(LOG_AREA)
+#undef LOG_AREA
 };
 const size_t settings_row_count = ARRAY_COUNT(settings_rows);
 _Static_assert(ARRAY_COUNT(settings_rows) <= SETTINGS_ROWS_MAX, "origins hold every row");

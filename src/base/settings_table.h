@@ -39,7 +39,7 @@ extern const struct setting settings_rows[];
 extern const size_t         settings_row_count;
 extern const struct setting listener_rows[];
 extern const size_t         listener_row_count;
-enum { SETTINGS_ROWS_MAX = 64, LISTENER_ROWS_MAX = 16, LISTENERS_MAX = 100, LISTENER_ADDRESSES_MAX = 100 };
+enum { SETTINGS_ROWS_MAX = 96, LISTENER_ROWS_MAX = 16, LISTENERS_MAX = 100, LISTENER_ADDRESSES_MAX = 100 };
 
 /* The paragraph above a group of keys in docs/settings.md: "" is the top. */
 struct setting_group {

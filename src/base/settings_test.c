@@ -456,12 +456,14 @@ struct again {
     char       group[32];
 };
 
-/* "gateway.certificates": a line for each level. Returns how deep its keys stand. */
-static int write_group(struct again *a, const char *group, bool fresh)
+/* "gateway.certificates": a line for each level that the line before was not in. Returns how deep its keys stand. */
+static int write_group(struct again *a, const char *group)
 {
     int depth = 0;
+    bool fresh = false;
     for (const char *at = group; *at; depth++) {
-        size_t n = strcspn(at, ".");
+        size_t n = strcspn(at, "."), upto = (size_t)(at - group) + n;
+        fresh |= strncmp(group, a->group, upto) != 0 || (a->group[upto] && a->group[upto] != '.');
         if (fresh)
             buf_printf(&a->text, "%*s%.*s:\n", 2 * depth, "", (int)n, at);
         at += n + (at[n] == '.');
@@ -483,7 +485,7 @@ static void write_line(void *ctx, const struct settings_line *line)
     char group[sizeof a->group];
     dot = strrchr(line->key, '.');
     (void)snprintf(group, sizeof group, "%.*s", dot ? (int)(dot - line->key) : 0, line->key);
-    int depth = write_group(a, group, strcmp(group, a->group) != 0);
+    int depth = write_group(a, group);
     (void)snprintf(a->group, sizeof a->group, "%s", group);
     buf_printf(&a->text, "%*s%s: %.*s\n", 2 * depth, "", dot ? dot + 1 : line->key, BYTES_FMT(line->value));
 }

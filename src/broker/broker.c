@@ -9,6 +9,48 @@
 
 #include <stdlib.h>
 
+enum code broker_rules_new(struct broker_rules **out, const struct limits *l, const char *const *hub_topics, unsigned count,
+                           struct fault *why)
+{
+    size_t texts = 0;
+    for (unsigned i = 0; i < count; i++)
+        texts += strlen(hub_topics[i]) + 1;
+    struct broker_rules *r = mem_zalloc(1, sizeof *r + count * sizeof r->hub_topics[0] + texts);
+    if (!r)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for the broker's limits");
+    r->limits = *l;
+    r->mqtt = (struct mqtt_limits){ .packet_bytes = l->packet_bytes, .user_props = l->user_properties,
+                                    .prop_bytes = l->property_bytes, .topic_bytes = l->topic_bytes,
+                                    .topic_levels = l->topic_levels, .filters = l->filters_per_packet };
+    r->connect = r->mqtt;
+    r->connect.packet_bytes = l->connect_bytes;
+    r->hub_topic_count = count;
+    char *text = (char *)&r->hub_topics[count];
+    for (unsigned i = 0; i < count; i++) {
+        r->hub_topics[i] = text;
+        size_t n = strlen(hub_topics[i]) + 1;
+        memcpy(text, hub_topics[i], n);
+        text += n;
+    }
+    *out = r;
+    return CODE_OK;
+}
+
+void broker_rules_free(struct broker_rules *r)
+{
+    mem_free(r);
+}
+
+struct broker_rules *broker_change(struct broker *b, struct broker_rules *rules)
+{
+    /* Under the tree's lock, as whoever resolves a topic: the new generation means the new hub topics. */
+    (void)pthread_rwlock_wrlock(&b->tree_lock);
+    struct broker_rules *old = atomic_exchange(&b->rules, rules);
+    atomic_fetch_add(&b->generation, 1);
+    (void)pthread_rwlock_unlock(&b->tree_lock);
+    return old;
+}
+
 enum code broker_new(struct broker **out, const struct broker_config *config, struct fault *why)
 {
     struct bytes replies = bytes_str(config->response_topics ? config->response_topics : "");
@@ -18,12 +60,12 @@ enum code broker_new(struct broker **out, const struct broker_config *config, st
     if (!b)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the broker");
     b->config = *config;
-    const struct limits *l = &config->limits;
-    b->mqtt_limits = (struct mqtt_limits){ .packet_bytes = l->packet_bytes, .user_props = l->user_properties,
-                                           .prop_bytes = l->property_bytes, .topic_bytes = l->topic_bytes,
-                                           .topic_levels = l->topic_levels, .filters = l->filters_per_packet };
-    b->connect_limits = b->mqtt_limits;
-    b->connect_limits.packet_bytes = l->connect_bytes;
+    struct broker_rules *rules;
+    if (broker_rules_new(&rules, &config->limits, config->hub_topics, config->hub_topic_count, why) != CODE_OK) {
+        mem_free(b);
+        return CODE_NOMEM;
+    }
+    atomic_init(&b->rules, rules);
     b->next_session_id = b->next_will_id = 1;
     broker_break_by_name(getenv("FIELDGATE_TEST_BREAK"));
     admit_init(&b->admit);
@@ -277,6 +319,7 @@ void broker_free(struct broker *b)
     table_clear(&b->by_id);
     table_clear(&b->wills_by_id);
     admit_clear(&b->admit);
+    broker_rules_free(atomic_load(&b->rules));
     (void)pthread_rwlock_destroy(&b->tree_lock);
     (void)pthread_mutex_destroy(&b->registry);
     mem_free(b);

@@ -38,6 +38,14 @@ enum code broker_write_state(void *broker, struct journal *, bool restart);
 void      broker_on_durable(void *broker, uint64_t durable);
 /* After replay: ends what the stop interrupted (wills are published, sessions that do not outlive a connection end). */
 FG_CHECK enum code broker_start(struct broker *, struct journal *, struct fault *why);
+/* Limits and hub topics while the node runs. broker_change makes them hold, for all loops and at once, and gives back those
+ * from before: free them when every loop has had a turn since. What CONNACK told a client goes on to hold for it. */
+struct broker_rules;
+FG_CHECK enum code   broker_rules_new(struct broker_rules **out, const struct limits *, const char *const *hub_topics,
+                                      unsigned hub_topic_count, struct fault *why);
+struct broker_rules *broker_change(struct broker *, struct broker_rules *); /* any one thread */
+void                 broker_rules_free(struct broker_rules *);              /* NULL is fine */
+
 /* Gives an accepted connection to a shard. Takes the peer over. */
 void broker_accept(struct broker *, const struct net_peer *);
 /* Gives a shard a connection that is open already, on whatever loop, and has no other owner (a WebSocket after its

@@ -76,6 +76,9 @@ static void client_begin(struct client *c)
 {
     struct shard *shard = c->shard;
     struct broker *b = shard->broker;
+    c->packet_bytes = limits_of(b)->packet_bytes;
+    c->receive_max = limits_of(b)->receive_maximum;
+    c->alias_in_max = (uint16_t)limits_of(b)->topic_aliases;
     conn_set_marks(c->conn, OUTPUT_HIGH, OUTPUT_LOW);
     list_add(c, &shard->strangers, &shard->oldest_stranger);
     uint64_t now = atomic_fetch_add(&b->clients, 1) + 1, max = atomic_load(&b->clients_max);
@@ -85,7 +88,7 @@ static void client_begin(struct client *c)
     if (!conn_loopback(c->conn))
         admit_came(&b->admit, conn_address(c->conn), c->last_us, &c->counted);
     client_arm(c);
-    if (atomic_fetch_add(&b->admit.half_open, 1) >= b->config.limits.half_open)
+    if (atomic_fetch_add(&b->admit.half_open, 1) >= limits_of(b)->half_open)
         end_oldest_stranger(shard);
 }
 
@@ -206,7 +209,7 @@ static void on_timer(struct timer *t);
 
 void client_arm(struct client *c)
 {
-    const struct limits *limits = &c->shard->broker->config.limits;
+    const struct limits *limits = limits_of(c->shard->broker);
     int64_t ms = c->state == CLIENT_NEW ? (int64_t)limits->connect_s * 1000 : TIMER_MS;
     if (c->state != CLIENT_NEW && c->keep_alive_s && c->keep_alive_s * 500 < ms)
         ms = c->keep_alive_s * 500; /* looked at often enough to notice 1.5 times in good time */
@@ -216,7 +219,7 @@ void client_arm(struct client *c)
 static void on_timer(struct timer *t)
 {
     struct client *c = (struct client *)((char *)t - offsetof(struct client, timer));
-    const struct limits *limits = &c->shard->broker->config.limits;
+    const struct limits *limits = limits_of(c->shard->broker);
     int64_t now = loop_now_us(c->shard->loop);
     struct fault why;
     if (c->state == CLIENT_NEW) {
@@ -346,10 +349,10 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
     unsigned packets = 0;
     c->last_us = loop_now_us(c->shard->loop);
     while (used < in.len && client_alive(c) && !c->paused) {
-        const struct mqtt_limits *limits = c->state == CLIENT_NEW ? &b->connect_limits : &b->mqtt_limits;
+        uint32_t most = c->state == CLIENT_NEW ? limits_of(b)->connect_bytes : c->packet_bytes;
         struct mqtt_frame frame;
         struct fault why;
-        enum code code = mqtt_frame(bytes_from(in, used), limits->packet_bytes, &frame, &why);
+        enum code code = mqtt_frame(bytes_from(in, used), most, &frame, &why);
         if (code == CODE_MORE) {
             /* What a stranger sends first must look like CONNECT before more of it is kept. */
             if (c->state == CLIENT_NEW && !c->exchange && in.at[used] != MQTT_CONNECT << 4)
@@ -372,7 +375,7 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
         handle(c, &frame);
         /* Who asks without taking the answers is not listened to until he does (L-OUT). on_drained speaks of the mark. */
         size_t unsent = client_alive(c) ? conn_unsent(conn) : 0;
-        if (unsent > OUTPUT_HIGH && unsent > b->config.limits.unsent_bytes)
+        if (unsent > OUTPUT_HIGH && unsent > limits_of(b)->unsent_bytes)
             client_pause(c, PAUSE_OUTPUT);
     }
     COUNT(c->shard, packets_in, packets);

@@ -104,7 +104,7 @@ void handle_auth(struct client *c, struct bytes body)
     const struct broker *b = c->shard->broker;
     struct mqtt_disconnect p;
     struct fault why;
-    enum code code = mqtt_decode_auth(body, connecting ? &b->connect_limits : &b->mqtt_limits, &p, &why);
+    enum code code = mqtt_decode_auth(body, connecting ? &rules_of(b)->connect : &rules_of(b)->mqtt, &p, &why);
     if (code != CODE_OK) {
         break_off(c, why.mqtt_reason ? why.mqtt_reason : MQTT_MALFORMED, why.text);
         return;

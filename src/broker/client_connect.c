@@ -62,7 +62,7 @@ static struct bytes principal_of(const struct client *c)
 
 static void settle_expiry(struct client *c, struct connect_ask *ask)
 {
-    const struct limits *limits = &c->shard->broker->config.limits;
+    const struct limits *limits = limits_of(c->shard->broker);
     uint32_t want = ask->connect.version == MQTT_5 ? ask->connect.props.session_expiry_s
                     : ask->connect.clean_start     ? 0
                                                    : UINT32_MAX;
@@ -177,7 +177,7 @@ void handle_connect(struct client *c, struct bytes body)
     }
     c->ask = ask;
     memcpy(ask->body, body.at, body.len);
-    enum code code = mqtt_decode_connect(bytes_of(ask->body, body.len), &b->connect_limits, &ask->connect, &why);
+    enum code code = mqtt_decode_connect(bytes_of(ask->body, body.len), &rules_of(b)->connect, &ask->connect, &why);
     if (code == CODE_NOMEM) {
         client_end(c, 0, NULL, false);
         return;
@@ -202,12 +202,12 @@ void handle_connect(struct client *c, struct bytes body)
         connect_refuse(c, MQTT_NOT_AUTHORIZED, "its will is for a $SYS topic, where only the broker speaks");
         return;
     }
-    if (atomic_load(&b->clients) > b->config.limits.connections) {
+    if (atomic_load(&b->clients) > limits_of(b)->connections) {
         connect_refuse(c, c->version == MQTT_5 ? MQTT_QUOTA_EXCEEDED : MQTT_SERVER_UNAVAILABLE,
                        "the node has as many connections as limits.connections allows");
         return;
     }
-    uint8_t refused = conn_loopback(c->conn) ? 0 : admit_judge(&b->admit, &b->config.limits, conn_address(c->conn),
+    uint8_t refused = conn_loopback(c->conn) ? 0 : admit_judge(&b->admit, limits_of(b), conn_address(c->conn),
                                                                loop_now_us(c->shard->loop));
     if (refused) {
         connect_refuse(c, c->version == MQTT_5 ? refused : MQTT_SERVER_UNAVAILABLE,
@@ -360,28 +360,27 @@ static void put_response_information(const struct client *c, struct buf *props)
         return;
     buf_printf(&text, "%s/%.*s", config->response_topics, BYTES_FMT(ask->client_id));
     /* An identifier with a wildcard in it makes no topic. */
-    if (!text.bad && topic_name_valid(buf_bytes(&text), config->limits.topic_bytes, config->limits.topic_levels))
+    if (!text.bad && topic_name_valid(buf_bytes(&text), limits_of(c->shard->broker)->topic_bytes,
+                                      limits_of(c->shard->broker)->topic_levels))
         mqtt_put_bytes(props, MQTT_PROP_RESPONSE_INFO, buf_bytes(&text));
     buf_clear(&text);
 }
 
 static void send_connack(struct client *c, bool present, uint64_t seq)
 {
-    struct broker *b = c->shard->broker;
-    const struct limits *limits = &b->config.limits;
     struct connect_ask *ask = c->ask;
     struct buf props = { 0 }, blob = { 0 };
     if (c->version == MQTT_5) {
         if (ask->expiry_capped)
             mqtt_put_u32(&props, MQTT_PROP_SESSION_EXPIRY, ask->expiry_s);
-        if (limits->receive_maximum < 65535)
-            mqtt_put_u16(&props, MQTT_PROP_RECEIVE_MAX, (uint16_t)limits->receive_maximum);
-        mqtt_put_u32(&props, MQTT_PROP_MAX_PACKET, limits->packet_bytes);
+        if (c->receive_max < 65535)
+            mqtt_put_u16(&props, MQTT_PROP_RECEIVE_MAX, (uint16_t)c->receive_max);
+        mqtt_put_u32(&props, MQTT_PROP_MAX_PACKET, c->packet_bytes);
         if (ask->assigned_id)
             mqtt_put_bytes(&props, MQTT_PROP_ASSIGNED_CLIENT_ID, ask->connect.client_id);
         put_response_information(c, &props);
-        if (limits->topic_aliases)
-            mqtt_put_u16(&props, MQTT_PROP_TOPIC_ALIAS_MAX, (uint16_t)limits->topic_aliases);
+        if (c->alias_in_max)
+            mqtt_put_u16(&props, MQTT_PROP_TOPIC_ALIAS_MAX, c->alias_in_max);
         if (c->keep_alive_s != ask->connect.keep_alive_s)
             mqtt_put_u16(&props, MQTT_PROP_SERVER_KEEP_ALIVE, c->keep_alive_s);
     }
@@ -408,7 +407,7 @@ static void send_connack(struct client *c, bool present, uint64_t seq)
 static void settle_connection(struct client *c)
 {
     const struct mqtt_connect *ask = &c->ask->connect;
-    const struct limits *limits = &c->shard->broker->config.limits;
+    const struct limits *limits = limits_of(c->shard->broker);
     bool five = ask->version == MQTT_5;
     c->window = five && mqtt_props_has(&ask->props, MQTT_PROP_RECEIVE_MAX) ? ask->props.receive_max : 65535;
     c->max_packet = five ? ask->props.max_packet : 0;
@@ -445,7 +444,7 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
         return s;
     *fresh = true;
     *reason = MQTT_SERVER_BUSY;
-    if (b->sessions.count >= b->config.limits.sessions) {
+    if (b->sessions.count >= limits_of(b)->sessions) {
         *reason = MQTT_QUOTA_EXCEEDED;
         return NULL;
     }
@@ -579,7 +578,7 @@ void handle_disconnect(struct client *c, struct bytes body)
 {
     struct mqtt_disconnect d;
     struct fault why;
-    if (mqtt_decode_disconnect(c->version, body, &c->shard->broker->mqtt_limits, &d, &why) != CODE_OK) {
+    if (mqtt_decode_disconnect(c->version, body, &rules_of(c->shard->broker)->mqtt, &d, &why) != CODE_OK) {
         client_end(c, why.mqtt_reason ? why.mqtt_reason : MQTT_MALFORMED, &why, true);
         return;
     }
@@ -592,7 +591,7 @@ void handle_disconnect(struct client *c, struct bytes body)
         return;
     }
     if (changes && s->durable) {
-        uint32_t limit = c->shard->broker->config.limits.session_expiry_s;
+        uint32_t limit = limits_of(c->shard->broker)->session_expiry_s;
         uint32_t expiry = d.props.session_expiry_s > limit ? limit : d.props.session_expiry_s;
         shard_commit(c->shard);
         journal_lock(c->shard->broker->journal);

@@ -51,7 +51,7 @@ static void halt_if_busy(struct client *c, bool stored)
 bool publish_over_quota(const struct client *c, uint8_t first, struct bytes body)
 {
     if (c->version == MQTT_5 || first >> 4 != MQTT_PUBLISH || (first >> 1 & 3) != 2 || c->state != CLIENT_LIVE ||
-        c->in_pids.count < c->shard->broker->config.limits.receive_maximum)
+        c->in_pids.count < c->receive_max)
         return false;
     struct wire w = wire_of(body);
     (void)wire_bytes(&w, wire_be16(&w));
@@ -62,7 +62,7 @@ bool publish_over_quota(const struct client *c, uint8_t first, struct bytes body
 /* L-INFL, L-QOS2. False: the connection has ended. */
 static bool admit(struct client *c, const struct mqtt_publish *p)
 {
-    uint32_t most = c->shard->broker->config.limits.receive_maximum;
+    uint32_t most = c->receive_max;
     if (p->qos == 0 || (p->qos == 2 && pidset_has(&c->in_pids, p->packet_id)))
         return true;
     if (c->version == MQTT_5 && c->inflight_in >= most) {
@@ -100,7 +100,7 @@ static bool take_props(struct client *c, struct mqtt_publish *p)
     }
     if (!mqtt_props_has(&p->props, MQTT_PROP_TOPIC_ALIAS))
         return true;
-    uint8_t reason = alias_in(&c->aliases, (uint16_t)c->shard->broker->config.limits.topic_aliases, p->props.topic_alias, &p->topic);
+    uint8_t reason = alias_in(&c->aliases, c->alias_in_max, p->props.topic_alias, &p->topic);
     if (reason == MQTT_TOPIC_ALIAS_INVALID)
         refuse(c, reason, "a topic alias above the Topic Alias Maximum of CONNACK (limits.topic-aliases)");
     else if (reason == MQTT_PROTOCOL_ERROR)
@@ -115,7 +115,7 @@ void handle_publish(struct client *c, const struct mqtt_frame *frame)
     struct shard *shard = c->shard;
     struct mqtt_publish p;
     struct fault why;
-    if (mqtt_decode_publish(c->version, frame->first, frame->body, &shard->broker->mqtt_limits, &p, &why) != CODE_OK) {
+    if (mqtt_decode_publish(c->version, frame->first, frame->body, &rules_of(shard->broker)->mqtt, &p, &why) != CODE_OK) {
         client_end(c, why.mqtt_reason ? why.mqtt_reason : MQTT_MALFORMED, &why, true);
         return;
     }
@@ -196,7 +196,7 @@ void handle_ack(struct client *c, uint8_t type, uint8_t first, struct bytes body
 {
     struct mqtt_ack ack;
     struct fault why;
-    if (mqtt_decode_ack(c->version, first, body, &c->shard->broker->mqtt_limits, &ack, &why) != CODE_OK) {
+    if (mqtt_decode_ack(c->version, first, body, &rules_of(c->shard->broker)->mqtt, &ack, &why) != CODE_OK) {
         client_end(c, why.mqtt_reason ? why.mqtt_reason : MQTT_MALFORMED, &why, true);
         return;
     }

@@ -22,7 +22,7 @@ static uint32_t shared_count(const struct session *s)
 
 static uint8_t judge(const struct client *c, const struct mqtt_filter *f, uint32_t *held, uint32_t *shared)
 {
-    const struct limits *limits = &c->shard->broker->config.limits;
+    const struct limits *limits = limits_of(c->shard->broker);
     if (f->refused)
         return f->refused;
     if (!client_may_subscribe(c, f->filter)) {
@@ -208,7 +208,7 @@ void handle_subscribe(struct client *c, struct bytes body)
     uint8_t lent[SCRATCH_BYTES];
     struct arena arena;
     arena_init(&arena, lent, sizeof lent, 256 * 1024);
-    enum code code = mqtt_decode_subscribe(c->version, body, &shard->broker->mqtt_limits, &arena, &p, &why);
+    enum code code = mqtt_decode_subscribe(c->version, body, &rules_of(shard->broker)->mqtt, &arena, &p, &why);
     if (code == CODE_OK)
         code = check_answer(c, p.count, &why);
     if (code != CODE_OK) {
@@ -280,7 +280,7 @@ void handle_unsubscribe(struct client *c, struct bytes body)
     uint8_t lent[SCRATCH_BYTES];
     struct arena arena;
     arena_init(&arena, lent, sizeof lent, 256 * 1024);
-    enum code code = mqtt_decode_unsubscribe(c->version, body, &c->shard->broker->mqtt_limits, &arena, &p, &why);
+    enum code code = mqtt_decode_unsubscribe(c->version, body, &rules_of(c->shard->broker)->mqtt, &arena, &p, &why);
     if (code == CODE_OK)
         code = check_answer(c, p.count, &why);
     if (code != CODE_OK) {

@@ -108,7 +108,7 @@ static void count_unsent(struct shard *shard, enum sent what)
  * next; whoever takes what he gets never notices. */
 static bool over_share(const struct shard *shard, uint64_t holds)
 {
-    uint64_t share = shard->broker->config.limits.memory_bytes / WAITING_SHARE / shard->broker->shard_count;
+    uint64_t share = limits_of(shard->broker)->memory_bytes / WAITING_SHARE / shard->broker->shard_count;
     uint64_t used = loop_backlog(shard->loop) +
                     (message_bytes_in_use() + queue_bytes_in_use()) / shard->broker->shard_count;
     return used >= share || holds > (share - used) / WAITING_EACH;
@@ -117,7 +117,7 @@ static bool over_share(const struct shard *shard, uint64_t holds)
 bool deliver_swamped(const struct shard *shard, const struct client *c)
 {
     size_t backlog = conn_backlog(c->conn);
-    return conn_unsent(c->conn) > shard->broker->config.limits.unsent_bytes || (backlog && over_share(shard, backlog));
+    return conn_unsent(c->conn) > limits_of(shard->broker)->unsent_bytes || (backlog && over_share(shard, backlog));
 }
 
 void deliver_now(struct shard *shard, struct client *c, struct message *m, const struct origin *origin, bool retain)
@@ -327,7 +327,7 @@ static void queue_volatile(struct shard *shard, struct session *s, struct messag
 void deliver_volatile(struct shard *shard, struct session *s, struct message *m, struct origin *origin, uint8_t qos,
                       bool retain)
 {
-    const struct limits *limits = &shard->broker->config.limits;
+    const struct limits *limits = limits_of(shard->broker);
     const struct queue *q = &s->queue;
     bool full = q->open >= limits->queued_messages || q->bytes + m->encoded.len > limits->queued_bytes;
     bool behind = s->client && s->client->send_next < q->tail; /* it has not even been sent what came before */
@@ -341,7 +341,7 @@ void deliver_volatile(struct shard *shard, struct session *s, struct message *m,
 
 size_t deliver_room(struct client *c, uint8_t qos)
 {
-    const struct limits *limits = &c->shard->broker->config.limits;
+    const struct limits *limits = limits_of(c->shard->broker);
     const struct queue *q = &c->session->queue;
     if (!takes_more(c))
         return 0;

@@ -388,8 +388,8 @@ static bool takes(const struct target *t, const struct fold_publish *p)
 
 static bool is_full(const struct broker *b, const struct session *s, size_t bytes)
 {
-    return s->queue.open >= b->config.limits.queued_messages ||
-           s->queue.bytes + bytes > b->config.limits.queued_bytes;
+    return s->queue.open >= limits_of(b)->queued_messages ||
+           s->queue.bytes + bytes > limits_of(b)->queued_bytes;
 }
 
 /* Places in the queue whose message is gone but not the ones before it: bounded, since they cost memory. */
@@ -444,11 +444,11 @@ static bool make_room(struct broker *b, struct fold_publish *p, struct session *
     if (!is_full(b, s, bytes))
         return true;
     /* A will has nobody who could be told. */
-    if (b->config.limits.on_full == ON_FULL_REFUSE && !p->will_id && !p->again) {
+    if (limits_of(b)->on_full == ON_FULL_REFUSE && !p->will_id && !p->again) {
         p->refused = MQTT_QUOTA_EXCEEDED;
         return false;
     }
-    while (b->config.limits.on_full == ON_FULL_DROP_OLDEST && is_full(b, s, bytes) && drop_oldest(b, s))
+    while (limits_of(b)->on_full == ON_FULL_DROP_OLDEST && is_full(b, s, bytes) && drop_oldest(b, s))
         p->dropped++;
     if (!is_full(b, s, bytes))
         return true;
@@ -470,7 +470,7 @@ static bool keep_pick(struct fold_publish *p, struct fanout *one)
 /* One member of the share, if there is any who can be given it. False: no memory. */
 static bool choose_member(struct broker *b, struct fold_publish *p, struct share *share)
 {
-    struct share_wish wish = { .limits = &b->config.limits, .bytes = p->message->encoded.len, .qos = p->message->qos,
+    struct share_wish wish = { .limits = limits_of(b), .bytes = p->message->encoded.len, .qos = p->message->qos,
                                .access = p->shard->access, .topic = p->message->topic };
     struct fanout *one = share_choose(share, &wish);
     wish.anyhow = true;
@@ -521,8 +521,8 @@ static bool choose_retained(struct broker *b, struct fold_publish *p, bool *sets
     }
     uint64_t old = 0;
     bool fits = retained_get(&b->retained, m->topic, &old) ||
-                b->retained.count < b->config.limits.retained_messages;
-    fits = fits && b->retained.bytes - old + m->encoded.len <= b->config.limits.retained_bytes;
+                b->retained.count < limits_of(b)->retained_messages;
+    fits = fits && b->retained.bytes - old + m->encoded.len <= limits_of(b)->retained_bytes;
     if (!fits)
         COUNT(p->shard, refused_full, 1);
     if (!fits && p->v5) {

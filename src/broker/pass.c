@@ -76,7 +76,7 @@ bool pass_publish(struct client *c, const struct mqtt_frame *frame, const struct
     if (five && p->props.raw.len && !mqtt_props_all_forwardable(&p->props))
         return false;
     const struct fanout *f = route_look(shard, p->topic);
-    if (!f || f->count > shard->broker->config.limits.fan_out || differs(f, p) || !all_here(shard, f))
+    if (!f || f->count > limits_of(shard->broker)->fan_out || differs(f, p) || !all_here(shard, f))
         return false;
     struct passed m = { .p = p, .five = five,
                         .packet = bytes_of(frame->body.at - (frame->size - frame->body.len), frame->size) };

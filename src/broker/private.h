@@ -148,6 +148,9 @@ struct client {
     struct pidset   in_pids; /* unfinished inbound QoS 2, the connection's view */
     struct aliases *aliases; /* NULL until one is used */
     uint32_t        refs;    /* the connection, pending acknowledgements, operations */
+    uint32_t        packet_bytes; /* C: limits as they were at CONNECT; a reload must not make a liar of what CONNACK said */
+    uint32_t        receive_max;  /* likewise */
+    uint16_t        alias_in_max; /* likewise */
     uint32_t        max_packet, window /* peer's receive maximum */, inflight_out, inflight_in;
     uint32_t        pending; /* acknowledgements waiting for the disk */
     uint32_t        withheld; /* of its messages in shard->withheld */
@@ -311,9 +314,17 @@ struct rescued {
     struct origin  *origin;  /* one reference */
 };
 
+/* What a reload may change. Immutable: another one is swapped in, and this one lives until every loop has had a turn. */
+struct broker_rules {
+    struct limits      limits;
+    struct mqtt_limits mqtt, connect; /* of packets after and before CONNECT was accepted */
+    unsigned           hub_topic_count;
+    const char        *hub_topics[]; /* texts behind the struct */
+};
+
 struct broker {
-    struct broker_config config;
-    struct mqtt_limits   mqtt_limits, connect_limits;
+    struct broker_config config; /* limits and hub topics are those of the start: ask rules_of */
+    _Atomic(struct broker_rules *) rules; /* owned; see rules_of */
     struct admit         admit;
     struct sys           sys;
     struct journal      *journal;
@@ -349,6 +360,16 @@ struct broker {
 
     bool journal_gone; /* broker_free: its handles died with it */
 };
+
+/* What holds now; not to be kept beyond the turn. */
+static inline const struct broker_rules *rules_of(const struct broker *b)
+{
+    return atomic_load_explicit((_Atomic(struct broker_rules *) *)(uintptr_t)&b->rules, memory_order_acquire);
+}
+static inline const struct limits *limits_of(const struct broker *b)
+{
+    return &rules_of(b)->limits;
+}
 
 /* ---- session.c ---- */
 struct session *session_new(uint64_t id, struct bytes client_id, struct bytes principal, bool durable);

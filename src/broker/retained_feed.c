@@ -126,7 +126,7 @@ static void unlist(struct retained_feed *f)
 /* Whoever asks faster than we can put into queues is not read from: to go on, that never needs the client. */
 static void look_at_length(struct client *c)
 {
-    uint32_t most = c->shard->broker->config.limits.subscriptions;
+    uint32_t most = limits_of(c->shard->broker)->subscriptions;
     uint32_t waiting = c->feed ? c->feed->owing.count : 0;
     if (waiting > most)
         client_pause(c, PAUSE_FEED);
@@ -147,7 +147,7 @@ static struct retained_feed *feed_of(struct client *c)
  * its turn already is not added. So it holds at most twice as many as he may have subscriptions. */
 static bool waits_already(const struct client *c, struct feed_list *sending, const struct feed_item *again)
 {
-    if (sending->count <= c->shard->broker->config.limits.subscriptions)
+    if (sending->count <= limits_of(c->shard->broker)->subscriptions)
         return false;
     for (struct feed_item *item = sending->first; item; item = item->next)
         if (!item->search.at && bytes_equal(text_of(item), text_of(again))) {
@@ -263,7 +263,7 @@ void feed_go(struct client *c)
 
 static bool has_room(const struct broker *b, const struct session *s, size_t messages, size_t bytes)
 {
-    const struct limits *limits = &b->config.limits;
+    const struct limits *limits = limits_of(b);
     return s->queue.open + messages < limits->queued_messages &&
            s->queue.bytes + bytes <= limits->queued_bytes;
 }

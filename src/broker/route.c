@@ -107,8 +107,9 @@ static void merge(struct collected *c)
 
 static bool to_partition(const struct broker *b, struct bytes topic)
 {
-    for (unsigned i = 0; i < b->config.hub_topic_count; i++)
-        if (topic_matches(bytes_str(b->config.hub_topics[i]), topic))
+    const struct broker_rules *rules = rules_of(b);
+    for (unsigned i = 0; i < rules->hub_topic_count; i++)
+        if (topic_matches(bytes_str(rules->hub_topics[i]), topic))
             return true;
     return false;
 }
@@ -380,7 +381,7 @@ static bool postpone(struct shard *shard, struct message *m, struct fanout *f, u
 
 void route_deliver_here(struct shard *shard, struct message *m, struct fanout *f, uint64_t from)
 {
-    bool late = shard->slices.count || f->count > shard->broker->config.limits.fan_out;
+    bool late = shard->slices.count || f->count > limits_of(shard->broker)->fan_out;
     if (late && postpone(shard, m, f, from))
         return;
     if (f->single)
@@ -391,7 +392,7 @@ void route_deliver_here(struct shard *shard, struct message *m, struct fanout *f
 
 void route_slices(struct shard *shard)
 {
-    uint32_t left = shard->broker->config.limits.fan_out;
+    uint32_t left = limits_of(shard->broker)->fan_out;
     size_t done = 0;
     while (done < shard->slices.count && left) {
         struct fan_slice s = shard->slices.at[done]; /* delivering may end a client: the list may grow meanwhile */
@@ -476,7 +477,7 @@ void route_forget_picks(const struct message *m, struct fanout **picks, uint32_t
 /* QoS 0 needs no record of who was chosen. */
 static void deliver_shares(struct shard *shard, struct message *m, struct fanout *f)
 {
-    struct share_wish wish = { .limits = &shard->broker->config.limits, .access = shard->access, .topic = m->topic };
+    struct share_wish wish = { .limits = limits_of(shard->broker), .access = shard->access, .topic = m->topic };
     for (uint32_t i = 0; i < f->share_count; i++) {
         struct fanout *pick = share_choose(f->shares[i], &wish);
         if (pick)

@@ -216,7 +216,7 @@ void shard_ack(struct shard *shard, struct client *c, uint64_t seq, uint8_t type
         return;
     }
     client_hold(c);
-    if (++c->pending >= 2 * shard->broker->config.limits.receive_maximum)
+    if (++c->pending >= 2 * limits_of(shard->broker)->receive_maximum)
         client_pause(c, PAUSE_PENDING);
     shard->pending.ring[shard->pending.tail++ & (shard->pending.cap - 1)] = p;
     atomic_store_explicit(&shard->waiting_acks, shard->pending.tail - shard->pending.head, memory_order_relaxed);
@@ -231,7 +231,7 @@ static bool release_acks(struct shard *shard)
         if (p.seq > durable)
             break;
         shard->pending.head++;
-        if (--p.client->pending <= shard->broker->config.limits.receive_maximum)
+        if (--p.client->pending <= limits_of(shard->broker)->receive_maximum)
             client_resume(p.client, PAUSE_PENDING);
         send_ack(shard, p.client, p.type, p.pid, p.reason, p.blob);
         mem_free((void *)p.blob.at);
@@ -488,7 +488,7 @@ static void take_dirty(struct shard *shard)
     struct session *list = shard->dirty;
     shard->dirty = NULL;
     atomic_store(&shard->has_dirty, false);
-    for (uint32_t left = shard->broker->config.limits.fan_out; list; left--) {
+    for (uint32_t left = limits_of(shard->broker)->fan_out; list; left--) {
         if (left == 0) { /* L-FAN: the rest in the next turn */
             shard->dirty = list;
             atomic_store(&shard->has_dirty, true);
@@ -795,7 +795,7 @@ static void second(struct timer *t)
     if (shard->number == 0) {
         session_upkeep(shard->broker);
         sys_second(shard);
-        admit_weigh(&shard->broker->admit, &shard->broker->config.limits, mem_in_use());
+        admit_weigh(&shard->broker->admit, limits_of(shard->broker), mem_in_use());
     }
     retry_kept(shard);
     retry_withheld(shard);

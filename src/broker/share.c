@@ -272,7 +272,7 @@ static void give(struct giving *g, uint64_t index)
 {
     struct broker *b = g->broker;
     struct entry *e = queue_at(&g->from->queue, index);
-    struct share_wish wish = { .limits = &b->config.limits, .except = g->from, .bytes = e->bytes, .qos = e->qos,
+    struct share_wish wish = { .limits = limits_of(b), .except = g->from, .bytes = e->bytes, .qos = e->qos,
                                .durable = true, .connected = g->why == SHARE_AWAY };
     struct fanout *to = g->from->durable && g->share ? share_choose(g->share, &wish) : NULL;
     if (to) {

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-enum { GET_SECONDS = 10 };
+enum { GET_SECONDS = 10, POST_SECONDS = 60 };
 
 int api_client_find(const struct verb_call *call, const struct config_flags *given, struct api_client *out)
 {
@@ -38,6 +38,7 @@ struct call {
     unsigned                 status; /* 0: no answer yet */
     struct buf               held;   /* a refusal's body; of a stream the line that is not whole yet */
     struct buf              *body;   /* of a plain GET */
+    const char              *method; /* NULL: GET */
     const struct api_lines  *lines;  /* of a stream */
     void                    *ctx;
     bool                     over, too_long, timed_out;
@@ -173,7 +174,7 @@ static enum code perform(struct call *c, const char *target, uint64_t wait_us)
     if (code != CODE_OK)
         return code;
     c->held.max = c->lines ? 0 : API_BODY_MAX; /* one event may be as large as a message */
-    code = http_call_open(&c->http, c->loop, c->client->host, 0, "GET", target, BYTES_NONE, &events, c,
+    code = http_call_open(&c->http, c->loop, c->client->host, 0, c->method ? c->method : "GET", target, BYTES_NONE, &events, c,
                           c->why);
     if (code == CODE_OK) {
         if (wait_us)
@@ -181,6 +182,8 @@ static enum code perform(struct call *c, const char *target, uint64_t wait_us)
         loop_run(c->loop);
         code = outcome(c, wait_us);
     }
+    if (c->method && c->status != 200)
+        buf_add_bytes(c->body, buf_bytes(&c->held)); /* what is said of a refusal beyond its sentence */
     timer_stop(c->loop, &c->timer);
     c->over = true;
     loop_close(c->loop);
@@ -194,6 +197,13 @@ enum code api_client_get(const struct api_client *client, const char *target, st
     struct call c = { .client = client, .body = body, .why = why };
     body->max = API_BODY_MAX;
     return perform(&c, target, GET_SECONDS * UINT64_C(1000000));
+}
+
+enum code api_client_post(const struct api_client *client, const char *target, struct buf *body, struct fault *why)
+{
+    struct call c = { .client = client, .body = body, .why = why, .method = "POST" };
+    body->max = API_BODY_MAX;
+    return perform(&c, target, POST_SECONDS * UINT64_C(1000000));
 }
 
 enum code api_client_lines(const struct api_client *client, const char *target, uint64_t deadline_us,

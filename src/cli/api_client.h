@@ -22,6 +22,9 @@ int api_client_find(const struct verb_call *, const struct config_flags *, struc
 /* GET; the answer's body is appended to `body`, at most API_BODY_MAX. Gives up after 10 s. */
 FG_CHECK enum code api_client_get(const struct api_client *, const char *target, struct buf *body,
                                   struct fault *why);
+/* POST without a body, up to 60 s. `body` has the answer's, of a refusal too. */
+FG_CHECK enum code api_client_post(const struct api_client *, const char *target, struct buf *body,
+                                   struct fault *why);
 /* What a stream's reader is told. */
 struct api_lines {
     bool (*line)(void *ctx,

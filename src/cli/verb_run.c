@@ -18,15 +18,23 @@ static void print_listener(void *ctx, const char *type, const char *address)
     (void)fprintf(ctx, "listening %s %s\n", type, address);
 }
 
+/* A reload: the same file, environment and flags. On a thread of the node. */
+static enum code reread(void *ctx, const struct settings **out, struct settings_report *report, struct fault *why)
+{
+    const struct verb_call *call = ctx;
+    const struct run *given = call->values;
+    const char *file;
+    return config_read(call, &given->config, out, &file, report, why);
+}
+
 static int run_node(struct verb_call *call, const struct settings *settings)
 {
     struct node_options options = {
-        .settings = settings, .io = call->io, .version = FG_VERSION, .signals = true
+        .settings = settings, .io = call->io, .version = FG_VERSION, .signals = true, .reread = reread, .reread_ctx = call
     };
     struct fault why;
     struct node *node;
-    log_set_level(settings->log.level);
-    log_set_format(settings->log.format);
+    node_log_levels(settings);
     enum code code = node_open(&node, &options, &why);
     if (code != CODE_OK)
         return verb_fail(call, &why);

@@ -152,16 +152,45 @@ bool auth_touched(struct auth *a)
 
 /* ---- life ---- */
 
+enum code auth_doors_new(struct auth_doors **out, const struct auth_door *doors, size_t count, struct fault *why)
+{
+    struct auth_doors *d = mem_alloc(sizeof *d + count * sizeof d->at[0]);
+    if (!d)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for %zu listeners", count);
+    d->count = count;
+    if (count)
+        memcpy(d->at, doors, count * sizeof d->at[0]);
+    *out = d;
+    return CODE_OK;
+}
+
+struct auth_doors *auth_change_doors(struct auth *a, struct auth_doors *doors)
+{
+    return atomic_exchange(&a->doors, doors);
+}
+
+void auth_doors_free(struct auth_doors *doors)
+{
+    mem_free(doors);
+}
+
+static const struct auth_door *door_of(const struct auth *a, uint16_t number)
+{
+    const struct auth_doors *d = atomic_load_explicit((_Atomic(struct auth_doors *) *)(uintptr_t)&a->doors, memory_order_acquire);
+    return number < d->count ? &d->at[number] : NULL;
+}
+
 static enum code copy_config(struct auth *a, const struct auth_config *config)
 {
-    struct auth_door *doors = mem_alloc((config->door_count + 1) * sizeof *doors);
+    struct auth_doors *doors = NULL;
     a->config = *config;
-    a->config.doors = doors;
+    a->config.doors = NULL;
+    a->config.door_count = 0;
     a->config.users_path = mem_strdup(config->users_path);
     a->config.rules_path = config->rules_path ? mem_strdup(config->rules_path) : NULL;
-    if (doors && config->door_count)
-        memcpy(doors, config->doors, config->door_count * sizeof *doors);
-    return doors && a->config.users_path && !a->config.rules_path == !config->rules_path ? CODE_OK : CODE_NOMEM;
+    enum code c = auth_doors_new(&doors, config->doors, config->door_count, NULL);
+    atomic_init(&a->doors, doors);
+    return a->config.users_path && !a->config.rules_path == !config->rules_path ? c : CODE_NOMEM;
 }
 
 enum code auth_new(struct auth **out, const struct auth_config *config, struct fault *why)
@@ -196,7 +225,7 @@ void auth_free(struct auth *a)
     failures_clear(&a->failures);
     verified_clear(&a->verified);
     (void)pthread_mutex_destroy(&a->lock);
-    mem_free((void *)(uintptr_t)a->config.doors);
+    auth_doors_free(atomic_load(&a->doors));
     mem_free((void *)(uintptr_t)a->config.users_path);
     mem_free((void *)(uintptr_t)a->config.rules_path);
     mem_free(a);
@@ -396,8 +425,8 @@ enum { CERTIFICATE_NAME_MAX = 512 };
 
 bool auth_door_has(const struct auth *a, uint16_t door, enum settings_auth auth)
 {
-    const struct settings_choices *chain = door < a->config.door_count ? &a->config.doors[door].chain : NULL;
-    return chain && memchr(chain->at, (int)auth, chain->count);
+    const struct auth_door *d = door_of(a, door);
+    return d && memchr(d->chain.at, (int)auth, d->chain.count);
 }
 
 static bool banned(struct auth *a, struct loop *loop, const struct auth_ask *ask, struct auth_answer *now)
@@ -439,11 +468,11 @@ bool auth_check(struct auth *a, struct loop *loop, const struct auth_ask *ask, s
                 void *ctx)
 {
     bool names_count = auth_door_has(a, ask->door, AUTH_USERS);
-    size_t count = ask->door < a->config.door_count ? a->config.doors[ask->door].chain.count : 0;
-    for (size_t i = 0; i < count; i++) {
-        enum settings_auth auth = (enum settings_auth)a->config.doors[ask->door].chain.at[i];
+    const struct auth_door *door = door_of(a, ask->door);
+    for (size_t i = 0; door && i < door->chain.count; i++) {
+        enum settings_auth auth = (enum settings_auth)door->chain.at[i];
         if (auth == AUTH_CERTIFICATE && ask->certificate) {
-            *now = check_certificate(a, &a->config.doors[ask->door], ask);
+            *now = check_certificate(a, door, ask);
             return true;
         }
         if (auth == AUTH_ANONYMOUS && (!ask->has_user || !names_count)) {

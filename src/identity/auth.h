@@ -77,6 +77,12 @@ bool auth_exchange_step(struct auth_exchange *, struct bytes data, int64_t now_u
 void auth_exchange_free(struct auth_exchange *); /* NULL is fine */
 
 /* ---- reload: all or nothing, in two steps ---- */
+/* Other authenticators for the doors: a number that was given once keeps its meaning or gets a new one, none is forgotten.
+ * auth_change_doors gives back the former ones: free them when every loop has had a turn since. */
+struct auth_doors;
+FG_CHECK enum code auth_doors_new(struct auth_doors **out, const struct auth_door *, size_t count, struct fault *why);
+struct auth_doors *auth_change_doors(struct auth *, struct auth_doors *);
+void               auth_doors_free(struct auth_doors *); /* NULL is fine */
 struct auth_change;
 /* Reads the files anew. On failure nothing has changed and the sentence says where. May block: not on a loop. */
 FG_CHECK enum code auth_prepare(struct auth *, struct auth_change **out, struct fault *why);

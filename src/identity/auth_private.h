@@ -10,8 +10,14 @@ struct auth_change {
     uint8_t        digest[SHA256_BYTES]; /* of the files' bytes */
 };
 
+struct auth_doors { /* immutable */
+    size_t           count;
+    struct auth_door at[];
+};
+
 struct auth {
-    struct auth_config config; /* doors and path owned */
+    struct auth_config config; /* path owned; of the doors ask `doors` */
+    _Atomic(struct auth_doors *) doors; /* owned */
     struct failures    failures;
     struct verified    verified;
     uint8_t            unknown_key[SHA256_BYTES]; /* of the salts of names that nobody has */

@@ -112,6 +112,9 @@ void journal_close(struct journal *);
 /* As a crash would leave it: closes files, writes nothing (tests). */
 void journal_abandon(struct journal *);
 
+/* Other bounds for the partitions, from now on. */
+void journal_set_keep(struct journal *, int64_t keep_us, uint64_t keep_bytes);
+
 void journal_lock(struct journal *);
 void journal_unlock(struct journal *);
 

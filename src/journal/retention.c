@@ -166,3 +166,11 @@ bool retention_step(struct journal *j)
     did |= delete_unused(j);
     return did;
 }
+
+void journal_set_keep(struct journal *j, int64_t keep_us, uint64_t keep_bytes)
+{
+    journal_lock(j);
+    j->opt.keep_us = keep_us;
+    j->opt.keep_bytes = keep_bytes;
+    journal_unlock(j);
+}

@@ -125,6 +125,7 @@ struct loop {
     _Atomic uint64_t sent_bytes;           /* by all of its connections, ever */
     size_t           outs;                 /* structs out in use: connections with unsent bytes */
     size_t           backlog;              /* sum of its connections' `owned` */
+    bool             sharing;              /* see loop_share_addresses */
     bool             clearing;             /* loop_close has begun: nothing leaves for another loop */
     bool             closed;               /* loop_close has begun: nothing new is opened */
     bool             stopping;             /* loop_run saw `stop`  */
@@ -165,6 +166,8 @@ struct backend {
 
     enum code (*listen)(struct listener **out, struct loop *, const char *at, struct fault *why);
     void (*listener_close)(struct listener *);
+    void (*accept_waiting)(struct listener *);
+    void (*share)(struct listener *, bool on);
 
     /* Takes over the peer's handle; also when it fails. */
     enum code (*attach)(struct conn *, const struct net_peer *, struct fault *why);

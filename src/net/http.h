@@ -36,6 +36,8 @@ typedef void (*http_handler)(void *ctx, struct http_exchange *, const struct htt
 
 FG_CHECK enum code http_server_open(struct http_server **out, struct loop *, const struct http_limits *,
                                     http_handler, void *ctx, struct fault *why);
+/* For requests that begin from now on. */
+void http_server_set_limits(struct http_server *, const struct http_limits *);
 void http_serve(struct http_server *, const struct net_peer *); /* takes the peer over */
 /* Connections are closed; `gone` of every open exchange is called from here. Before or after loop_close. */
 void http_server_close(struct http_server *);

@@ -85,6 +85,11 @@ enum code http_server_open(struct http_server **out, struct loop *l, const struc
     return CODE_OK;
 }
 
+void http_server_set_limits(struct http_server *s, const struct http_limits *limits)
+{
+    s->limits = *limits;
+}
+
 void http_server_close(struct http_server *s)
 {
     for (struct http_conn *h = s->conns, *next; h; h = next) {

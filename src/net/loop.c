@@ -308,6 +308,24 @@ void listener_set_tls(struct listener *s, struct tls_server *tls)
     tls_server_drop(old);
 }
 
+void listener_set_accept(struct listener *s, accept_fn accept, void *ctx)
+{
+    s->accept = accept;
+    s->ctx = ctx;
+}
+
+void listener_accept_waiting(struct listener *s)
+{
+    s->loop->back->accept_waiting(s);
+}
+
+void loop_share_addresses(struct loop *l, bool on)
+{
+    l->sharing = on;
+    for (struct listener *s = l->listeners; s; s = s->next)
+        l->back->share(s, on);
+}
+
 void listener_close(struct listener *s)
 {
     listener_set_tls(s, NULL);

@@ -93,6 +93,13 @@ void        listener_set_door(struct listener *, uint16_t door);
 /* Peers accepted from now on speak TLS (net/tls.h); NULL: they do not. Those that are there go on as they are. */
 struct tls_server;
 void        listener_set_tls(struct listener *, struct tls_server *);
+/* Whom it tells from now on. */
+void        listener_set_accept(struct listener *, accept_fn, void *ctx);
+/* Tells of all peers that wait already: before it is closed for good while the program goes on. */
+void        listener_accept_waiting(struct listener *);
+/* While on, addresses that overlap with those of this loop's listeners may be listened on (0.0.0.0:1883 beside
+ * 127.0.0.1:1883): a listener takes over from another one without a moment in which nobody listens. */
+void        loop_share_addresses(struct loop *, bool on);
 void        listener_close(struct listener *);
 /* A peer that nobody wants. */
 void net_peer_refuse(const struct net_peer *);

@@ -159,6 +159,35 @@ static void close_sim(struct loop *l)
 
 static void run_sim(struct loop *l);
 
+static void accept_one(struct sim_listener *here)
+{
+    struct listener *core = &here->core;
+    struct sim_end *e = here->waiting;
+    struct net_peer peer;
+    here->waiting = e->next_waiting;
+    if (!here->waiting)
+        here->waiting_end = &here->waiting;
+    if (!sim_end_as_peer(e, here->local, &peer))
+        return;
+    peer.door = core->door;
+    if (core->tls)
+        peer.tls = tls_server_hold(core->tls);
+    core->accept(core->ctx, &peer);
+}
+
+static void accept_all_sim(struct listener *core)
+{
+    struct sim_listener *here = (struct sim_listener *)(void *)core;
+    while (here->waiting)
+        accept_one(here);
+}
+
+static void share_sim(struct listener *core, bool on)
+{
+    (void)core;
+    (void)on; /* two addresses of a simulation never overlap */
+}
+
 static const struct backend sim_backend = {
     .conn_size = sizeof(struct sim_conn),
     .read_clocks = read_clocks,
@@ -169,6 +198,8 @@ static const struct backend sim_backend = {
     .submit = submit,
     .listen = listen_sim,
     .listener_close = listener_close_sim,
+    .accept_waiting = accept_all_sim,
+    .share = share_sim,
     .attach = sim_conn_attach,
     .release = sim_conn_release,
     .dial = sim_conn_dial,
@@ -221,24 +252,12 @@ static bool has_work(const struct sim_loop *l)
 
 static void accept_waiting(struct sim_loop *l)
 {
-    struct listener *next;
-    for (struct listener *at = l->core.listeners; at; at = next) {
+    for (struct listener *at = l->core.listeners; at; at = at->next) {
         struct sim_listener *here = (struct sim_listener *)(void *)at;
-        struct sim_end *e = here->waiting;
-        next = at->next;
-        if (!e)
-            continue;
-        here->waiting = e->next_waiting;
-        if (!here->waiting)
-            here->waiting_end = &here->waiting;
-        struct net_peer peer;
-        if (sim_end_as_peer(e, here->local, &peer)) {
-            peer.door = at->door;
-            if (at->tls)
-                peer.tls = tls_server_hold(at->tls);
-            at->accept(at->ctx, &peer);
+        if (here->waiting) {
+            accept_one(here);
+            return; /* one a turn, and the callback may have closed any listener */
         }
-        return; /* one a turn, and the callback may have closed any listener */
     }
 }
 

@@ -105,7 +105,7 @@ static enum code taken(struct fault *why, const char *at, const struct sockaddr_
                    "FG1002 %s is taken by %s. Stop it, or choose another address.", at, who);
 }
 
-static enum code bind_tcp(struct uv_listener *s, const char *at, struct fault *why)
+static enum code bind_tcp(struct uv_listener *s, const char *at, bool sharing, struct fault *why)
 {
     struct sockaddr_storage a;
     socklen_t n;
@@ -117,6 +117,8 @@ static enum code bind_tcp(struct uv_listener *s, const char *at, struct fault *w
     if (s->fd < 0)
         return FAIL_SYS(why, CODE_IO, errno, "cannot make a socket for %s", at);
     (void)setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (sharing)
+        (void)setsockopt(s->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (a.ss_family == AF_INET6)
         (void)setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     /* Accepted sockets inherit it. */
@@ -195,7 +197,7 @@ enum code uv_listen_open(struct listener **out, struct loop *l, const char *at, 
     if (!s)
         return FAIL(why, CODE_NOMEM, 0, "no memory to listen on %s", at);
     s->fd = -1;
-    enum code code = strncmp(at, "unix:", 5) == 0 ? bind_local(s, at, why) : bind_tcp(s, at, why);
+    enum code code = strncmp(at, "unix:", 5) == 0 ? bind_local(s, at, why) : bind_tcp(s, at, l->sharing, why);
     if (code == CODE_OK) {
         int r = uv_poll_init(&uv_loop_of(l)->uv, &s->poll, s->fd);
         if (r < 0)
@@ -223,4 +225,19 @@ void uv_listen_close(struct listener *core)
         (void)unlink(s->path);
     uv_close((uv_handle_t *)&s->poll, on_closed);
     (void)close(s->fd);
+}
+
+void uv_listen_accept_waiting(struct listener *core)
+{
+    struct uv_listener *s = (struct uv_listener *)(void *)core;
+    for (int i = 0; i < BACKLOG && accept_one(s); i++)
+        ;
+}
+
+void uv_listen_share(struct listener *core, bool on)
+{
+    const struct uv_listener *s = (const struct uv_listener *)(void *)core;
+    int value = on;
+    if (!s->local)
+        (void)setsockopt(s->fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value);
 }

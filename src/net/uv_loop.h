@@ -65,6 +65,8 @@ void      uv_dial_cancel(struct uv_dial *d); /* its connection has gone */
 /* uv_listen.c */
 enum code uv_listen_open(struct listener **out, struct loop *l, const char *at, struct fault *why);
 void      uv_listen_close(struct listener *s);
+void      uv_listen_accept_waiting(struct listener *s);
+void      uv_listen_share(struct listener *s, bool on);
 
 /* taken.c */
 /* Writes "NAME (pid N)" of the process that listens on this TCP address; false when it cannot be seen. */

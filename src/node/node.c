@@ -150,9 +150,8 @@ static enum code open_journal(struct node *n, struct fault *why)
 static enum code open_api(struct node *n, struct fault *why)
 {
     struct api_config config = {
-        .loop = n->loops[0], .io = n->options.io, .settings = n->options.settings, .data_dir = n->data_dir,
-        .broker = n->broker, .journal = n->journal, .version = n->options.version, .listeners = n->addresses,
-        .listener_count = n->address_count,
+        .loop = n->loops[0], .io = n->options.io, .view = listen_view(n), .data_dir = n->data_dir, .broker = n->broker,
+        .journal = n->journal, .version = n->options.version, .reload = reload_begin, .reload_ctx = n,
     };
     enum code code = api_open(&n->api, &config, why);
     pthread_mutex_lock(&n->durable_lock);
@@ -194,6 +193,14 @@ enum code node_open(struct node **out, const struct node_options *options, struc
              n->loop_count == 1 ? "" : "s");
     *out = n;
     return CODE_OK;
+}
+
+void node_log_levels(const struct settings *s)
+{
+    log_set_level(s->log.level);
+    log_set_format(s->log.format);
+    for (int i = 0; i < LOG_AREA_COUNT; i++)
+        log_set_area_level(i, s->log.levels[i]);
 }
 
 /* ---- running ---- */
@@ -270,6 +277,7 @@ void node_close(struct node *n)
     if (!n)
         return;
     signals_end(n);
+    n->closing = true;
     listen_end(n);
     if (n->broker && n->journal)
         broker_halt(n->broker);
@@ -285,6 +293,7 @@ void node_close(struct node *n)
     broker_free(n->broker);
     auth_free(n->auth);
     listen_free(n);
+    settings_free(n->own);
     (void)pthread_mutex_destroy(&n->durable_lock);
     mem_free(n);
 }

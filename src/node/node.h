@@ -4,6 +4,8 @@
  *   node_run    the loops run until node_stop, a signal, or never
  *   node_close  what is left is written, everything is given back
  *
+ * A reload (SIGHUP, POST /api/v1/reload) is node_reload.c: checked and prepared as a whole, then applied as one step.
+ *
  * Order of the stop: no new connections; streams of the API end; clients are told 0x8B and closed; the loops
  * flush what they owe (at most 5 s) and end; the journal writes what is left, its state and its seal.
  *
@@ -21,7 +23,10 @@ struct node_options { /* borrowed until node_close */
     const struct settings *settings;
     const struct io       *io;
     const char            *version;
-    bool                   signals; /* SIGTERM, SIGINT, SIGHUP stop it; a second one ends it at once */
+    bool                   signals; /* SIGTERM and SIGINT stop it, a second one ends it at once; SIGHUP reloads */
+    /* Reads the settings anew, for a reload; as settings_load. On a thread of the pool. NULL: there is no reload. */
+    enum code (*reread)(void *reread_ctx, const struct settings **out, struct settings_report *, struct fault *why);
+    void *reread_ctx;
 };
 
 /* The sentence names what, why and the fix: FG1002 an address is taken, FG1003 path too long, FG1004 data
@@ -34,7 +39,12 @@ void node_each_listener(const struct node *, void (*each)(void *ctx, const char 
                         void *ctx);
 FG_CHECK enum code node_run(struct node *, struct fault *why);
 void node_stop(struct node *); /* returns at once */
+/* Any thread, returns at once: settings, certificates, users and rules are read anew and hold as one step, or nothing
+ * changes; the log says which. */
+void node_reload(struct node *);
 void node_close(struct node *); /* NULL is fine */
+/* What the settings say of the log, now. */
+void node_log_levels(const struct settings *);
 
 /* The absolute path of a data directory's control socket; CODE_LIMIT with FG1003 when it is longer than a
  * socket's may be. */

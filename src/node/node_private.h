@@ -16,8 +16,29 @@
 
 enum { LOOPS_MAX = 64, DATA_PATH_MAX = 1024 };
 
+/* Which number each listener of the settings gives its connections. A number means the same listener for ever: policies
+ * hang on it, and connections keep it over reloads. */
+struct doors {
+    uint16_t                        *of;   /* by place in the settings */
+    size_t                           listeners;
+    const struct settings_listener **at;   /* by number; NULL: gone */
+    struct auth_door                *auth; /* by number; of one that is gone the last that held */
+    size_t                           count;
+};
+
+/* Listening sockets: one for each address of the settings, in their order, and the control socket as the last one. */
+struct sockets {
+    struct listener    **listeners;
+    struct api_listener *addresses; /* without the control socket */
+    size_t               count;
+};
+
+struct reload; /* node_reload.c */
+struct waiter; /* likewise */
+
 struct node {
-    struct node_options options;                /* constant */
+    struct node_options options;                /* settings: those that hold now; the rest constant */
+    const struct settings *own;                 /* the same when a reload has read them, or NULL */
     char                data_dir[DATA_PATH_MAX]; /* absolute */
 
     struct loop    *loops[LOOPS_MAX];
@@ -29,9 +50,8 @@ struct node {
     struct api     *api;
     struct auth    *auth;
 
-    struct listener    **listeners; /* of loop 0; the control socket is the last one */
-    struct api_listener *addresses; /* of the others                                 */
-    size_t               address_count;
+    struct doors         doors;
+    struct sockets       sockets; /* of loop 0 */
     struct tls_server  **tls;       /* by the number of the listener in the settings; NULL: plain */
     size_t               tls_count;
     struct tls_watch    *tls_watch; /* of loop 0; NULL: no listener has TLS */
@@ -48,8 +68,15 @@ struct node {
     struct timer trouble; /* of loop 0 */
     bool         was_failed, was_full; /* as told in the log */
 
+    struct reload *reload;            /* the one that is under way; of loop 0 */
+    struct waiter *waiters;           /* for the next one */
+    bool           again;             /* somebody asked while one was under way */
+    struct letter  reload_letter;
+    _Atomic bool   reload_posted;
+
     struct letter stop_letter;
     _Atomic bool  stopping, running, stop_posted;
+    bool          closing; /* node_close: no other loop runs any more */
 
     sigset_t  old_mask;
     bool      masked, watching;
@@ -71,10 +98,17 @@ FG_CHECK enum code data_open_journal(struct node *, struct journal_options *, st
 void               data_end(struct node *); /* the journal is closed */
 
 /* ---- node_tls.c: certificates, on loop 0 or while it does not run ---- */
+struct tls_stage {
+    struct tls_server **set;   /* by place in the settings; NULL: plain */
+    size_t              count;
+    struct tls_watch   *watch;
+};
 FG_CHECK enum code tls_open(struct node *, struct fault *why);
-void               tls_show(struct node *, size_t door, size_t slot); /* the listener in the slot speaks as its door says */
-/* All that `s` says of certificates holds for new connections; or nothing of it, with the sentence why. */
-FG_CHECK enum code listen_reload_tls(struct node *, const struct settings *s, struct fault *why);
+void               tls_show(struct node *, size_t which, size_t slot); /* the socket in the slot speaks as its listener says */
+/* All that `s` says of certificates, read; then it holds for new connections (the sockets are those of `s`), or does not. */
+FG_CHECK enum code tls_prepare(struct node *, const struct settings *s, struct tls_stage *out, struct fault *why);
+void               tls_commit(struct node *, struct tls_stage *);
+void               tls_discard(struct tls_stage *);
 void               tls_close(struct node *); /* harmless if done */
 
 /* ---- node_auth.c: users and rules ---- */
@@ -82,8 +116,30 @@ FG_CHECK enum code auth_open(struct node *, struct fault *why); /* the data dire
 void               auth_watch(struct node *);                   /* looks at their files from now on */
 void               auth_end(struct node *);                     /* on loop 0 */
 
+/* ---- node_doors.c ---- */
+/* The doors of `s` when `old` (of `before`; NULL: the start) held until now: who listens on an address of before keeps his
+ * number. CODE_LIMIT: no number is left. */
+FG_CHECK enum code doors_make(const struct settings *s, const struct settings *before, const struct doors *old,
+                              struct doors *out, struct fault *why);
+void               doors_clear(struct doors *);
+
+/* ---- node_reload.c: on loop 0 ---- */
+void reload_begin(void *node, api_reload_done done, void *arg); /* `done` may be NULL */
+void reload_post(struct node *);                                /* any thread */
+
 /* ---- node_listen.c ---- */
-FG_CHECK enum code listen_prepare(struct node *, struct fault *why); /* room for what listen_all fills */
+FG_CHECK enum code listen_prepare(struct node *, struct fault *why); /* before listen_all */
 FG_CHECK enum code listen_all(struct node *, struct fault *why);
+/* The sockets of `s`: those of now whose address stays, and new ones, which are open already. */
+struct listen_stage {
+    struct sockets sockets;
+    bool          *kept; /* by slot of now */
+    bool          *fresh;/* by slot of `sockets` */
+};
+FG_CHECK enum code listen_stage(struct node *, const struct settings *s, struct listen_stage *out, struct fault *why);
+/* n->options.settings and n->doors are those of `s` already. */
+void               listen_commit(struct node *, struct listen_stage *);
+void               listen_discard(struct node *, struct listen_stage *);
+struct api_view    listen_view(const struct node *);
 void               listen_end(struct node *);  /* on loop 0 or while it does not run; harmless if done */
 void               listen_free(struct node *);

@@ -29,6 +29,10 @@ static void *watch(void *arg)
             break;
         if (signal == SIGNAL_END)
             continue; /* somebody else's */
+        if (signal == SIGHUP) {
+            node_reload(n);
+            continue;
+        }
         if (seen++) {
             log_warn("node", "stopped at once; what was acknowledged is on disk");
             _exit(1);

@@ -49,11 +49,11 @@ static enum code load_set(struct node *n, const struct settings *s, struct tls_s
     return code;
 }
 
-void tls_show(struct node *n, size_t door, size_t slot)
+void tls_show(struct node *n, size_t which, size_t slot)
 {
-    struct tls_server *s = door < n->tls_count ? n->tls[door] : NULL;
-    listener_set_tls(n->listeners[slot], s);
-    n->addresses[slot].certificate_ends_s = s ? tls_server_not_after_s(s) : 0;
+    struct tls_server *s = which < n->tls_count ? n->tls[which] : NULL;
+    listener_set_tls(n->sockets.listeners[slot], s);
+    n->sockets.addresses[slot].certificate_ends_s = s ? tls_server_not_after_s(s) : 0;
 }
 
 /* ---- files that change ---- */
@@ -61,8 +61,12 @@ void tls_show(struct node *n, size_t door, size_t slot)
 static void files_changed(void *ctx)
 {
     struct node *n = ctx;
+    struct tls_stage stage;
     struct fault why;
-    if (listen_reload_tls(n, n->options.settings, &why) == CODE_OK)
+    enum code code = tls_prepare(n, n->options.settings, &stage, &why);
+    if (code == CODE_OK)
+        tls_commit(n, &stage);
+    if (code == CODE_OK)
         log_info("tls", "FG%04d changed certificates are shown to new connections", CHANGED);
     else
         log_error("tls", "FG%04d changed certificates are not taken, those from before stay: FG%04d %s", NOT_TAKEN,
@@ -92,43 +96,57 @@ static enum code watch(struct node *n, const struct settings *s, struct tls_watc
     return code;
 }
 
-enum code listen_reload_tls(struct node *n, const struct settings *s, struct fault *why)
+enum code tls_prepare(struct node *n, const struct settings *s, struct tls_stage *out, struct fault *why)
 {
-    struct tls_server **set;
-    struct tls_watch *fresh;
+    *out = (struct tls_stage){ .count = s->listener_count };
     /* The files are noted before they are read: what changes in between is seen. */
-    enum code code = watch(n, s, &fresh, why);
+    enum code code = watch(n, s, &out->watch, why);
     if (code != CODE_OK)
         return code;
-    code = load_set(n, s, &set, why);
-    if (code != CODE_OK) {
-        tls_watch_close(fresh);
-        return code;
-    }
-    tls_watch_close(n->tls_watch);
-    drop_set(n->tls, n->tls_count);
-    n->tls_watch = fresh;
-    n->tls = set;
-    n->tls_count = s->listener_count;
+    code = load_set(n, s, &out->set, why);
+    if (code != CODE_OK)
+        tls_discard(out);
+    return code;
+}
+
+void tls_discard(struct tls_stage *g)
+{
+    tls_watch_close(g->watch);
+    drop_set(g->set, g->count);
+    *g = (struct tls_stage){ 0 };
+}
+
+void tls_commit(struct node *n, struct tls_stage *g)
+{
+    const struct settings *s = n->options.settings;
+    struct tls_stage old = { n->tls, n->tls_count, n->tls_watch };
+    n->tls = g->set;
+    n->tls_count = g->count;
+    n->tls_watch = g->watch;
+    *g = (struct tls_stage){ 0 };
+    tls_discard(&old);
     size_t slot = 0;
     for (size_t i = 0; i < s->listener_count; i++)
-        for (size_t k = 0; k < s->listeners[i].at_count && slot < n->address_count; k++, slot++)
-            if (n->listeners[slot])
+        for (size_t k = 0; k < s->listeners[i].at_count; k++, slot++)
+            if (slot < n->sockets.count && n->sockets.listeners[slot])
                 tls_show(n, i, slot);
-    return CODE_OK;
 }
 
 /* ---- life ---- */
 
 enum code tls_open(struct node *n, struct fault *why)
 {
-    return listen_reload_tls(n, n->options.settings, why);
+    struct tls_stage stage;
+    enum code code = tls_prepare(n, n->options.settings, &stage, why);
+    if (code == CODE_OK)
+        tls_commit(n, &stage);
+    return code;
 }
 
 void tls_close(struct node *n)
 {
-    tls_watch_close(n->tls_watch);
-    drop_set(n->tls, n->tls_count);
+    struct tls_stage last = { n->tls, n->tls_count, n->tls_watch };
+    tls_discard(&last);
     n->tls_watch = NULL;
     n->tls = NULL;
     n->tls_count = 0;

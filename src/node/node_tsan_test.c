@@ -12,6 +12,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -396,6 +397,71 @@ static void many_loops_share_the_clients(void **state)
     }
 }
 
+/* ---- reload ---- */
+
+static _Atomic unsigned rereads;
+
+static enum code reread(void *ctx, const struct settings **out, struct settings_report *report, struct fault *why)
+{
+    const struct fixture *f = ctx;
+    struct settings_source source = { .filter_valid = topic_filter_valid };
+    unsigned n = atomic_fetch_add(&rereads, 1);
+    char text[512];
+    (void)snprintf(text, sizeof text,
+                   "data: %s\nlisteners:\n  - { type: mqtt, at: [\"127.0.0.1:0\"%s] }\n  - { type: http, at: [\"127.0.0.1:0\"] }\n"
+                   "limits: { receive-maximum: %u, queued-messages: %u }\nhub: { topics: [\"%s\"], keep: %ud }\n%s",
+                   f->data, n % 3 == 1 ? ", \"[::1]:0\"" : "", 10 + n % 50, 1000 + n, n % 2 ? "t/#" : "u/#", 1 + n % 5,
+                   n % 7 == 6 ? "nonsense: true\n" : "");
+    return settings_parse(out, &io_system, &source, "test.yaml", bytes_str(text), report, why);
+}
+
+static void *reload_often(void *node)
+{
+    for (int i = 0; i < 150; i++) {
+        node_reload(node);
+        (void)usleep(2000);
+    }
+    return NULL;
+}
+
+/* Under the thread sanitizer: nobody looks at what a reload has freed, and no message is lost over it. */
+static void it_reloads_while_it_works(void **state)
+{
+    struct fixture *f = *state;
+    struct node_options options = { .io = &io_system, .version = "test", .reread = reread, .reread_ctx = f };
+    struct fault why;
+    pthread_t reloader;
+    enum { CLIENTS = 6, EACH = 200 };
+    int fd[CLIENTS];
+    atomic_store(&rereads, 0);
+    load(f, f->data, "  - { type: mqtt, at: [\"127.0.0.1:0\"] }\n  - { type: http, at: [\"127.0.0.1:0\"] }", "loops: 3");
+    options.settings = f->settings;
+    assert_int_equal(node_open(&f->node, &options, &why), CODE_OK);
+    f->mqtt[0] = f->http[0] = 0;
+    node_each_listener(f->node, note_listener, f);
+    f->mqtt_port = port_of(f->mqtt);
+    f->http_port = port_of(f->http);
+    assert_int_equal(pthread_create(&f->thread, NULL, run_node, f->node), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        char id[8] = { 'c', (char)('0' + i) };
+        fd[i] = connected(f->mqtt_port, id, true, false);
+    }
+    assert_int_equal(pthread_create(&reloader, NULL, reload_often, f->node), 0);
+    for (int n = 0; n < EACH; n++)
+        for (int i = 0; i < CLIENTS; i++)
+            publish(fd[i], (uint8_t)(1 + n % 255));
+    (void)pthread_join(reloader, NULL);
+    get(dial(f->http_port), "/health", "{\"status\":\"ok\"}");
+    get(dial_control(f), "/api/v1/status", "\"acknowledged\":1200,");
+    assert_true(atomic_load(&rereads) > 10);
+    node_reload(f->node); /* one may be under way when it stops */
+    stop(f);
+    for (int i = 0; i < CLIENTS; i++) {
+        expect_end(fd[i]);
+        (void)close(fd[i]);
+    }
+}
+
 static void without_memory_it_does_not_start_and_leaves_nothing_open(void **state)
 {
     struct fixture *f = *state;
@@ -431,6 +497,7 @@ int main(void)
         TEST(a_stop_before_the_run_ends_it_at_once),
         TEST(a_signal_stops_it),
         TEST(many_loops_share_the_clients),
+        TEST(it_reloads_while_it_works),
         TEST(without_memory_it_does_not_start_and_leaves_nothing_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

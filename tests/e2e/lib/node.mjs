@@ -105,6 +105,18 @@ class Node {
         return this.start();
     }
 
+    /** Writes single settings into its file, as a person would with an editor. */
+    configure(settings) {
+        Object.assign(this.settings, settings);
+        writeFileSync(this.config, toYaml(this.settings));
+    }
+
+    /** configure and `fieldgate reload`: { code, out, err }. */
+    async reload(settings = {}) {
+        this.configure(settings);
+        return this.verb('reload');
+    }
+
     /** GET from the HTTP listener: { status, text }. */
     async get(path) {
         const answer = await fetch(`http://127.0.0.1:${this.httpPort}${path}`, { signal: AbortSignal.timeout(10_000) });
