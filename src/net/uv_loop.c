@@ -54,7 +54,8 @@ static void set_alarm(struct uv_loop *l)
     int64_t wait = due - l->core.now_us;
     /* libuv counts from its own idea of now, taken when it last polled. */
     uv_update_time(&l->uv);
-    (void)uv_timer_start(&l->alarm, on_alarm, wait > 0 ? (uint64_t)(wait + 999) / 1000 : 0, 0);
+    /* It repeats: uv_run fires what is due before it polls, and would then sleep without any timer. */
+    (void)uv_timer_start(&l->alarm, on_alarm, wait > 0 ? (uint64_t)(wait + 999) / 1000 : 0, 1);
 }
 
 static void run(struct loop *l)
@@ -72,6 +73,8 @@ static void run(struct loop *l)
         } else {
             (void)uv_run(&u->uv, UV_RUN_NOWAIT);
         }
+        if (u->alarm_us == INT64_MAX)
+            (void)uv_timer_stop(&u->alarm); /* it rang */
     }
 }
 

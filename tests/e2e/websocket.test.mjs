@@ -6,9 +6,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { test } from './lib/bounded.mjs';
 import { mqttConnect } from './lib/mqttjs.mjs';
-import { startNode } from './lib/node.mjs';
+import { makeAuthority } from './lib/certs.mjs';
+import { FIELDGATE, startNode } from './lib/node.mjs';
 import { run } from './lib/process.mjs';
-import { until } from './lib/wait.mjs';
+import { sleep, until } from './lib/wait.mjs';
 
 const listeners = [
     { type: 'mqtt', at: ['127.0.0.1:0'] },
@@ -79,6 +80,39 @@ test('the will of a WebSocket that breaks is published, of one that says DISCONN
     broken.stream.destroy();
     assert.equal((await watcher.take(1))[0].topic, 'will/broken');
     assert.equal(watcher.messages.length, 1);
+});
+
+// ---- our own client ----
+
+const verb = (...args) => run(FIELDGATE, args, { timeoutMs: 30_000 });
+
+test('fieldgate pub, sub and bench dial ws:// and wss://', async (t) => {
+    const authority = await makeAuthority();
+    const { chain, key } = await authority.issue({ name: 'localhost', names: 'DNS:localhost,IP:127.0.0.1' });
+    const node = await start(t, {
+        gateway: { certificates: { chain, key, root: authority.pem } },
+        listeners: [...listeners, { type: 'https', at: ['127.0.0.1:0'], auth: 'anonymous' }],
+    });
+    const plain = ['-h', `ws://127.0.0.1:${node.httpPort}/mqtt`];
+    const secure = ['-h', `wss://localhost:${node.port('https')}`, '--cafile', authority.pem];
+    for (const [version, door] of [['311', plain], ['5', plain], ['5', secure]]) {
+        const watcher = await mqttConnect({ t, node });
+        await watcher.subscribeAsync('own/#', { qos: 2 });
+        const end = await verb('pub', ...door, '-V', version, '-t', 'own/1', '-q', '2', '-m', 'x'.repeat(100_000));
+        assert.equal(end.code, 0, end.err.join('\n'));
+        assert.equal((await watcher.take(1))[0].payload.length, 100_000);
+        const sub = verb('sub', ...door, '-V', version, '-t', 'own/2', '-q', '1', '-C', '1');
+        await until(async () => (await watcher.publishAsync('own/2', 'hello', { qos: 1 }), await Promise.race([sub, sleep(50)])), 'sub ends');
+        assert.deepEqual((await sub).out, ['hello']);
+        await watcher.endAsync();
+    }
+    for (const door of [plain, secure]) {
+        const bench = await verb('bench', ...door, '--publishers', '3', '--subscribers', '2', '-q', '1', '--duration', '1', '--warm-up', '0', '--quiet', '-o', 'json');
+        assert.equal(bench.code, 0, bench.err.join('\n'));
+    }
+    const wrong = await verb('pub', '-h', `ws://127.0.0.1:${node.httpPort}/elsewhere`, '-t', 'a', '-m', 'b');
+    assert.notEqual(wrong.code, 0);
+    assert.match(wrong.err.join('\n'), /does not open a WebSocket: it answers HTTP\/1\.1 404/);
 });
 
 // ---- by hand ----
