@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/values.h"
+#include "mqtt/packet.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -197,6 +198,23 @@ void api_poke(struct api *a)
     loop_post(a->config.loop, &a->wake);
 }
 
+/* Apart from those of MQTT: a connection that becomes a WebSocket is counted there from then on. */
+static unsigned on_came(void *ctx, const struct net_peer *peer, bool *counted)
+{
+    struct api *a = ctx;
+    int64_t now = loop_now_us(a->config.loop);
+    if (peer->loopback)
+        return 0;
+    admit_came(&a->admit, peer->address, now, counted);
+    uint8_t reason = admit_judge(&a->admit, &a->config.view.settings->limits, peer->address, now);
+    return reason == MQTT_CONNECTION_RATE ? 429 : reason ? 503 : 0;
+}
+
+static void on_went(void *ctx, const char *address)
+{
+    admit_went(&((struct api *)ctx)->admit, address);
+}
+
 static struct http_limits limits_of(const struct limits *l)
 {
     struct http_limits h = http_limits_default;
@@ -205,6 +223,7 @@ static struct http_limits limits_of(const struct limits *l)
     h.header_count = l->http_header_count;
     h.header_seconds = l->connect_s;
     h.body_bytes = 64 * 1024; /* nothing here takes a body */
+    h.connections = l->half_open;
     return h;
 }
 
@@ -222,6 +241,7 @@ enum code api_open(struct api **out, const struct api_config *config, struct fau
     if (!a)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the API");
     a->config = *config;
+    admit_init(&a->admit);
     a->since_wall_us = config->io->wall_us(config->io->self);
     a->since_us = config->io->monotonic_us(config->io->self);
     struct http_limits limits = limits_of(&config->view.settings->limits);
@@ -231,9 +251,11 @@ enum code api_open(struct api **out, const struct api_config *config, struct fau
     if (code != CODE_OK) {
         if (a->control)
             http_server_close(a->control);
+        admit_clear(&a->admit);
         mem_free(a);
         return code;
     }
+    http_server_guard(a->public, &(struct http_guard){ on_came, on_went, a });
     status_begin(a);
     *out = a;
     return CODE_OK;
@@ -253,5 +275,6 @@ void api_free(struct api *a)
     http_server_close(a->control);
     http_server_close(a->public);
     status_end(a);
+    admit_clear(&a->admit);
     mem_free(a);
 }

@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "base/buf.h"
+#include "broker/admit.h"
 #include "broker/broker.h"
 #include "journal/journal.h"
 #include "net/http.h"
@@ -28,6 +29,7 @@ struct api {
     struct api_config   config;  /* constant */
     int64_t             since_wall_us, since_us;
     struct http_server *control, *public;
+    struct admit        admit; /* connections of `public` by address */
     bool                stopping;
 
     struct timer  tick;

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "message/message.h"
+#include "net/http.h"
 #include "net/tls.h"
 #include "net/websocket.h"
 
@@ -231,6 +232,19 @@ static void put_tls(struct buf *out)
             "TLS connections that ended with an error: FG2101 to FG2109 in the log.", (double)t.failed);
 }
 
+static void put_http(struct buf *out)
+{
+    struct http_stats h;
+    http_stats(&h);
+    put_one(out, "http_connections", GAUGE, "HTTP connections, without those that became WebSockets.", (double)h.connections);
+    announce(out, "http_refused_total", COUNTER,
+             "refused: requests malformed, too large or too late, and peers that may not connect (FG1103); silent: nothing asked "
+             "in time (FG1104); made-room: closed for newer ones (FG1105).");
+    buf_printf(out, "fieldgate_http_refused_total{reason=\"refused\"} %" PRIu64 "\n", h.refused);
+    buf_printf(out, "fieldgate_http_refused_total{reason=\"silent\"} %" PRIu64 "\n", h.silent);
+    buf_printf(out, "fieldgate_http_refused_total{reason=\"made-room\"} %" PRIu64 "\n", h.made_room);
+}
+
 static void put_process(struct api *a, struct buf *out)
 {
     struct process_usage p;
@@ -266,6 +280,7 @@ void metrics_reply(struct api *a, struct http_exchange *x)
     put_partitions(&out, a->config.journal);
     put_limits(&out, &a->config.view.settings->limits);
     put_tls(&out);
+    put_http(&out);
     put_process(a, &out);
     api_answer(x, "text/plain; version=0.0.4; charset=utf-8", &out);
 }

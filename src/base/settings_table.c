@@ -80,10 +80,11 @@ const struct setting settings_rows[] = {
       .help = "Time from a connection to its CONNECT, or to the end of an HTTP header. Then: closed, HTTP"
               " 408." },
     { "limits.connections", AS_COUNT, FIELD(limits.connections), 1, 10 * MILLION, "100000",
-      .help = "Connections to this node. Above: CONNACK 0x97 (3.1.1: 3), HTTP 503." },
+      .help = "Connections to this node. Above: CONNACK 0x97 (3.1.1: 3)." },
     { "limits.connections-per-address", AS_COUNT, FIELD(limits.connections_per_address), 1, 10 * MILLION,
       "1000", .unlimited = UNLIMITED_IS_MAX,
-      .help = "Connections from one address; this machine's own are exempt." },
+      .help = "Connections from one address; HTTP counts its own. This machine's own are exempt. Above: CONNACK 0x97"
+              " (3.1.1: 3), HTTP 503." },
     { "limits.connect-rate", AS_COUNT, FIELD(limits.connect_rate), 1, MILLION, "100",
       .unlimited = UNLIMITED_IS_MAX,
       .help = "New connections a second from one address; this machine's own are exempt. Above: CONNACK 0x9F,"
@@ -93,7 +94,7 @@ const struct setting settings_rows[] = {
               " machine's own are exempt. Above: CONNACK 0x8A (3.1.1: 5) for 1 s, then for twice as long, up to 60 s." },
     { "limits.half-open", AS_COUNT, FIELD(limits.half_open), 1, 10 * MILLION, NULL,
       .def_said = "5 % of `limits.connections`, at least 10",
-      .help = "Connections that have not been accepted yet. Above: the oldest of them is closed." },
+      .help = "Connections that have not been accepted yet, and HTTP connections. Above: the oldest of them is closed." },
     { "limits.receive-maximum", AS_COUNT, FIELD(limits.receive_maximum), 1, 65535, "1024",
       .help = "Unfinished QoS 1 and 2 messages one client may have sent. Above: DISCONNECT 0x93 (3.1.1: its"
               " socket is not read)." },

@@ -8,7 +8,8 @@
  * Refusals (limits: L-HTTP): request line 414, headers 431, body 413, both Content-Length and
  * Transfer-Encoding or either twice 400 and close, no complete header within 10 s 408, malformed 400, not
  * HTTP/1.0 or 1.1 505. A connection is closed after 60 s without a request, 30 s without progress of a
- * request's body (408), or 60 s in which the peer takes nothing of an answer.
+ * request's body (408), or 60 s in which the peer takes nothing of an answer. Above `connections` the oldest that waits
+ * for nothing of ours makes room. Log: FG1103 a refusal, FG1104 nothing was asked in time, FG1105 made room.
  *
  * Thread: the loop's. Request line and headers together are limited to 80 KiB by the parser, whatever the
  * limits.
@@ -18,9 +19,9 @@
 #include "net/loop.h"
 
 struct http_limits {
-    uint32_t request_line, header_bytes, header_count, body_bytes, header_seconds;
+    uint32_t request_line, header_bytes, header_count, body_bytes, header_seconds, connections;
 };
-extern const struct http_limits http_limits_default; /* 8 KiB, 32 KiB, 100, 1 MiB, 10 */
+extern const struct http_limits http_limits_default; /* 8 KiB, 32 KiB, 100, 1 MiB, 10, 1,000 */
 
 struct http_server;   /* handler and limits, shared by connections of a loop */
 struct http_exchange; /* one request being answered */
@@ -39,6 +40,15 @@ FG_CHECK enum code http_server_open(struct http_server **out, struct loop *, con
 /* For requests that begin from now on. */
 void http_server_set_limits(struct http_server *, const struct http_limits *);
 void http_serve(struct http_server *, const struct net_peer *); /* takes the peer over */
+/* Who may connect. */
+struct http_guard {
+    /* 0, or the status that it is refused with: 429, 503. *counted: `went` is owed when the connection is over, or no longer
+     * one of HTTP. */
+    unsigned (*came)(void *ctx, const struct net_peer *, bool *counted);
+    void (*went)(void *ctx, const char *address);
+    void *ctx;
+};
+void http_server_guard(struct http_server *, const struct http_guard *); /* copied */
 /* Connections are closed; `gone` of every open exchange is called from here. Before or after loop_close. */
 void http_server_close(struct http_server *);
 
@@ -69,6 +79,15 @@ void http_watch(struct http_exchange *, void (*drained)(void *ctx), void (*gone)
  * or events of its own; bytes behind the request are shown to those. */
 struct conn *http_upgrade(struct http_exchange *, const char *protocol);
 struct loop *http_loop(const struct http_exchange *);
+
+/* Of all servers of this process, any thread. */
+struct http_stats {
+    uint64_t connections;  /* now */
+    uint64_t refused;      /* requests that were not understood or came too late, and who was refused by the guard (FG1103) */
+    uint64_t silent;       /* FG1104 */
+    uint64_t made_room;    /* FG1105 */
+};
+void http_stats(struct http_stats *);
 
 /* ---- client ---- one request per connection; for the verbs (api.sock) and later webhooks over plain
  * HTTP. */

@@ -23,7 +23,9 @@ struct http_server {
     struct http_limits limits;
     http_handler       handler;
     void              *ctx;
-    struct http_conn  *conns;
+    struct http_conn  *conns, *oldest; /* the newest first */
+    uint32_t           count;
+    struct http_guard  guard;
     unsigned           holds; /* the owner and every connection */
 };
 
@@ -54,6 +56,7 @@ struct http_conn {
     struct timer         timer;
     http_parser          parser;
     uint8_t              phase; /* enum http_phase */
+    bool                 counted;  /* by the guard */
     bool                 in_value; /* the last piece belonged to a value */
     uint16_t             refuse;   /* what a parser callback found: the status, and why */
     const char          *refuse_why;
@@ -69,6 +72,7 @@ static inline struct http_conn *http_conn_of(const struct http_exchange *e)
 }
 
 /* http_server.c */
+void http_count_refused(void);
 void http_ended(struct http_conn *h); /* the exchange was answered */
 void http_enter(struct http_conn *h, enum http_phase phase);
 /* http_request.c */

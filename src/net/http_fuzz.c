@@ -60,6 +60,7 @@ static void fuzz_server(struct stage *t, struct bytes in, bool stall)
 {
     struct listener *l;
     struct http_limits limits = {
+        .connections = 100,
         .request_line = 200, .header_bytes = 400, .header_count = 8, .body_bytes = 1000, .header_seconds = 10
     };
     check(http_server_open(&t->server, t->loop, &limits, handle, t, NULL) == CODE_OK);

@@ -1,5 +1,7 @@
 #include "net/http_conn.h"
 
+#include "base/log.h"
+
 #include <time.h>
 
 static const char *reason(unsigned status)
@@ -94,9 +96,11 @@ void http_refuse(struct http_conn *h, unsigned status, const char *text)
 {
     struct fault why;
     struct buf body = { 0 };
-    (void)FAIL(&why, status == 503 ? CODE_NOMEM : status == 400 ? CODE_MALFORMED : CODE_LIMIT, 0, "%s", text);
+    (void)FAIL(&why, h->refuse == 503 ? CODE_NOMEM : status == 400 ? CODE_MALFORMED : CODE_LIMIT, 0, "%s", text);
     h->phase = PHASE_REFUSED;
     h->ex.keep = h->ex.head_only = false;
+    http_count_refused();
+    log_info("net", "FG1103 the HTTP request of %s was refused with %u: %s", conn_address(h->conn), status, text);
     fault_json(&body, &why);
     send_whole(h, status, "application/json", buf_bytes(&body));
     buf_clear(&body);

@@ -1,4 +1,7 @@
+#include "base/log.h"
 #include "base/mem.h"
+#include "net/backend.h"
+#include "net/filter.h"
 #include "net/http_conn.h"
 
 const struct http_limits http_limits_default = {
@@ -7,7 +10,27 @@ const struct http_limits http_limits_default = {
     .header_count = 100,
     .body_bytes = 1024 * 1024,
     .header_seconds = 10,
+    .connections = 1000,
 };
+
+/* ---- counted ---- */
+
+static _Atomic uint64_t connections, refused, silent, made_room;
+
+void http_count_refused(void)
+{
+    atomic_fetch_add_explicit(&refused, 1, memory_order_relaxed);
+}
+
+void http_stats(struct http_stats *out)
+{
+    *out = (struct http_stats){
+        .connections = atomic_load(&connections),
+        .refused = atomic_load(&refused),
+        .silent = atomic_load(&silent),
+        .made_room = atomic_load(&made_room),
+    };
+}
 
 /* ---- life ---- */
 
@@ -34,14 +57,41 @@ static void conn_over(struct http_conn *h)
     mem_free(h);
 }
 
+static void link_conn(struct http_conn *h)
+{
+    struct http_server *s = h->server;
+    h->next = s->conns;
+    if (h->next)
+        h->next->prev = h;
+    else
+        s->oldest = h;
+    s->conns = h;
+    s->count++;
+    atomic_fetch_add_explicit(&connections, 1, memory_order_relaxed);
+}
+
+static void tell_guard(struct http_conn *h)
+{
+    if (h->counted)
+        h->server->guard.went(h->server->guard.ctx, conn_address(h->conn));
+    h->counted = false;
+}
+
+/* HTTP has done with the connection. */
 static void unlink_conn(struct http_conn *h)
 {
+    struct http_server *s = h->server;
     if (h->prev)
         h->prev->next = h->next;
     else
-        h->server->conns = h->next;
+        s->conns = h->next;
     if (h->next)
         h->next->prev = h->prev;
+    else
+        s->oldest = h->prev;
+    s->count--;
+    atomic_fetch_sub_explicit(&connections, 1, memory_order_relaxed);
+    tell_guard(h);
 }
 
 /* The peer of an open exchange has left, or the server is closing. */
@@ -95,6 +145,7 @@ void http_server_close(struct http_server *s)
     for (struct http_conn *h = s->conns, *next; h; h = next) {
         next = h->next;
         tell_gone(h);
+        tell_guard(h);
         h->phase = PHASE_REFUSED;
         conn_close(h->conn, false);
     }
@@ -133,6 +184,11 @@ static void on_timer(struct timer *t)
         else
             timer_start(h->server->loop, t, HTTP_WATCH_S * 1000, on_timer);
     } else if (h->phase == PHASE_IDLE || mute) {
+        if (mute) {
+            atomic_fetch_add_explicit(&silent, 1, memory_order_relaxed);
+            log_info("net", "FG1104 %s asked for nothing in %u s%s, it is closed", conn_address(h->conn),
+                     h->server->limits.header_seconds, filter_all_open(h->conn) ? "" : " and did not finish its handshake");
+        }
         h->phase = PHASE_REFUSED;
         conn_close(h->conn, true);
     } else {
@@ -254,8 +310,46 @@ static const struct conn_events server_events = {
     .on_close = on_close,
 };
 
+void http_server_guard(struct http_server *s, const struct http_guard *guard)
+{
+    s->guard = *guard;
+}
+
+/* L-HALF: nobody here has said who he is. False: all are being answered. */
+static bool make_room(struct http_server *s)
+{
+    struct http_conn *h = s->oldest;
+    while (h && (h->phase == PHASE_ANSWER || h->conn->state >= CONN_GONE))
+        h = h->prev;
+    if (!h)
+        return false;
+    atomic_fetch_add_explicit(&made_room, 1, memory_order_relaxed);
+    log_info("net", "FG1105 %s made room: more than %u HTTP connections, it was the oldest that waited for nothing",
+             conn_address(h->conn), s->limits.connections);
+    h->phase = PHASE_REFUSED;
+    conn_close(h->conn, false);
+    return true;
+}
+
+static void ask_guard(struct http_conn *h, const struct net_peer *peer)
+{
+    const struct http_guard *g = &h->server->guard;
+    unsigned status = g->came ? g->came(g->ctx, peer, &h->counted) : 0;
+    if (!status)
+        return;
+    http_add_header(&h->ex, "Retry-After", status == 429 ? "1" : "10");
+    http_refuse(h, status, status == 429 ? "too many new connections a second from this address (limits.connect-rate)"
+                                         : "too many connections from this address (limits.connections-per-address)");
+}
+
 void http_serve(struct http_server *s, const struct net_peer *peer)
 {
+    if (s->count >= s->limits.connections && !make_room(s)) {
+        http_count_refused();
+        log_info("net", "FG1103 %s was refused: %u HTTP connections are being answered", peer->address, s->count);
+        net_peer_refuse(peer);
+        return;
+    }
     struct http_conn *h = mem_zalloc(1, sizeof *h);
     if (!h) {
         net_peer_refuse(peer);
@@ -272,9 +366,7 @@ void http_serve(struct http_server *s, const struct net_peer *peer)
     h->body.max = (size_t)s->limits.body_bytes + 1;
     h->server = s;
     s->holds++;
-    h->next = s->conns;
-    if (h->next)
-        h->next->prev = h;
-    s->conns = h;
+    link_conn(h);
     http_enter(h, PHASE_HEAD);
+    ask_guard(h, peer);
 }

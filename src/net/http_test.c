@@ -358,7 +358,7 @@ static void expect(const struct http_limits *limits, char *request, unsigned sta
 static void limits_hold_to_the_byte(void **state)
 {
     (void)state;
-    struct http_limits l = { .request_line = 100, .header_bytes = 200, .header_count = 5, .body_bytes = 50,
+    struct http_limits l = { .request_line = 100, .header_bytes = 200, .header_count = 5, .body_bytes = 50, .connections = 10,
                              .header_seconds = 10 };
     const size_t line = sizeof "GET / HTTP/1.1\r\n" - 1, host = sizeof "Host: here\r\n" - 1;
     expect(&l, filled("GET /", 'a', 100 - line, " HTTP/1.1\r\n" H "\r\n"), 200);
@@ -386,6 +386,8 @@ static void a_request_has_ten_seconds_for_its_headers(void **state)
     struct stage t;
     (void)state;
     stage_open(&t);
+    struct http_stats before, after;
+    http_stats(&before);
     struct sim_client *mute = say(&t, ""), *slow = say(&t, "GET / HTTP/1.1\r\n");
     for (int i = 0; i < 9; i++) {
         sim_advance(t.sim, 1000000);
@@ -395,6 +397,9 @@ static void a_request_has_ten_seconds_for_its_headers(void **state)
     assert_false(sim_closed(mute) || sim_closed(slow));
     sim_advance(t.sim, 1100000);
     assert_true(sim_closed(mute) && sim_closed(slow));
+    http_stats(&after);
+    assert_int_equal(after.silent - before.silent, 1);
+    assert_int_equal(after.refused - before.refused, 1);
     assert_int_equal(sim_received(mute).len, 0);
     assert_int_equal(strncmp(heard(slow), "HTTP/1.1 408 ", 13), 0);
     stage_close(&t);

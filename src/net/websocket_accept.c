@@ -1,5 +1,6 @@
 /* websocket_accept.c - the opening handshake, seen from the server [RFC 6455, 4.2]. */
 #include "net/http_conn.h"
+#include "net/tls.h"
 #include "net/websocket_private.h"
 
 #include "base/log.h"
@@ -136,11 +137,15 @@ static bool fixed_host(struct bytes host)
     return host.len > 0;
 }
 
-/* A page that we served ourselves. On this machine a name could be anybody's: there it has to be localhost or an address. */
+/* A page that we served ourselves. On this machine a name could be anybody's: there it has to be localhost or an address.
+ * Behind a proxy the page may have come over TLS and its request not; the other way round it is a page that somebody on the
+ * way could have written. */
 static bool same_origin(const struct http_exchange *x, const struct http_request *r, struct bytes origin)
 {
     struct bytes host = http_header(x, "host");
-    size_t scheme = bytes_starts(origin, "http://") ? 7 : bytes_starts(origin, "https://") ? 8 : 0;
+    size_t scheme = bytes_starts(origin, "https://") ? 8 : 0;
+    if (bytes_starts(origin, "http://") && !conn_is_tls(http_conn_of(x)->conn))
+        scheme = 7;
     return scheme && host.len && same_word(bytes_from(origin, scheme), host) && (!r->loopback || fixed_host(host_of(host)));
 }
 

@@ -1,6 +1,7 @@
 // MQTT and HTTP over TLS with the clients that people have: mosquitto, MQTT.js, Paho, curl, openssl s_client, our own.
 
 import assert from 'node:assert/strict';
+import https from 'node:https';
 import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -274,4 +275,21 @@ test('MQTT over WebSocket over TLS, and the connection moves to its loop', async
     for (const client of all) await client.subscribeAsync('a', { qos: 1 });
     await all[0].publishAsync('a', Buffer.alloc(300_000, 7), { qos: 1 });
     for (const client of all) assert.equal((await client.take(1))[0].payload.length, 300_000);
+});
+
+test('a page that came without TLS may not open a WebSocket over TLS, also one of the same name', async (t) => {
+    const node = await startNode({ t, settings: { gateway: certificates(), listeners: [{ type: 'https', at: ['127.0.0.1:0'] }] } });
+    const port = node.port('https');
+    const ask = (origin) => new Promise((resolve, reject) => {
+        const request = https.get({
+            port, host: 'localhost', path: '/mqtt', ca: readFileSync(ca.pem), agent: false,
+            headers: { Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+                'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Protocol': 'mqtt', Origin: origin },
+        });
+        request.on('upgrade', (answer, socket) => { socket.destroy(); resolve(answer.statusCode); });
+        request.on('response', (answer) => { answer.resume(); resolve(answer.statusCode); });
+        request.on('error', reject);
+    });
+    assert.equal(await ask(`https://localhost:${port}`), 101);
+    assert.equal(await ask(`http://localhost:${port}`), 403);
 });
