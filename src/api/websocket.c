@@ -1,7 +1,15 @@
 /* websocket.c - GET /mqtt: MQTT over WebSocket [MQTT-6.0.0-3, MQTT-6.0.0-4]. */
 #include "api/api_private.h"
 
+#include "mqtt/packet.h"
 #include "net/websocket.h"
+
+static size_t packet_size(struct bytes front)
+{
+    struct mqtt_frame packet;
+    (void)!mqtt_frame(front, UINT32_MAX, &packet, NULL); /* CODE_MORE: its size is known all the same */
+    return packet.size;
+}
 
 void websocket_serve(struct api *a, struct http_exchange *x, const struct http_request *r)
 {
@@ -15,6 +23,7 @@ void websocket_serve(struct api *a, struct http_exchange *x, const struct http_r
         .origins = door ? door->origins.at : NULL,
         .origin_count = door ? door->origins.count : 0,
         .frame_bytes = s->limits.packet_bytes,
+        .message = packet_size,
     };
     struct conn *c = websocket_accept(x, r, &rules);
     if (c)

@@ -176,14 +176,43 @@ void filter_plain_made(struct conn *c)
         out_headroom(c->plain, FILTER_HEAD);
 }
 
-/* The top filter only puts a head in front of what leaves together: once here, not for each vector. False: the connection
+/* How many of the protocol's bytes the next head is for. */
+static size_t next_piece(struct conn *c)
+{
+    uint8_t front[FILTER_FRONT];
+    size_t bytes = out_unsent(c->plain);
+    if (!c->top->ops->piece)
+        return bytes;
+    return c->top->ops->piece(c->top, bytes_of(front, out_peek(c->plain, front, sizeof front)), bytes);
+}
+
+/* Several pieces, each behind a head of its own. False: memory is out. */
+static bool put_heads(struct conn *c, size_t piece)
+{
+    struct out_pool *pool = &c->loop->pool;
+    struct out *framed = out_take(pool, out_class_of(out_owned(c->plain)));
+    uint8_t head[FILTER_HEAD];
+    if (!framed)
+        return false;
+    for (; piece; piece = out_unsent(c->plain) ? next_piece(c) : 0) {
+        buf_add(&framed->copy, head, c->top->ops->head(c->top, piece, head));
+        out_move(framed, c->plain, piece);
+    }
+    out_give(pool, c->plain);
+    c->plain = framed;
+    return !framed->bad && !framed->copy.bad;
+}
+
+/* The top filter only puts heads in front of what leaves together: once here, not for each vector. False: the connection
  * has failed. */
 static bool put_head(struct conn *c)
 {
     struct fault why = { 0 };
     uint8_t head[FILTER_HEAD];
-    size_t n = c->top->ops->head(c->top, out_unsent(c->plain), head);
-    return out_prepend(c->plain, head, n) || passed(c, no_memory(c, &why), &why);
+    size_t piece = next_piece(c);
+    bool ok = piece < out_unsent(c->plain) ? put_heads(c, piece)
+                                           : out_prepend(c->plain, head, c->top->ops->head(c->top, piece, head));
+    return ok || passed(c, no_memory(c, &why), &why);
 }
 
 bool filter_flush(struct conn *c)

@@ -13,7 +13,7 @@
 
 #include "net/loop.h"
 
-enum { FILTER_HEAD = 16 };
+enum { FILTER_HEAD = 16, FILTER_FRONT = 8 };
 
 struct filter;
 struct filter_ops {
@@ -27,6 +27,9 @@ struct filter_ops {
     /* Optional: what goes in front of the `bytes` that leave together next, at most FILTER_HEAD of them. Returns how
      * many it has put there. */
     size_t (*head)(struct filter *, size_t bytes, uint8_t to[]);
+    /* Optional, beside head: for how many of the `bytes` that leave together next one head is. `front` are the first of
+     * them, at most FILTER_FRONT. NULL: for all of them. */
+    size_t (*piece)(struct filter *, struct bytes front, size_t bytes);
     /* Turns all of `in` into bytes behind `down`. Only called once it is open. NULL: the bytes pass as they are, and on
      * the way to the socket nobody copies them. */
     enum code (*out)(struct filter *, struct bytes in, struct buf *down, struct fault *why);

@@ -238,21 +238,58 @@ bool out_prepend(struct out *o, const void *at, size_t n)
     return true;
 }
 
+/* What moves of the first reference of `from`, at most `n` bytes. */
+static size_t move_ref(struct out *to, struct out *from, size_t n)
+{
+    struct out_ref *r = &from->refs[from->first & (from->cap - 1)];
+    bool whole = n >= r->b.len;
+    n = whole ? r->b.len : n;
+    if (r->release == kept) {
+        from->kept_bytes -= n;
+        to->kept_bytes += whole ? n : 0; /* the block counts where it is released */
+    }
+    out_ref(to, bytes_of(r->b.at, n), whole || r->release == lent ? r->release : NULL, whole ? r->arg : NULL);
+    from->ref_bytes -= n;
+    r->b = bytes_from(r->b, n);
+    from->first += whole;
+    from->count -= whole;
+    return n;
+}
+
+void out_move(struct out *to, struct out *from, size_t n)
+{
+    while (n) {
+        struct bytes copied = buf_bytes(&from->copy);
+        size_t before = from->count ? (size_t)(from->refs[from->first & (from->cap - 1)].mark - from->passed) : copied.len;
+        size_t part = n < before ? n : before;
+        buf_add(&to->copy, copied.at, part);
+        buf_take(&from->copy, part);
+        from->passed += part;
+        n -= part;
+        if (n) {
+            FG_ASSERT(from->count);
+            n -= move_ref(to, from, n);
+        }
+    }
+    to->bad |= from->bad;
+}
+
 void out_append(struct out *to, struct out *from)
 {
-    struct bytes copied = buf_bytes(&from->copy);
-    for (; from->count; from->count--, from->first++) {
-        const struct out_ref *r = &from->refs[from->first & (from->cap - 1)];
-        size_t before = (size_t)(r->mark - from->passed);
-        buf_add(&to->copy, copied.at, before);
-        copied = bytes_from(copied, before);
-        from->passed = r->mark;
-        out_ref(to, r->b, r->release, r->arg);
+    out_move(to, from, out_unsent(from));
+}
+
+size_t out_peek(const struct out *o, uint8_t *at, size_t max)
+{
+    struct iovec v[8];
+    size_t bytes, have = 0;
+    int n = out_vectors(o, v, (int)(sizeof v / sizeof v[0]), &bytes);
+    for (int i = 0; i < n && have < max; i++) {
+        size_t part = v[i].iov_len < max - have ? v[i].iov_len : max - have;
+        memcpy(at + have, v[i].iov_base, part);
+        have += part;
     }
-    buf_add_bytes(&to->copy, copied);
-    to->bad |= from->bad;
-    from->ref_bytes = 0;
-    buf_reset(&from->copy);
+    return have;
 }
 
 int out_vectors(const struct out *o, struct iovec *v, int max, size_t *bytes)

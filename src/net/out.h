@@ -76,6 +76,11 @@ bool out_keep(struct out *o);
 bool out_prepend(struct out *o, const void *at, size_t n);
 /* Leaves room for `n` bytes in front of what will be added; only while nothing was. */
 void out_headroom(struct out *o, size_t n);
+/* The next `n` bytes of `from`, in their order, behind `to`. A reference of which only a part moves is released with its
+ * last part. */
+void out_move(struct out *to, struct out *from, size_t n);
+/* Copies up to `max` of the bytes that come next; returns how many. */
+size_t out_peek(const struct out *o, uint8_t *at, size_t max);
 /* All of `from`, in its order, behind `to`. `from` is then empty. */
 void out_append(struct out *to, struct out *from);
 /* Fills up to `max` vectors with what comes next; returns how many, *bytes what they hold. */

@@ -84,6 +84,24 @@ static void send_some(struct out *o, int vectors)
             fail_msg("reference %u, sent: %d, released %u times", i, ref_end[i] <= sent, released[i]);
 }
 
+/* All of it moves on to another one, in pieces that begin as they are announced. */
+static void move_on(struct out_pool *pool, struct out **o)
+{
+    struct out *to = out_take(pool, 3);
+    for (size_t left, at = sent; (left = out_unsent(*o)) != 0;) {
+        uint8_t front[8];
+        size_t n = 1 + (size_t)(draw() % left), seen = out_peek(*o, front, sizeof front);
+        assert_int_equal(seen, left < sizeof front ? left : sizeof front);
+        assert_memory_equal(front, stream + at, seen);
+        out_move(to, *o, n);
+        assert_int_equal(out_unsent(*o), left - n);
+        at += n;
+    }
+    assert_int_equal(out_owned(*o), 0);
+    out_give(pool, *o);
+    *o = to;
+}
+
 static void copies_and_references_leave_in_their_order(void **state)
 {
     (void)state;
@@ -98,6 +116,8 @@ static void copies_and_references_leave_in_their_order(void **state)
         for (int step = 0; step < 400; step++) {
             if (draw() % 8 == 0)
                 end_turn(o);
+            else if (round % 4 == 0 && draw() % 8 == 0)
+                move_on(&pool, &o);
             else if (draw() % 3)
                 add_some(o, &put);
             else

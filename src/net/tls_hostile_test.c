@@ -1,5 +1,6 @@
 /* tls_hostile_test.c - a TLS server of ours in the simulation, against peers that OpenSSL plays badly on purpose or that
  * are raw bytes (reliability.md 6: L-TLS; 7: X.509, TLS; 8: long certificate chain). */
+#include "net/filter.h"
 #include "net/sim.h"
 #include "net/tls.h"
 #include "support/certs.h"
@@ -264,6 +265,40 @@ static void both_versions_work_a_byte_at_a_time(void **state)
         assert_int_equal(w.why.code, CODE_CLOSED);
         done(&w, &t);
     }
+}
+
+/* Answers whatever comes, as WebSocket does a close frame. */
+static enum code answer_in(struct filter *f, struct bytes in, struct buf *up, struct fault *why)
+{
+    (void)why;
+    buf_add_bytes(up, in);
+    filter_send(f, BYTES_LIT("answer"));
+    return CODE_OK;
+}
+
+static void answer_free(struct filter *f)
+{
+    (void)f;
+}
+
+/* Paho C ends so: DISCONNECT, a close frame and close_notify, all at once. */
+static void last_words_before_a_goodbye_are_heard(void **state)
+{
+    static const struct filter_ops ops = { .name = "answer", .in = answer_in, .free = answer_free };
+    struct filter answers = { .ops = &ops };
+    struct world w;
+    struct talker t;
+    (void)state;
+    assert_true(tries(&w, TLS_ASK_NONE, NULL, &t));
+    conn_push_filter(w.conn, &answers);
+    size_t before = w.got;
+    assert_int_equal(SSL_write(t.ssl, "DISCONNECT", 10), 10);
+    (void)SSL_shutdown(t.ssl);
+    pump(&w, &t);
+    assert_int_equal(w.got - before, 10);
+    assert_int_equal(w.closes, 1);
+    assert_int_equal(w.why.code, CODE_CLOSED);
+    done(&w, &t);
 }
 
 static void our_goodbye_comes_first(void **state)
@@ -739,6 +774,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_versions_work_a_byte_at_a_time),
+        cmocka_unit_test(last_words_before_a_goodbye_are_heard),
         cmocka_unit_test(our_goodbye_comes_first),
         cmocka_unit_test(an_end_without_goodbye_is_an_end),
         cmocka_unit_test(old_versions_get_the_right_alert),

@@ -55,6 +55,20 @@ static size_t server_head(struct filter *f, size_t bytes, uint8_t to[])
     return ws_head_encode(to, WS_BINARY, bytes, NULL);
 }
 
+static size_t server_piece(struct filter *f, struct bytes front, size_t bytes)
+{
+    struct websocket *ws = websocket_of(f);
+    if (ws->message_left == 0 && ws->message)
+        ws->message_left = ws->message(front);
+    if (ws->message_left == 0 || ws->message_left > bytes) {
+        ws->message_left -= ws->message_left ? bytes : 0;
+        return bytes;
+    }
+    size_t n = ws->message_left;
+    ws->message_left = 0;
+    return n;
+}
+
 static enum code client_out(struct filter *f, struct bytes in, struct buf *down, struct fault *why)
 {
     const uint8_t *mask = draw_mask(websocket_of(f)->client);
@@ -284,7 +298,7 @@ static void ws_free(struct filter *f)
 }
 
 static const struct filter_ops server_ops = {
-    .name = "websocket", .in = ws_in, .head = server_head, .end = end, .free = ws_free
+    .name = "websocket", .in = ws_in, .head = server_head, .piece = server_piece, .end = end, .free = ws_free
 };
 static const struct filter_ops client_ops = {
     .name = "websocket client", .start = ws_client_start, .in = ws_in, .out = client_out, .end = end, .free = ws_free

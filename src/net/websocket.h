@@ -1,7 +1,7 @@
 /* websocket.h - RFC 6455 as a filter below a protocol of bytes: MQTT over WebSocket [MQTT-6.0.0-1..4].
  *
  * The protocol does not notice: frames in, the bytes of their payloads upwards, however they were cut; what it writes in a
- * turn leaves as one binary frame. No extension is offered. An idle connection keeps nothing but a struct of 100 bytes.
+ * turn leaves as one binary frame, or as one for each of its messages when it says where they end. No extension is offered. An idle connection keeps nothing but a struct of 100 bytes.
  *
  * Refusals, each with a log line and a counter:
  *   handshake  400 malformed, no subprotocol of ours; 403 Origin; 405; 426 not an upgrade, version not 13   FG1101
@@ -23,6 +23,10 @@ struct websocket_rules {
     const char *const *origins;   /* "https://plant.example": pages from elsewhere that may connect; "*": all */
     size_t             origin_count;
     uint32_t           frame_bytes;
+    /* How large the protocol's message is that begins with `front`, at most 8 bytes; 0: unknown. Each message then leaves
+     * in a frame of its own. A client need not care [MQTT-6.0.0-2]; Paho C does: it waits for its socket while a second
+     * packet of the same frame lies in its buffer. NULL: what leaves in a turn is one frame. */
+    size_t (*message)(struct bytes front);
 };
 
 /* Judges the opening handshake of a request for our resource. NULL: refused and answered. Else the connection, with the

@@ -117,11 +117,11 @@ static bool key_valid(struct bytes key)
 
 /* ---- who asks ---- */
 
-/* The host of "host:port" or "[::1]:port", in brackets if it is. */
+/* The host of "host:port" or "[::1]:port", in brackets if it is; also of "::1:port", which Paho for Python writes. */
 static struct bytes host_of(struct bytes authority)
 {
     const uint8_t *end = authority.len && authority.at[0] == '[' ? memchr(authority.at, ']', authority.len) : NULL;
-    const uint8_t *colon = end ? NULL : memchr(authority.at, ':', authority.len);
+    const uint8_t *colon = end || authority.len == 0 ? NULL : memrchr(authority.at, ':', authority.len);
     return bytes_of(authority.at, end ? (size_t)(end + 1 - authority.at)
                                       : colon ? (size_t)(colon - authority.at) : authority.len);
 }
@@ -129,7 +129,7 @@ static struct bytes host_of(struct bytes authority)
 /* A name that a page elsewhere cannot have pointed to us (DNS rebinding): an address, or localhost. */
 static bool fixed_host(struct bytes host)
 {
-    if (same_word(host, BYTES_LIT("localhost")) || (host.len && host.at[0] == '['))
+    if (same_word(host, BYTES_LIT("localhost")) || (host.len && memchr(host.at, ':', host.len)))
         return true;
     for (size_t i = 0; i < host.len; i++)
         if (host.at[i] != '.' && (host.at[i] < '0' || host.at[i] > '9'))
@@ -255,6 +255,7 @@ struct conn *websocket_accept(struct http_exchange *x, const struct http_request
         http_reply_fault(x, 503, &why);
         return NULL;
     }
+    ws->message = rules->message;
     atomic_fetch_add_explicit(&accepted, 1, memory_order_relaxed);
     http_add_header(x, "Sec-WebSocket-Accept", accept);
     http_add_header(x, "Sec-WebSocket-Protocol", protocol);

@@ -60,12 +60,18 @@ static void on_arrived(void *ctx, struct loop *here, struct conn *c)
         t->owed--;
 }
 
+/* What is echoed leaves in frames of this: a first byte says how many follow. */
+static size_t message(struct bytes front)
+{
+    return front.len ? 1u + front.at[0] : 0;
+}
+
 static void handle(void *ctx, struct http_exchange *e, const struct http_request *r)
 {
     static const char *const protocols[] = { "mqtt", NULL };
     static const char *const origins[] = { "http://b" };
     struct stage *t = ctx;
-    struct websocket_rules rules = { protocols, origins, 1, FRAME_BYTES };
+    struct websocket_rules rules = { protocols, origins, 1, FRAME_BYTES, message };
     struct conn *c = websocket_accept(e, r, &rules);
     if (!c)
         return;

@@ -24,6 +24,8 @@ struct websocket {
     int64_t   ponged_us;      /* conn_progress_us at the last pong */
     uint64_t  left, at;       /* payload of the frame under way: to come, seen */
     uint32_t  frame_bytes;
+    size_t  (*message)(struct bytes front); /* see struct websocket_rules */
+    size_t    message_left;   /* of the message on its way to the peer: to come */
     uint16_t  frames;         /* of the message under way; 0: there is none */
     bool      inside;         /* behind a head */
     bool      fin, closed;    /* closed: our close frame was sent */

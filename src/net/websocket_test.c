@@ -188,6 +188,8 @@ static const struct {
     { "our own page over TLS", START UPGRADE KEY VERSION MQTT "Origin: https://127.0.0.1:8080\r\n\r\n", 101, NULL, -1 },
     { "localhost", "GET /mqtt HTTP/1.1\r\nHost: localhost:8080\r\n" UPGRADE KEY VERSION MQTT "Origin: http://LOCALHOST:8080\r\n\r\n",
       101, NULL, -1 },
+    { "IPv6 as Paho writes it", "GET /mqtt HTTP/1.1\r\nHost: ::1:8080\r\n" UPGRADE KEY VERSION MQTT
+      "Origin: https://::1:8080\r\n\r\n", 101, NULL, -1 },
     { "IPv6", "GET /mqtt HTTP/1.1\r\nHost: [::1]:8080\r\n" UPGRADE KEY VERSION MQTT "Origin: http://[::1]:8080\r\n\r\n", 101, NULL,
       -1 },
     { "a page that is listed", START UPGRADE KEY VERSION MQTT "Origin: https://plant.example:8443\r\n\r\n", 101, NULL, -1 },
@@ -414,6 +416,43 @@ static void a_turn_is_one_frame(void **state)
     sim_step(t.sim);
     expect_frame(c, 0x82, BYTES_LIT("first"));
     expect_frame(c, 0x82, BYTES_LIT("secondthird"));
+    assert_int_equal(conn_unsent(t.conn), 0);
+    stage_close(&t);
+}
+
+/* Messages of this test: how many bytes follow, then they. */
+static size_t toy_message(struct bytes front)
+{
+    return front.len ? 1u + front.at[0] : 0;
+}
+
+/* Each message has its frame when the protocol says where it ends, copied or by reference, in one turn or over two. */
+static void a_message_is_one_frame(void **state)
+{
+    static const uint8_t two[] = "\x03" "abc" "\x00"; /* and a third one's beginning: its NUL is unsent */
+    (void)state;
+    struct stage t;
+    stage_open(&t, 5);
+    t.rules.message = toy_message;
+    struct sim_client *c = connect_ws(&t);
+    for (int round = 0; round < 3; round++) {
+        buf_add(conn_out(t.conn), "\x05hel", 4);
+        conn_send_ref(t.conn, BYTES_LIT("lo\x02"), NULL, NULL); /* the end of one and the beginning of another */
+        buf_add(conn_out(t.conn), "yz", 2);
+        conn_send_ref(t.conn, bytes_of(two, 5), NULL, NULL);
+        buf_add(conn_out(t.conn), "\x04go", 3);
+        sim_step(t.sim);
+        expect_frame(c, 0x82, BYTES_LIT("\x05hello"));
+        expect_frame(c, 0x82, BYTES_LIT("\x02yz"));
+        expect_frame(c, 0x82, BYTES_LIT("\x03" "abc"));
+        expect_frame(c, 0x82, BYTES_LIT("\x00"));
+        expect_frame(c, 0x82, BYTES_LIT("\x04go"));
+        buf_add(conn_out(t.conn), "ne\x01!", 4);
+        sim_step(t.sim);
+        expect_frame(c, 0x82, BYTES_LIT("ne"));
+        expect_frame(c, 0x82, BYTES_LIT("\x01!"));
+        assert_int_equal(sim_received(c).len, 0);
+    }
     assert_int_equal(conn_unsent(t.conn), 0);
     stage_close(&t);
 }
@@ -664,6 +703,7 @@ int main(void)
         cmocka_unit_test(a_name_counts_for_other_machines),
         cmocka_unit_test(bytes_arrive_however_they_are_framed_and_cut),
         cmocka_unit_test(a_turn_is_one_frame),
+        cmocka_unit_test(a_message_is_one_frame),
         cmocka_unit_test(hostile_frames_end_with_their_code),
         cmocka_unit_test(limits_are_exact),
         cmocka_unit_test(pongs_wait_for_a_reader),

@@ -113,7 +113,7 @@ static __attribute__((unused)) void stage_open(struct stage *t, uint64_t seed)
     struct fault why;
     struct listener *l;
     memset(t, 0, sizeof *t);
-    t->rules = (struct websocket_rules){ protocols, origins, 1, FRAME_BYTES };
+    t->rules = (struct websocket_rules){ protocols, origins, 1, FRAME_BYTES, NULL };
     assert_int_equal(sim_open(&t->sim, seed), CODE_OK);
     ok(loop_open_sim(&t->loop, t->sim, &why), &why);
     ok(loop_open_sim(&t->other, t->sim, &why), &why);

@@ -5,21 +5,23 @@ import { until, within } from './wait.mjs';
 
 const VERSION = { 3: 'mqttv31', 4: 'mqttv311', 5: 'mqttv5' };
 
-function common({ port, version = 5, id, args = [] }) {
-    return ['-h', '127.0.0.1', '-p', String(port), '-V', VERSION[version], ...(id ? ['-i', id] : []), ...args];
+function common({ host = '127.0.0.1', port, version = 5, id, args = [] }) {
+    return ['-h', host, '-p', String(port), '-V', VERSION[version], ...(id ? ['-i', id] : []), ...args];
 }
 
 /**
  * Publishes and waits until mosquitto_pub ended; at QoS 1 and 2 that is after the acknowledgement.
  *
  *   message      one body; or
+ *   file         a file with one, of any bytes; or
  *   lines        a body per line, all over one connection
- *   qos, retain, version (3, 4, 5), id, args, timeoutMs
+ *   qos, retain, host, version (3, 4, 5), id, args, timeoutMs
  *   mayFail      give { code, err } back instead of failing when it does not end with 0
  */
-export async function mosquittoPub({ topic, message, lines, qos = 1, retain = false, mayFail = false, timeoutMs, ...rest }) {
+export async function mosquittoPub({ topic, message, lines, file, qos = 1, retain = false, mayFail = false, timeoutMs, ...rest }) {
     const args = [...common(rest), '-t', topic, '-q', String(qos), ...(retain ? ['-r'] : [])];
     if (lines) args.push('-l');
+    else if (file) args.push('-f', file);
     else if (message === null || message === '') args.push('-n');
     else args.push('-m', message);
     const end = await run('mosquitto_pub', args, { input: lines?.map((line) => `${line}\n`).join(''), timeoutMs });
@@ -44,7 +46,7 @@ function parse(line) {
 /**
  * Subscribes and resolves when every SUBACK has come.
  *
- *   topics       a filter or several; qos, version (3, 4, 5), id, args (such as '-c', '-x', '3600')
+ *   topics       a filter or several; qos, host, version (3, 4, 5), id, args (such as '-c', '-x', '3600')
  *   mayFail      do not wait for the SUBACK: the test expects a refusal
  *
  * Gives { messages, take, granted, debug, stop, kill9, process }: the messages so far; take(n) waits until there are n

@@ -6,18 +6,16 @@ import { until, within } from './wait.mjs';
 /**
  * Connects and resolves after CONNACK.
  *
- *   node or port   where; protocolVersion 4 or 5 (default), clientId, clean, properties, will, ...: MQTT.js's own
+ *   node or port   where, or an url; protocolVersion 4 or 5 (default), clientId, clean, properties, will, ...: MQTT.js's own
  *   onClient       sees the client before anything has come
  *   t              the test's context: the connection is cut after the test
  *
  * The client has, beside its own: connack, messages (so far, in order), take(n), disconnects (v5 reason codes received).
  * It does not reconnect unless reconnectPeriod says so: a lost connection must be seen by the test that lost it.
  */
-export async function mqttConnect({ t, node, port = node?.mqttPort, timeoutMs = 10_000, onClient, ...options }) {
-    const client = mqtt.connect({
-        host: '127.0.0.1',
-        port,
-        protocol: 'mqtt',
+export async function mqttConnect({ t, url, node, port = node?.mqttPort, timeoutMs = 10_000, onClient, ...options }) {
+    const client = mqtt.connect(url ?? '', {
+        ...(url ? {} : { host: '127.0.0.1', port, protocol: 'mqtt' }),
         protocolVersion: 5,
         reconnectPeriod: 0,
         connectTimeout: timeoutMs,
