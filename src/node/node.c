@@ -263,6 +263,7 @@ enum code node_run(struct node *n, struct fault *why)
     atomic_store(&n->running, true);
     if (code != CODE_OK || atomic_load(&n->stopping))
         post_stop(n);
+    reload_pass_on(n);
     loop_run(n->loops[0]);
     for (unsigned i = 0; i < n->thread_count; i++)
         (void)pthread_join(n->threads[i], NULL);

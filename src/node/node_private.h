@@ -72,7 +72,7 @@ struct node {
     struct waiter *waiters;           /* for the next one */
     bool           again;             /* somebody asked while one was under way */
     struct letter  reload_letter;
-    _Atomic bool   reload_posted;
+    _Atomic bool   reload_wished, reload_posted;
 
     struct letter stop_letter;
     _Atomic bool  stopping, running, stop_posted;
@@ -125,7 +125,7 @@ void               doors_clear(struct doors *);
 
 /* ---- node_reload.c: on loop 0 ---- */
 void reload_begin(void *node, api_reload_done done, void *arg); /* `done` may be NULL */
-void reload_post(struct node *);                                /* any thread */
+void reload_pass_on(struct node *); /* what node_reload was asked for, once the loops run; any thread */
 
 /* ---- node_listen.c ---- */
 FG_CHECK enum code listen_prepare(struct node *, struct fault *why); /* before listen_all */

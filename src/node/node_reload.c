@@ -472,9 +472,10 @@ static void open_reload(struct letter *letter, struct loop *here)
     reload_begin(n, NULL, NULL);
 }
 
-void reload_post(struct node *n)
+/* One letter for all wishes until it is opened. */
+void reload_pass_on(struct node *n)
 {
-    if (atomic_exchange(&n->reload_posted, true))
+    if (!atomic_exchange(&n->reload_wished, false) || atomic_exchange(&n->reload_posted, true))
         return;
     n->reload_letter.open = open_reload;
     loop_post(n->loops[0], &n->reload_letter);
@@ -482,5 +483,8 @@ void reload_post(struct node *n)
 
 void node_reload(struct node *n)
 {
-    reload_post(n);
+    /* Before node_run there may be no loop yet; then node_run passes the wish on. */
+    atomic_store(&n->reload_wished, true);
+    if (atomic_load(&n->running))
+        reload_pass_on(n);
 }
