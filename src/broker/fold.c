@@ -471,7 +471,8 @@ static bool keep_pick(struct fold_publish *p, struct fanout *one)
 static bool choose_member(struct broker *b, struct fold_publish *p, struct share *share)
 {
     struct share_wish wish = { .limits = limits_of(b), .bytes = p->message->encoded.len, .qos = p->message->qos,
-                               .access = p->shard->access, .topic = p->message->topic };
+                               .access = p->shard->access, .topic = p->message->topic,
+                               .refuse = limits_of(b)->on_full == ON_FULL_REFUSE && !p->will_id && !p->again };
     struct fanout *one = share_choose(share, &wish);
     wish.anyhow = true;
     if (!one && !(one = share_choose(share, &wish))) {

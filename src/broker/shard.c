@@ -145,13 +145,14 @@ static struct bytes reason_string(struct shard *shard, const struct client *c, u
         { MQTT_PACKET_ID_NOT_FOUND, "no unfinished message has this packet identifier" } };
     if (reason < 0x80 || c->version != MQTT_5 || !c->request_problem)
         return BYTES_NONE;
+    const char *text = mqtt_reason_name(reason);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        if (texts[i].reason == reason && (!c->max_packet || strlen(texts[i].text) + 12 <= c->max_packet)) {
-            buf_reset(&shard->props);
-            mqtt_put_bytes(&shard->props, MQTT_PROP_REASON_STRING, bytes_str(texts[i].text));
-            return shard->props.bad ? BYTES_NONE : buf_bytes(&shard->props);
-        }
-    return BYTES_NONE;
+        text = texts[i].reason == reason ? texts[i].text : text;
+    if (c->max_packet && strlen(text) + 12 > c->max_packet)
+        return BYTES_NONE;
+    buf_reset(&shard->props);
+    mqtt_put_bytes(&shard->props, MQTT_PROP_REASON_STRING, bytes_str(text));
+    return shard->props.bad ? BYTES_NONE : buf_bytes(&shard->props);
 }
 
 static void send_ack(struct shard *shard, struct client *c, uint8_t type, uint16_t pid, uint8_t reason, struct bytes blob)

@@ -16,10 +16,10 @@ struct member {
 struct share {
     _Atomic uint32_t refs;
     pthread_mutex_t  lock;
-    struct member  **members; /* those before `here` are connected */
-    uint32_t         count, here;
+    struct member  **members; /* those before `here` are connected, of these those before `lasting` keep on disk what they are owed */
+    uint32_t         count, here, lasting;
     size_t           cap;
-    uint32_t         next, next_away; /* whose turn it is */
+    uint32_t         next, next_lasting, next_away; /* whose turn it is */
     uint32_t         filter_len;
     uint8_t          filter[];
 };
@@ -75,11 +75,26 @@ static void swap(struct share *g, uint32_t a, uint32_t b)
     put_at(g, m, b);
 }
 
+/* With QoS 0 granted it is owed nothing, however long its session lasts. */
+static bool lasts(const struct member *m)
+{
+    return m->session->durable && m->one->targets[0].qos;
+}
+
+static void set_lasting(struct share *g, struct member *m, bool lasting)
+{
+    if (lasting && m->place >= g->lasting)
+        swap(g, m->place, g->lasting++);
+    else if (!lasting && m->place < g->lasting)
+        swap(g, m->place, --g->lasting);
+}
+
 static void set_here(struct share *g, struct member *m, bool here)
 {
     if (here && m->place >= g->here)
         swap(g, m->place, g->here++);
-    else if (!here && m->place < g->here)
+    set_lasting(g, m, here && lasts(m));
+    if (!here && m->place < g->here)
         swap(g, m->place, --g->here);
 }
 
@@ -109,6 +124,7 @@ enum code share_join(struct share *g, const struct subscription *sub, bool *repl
     if (m) {
         old = m->one;
         m->one = one;
+        set_lasting(g, m, m->place < g->here && lasts(m));
     } else if (g->count < g->cap || vector_grow((void **)&g->members, &g->cap, sizeof(struct member *))) {
         *fresh = (struct member){ .share = g, .session = s, .one = one, .next = s->members };
         s->members = fresh;
@@ -204,18 +220,37 @@ static void look(struct share *g, const struct share_wish *w, uint32_t first, ui
     }
 }
 
+/* What is acknowledged is on disk: as long as there is a member who keeps it there, no other is given QoS 1 or 2. */
+static void look_at_lasting(struct share *g, const struct share_wish *w, struct choice *c)
+{
+    if (g->lasting)
+        look(g, w, 0, g->lasting, g->next_lasting, c);
+    if (c->rating.rank > DURABLE_AWAY && g->count > g->here)
+        look(g, w, g->here, g->count - g->here, g->next_away, c);
+}
+
+static void next_after(struct share *g, const struct share_wish *w, uint32_t place)
+{
+    if (place >= g->here)
+        g->next_away = place - g->here + 1;
+    else if (w->qos && place < g->lasting)
+        g->next_lasting = place + 1;
+    else
+        g->next = place - (w->qos ? g->lasting : 0) + 1;
+}
+
 struct fanout *share_choose(struct share *g, const struct share_wish *w)
 {
     struct choice c = { NULL, { UNFIT, 0 } };
     (void)pthread_mutex_lock(&g->lock);
-    if (g->here)
-        look(g, w, 0, g->here, g->next, &c);
-    if (c.rating.rank > DURABLE_AWAY && g->count > g->here && w->qos)
-        look(g, w, g->here, g->count - g->here, g->next_away, &c);
-    if (c.best && c.best->place < g->here)
-        g->next = c.best->place + 1;
-    else if (c.best)
-        g->next_away = c.best->place - g->here + 1;
+    if (w->qos)
+        look_at_lasting(g, w, &c);
+    uint32_t first = w->qos ? g->lasting : 0;
+    bool kept = w->durable || (w->refuse && (g->lasting || g->count > g->here));
+    if (!c.best && !kept && g->here > first)
+        look(g, w, first, g->here - first, g->next, &c);
+    if (c.best)
+        next_after(g, w, c.best->place);
     struct fanout *one = c.best ? fanout_hold(c.best->one) : NULL;
     (void)pthread_mutex_unlock(&g->lock);
     return one;

@@ -2,10 +2,11 @@
  *
  *   share ──► members: [ connected ... | away ... ]      a node of the subscription tree and fan-outs hold it
  *
- * Who gets a message is decided when it is recorded, under the journal's lock, so that the log says who is owed it. In this
- * order: a connected member with room (its window is open and it takes what is sent), of several the one with the shortest
- * backlog, in turn among equals; a connected durable one without room; a durable one that is away; a connected one whose
- * session ends with its connection. A few members are looked at, however many there are.
+ * Who gets a message is decided when it is recorded, under the journal's lock, so that the log says who is owed it. With
+ * QoS 1 and 2 first those whose session is durable, since what was acknowledged must outlast a crash: a connected one with
+ * room (its window is open and it takes what is sent), of several the one with the shortest backlog, in turn among equals; a
+ * connected one without room; one that is away. Only when there is none, or their queues are full, a connected one whose
+ * session ends with its connection. With QoS 0 any connected one. A few members are looked at, however many there are.
  *
  * What was not sent yet is given to others when a member unsubscribes, when its session ends (then also what was sent with
  * QoS 1 and not acknowledged) and, to connected durable members, when its connection ends. From a durable session to a
@@ -53,6 +54,7 @@ struct share_wish {
     uint8_t               qos;     /* above 0: the journal's lock is held */
     bool                  durable; /* only a member whose session is durable will do */
     bool                  connected;
+    bool                  refuse;  /* rather nobody than one who forgets, if the group has any who does not */
     bool                  anyhow;  /* even one whose queue is full */
 };
 /* The member's own fan-out, which has one target; one reference. NULL: nobody. */
