@@ -173,6 +173,8 @@ phase_shell()
 phase_e2e()
 {
     ls tests/e2e/*.test.mjs | each e2e run_e2e e2e
+    # Each statement of the standards that binds a server has a test, none failed, and docs/conformance.md says so.
+    run_one conformance 60 node tests/conformance/table.mjs "$FG_OUT"
     [[ -z $FG_FULL ]] || ls tests/e2e/*.test.mjs | FIELDGATE=$FG_BUILD_ASAN/fieldgate each e2e-asan run_e2e e2e-asan
 }
 
@@ -180,6 +182,7 @@ phase_long()
 {
     FUZZ_SECONDS=${FG_FULL_FUZZ_SECONDS:-60} run_one fuzz 1800 scripts/fuzz.sh
     run_one torture 7200 tests/torture.sh
+    run_one mutations 900 node tests/conformance/mutate.mjs
 }
 
 # Every process that a test started carries our run's id in its environment. One that is still there was forgotten.

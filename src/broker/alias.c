@@ -123,7 +123,7 @@ uint16_t alias_out(struct aliases **all, uint16_t max, struct bytes topic, bool 
         return alias;
     }
     uint32_t mark = (uint32_t)(hash >> 32) | 1;
-    if (p->candidate != mark) {
+    if (p->topic && p->candidate != mark) { /* a free place is taken at once */
         p->candidate = mark;
         return 0;
     }

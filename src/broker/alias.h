@@ -1,8 +1,8 @@
 /* alias.h - topic aliases of one connection (3.3.2.3.4), both ways. Both sets die with it [MQTT-3.3.2-7].
  *
  *   in     what the client set: as many topics as it named, at most limits.topic-aliases of limits.topic-bytes each
- *   out    what we set: a small table, a topic's place is its hash. A topic takes a place when it comes twice without the
- *          present owner in between: so what repeats has one, and what does not costs nothing
+ *   out    what we set: a small table, a topic's place is its hash. A topic takes a free place with its first message, and
+ *          one that is taken when it comes twice without the present owner in between: so what repeats has one
  *
  * Memory is taken when the first alias is used. Thread: the connection's loop.
  */

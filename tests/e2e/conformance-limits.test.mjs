@@ -224,3 +224,25 @@ conform('3.1.1: who cannot be told why a message is not taken is closed, and the
     assert.deepEqual(texts(await back.messages(2)), ['1', '2']);
     await back.quiet(60);
 });
+
+conform('reasons of refusals are told in words where they fit and are wanted: PUBACK, PUBREC, SUBACK', { v5: '3.4.2-2 3.5.2-2 3.9.2-1 3.1.2-29 3.4.2-1 3.5.2-1', ...ours('another setting') }, async (t) => {
+    const node = await startPeer({ t, settings: { limits: { 'retained-messages': 0, subscriptions: 1 } } });
+    const told = { [m.PUBACK]: 0, [m.PUBREC]: 0, [m.SUBACK]: 0 };
+    for (const maxPacket of [20, 30, 40, 60, 80, 120, 300, undefined])
+        for (const requestProblem of [0, 1]) {
+            const raw = await rawConnect({ t, port: node.mqttPort, loose: true, props: { maxPacket, requestProblem } }).catch(() => undefined);
+            if (!raw) continue; // CONNACK did not fit
+            await raw.send(m.publish({ topic: 'r', payload: 'x', qos: 1, pid: 1, retain: true }), m.publish({ topic: 'r', payload: 'x', qos: 2, pid: 2, retain: true }),
+                m.subscribe({ pid: 3, filters: ['a', 'b'] }), m.pingreq());
+            await raw.pick(m.PINGRESP);
+            for (const type of [m.PUBACK, m.PUBREC, m.SUBACK]) {
+                const p = await raw.pick(type);
+                assert.ok((p.reason ?? p.reasons[1]) === 0x97, raw.said());
+                assert.ok(!maxPacket || p.size <= maxPacket, `${maxPacket}: ${m.describe(p)}`);
+                if (requestProblem === 0) assert.equal(p.props.reasonString, undefined);
+                else if (p.props.reasonString) told[type]++;
+            }
+            await raw.cut();
+        }
+    for (const [type, times] of Object.entries(told)) assert.ok(times > 0, `${m.NAMES[type]} never says why`);
+});
