@@ -365,6 +365,7 @@ static void add_shard(struct broker_stats *out, const struct shard *shard)
     out->connects += load(&c->connects);
     out->refused_connects += load(&c->refused_connects);
     out->withdrawn += load(&c->withdrawn);
+    out->abandoned_sessions += load(&c->abandoned_sessions);
     out->denied_publishes += load(&c->denied_publishes);
     out->denied_subscriptions += load(&c->denied_subscriptions);
     out->denied_deliveries += load(&c->denied_deliveries);

@@ -80,6 +80,7 @@ struct broker_stats {
     uint64_t auth_checked, auth_remembered, auth_failed, auth_banned, auth_busy; /* see auth_stats */
     uint64_t denied_publishes, denied_subscriptions, denied_deliveries, denied_wills; /* by access rules */
     uint64_t withdrawn;                   /* connections ended because their user was, or his password changed */
+    uint64_t abandoned_sessions;          /* of nobody, ended because a user signed in with their client identifier */
     uint64_t protocol_errors, takeovers, wills_published, queued_messages, queued_bytes;
 };
 void broker_stats(struct broker *, struct broker_stats *);

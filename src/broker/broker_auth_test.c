@@ -185,13 +185,46 @@ static void three_half_open(struct rig_config *c)
 
 static void guessing_gets_0x8a(struct rig *rig)
 {
-    struct peer_connect three = older(alice);
     for (int i = 0; i < 10; i++)
         peer_refused(peer_open_from(rig, 0, OUTSIDE), &wrong, MQTT_BAD_USER_OR_PASSWORD);
     peer_refused(peer_open_from(rig, 0, OUTSIDE), &alice, MQTT_BANNED);
-    peer_refused(peer_open_from(rig, 0, OUTSIDE), &three, 5);
     (void)peer_connected(rig, 0, &alice, false); /* from elsewhere */
+    assert_int_equal(stats_of(rig).auth_banned, 1);
+}
+
+/* L-RATE: 3.x has no word for it, and a client that tries again at once would never stop. */
+static void older_clients_that_guess_are_answered_late(struct rig *rig)
+{
+    struct peer_connect three = older(alice);
+    for (int i = 0; i < 11; i++) {
+        rig_advance(rig, i < 10 ? 0 : SECONDS(1));
+        peer_refused(peer_open_from(rig, 0, OUTSIDE), &wrong, MQTT_BAD_USER_OR_PASSWORD);
+    }
+    struct peer *late = peer_open_from(rig, 0, OUTSIDE), *gone = peer_open_from(rig, 0, OUTSIDE);
+    peer_connect(late, &three);
+    peer_connect(gone, &three);
+    rig_run(rig);
+    peer_ping(late); /* it is not even read */
+    rig_advance(rig, SECONDS(2) - 100000);
+    peer_expect_nothing(late);
+    assert_false(peer_ended(late));
+    peer_close(gone);
+    rig_advance(rig, 300000);
+    assert_int_equal(peer_expect(late, MQTT_CONNACK)->reason, 5);
+    peer_expect_end(late);
     assert_int_equal(stats_of(rig).auth_banned, 2);
+    /* At most as long as anybody may take to sign in. */
+    for (int i = 0, wait = 2; i < 5; i++, wait = wait * 2 > 60 ? 60 : wait * 2) {
+        rig_advance(rig, SECONDS(wait));
+        peer_refused(peer_open_from(rig, 0, OUTSIDE), &wrong, MQTT_BAD_USER_OR_PASSWORD);
+    }
+    struct peer *last = peer_open_from(rig, 0, OUTSIDE);
+    peer_connect(last, &three);
+    rig_advance(rig, SECONDS(9));
+    peer_expect_nothing(last);
+    rig_advance(rig, SECONDS(2));
+    assert_int_equal(peer_expect(last, MQTT_CONNACK)->reason, 5);
+    peer_expect_end(last);
 }
 
 /* ---- P-TAKE ---- */
@@ -222,19 +255,40 @@ static void the_same_user_takes_his_session_over(struct rig *rig)
     (void)b;
 }
 
-static void a_session_of_nobody_is_free_for_who_signs_in_and_not_the_other_way(struct rig *rig)
+/* Where anybody still gets in without a name, a session of nobody is somebody's. */
+static void a_session_of_nobody_is_his_while_nobody_is_let_in(struct rig *rig)
 {
     struct peer *n = peer_connected(rig, 0, &nameless, false);
     peer_subscribed(n, "t", 1);
     refused(rig, &alice, MQTT_NOT_AUTHORIZED, 5); /* it is in use */
     peer_close(n);
     rig_run(rig);
+    refused(rig, &alice, MQTT_NOT_AUTHORIZED, 5); /* and what waits in it is owed */
+    n = peer_connected(rig, 0, &nameless, true);
+    peer_close(n);
+    rig_run(rig);
+    assert_int_equal(stats_of(rig).abandoned_sessions, 0);
+}
+
+/* Nobody can come back for it: every listener wants users now. */
+static void an_abandoned_session_makes_way_and_that_is_told(struct rig *rig)
+{
+    struct peer *n = peer_connected(rig, 0, &nameless, false);
+    peer_subscribed(n, "t", 1);
+    peer_close(n);
+    rig_run(rig);
+    rig->config.chain = (struct settings_choices){ { AUTH_USERS }, 1 };
+    rig_restart(rig, ORDERLY);
+    refused(rig, &nameless, MQTT_NOT_AUTHORIZED, 5);
     struct peer *a = peer_connected(rig, shard_of(rig, 1), &alice, false); /* and begins anew: session present 0 */
     peer_published(a, "t", "x", 1, false, MQTT_NO_MATCHING_SUBSCRIBERS);
+    assert_int_equal(stats_of(rig).abandoned_sessions, 1);
     peer_close(a);
     rig_run(rig);
-    refused(rig, &nameless, MQTT_NOT_AUTHORIZED, 5);
+    refused(rig, &bob, MQTT_NOT_AUTHORIZED, 5);
+    rig->config.chain = (struct settings_choices){ { AUTH_USERS, AUTH_ANONYMOUS }, 2 };
     rig_restart(rig, CRASH);
+    refused(rig, &nameless, MQTT_NOT_AUTHORIZED, 5); /* the other way round nothing is ever given away */
     (void)peer_connected(rig, 0, &alice, true);
 }
 
@@ -356,9 +410,11 @@ int main(void)
         RIG_TEST(a_stop_while_somebody_is_checked, with_users),
         RIG_TEST(who_waits_to_be_checked_is_half_open, three_half_open),
         RIG_TEST(guessing_gets_0x8a, with_users),
+        RIG_TEST(older_clients_that_guess_are_answered_late, with_users),
         RIG_TEST(nobody_takes_anothers_session, with_users),
         RIG_TEST(the_same_user_takes_his_session_over, with_users),
-        RIG_TEST(a_session_of_nobody_is_free_for_who_signs_in_and_not_the_other_way, with_users_or_nobody),
+        RIG_TEST(a_session_of_nobody_is_his_while_nobody_is_let_in, with_users_or_nobody),
+        RIG_TEST(an_abandoned_session_makes_way_and_that_is_told, with_users_or_nobody),
         RIG_TEST(a_name_is_not_a_prefix, with_users),
         RIG_TEST(a_removed_user_is_out_within_moments, with_users),
         RIG_TEST(a_user_removed_between_connect_and_connack, with_users),

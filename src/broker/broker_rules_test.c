@@ -185,6 +185,34 @@ static void a_message_accepted_before_can_be_finished_after(struct rig *rig)
     peer_expect_nothing(c);
 }
 
+static void with_rules_and_little_room(struct rig_config *c)
+{
+    with_rules(c);
+    c->limits.on_full = ON_FULL_REFUSE;
+    c->limits.queued_messages = 2;
+}
+
+/* An identifier that is known looks like a repetition, which needs no right. When what came first is refused it is none. */
+static void a_known_identifier_is_no_way_around_a_right(struct rig *rig)
+{
+    struct peer *b = peer_connected(rig, 0, &bob, false), *c = peer_connected(rig, shard_of(rig, 1), &carl, false),
+                *a = peer_connected(rig, 0, &alice, false);
+    peer_subscribed(b, "plant/press/t", 1);
+    peer_close(b);
+    rig_run(rig);
+    for (int i = 0; i < 2; i++)
+        peer_published(a, "plant/press/t", "full", 1, false, 0);
+    peer_subscribed(c, "other", 2);
+    uint16_t pid = peer_publish(a, "plant/press/t", "refused", 2, false);
+    (void)peer_publish_full(a, &(struct peer_publish){ .topic = BYTES_LIT("other"), .payload = BYTES_LIT("smuggled"), .qos = 2,
+                                                       .dup = true, .pid = pid });
+    assert_int_equal(peer_expect(a, MQTT_PUBREC)->reason, MQTT_QUOTA_EXCEEDED);
+    struct packet *second = peer_expect(a, MQTT_PUBREC);
+    assert_int_equal(second->reason, MQTT_NOT_AUTHORIZED);
+    peer_expect_nothing(c);
+    assert_int_equal(stats_of(rig).denied_publishes, 1);
+}
+
 /* ---- subscribe ---- */
 
 static void a_filter_wider_than_the_right_is_refused(struct rig *rig)
@@ -288,6 +316,45 @@ static void a_shared_filter_is_judged_by_what_stands_behind_its_name(struct rig 
     peer_expect_nothing(b);
     rig_run(rig);
     assert_int_equal(stats_of(rig).denied_deliveries, 0);
+}
+
+/* A member that lost his right and came back still stands in the group. What others give away, or what waits in his own queue,
+ * goes to those who may have it. */
+static void what_a_member_may_not_have_any_more_goes_to_another(struct rig *rig)
+{
+    struct peer_connect few = bob, other = carl;
+    few.receive_max = 1;
+    other.expiry_s = 3600;
+    static const char group[] = "$share/g/plant/press/#";
+    struct peer *b = peer_connected(rig, 0, &few, false), *a = peer_connected(rig, shard_of(rig, 1), &alice, false);
+    struct peer *c = peer_connected(rig, shard_of(rig, 1), &other, false);
+    peer_subscribed(b, group, 2);
+    peer_subscribed(c, group, 2);
+    peer_subscribed(a, group, 2);
+    peer_close(c);
+    peer_close(a);
+    rig_run(rig);
+    struct peer_connect from = { .client_id = "from", .user = "alice", .password = "secret" };
+    a = peer_connected(rig, shard_of(rig, 1), &from, false);
+    for (int i = 0; i < 4; i++)
+        peer_published(a, "plant/press/t", "x", (uint8_t)(1 + i % 2), false, 0);
+    (void)peer_expect_publish(b, "plant/press/t", "x", 1);
+    /* Three wait for bob, and nobody else of the group is there. */
+    must_reload(rig, "rules:\n"
+                     "  - { user: bob, subscribe: \"plant/press/state\" }\n"
+                     "  - { user: [alice, carl], publish: \"#\", subscribe: \"#\" }\n");
+    assert_int_equal(peer_expect(b, MQTT_DISCONNECT)->reason, MQTT_NOT_AUTHORIZED);
+    few.receive_max = 0;
+    b = peer_connected(rig, 0, &few, true);
+    rig_run(rig);
+    c = peer_connected(rig, shard_of(rig, 1), &other, true);
+    struct peer *l = peer_connected(rig, 0, &alice, true);
+    unsigned got = 0;
+    for (struct packet *k; rig_run(rig), (k = peer_take(c)) || (k = peer_take(l));)
+        got += k->type == MQTT_PUBLISH;
+    assert_int_equal(got, 3);
+    peer_expect_nothing(b);
+    assert_int_equal(stats_of(rig).denied_deliveries, 1); /* the one that was sent to him before */
 }
 
 /* ---- retained messages ---- */
@@ -541,6 +608,33 @@ static void a_removed_users_will_is_not_published(struct rig *rig)
     peer_expect_nothing(c);
 }
 
+/* He is away, his will waits: P-WILL, it is judged when it is published, with rules or without. */
+static void a_removed_users_delayed_will_is_not_published(struct rig *rig)
+{
+    struct fault why;
+    struct peer_connect o = alice;
+    o.will_topic = "plant/press/gone";
+    o.will_payload = "gone";
+    o.will_delay_s = 5;
+    struct peer *c = peer_connected(rig, shard_of(rig, 1), &carl, false);
+    peer_subscribed(c, "#", 1);
+    peer_close(peer_connected(rig, 0, &o, false));
+    rig_run(rig);
+    rig_write(rig, "users", strstr(users_text, "user:bob"));
+    assert_int_equal(rig_reload(rig, &why), CODE_OK);
+    rig_advance(rig, SECONDS(8));
+    peer_expect_nothing(c);
+    assert_int_equal(stats_of(rig).denied_wills, 1);
+    /* The other who is there goes on to be heard. */
+    o = bob;
+    o.will_topic = "plant/press/gone";
+    o.will_payload = "bob";
+    if (rig->config.rules)
+        return;
+    peer_close(peer_connected(rig, 0, &o, false));
+    peer_accepts(c, peer_expect_publish(c, "plant/press/gone", "bob", 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -549,11 +643,13 @@ int main(void)
         RIG_TEST(older_clients_are_acknowledged_and_dropped, with_rules),
         RIG_TEST(older_clients_are_closed_where_that_is_set, with_rules_and_close),
         RIG_TEST(a_message_accepted_before_can_be_finished_after, with_rules),
+        RIG_TEST(a_known_identifier_is_no_way_around_a_right, with_rules_and_little_room),
         RIG_TEST(a_filter_wider_than_the_right_is_refused, with_rules),
         RIG_TEST(names_are_no_patterns_in_rules, with_rules),
         RIG_TEST(anonymous_has_only_what_rules_give_everybody, with_rules),
         RIG_TEST(without_rules_who_is_in_may_do_everything_but, without_rules),
         RIG_TEST(a_shared_filter_is_judged_by_what_stands_behind_its_name, with_rules),
+        RIG_TEST(what_a_member_may_not_have_any_more_goes_to_another, with_rules),
         RIG_TEST(retained_messages_are_read_by_the_right_to_read, with_rules),
         RIG_TEST(cve_2018_12546_retained_messages_go_with_their_writers_right, with_rules),
         RIG_TEST(a_live_message_does_not_go_with_its_writers_right, with_rules),
@@ -567,6 +663,8 @@ int main(void)
         RIG_TEST(a_will_is_judged_again_when_it_is_published, with_rules),
         RIG_TEST(a_will_of_before_a_crash_is_judged_by_the_rules_of_after, with_rules),
         RIG_TEST(a_removed_users_will_is_not_published, with_rules),
+        RIG_TEST(a_removed_users_delayed_will_is_not_published, with_rules),
+        RIG_TEST(a_removed_users_delayed_will_is_not_published, without_rules),
     };
     return cmocka_run_group_tests(tests, make_users, NULL);
 }

@@ -230,6 +230,23 @@ static void guessing_by_proofs_is_guessing(struct rig *rig)
     (void)authenticated(rig, 0, "alice", "secret", false);
 }
 
+static void proofs_sent_side_by_side_are_guesses_too(struct rig *rig)
+{
+    char first[80];
+    struct peer_connect o = greeting("alice", first);
+    struct peer *p[14];
+    const struct packet *challenge[14];
+    for (int i = 0; i < 14; i++) {
+        p[i] = peer_open_from(rig, 0, "10.0.0.7:4000");
+        peer_connect(p[i], &o);
+        challenge[i] = peer_expect(p[i], MQTT_AUTH);
+    }
+    for (int i = 0; i < 14; i++) {
+        answer(p[i], challenge[i], "alice", i < 13 ? "guess" : "secret");
+        assert_int_equal(peer_expect(p[i], MQTT_CONNACK)->reason, i < 10 ? MQTT_NOT_AUTHORIZED : MQTT_BANNED);
+    }
+}
+
 static void the_maximum_packet_size_holds_for_auth_too(struct rig *rig)
 {
     char first[80];
@@ -356,6 +373,7 @@ int main(void)
         RIG_TEST(only_auth_and_disconnect_may_come_before_connack, with_users),
         RIG_TEST(an_exchange_that_is_never_ended_ends_like_silence, with_users),
         RIG_TEST(guessing_by_proofs_is_guessing, with_users),
+        RIG_TEST(proofs_sent_side_by_side_are_guesses_too, with_users),
         RIG_TEST(the_maximum_packet_size_holds_for_auth_too, with_users),
         RIG_TEST(it_can_prove_itself_again_while_it_works, with_users),
         RIG_TEST(failing_again_ends_the_connection, with_users),

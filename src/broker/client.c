@@ -211,6 +211,9 @@ void client_arm(struct client *c)
 {
     const struct limits *limits = limits_of(c->shard->broker);
     int64_t ms = c->state == CLIENT_NEW ? (int64_t)limits->connect_s * 1000 : TIMER_MS;
+    int64_t late_ms = (connect_late_us(c) + 999) / 1000;
+    if (c->state == CLIENT_NEW && late_ms && late_ms < ms)
+        ms = late_ms;
     if (c->state != CLIENT_NEW && c->keep_alive_s && c->keep_alive_s * 500 < ms)
         ms = c->keep_alive_s * 500; /* looked at often enough to notice 1.5 times in good time */
     timer_start(c->shard->loop, &c->timer, ms, on_timer);
@@ -222,6 +225,10 @@ static void on_timer(struct timer *t)
     const struct limits *limits = limits_of(c->shard->broker);
     int64_t now = loop_now_us(c->shard->loop);
     struct fault why;
+    if (c->state == CLIENT_NEW && connect_late_us(c)) {
+        connect_refuse_now(c);
+        return;
+    }
     if (c->state == CLIENT_NEW) {
         (void)FAIL(&why, CODE_LIMIT, 0, "%s within %u s", c->ask ? "its sign-in was not decided" : "no CONNECT",
                    limits->connect_s);

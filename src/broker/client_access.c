@@ -87,10 +87,17 @@ bool access_may_get(const struct access *a, const struct session *session, struc
     return access_receive(a, &s, topic);
 }
 
+/* A removed user is nobody. Who is not in the file may have signed in with a certificate, where a listener takes them. */
+static bool known(const struct shard *shard, struct bytes principal)
+{
+    const struct auth *auth = shard->broker->config.auth;
+    return access_knows(shard->access, principal) || (auth && auth_has_door(auth, AUTH_CERTIFICATE));
+}
+
 bool access_may_will(const struct shard *shard, struct bytes principal, struct bytes client_id, struct bytes topic)
 {
     struct subject s = access_subject(shard->access, principal, client_id);
-    return access_publish(shard->access, &s, topic);
+    return known(shard, principal) && access_publish(shard->access, &s, topic);
 }
 
 /* ---- changes ---- */

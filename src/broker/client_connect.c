@@ -15,8 +15,10 @@ struct connect_ask {
     struct mqtt_connect connect; /* views into body */
     uint32_t            expiry_s;
     bool                expiry_capped, assigned_id;
+    int64_t             late_us; /* it is refused as banned, after this time; 0: it is not */
     char                assigned[40];
     struct buf          auth_data; /* of enhanced authentication, for the CONNACK */
+    size_t              len;
     uint8_t             body[];
 };
 
@@ -29,8 +31,10 @@ struct kick {
 
 void connect_ask_free(struct connect_ask *ask)
 {
-    if (ask)
-        buf_clear(&ask->auth_data);
+    if (!ask)
+        return;
+    buf_clear(&ask->auth_data);
+    crypto_wipe(ask->body, ask->len); /* there may be a password in it */
     mem_free(ask);
 }
 
@@ -93,8 +97,33 @@ static uint8_t reason_of(enum auth_verdict verdict)
     }
 }
 
+static const char banned_text[] = "too many failures to sign in, it has to wait";
+
+/* L-RATE: 3.x has no word for "wait", so the answer itself waits. Meanwhile the client is as any other whose sign-in is not
+ * decided: half-open, not read from, and not longer there than connect-seconds. */
+static void refuse_late(struct client *c, int64_t wait_us)
+{
+    c->ask->late_us = wait_us;
+    client_pause(c, PAUSE_CONNACK);
+    client_arm(c);
+}
+
+int64_t connect_late_us(const struct client *c)
+{
+    return c->ask ? c->ask->late_us : 0;
+}
+
+void connect_refuse_now(struct client *c)
+{
+    connect_refuse(c, MQTT_BANNED, banned_text);
+}
+
 static void signed_in(struct client *c, const struct auth_answer *answer)
 {
+    if (answer->verdict == AUTH_BANNED && c->version != MQTT_5) {
+        refuse_late(c, answer->wait_us);
+        return;
+    }
     if (answer->verdict != AUTH_GRANTED) {
         connect_refuse(c, reason_of(answer->verdict), answer->because);
         return;
@@ -176,6 +205,7 @@ void handle_connect(struct client *c, struct bytes body)
         return;
     }
     c->ask = ask;
+    ask->len = body.len;
     memcpy(ask->body, body.at, body.len);
     enum code code = mqtt_decode_connect(bytes_of(ask->body, body.len), &rules_of(b)->connect, &ask->connect, &why);
     if (code == CODE_NOMEM) {
@@ -422,6 +452,17 @@ static void settle_connection(struct client *c)
     client_arm(c);
 }
 
+/* P-TELL */
+static void tell_abandoned(const struct client *c, uint64_t waited)
+{
+    char id[128], who[128];
+    COUNT(c->shard, abandoned_sessions, 1);
+    log_warn("broker", "FG2108 an anonymous session of the client identifier '%s' ended, with %llu messages that waited in it: "
+             "%s signed in with it, and no listener lets anonymous in any more",
+             bytes_escape(c->ask->connect.client_id, id, sizeof id), (unsigned long long)waited,
+             bytes_escape(principal_of(c), who, sizeof who));
+}
+
 /* Registry held. NULL: refused, with the reason. */
 static struct session *find_or_make(struct client *c, struct session *s, bool *fresh, uint64_t *seq, uint8_t *reason)
 {
@@ -434,10 +475,15 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     bool foreign = s && !bytes_equal(s->principal, principal_of(c)); /* an abandoned one */
     if (s && (ask->connect.clean_start || expired || foreign)) {
         settle_delayed_wills(b, s, false, now);
+        journal_lock(b->journal);
+        uint64_t waited = s->queue.open;
+        journal_unlock(b->journal);
         if (session_end(b, s, NULL) != CODE_OK) {
             *reason = MQTT_QUOTA_EXCEEDED;
             return NULL;
         }
+        if (foreign)
+            tell_abandoned(c, waited);
         s = NULL;
     }
     if (s)
@@ -526,11 +572,13 @@ static uint8_t attach(struct client *c, struct session *found, bool *present, ui
     return 0;
 }
 
-/* Where nobody had to sign in before, sessions of no one in particular are left. Who signs in now finds his client identifier
- * free: such a session ends, unless it is in use. The other way round nothing is ever given away. Registry held. */
-static bool abandoned(const struct session *s)
+/* Where nobody had to sign in before, sessions of no one in particular are left, and nobody can come back for them when no
+ * listener lets anonymous in any more: such a session ends when somebody signs in with its client identifier. While one does,
+ * it is somebody's. The other way round nothing is ever given away. Registry held. */
+static bool abandoned(const struct client *c, const struct session *s)
 {
-    return !s->owner && bytes_is(s->principal, "anonymous");
+    const struct auth *auth = c->shard->broker->config.auth;
+    return auth && !s->owner && bytes_is(s->principal, "anonymous") && !auth_has_door(auth, AUTH_ANONYMOUS);
 }
 
 void connect_go_on(struct client *c)
@@ -539,7 +587,7 @@ void connect_go_on(struct client *c)
     for (;;) {
         pthread_mutex_lock(&b->registry);
         struct session *s = table_get(&b->sessions, c->ask->connect.client_id);
-        if (s && !bytes_equal(s->principal, principal_of(c)) && !abandoned(s)) {
+        if (s && !bytes_equal(s->principal, principal_of(c)) && !abandoned(c, s)) {
             pthread_mutex_unlock(&b->registry);
             connect_refuse(c, MQTT_NOT_AUTHORIZED, "the session of this client identifier belongs to another user");
             return;

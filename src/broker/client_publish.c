@@ -123,9 +123,9 @@ void handle_publish(struct client *c, const struct mqtt_frame *frame)
         return;
     if (!admit(c, &p))
         return;
-    /* What it repeats was accepted; its release would wait for ever. */
-    bool may = !sys_topic(p.topic) && client_may(c, RIGHT_PUBLISH, p.topic);
-    if (!may && !(p.qos == 2 && pidset_has(&c->in_pids, p.packet_id))) {
+    /* What it repeats was accepted; its release would wait for ever. If that is refused yet, commit_publish notices. */
+    bool forbidden = sys_topic(p.topic) || !client_may(c, RIGHT_PUBLISH, p.topic);
+    if (forbidden && !(p.qos == 2 && pidset_has(&c->in_pids, p.packet_id))) {
         deny(c, &p);
         return;
     }
@@ -135,7 +135,7 @@ void handle_publish(struct client *c, const struct mqtt_frame *frame)
         halt_if_busy(c, false);
         return;
     }
-    struct op op = { .kind = OP_PUBLISH, .pid = p.packet_id, .client = client_hold(c) };
+    struct op op = { .kind = OP_PUBLISH, .pid = p.packet_id, .client = client_hold(c), .forbidden = forbidden };
     op.duplicate = p.qos == 2 && pidset_has(&c->in_pids, p.packet_id);
     op.message = make_message(c, &p);
     op.fanout = op.message ? route_find(shard, p.topic) : NULL;

@@ -229,6 +229,17 @@ static bool may_have(struct client *c, const struct message *m, bool kept)
     return kept ? client_may_read(c, m) : client_may(c, RIGHT_SUBSCRIBE, m->topic);
 }
 
+/* It lost the right after it had been chosen. Of a group others may still have it; not what it may have got with QoS 2
+ * [MQTT-4.8.2-5]. */
+static void deny_parcel(struct shard *shard, const struct parcel *p)
+{
+    if (origin_shared(p->origin).len && !p->dup)
+        share_rescue(shard->broker, p->message, p->origin);
+    else
+        count_unsent(shard, SENT_DENIED);
+    drop_entry(shard, p->client, p->pid);
+}
+
 static void send_parcel(struct shard *shard, struct parcel *p)
 {
     struct client *c = p->client;
@@ -248,9 +259,11 @@ static void send_parcel(struct shard *shard, struct parcel *p)
             client_end(c, MQTT_SERVER_BUSY, NULL, true); /* it comes again with the next connection */
         return;
     }
-    enum sent what = !may_have(c, p->message, p->kept)
-                         ? SENT_DENIED
-                         : send_publish(shard, c, p->message, p->origin, p->qos, p->pid, p->dup, p->retain);
+    if (!may_have(c, p->message, p->kept)) {
+        deny_parcel(shard, p);
+        return;
+    }
+    enum sent what = send_publish(shard, c, p->message, p->origin, p->qos, p->pid, p->dup, p->retain);
     if (what != SENT) {
         count_unsent(shard, what);
         drop_entry(shard, c, p->pid);

@@ -172,6 +172,7 @@ struct op {
     uint8_t         kind;
     uint8_t         result;    /* OP_PUBLISH: reason for the acknowledgement */
     bool            duplicate; /* OP_PUBLISH: QoS 2 identifier seen before, nothing to deliver */
+    bool            forbidden; /* OP_PUBLISH: no right to its topic; as a duplicate it is acknowledged all the same */
     bool            again;     /* OP_PUBLISH: rescued, see share.h: it is not retained or kept a second time */
     uint16_t        pid;
     uint32_t        crc;
@@ -257,7 +258,7 @@ struct counters { /* written by their shard only; read by anyone */
     _Atomic uint64_t received[3], sent[3], packets_in, answers, wire_in, expired, received_bytes, sent_bytes, stored, to_partitions, acknowledged;
     _Atomic uint64_t dropped_slow, dropped_queue, dropped_expired, dropped_too_large, dropped_no_subscriber,
         dropped_away, dropped_refused, refused_full, protocol_errors, takeovers, wills_published, connects,
-        refused_connects, withdrawn, denied_publishes, denied_subscriptions, denied_deliveries, denied_wills;
+        refused_connects, withdrawn, abandoned_sessions, denied_publishes, denied_subscriptions, denied_deliveries, denied_wills;
 };
 #define COUNT(shard, what, n)                                                                                \
     atomic_store_explicit(&(shard)->counters.what,                                                           \
@@ -584,6 +585,9 @@ void handle_connect(struct client *, struct bytes body);
 void connect_go_on(struct client *); /* after the former owner let go */
 void connect_ask_free(struct connect_ask *);
 uint32_t connect_max_packet(const struct client *); /* of the CONNECT that is being worked on; 0: no limit */
+/* Its time-out is the moment to refuse it (banned, 3.x): after how long. 0: it is not. */
+int64_t connect_late_us(const struct client *);
+void    connect_refuse_now(struct client *);
 /* CONNACK with this reason, and the end: before there is a session. */
 void connect_refuse(struct client *, uint8_t reason, const char *because);
 /* Takes the answer's reference. `data` goes into the CONNACK. */

@@ -355,8 +355,17 @@ static void commit_publish(struct shard *shard, struct op *op)
         op->seq = journal_appended(shard->broker->journal);
         return;
     }
+    if (op->forbidden) { /* what it seemed to repeat was refused: it is a message of its own */
+        op->result = MQTT_NOT_AUTHORIZED;
+        COUNT(shard, denied_publishes, 1);
+        return;
+    }
     if (c && c->refusing && c->version != MQTT_5) { /* P-ORDER: not before the one that was refused */
         op->result = c->refusing;
+        return;
+    }
+    if (op->duplicate && !pidset_add(&c->in_pids, op->pid)) {
+        op->result = MQTT_IMPLEMENTATION_SPECIFIC;
         return;
     }
     enum code code = fold_publish(shard->broker, &p, &why);
@@ -618,7 +627,7 @@ static void finish_op(struct shard *shard, struct op *op)
 
 static bool needs_journal(const struct op *op)
 {
-    if (op->kind != OP_PUBLISH)
+    if (op->kind != OP_PUBLISH || op->duplicate) /* of what? See commit_publish */
         return true;
     if (op->message->retain || op->will_id || !op->fanout || op->fanout->to_partition)
         return true;
@@ -750,7 +759,7 @@ static void deny_will(struct shard *shard, uint64_t will_id)
 {
     struct broker *b = shard->broker;
     COUNT(shard, denied_wills, 1);
-    log_info("broker", "FG2107 a will is not published: no rule allows its client to publish to its topic any more");
+    log_info("broker", "FG2107 a will is not published: its user was removed, or no rule allows him to publish to its topic any more");
     pthread_mutex_lock(&b->registry);
     journal_lock(b->journal);
     struct will *w = will_by_id(b, will_id);

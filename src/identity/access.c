@@ -39,6 +39,15 @@ bool access_still(const struct access *a, const struct principal *p)
     return has && principal_record(user, (enum principal_proof)p->proof, record) && crypto_equal(record, p->record);
 }
 
+bool access_knows(const struct access *a, struct bytes principal)
+{
+    enum principal_kind kind;
+    struct bytes name;
+    if (!a || !principal_parse(principal, &kind, &name) || kind != PRINCIPAL_USER)
+        return true;
+    return users_find(a->users, name) != NULL;
+}
+
 struct subject access_subject(const struct access *a, struct bytes principal, struct bytes client_id)
 {
     enum principal_kind kind;

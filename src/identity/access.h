@@ -31,6 +31,9 @@ void access_drop(struct access *); /* NULL is fine */
 /* Is the proof still good? A password user who is not in the file any more, or has another password now, is not. */
 bool access_still(const struct access *, const struct principal *);
 
+/* Is he in the users file, or no user at all? The access may be NULL: yes. */
+bool access_knows(const struct access *, struct bytes principal);
+
 /* Whom a session or message belongs to, from its texts, with the roles that hold now. */
 struct subject access_subject(const struct access *, struct bytes principal, struct bytes client_id);
 

@@ -6,6 +6,28 @@
 
 #include <stdio.h>
 
+/* ---- doors ---- */
+
+static const struct auth_door *door_of(const struct auth *a, uint16_t number)
+{
+    const struct auth_doors *d = atomic_load_explicit((_Atomic(struct auth_doors *) *)(uintptr_t)&a->doors, memory_order_acquire);
+    return number < d->count ? &d->at[number] : NULL;
+}
+
+bool auth_door_has(const struct auth *a, uint16_t door, enum settings_auth auth)
+{
+    const struct auth_door *d = door_of(a, door);
+    return d && memchr(d->chain.at, (int)auth, d->chain.count);
+}
+
+bool auth_has_door(const struct auth *a, enum settings_auth auth)
+{
+    bool has = false;
+    for (uint16_t i = 0; !has && door_of(a, i); i++)
+        has = auth_door_has(a, i, auth);
+    return has;
+}
+
 /* ---- files ---- */
 
 struct file {
@@ -174,12 +196,6 @@ void auth_doors_free(struct auth_doors *doors)
     mem_free(doors);
 }
 
-static const struct auth_door *door_of(const struct auth *a, uint16_t number)
-{
-    const struct auth_doors *d = atomic_load_explicit((_Atomic(struct auth_doors *) *)(uintptr_t)&a->doors, memory_order_acquire);
-    return number < d->count ? &d->at[number] : NULL;
-}
-
 static enum code copy_config(struct auth *a, const struct auth_config *config)
 {
     struct auth_doors *doors = NULL;
@@ -259,7 +275,7 @@ struct check {
     void                  *ctx;
     bool                   known; /* the name is a user's, with a password */
     bool                   loopback, right, failed;
-    int64_t                now_us;
+    int64_t                now_us, wait_us; /* when it came; banned meanwhile */
     struct password_record record;
     uint8_t                digest[SHA256_BYTES];
     char                   address[64];
@@ -314,6 +330,18 @@ void auth_note_failure(struct auth *a, const char *address, bool loopback, struc
              bytes_escape(name, said, sizeof said), address);
 }
 
+int64_t auth_wait_us(struct auth *a, const char *address, bool loopback, struct bytes name, int64_t now)
+{
+    return loopback ? 0 : failures_wait_us(&a->failures, failures_host(address), name, now);
+}
+
+struct auth_answer auth_banned(struct auth *a, int64_t wait_us)
+{
+    atomic_fetch_add(&a->banned, 1);
+    return (struct auth_answer){ .verdict = AUTH_BANNED, .because = "too many failures to sign in, wait a minute",
+                                 .wait_us = wait_us };
+}
+
 /* On the pool. */
 static void hash(struct pool_job *job)
 {
@@ -326,6 +354,10 @@ static void hash(struct pool_job *job)
         k->right = true;
         return;
     }
+    /* Guesses that were sent all at once came before the failures of the first ones. */
+    k->wait_us = auth_wait_us(a, k->address, k->loopback, name_of(k), k->now_us);
+    if (k->wait_us)
+        return;
     atomic_fetch_add(&a->checked, 1);
     bool matches = false;
     k->failed = !password_matches(&k->record, password, &matches);
@@ -350,7 +382,9 @@ static void hashed(struct pool_job *job, struct loop *here)
     struct check *k = (struct check *)job;
     struct auth *a = k->auth;
     struct auth_answer answer;
-    if (k->failed) {
+    if (k->wait_us) {
+        answer = auth_banned(a, k->wait_us);
+    } else if (k->failed) {
         answer = busy(a);
     } else if (k->right) {
         failures_forget(&a->failures, failures_host(k->address), name_of(k));
@@ -412,6 +446,7 @@ static bool check_password(struct auth *a, struct loop *loop, const struct auth_
     }
     k->later = later;
     k->ctx = ctx;
+    k->now_us = loop_now_us(loop);
     if (pool_submit(loop, &k->job) == CODE_OK)
         return false;
     forget(k);
@@ -423,20 +458,12 @@ static bool check_password(struct auth *a, struct loop *loop, const struct auth_
 
 enum { CERTIFICATE_NAME_MAX = 512 };
 
-bool auth_door_has(const struct auth *a, uint16_t door, enum settings_auth auth)
-{
-    const struct auth_door *d = door_of(a, door);
-    return d && memchr(d->chain.at, (int)auth, d->chain.count);
-}
-
 static bool banned(struct auth *a, struct loop *loop, const struct auth_ask *ask, struct auth_answer *now)
 {
-    if (ask->loopback ||
-        !failures_wait_us(&a->failures, failures_host(ask->address), ask->user, loop_now_us(loop)))
-        return false;
-    atomic_fetch_add(&a->banned, 1);
-    *now = refusal(AUTH_BANNED, "too many failures to sign in, wait a minute");
-    return true;
+    int64_t wait = auth_wait_us(a, ask->address, ask->loopback, ask->user, loop_now_us(loop));
+    if (wait)
+        *now = auth_banned(a, wait);
+    return wait != 0;
 }
 
 /* The name of the door's kind that the certificate has; the CA vouches for it. */

@@ -42,6 +42,9 @@ FG_CHECK enum code auth_new(struct auth **out, const struct auth_config *, struc
 void               auth_free(struct auth *); /* NULL is fine */
 struct access     *auth_access(struct auth *); /* one reference to what holds now */
 
+/* Is there a door that asks this authenticator? Those of listeners that a reload closed count too. On a loop's thread. */
+bool auth_has_door(const struct auth *, enum settings_auth);
+
 enum auth_verdict {
     AUTH_GRANTED,
     AUTH_WRONG,      /* user name or password; which, nobody is told */
@@ -53,6 +56,7 @@ struct auth_answer {
     enum auth_verdict verdict;
     struct principal *principal; /* GRANTED: one reference, the receiver's */
     const char       *because;   /* not GRANTED: fit for the peer's eyes */
+    int64_t           wait_us;   /* BANNED: for how long still           */
 };
 
 /* What a peer shows. Views need to live during the call only. */

@@ -30,4 +30,7 @@ struct auth {
 
 /* A wrong or banned attempt, told in the log and counted. */
 void auth_note_failure(struct auth *, const char *address, bool loopback, struct bytes name, int64_t now_us);
+/* 0, or how much longer this name is not looked at from this address; and the answer then. */
+int64_t auth_wait_us(struct auth *, const char *address, bool loopback, struct bytes name, int64_t now_us);
+struct auth_answer auth_banned(struct auth *, int64_t wait_us);
 bool auth_door_has(const struct auth *, uint16_t door, enum settings_auth);

@@ -76,6 +76,14 @@ static bool find_record(struct auth_exchange *x, struct bytes name)
     return true;
 }
 
+static bool is_banned(struct auth_exchange *x, int64_t now_us, struct auth_answer *answer)
+{
+    int64_t wait = auth_wait_us(x->auth, x->address, x->loopback, bytes_of(x->name, x->name_len), now_us);
+    if (wait)
+        *answer = auth_banned(x->auth, wait);
+    return wait != 0;
+}
+
 static bool first_message(struct auth_exchange *x, struct bytes data, int64_t now_us, struct buf *reply,
                           struct auth_answer *answer)
 {
@@ -90,10 +98,8 @@ static bool first_message(struct auth_exchange *x, struct bytes data, int64_t no
                                                               : "not a first message of SCRAM-SHA-256 for a user of this node");
     x->name_len = first.name.len;
     memcpy(x->name, first.name.at, first.name.len);
-    if (!x->loopback && failures_wait_us(&a->failures, failures_host(x->address), first.name, now_us)) {
-        atomic_fetch_add(&a->banned, 1);
-        return over(answer, AUTH_BANNED, "too many failures to sign in, wait a minute");
-    }
+    if (is_banned(x, now_us, answer))
+        return false;
     a->config.io->random(a->config.io->self, random, sizeof random);
     base64_put(&nonce, bytes_of(random, sizeof random));
     bool ok = !nonce.bad && find_record(x, first.name) &&
@@ -125,6 +131,8 @@ static bool last_message(struct auth_exchange *x, struct bytes data, int64_t now
                          struct auth_answer *answer)
 {
     struct fault why;
+    if (is_banned(x, now_us, answer)) /* exchanges that were begun side by side */
+        return false;
     enum code c = scram_check_final(x->scram, data, reply, &why);
     if (c == CODE_NOMEM)
         return over_busy(x->auth, answer);

@@ -307,6 +307,24 @@ static void who_guesses_is_made_to_wait(void **state)
     assert_int_equal(guess(f, "10.0.0.1:5", "alice", "secret"), AUTH_GRANTED);
 }
 
+static void guesses_sent_all_at_once_are_counted_too(void **state)
+{
+    struct fixture *f = *state;
+    char password[16];
+    sim_pool_hold(f->sim, true);
+    for (int i = 0; i < 60; i++) {
+        (void)snprintf(password, sizeof password, "guess%d", i);
+        assert_false(begin(f, DOOR_USERS, "10.0.0.1:5", "alice", password));
+    }
+    sim_pool_hold(f->sim, false);
+    (void)sim_step(f->sim);
+    assert_int_equal(f->last.verdict, AUTH_BANNED);
+    assert_true(f->last.wait_us > 0);
+    assert_int_equal(stats(f).checked, 10);
+    assert_int_equal(stats(f).failed, 10);
+    assert_int_equal(stats(f).banned, 50);
+}
+
 static void trying_many_names_is_guessing_too(void **state)
 {
     struct fixture *f = *state;
@@ -463,6 +481,7 @@ int main(void)
         TEST(a_storm_of_one_user_is_hashed_once),
         TEST(too_many_at_once_are_told_to_come_again),
         TEST(who_guesses_is_made_to_wait),
+        TEST(guesses_sent_all_at_once_are_counted_too),
         TEST(trying_many_names_is_guessing_too),
         TEST(this_machine_is_exempt),
         cmocka_unit_test(a_slow_guesser_is_not_banned_and_memory_is_bounded),
