@@ -212,6 +212,9 @@ void conn_fail_sys(struct conn *c, int err, const char *doing);
 /* As conn_fail, but what a filter has just put into the output (an alert, a goodbye) still leaves, as with
  * conn_close(flush). What the protocol wrote and no filter has seen is dropped. */
 void conn_fail_said(struct conn *c, const struct fault *why);
+/* The peer has ended in the way of a filter, which does not keep it from reading: what the protocol has answered to its last
+ * bytes leaves, and the goodbyes. */
+void conn_end_said(struct conn *c, const struct fault *why);
 
 /* Copies what this turn's output refers to in the lent buffer, which is then free. */
 void conn_keep_lent(struct loop *l);

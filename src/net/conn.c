@@ -558,6 +558,14 @@ void conn_fail_said(struct conn *c, const struct fault *why)
     begin_closing(c);
 }
 
+void conn_end_said(struct conn *c, const struct fault *why)
+{
+    if (c->state != CONN_OPEN)
+        return; /* what is being closed says its goodbye in any case */
+    keep_reason(c, why);
+    begin_closing(c);
+}
+
 void conn_bury(struct conn *c)
 {
     /* References first: on_close is the last that its owner hears. */

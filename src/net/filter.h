@@ -21,7 +21,7 @@ struct filter_ops {
     /* What lies below is open: a handshake may begin. May be NULL; then the filter is open at once. */
     enum code (*start)(struct filter *, struct fault *why);
     /* Uses up all of `in` (owns what is left over); puts what the next one up shall see behind `up`.
-     * CODE_END: the peer has ended in the filter's own way. Any other code but CODE_OK closes the
+     * CODE_END: the peer has ended in the filter's own way; `end` says the goodbye when the protocol's answers are out. Any other code but CODE_OK closes the
      * connection with *why. */
     enum code (*in)(struct filter *, struct bytes in, struct buf *up, struct fault *why);
     /* Optional: what goes in front of the `bytes` that leave together next, at most FILTER_HEAD of them. Returns how

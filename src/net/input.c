@@ -111,10 +111,12 @@ static void deliver_through(struct conn *c, struct filter *from, struct bytes in
     enum code code = filter_in(from, in, &plain, &why);
     if (plain.len && c->state == CONN_OPEN)
         deliver(c, plain);
-    if (code == CODE_END)
+    if (code == CODE_END) {
         (void)FAIL(&why, CODE_CLOSED, 0, "%s closed the connection", c->address);
-    if (code != CODE_OK)
+        conn_end_said(c, &why);
+    } else if (code != CODE_OK) {
         conn_fail_said(c, &why);
+    }
 }
 
 static void deliver(struct conn *c, struct bytes in)

@@ -203,10 +203,7 @@ static enum code tls_in(struct filter *f, struct bytes in, struct buf *up, struc
     }
     if (code == CODE_OK)
         code = read_records(t, up, why);
-    if (code == CODE_END) {
-        t->ended = true;
-        goodbye(t);
-    }
+    t->ended |= code == CODE_END;
     enum code sent = f->conn->state == CONN_OPEN ? send_said(t, &said, why) : CODE_OK;
     buf_clear(&said);
     t->in = BYTES_NONE;
@@ -235,9 +232,7 @@ static enum code tls_out(struct filter *f, struct bytes in, struct buf *down, st
 {
     struct tls_filter *t = of(f);
     size_t put;
-    /* Behind the goodbyes nobody reads: what a filter above answers to the peer's last words (a close frame) stays here, and
-     * those words still reach the protocol. */
-    if (in.len == 0 || t->ended)
+    if (in.len == 0 || SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN) /* behind our goodbye nothing may come */
         return CODE_OK;
     t->to = down;
     ERR_clear_error();

@@ -63,6 +63,7 @@ struct world {
     unsigned           closes;
     struct fault       why;
     bool               why_given, silent;
+    bool               closes_then, sips; /* after the first answer; a hundred bytes, then a pause */
     size_t             got;
     char               name[300];
     bool               has_peer, has_name;
@@ -72,12 +73,18 @@ static size_t on_bytes(void *ctx, struct conn *c, struct bytes in)
 {
     struct world *w = ctx;
     const struct tls_peer *p = conn_tls_peer(c);
+    if (w->sips) {
+        in.len = in.len < 100 ? in.len : 100;
+        conn_read_pause(c);
+    }
     w->got += in.len;
     w->has_peer = p != NULL;
     w->has_name = p && p->common_name;
     (void)snprintf(w->name, sizeof w->name, "%s", w->has_name ? p->common_name : "");
     if (!w->silent)
         buf_add_bytes(conn_out(c), in);
+    if (w->closes_then)
+        conn_close(c, true);
     return in.len;
 }
 
@@ -317,6 +324,58 @@ static void our_goodbye_comes_first(void **state)
     assert_int_equal(SSL_get_error(t.ssl, 0), SSL_ERROR_ZERO_RETURN);
     assert_int_equal(w.closes, 1);
     assert_false(w.why_given);
+    done(&w, &t);
+}
+
+/* Half of the connection ends [RFC 8446 6.1]: who says all that it has to say and its goodbye still gets the answer. */
+static void what_came_with_the_goodbye_is_answered(void **state)
+{
+    (void)state;
+    for (int closes = 0; closes <= 1; closes++) {
+        struct world w;
+        struct talker t;
+        char back[8];
+        assert_true(tries(&w, TLS_ASK_NONE, NULL, &t));
+        w.closes_then = closes;
+        assert_int_equal(SSL_write(t.ssl, "again", 5), 5);
+        (void)SSL_shutdown(t.ssl);
+        pump(&w, &t);
+        assert_int_equal(SSL_read(t.ssl, back, sizeof back), 5);
+        assert_memory_equal(back, "again", 5);
+        assert_int_equal(SSL_shutdown(t.ssl), 1);
+        assert_int_equal(w.closes, 1);
+        done(&w, &t);
+    }
+}
+
+/* What the engine has taken in must not wait for bytes that never come. */
+static void what_came_before_a_pause_is_shown_after_it(void **state)
+{
+    static uint8_t sent[3000], back[3000];
+    struct world w;
+    struct talker t;
+    unsigned sips = 0;
+    (void)state;
+    assert_true(tries(&w, TLS_ASK_NONE, NULL, &t));
+    w.sips = true;
+    for (size_t i = 0; i < sizeof sent; i++)
+        sent[i] = (uint8_t)(i * 31 >> 3);
+    for (size_t i = 0; i < sizeof sent; i += 1000)
+        assert_int_equal(SSL_write(t.ssl, sent + i, 1000), 1000);
+    pump(&w, &t);
+    for (; w.got < 5 + sizeof sent; sips++) {
+        assert_int_equal(w.got, 5 + (sips + 1) * 100);
+        conn_read_resume(w.conn);
+        sim_step(w.sim);
+    }
+    assert_int_equal(sips, 29);
+    pump(&w, &t);
+    for (size_t got = 0; got < sizeof back;) {
+        int n = SSL_read(t.ssl, back + got, (int)(sizeof back - got));
+        assert_true(n > 0);
+        got += (size_t)n;
+    }
+    assert_memory_equal(back, sent, sizeof sent);
     done(&w, &t);
 }
 
@@ -776,6 +835,8 @@ int main(void)
         cmocka_unit_test(both_versions_work_a_byte_at_a_time),
         cmocka_unit_test(last_words_before_a_goodbye_are_heard),
         cmocka_unit_test(our_goodbye_comes_first),
+        cmocka_unit_test(what_came_with_the_goodbye_is_answered),
+        cmocka_unit_test(what_came_before_a_pause_is_shown_after_it),
         cmocka_unit_test(an_end_without_goodbye_is_an_end),
         cmocka_unit_test(old_versions_get_the_right_alert),
         cmocka_unit_test(weak_ciphers_are_not_chosen),

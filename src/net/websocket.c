@@ -91,11 +91,12 @@ static void say_close(struct websocket *ws, unsigned code)
 
 static void end(struct filter *f, struct buf *down)
 {
-    static const uint8_t normal[2] = { NORMAL >> 8, NORMAL & 0xff };
     struct websocket *ws = websocket_of(f);
+    unsigned code = ws->echo ? ws->echo : NORMAL; /* [RFC 6455, 5.5.1] */
+    const uint8_t payload[2] = { (uint8_t)(code >> 8), (uint8_t)code };
     uint8_t frame[WS_HEAD_MAX + WS_CONTROL_MAX];
     if (!ws->closed && f->open)
-        buf_add(down, frame, put_control(ws, frame, WS_CLOSE, bytes_of(normal, sizeof normal)));
+        buf_add(down, frame, put_control(ws, frame, WS_CLOSE, bytes_of(payload, sizeof payload)));
     ws->closed = true;
 }
 
@@ -181,7 +182,7 @@ static enum code peer_closes(struct websocket *ws, struct bytes said, struct fau
         return refuse(ws, PROTOCOL, why, "a close frame without a valid code");
     if (said.len > 2 && !utf8_valid(bytes_from(said, 2), true))
         return refuse(ws, NOT_UTF8, why, "a close frame whose reason is not UTF-8");
-    say_close(ws, code);
+    ws->echo = (uint16_t)code;
     return CODE_END;
 }
 

@@ -27,6 +27,7 @@ struct websocket {
     size_t  (*message)(struct bytes front); /* see struct websocket_rules */
     size_t    message_left;   /* of the message on its way to the peer: to come */
     uint16_t  frames;         /* of the message under way; 0: there is none */
+    uint16_t  echo;           /* the code of the peer's close frame; 0: none came */
     bool      inside;         /* behind a head */
     bool      fin, closed;    /* closed: our close frame was sent */
     uint8_t   opcode, have;   /* have: bytes of a head */
