@@ -7,8 +7,6 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#include <stdlib.h>
-
 enum code broker_rules_new(struct broker_rules **out, const struct limits *l, const char *const *hub_topics, unsigned count,
                            struct fault *why)
 {
@@ -131,14 +129,8 @@ static void revive_wills(struct broker *b, int64_t now)
     }
 }
 
-static int by_id(const void *x, const void *y)
-{
-    uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
-    return a < b ? -1 : a > b;
-}
-
 /* Wills of connections that the stop cut are published before anybody can connect: a later will or word of the same client
- * must not be overtaken by them. In the order they were made. */
+ * must not be overtaken by them. */
 static void publish_due_wills(struct broker *b, int64_t now)
 {
     VECTOR(uint64_t) due = { 0 };
@@ -147,10 +139,7 @@ static void publish_due_wills(struct broker *b, int64_t now)
         if (w->due_us && w->due_us <= (now ? now : 1) && VECTOR_ROOM(due))
             due.at[due.count++] = w->id;
     journal_unlock(b->journal);
-    if (due.count > 1)
-        qsort(due.at, due.count, sizeof *due.at, by_id);
-    for (size_t i = 0; i < due.count; i++)
-        shard_publish_will(&b->shards[0], due.at[i]);
+    shard_publish_wills(&b->shards[0], due.at, due.count);
     shard_commit(&b->shards[0]);
     mem_free(due.at);
 }

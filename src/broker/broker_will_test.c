@@ -228,6 +228,24 @@ static void the_sessions_end_ends_the_delay(struct rig *rig)
     comes_once(w);
 }
 
+static void of_two_due_wills_the_older_one_comes_first(struct rig *rig)
+{
+    struct peer *w = watch(rig, false);
+    struct peer_connect c = delayed(100, 3600);
+    static const char *const texts[] = { "1", "2", "3" };
+    c.clean_start = true; /* each ends the session before it, all before the next look at what is due */
+    for (size_t i = 0; i < 3; i++) {
+        c.will_payload = texts[i];
+        peer_close(peer_connected(rig, shard_of(rig, 1), &c, false));
+        rig_run(rig);
+    }
+    c.will_topic = NULL;
+    peer_connected(rig, shard_of(rig, 1), &c, false);
+    rig_advance(rig, SECONDS(3));
+    for (size_t i = 0; i < 3; i++)
+        (void)peer_expect_publish(w, "w", texts[i], c.will_qos);
+}
+
 static void the_delay_begins_anew_after_a_crash(struct rig *rig)
 {
     struct peer_connect c = delayed(10, 3600);
@@ -449,6 +467,7 @@ int main(void)
         RIG_TEST(a_delayed_will_waits, NULL),
         RIG_TEST(a_session_that_comes_back_withdraws_it, NULL),
         RIG_TEST(the_sessions_end_ends_the_delay, NULL),
+        RIG_TEST(of_two_due_wills_the_older_one_comes_first, NULL),
         RIG_TEST(the_delay_begins_anew_after_a_crash, NULL),
         RIG_TEST(a_will_is_a_message_as_any_other, NULL),
         RIG_TEST(a_wills_expiry_begins_when_it_is_published, NULL),

@@ -338,8 +338,9 @@ static struct will *make_will(struct client *c, const struct mqtt_connect *ask, 
     return w;
 }
 
-/* Delayed wills of a session that is resumed are withdrawn, of one that ends are due (3.1.3.2.2). Registry held. */
-static void settle_delayed_wills(struct broker *b, const struct session *s, bool resumed, int64_t now)
+/* Delayed wills of a session that is resumed are withdrawn, of one that ends are due (3.1.3.2.2). Registry held. *seq: the
+ * record that a CONNACK which says so must wait for. */
+static void settle_delayed_wills(struct broker *b, const struct session *s, bool resumed, int64_t now, uint64_t *seq)
 {
     uint64_t id = s->id;
     journal_lock(b->journal);
@@ -348,7 +349,7 @@ static void settle_delayed_wills(struct broker *b, const struct session *s, bool
         if (w->session_id != id || !w->delay_s || !w->due_us || w->due_us <= now || w->withdrawn)
             continue; /* due already, as one without a delay is after a crash: the session came too late for it */
         if (resumed) {
-            will_withdraw(b, w, now);
+            will_withdraw(b, w, now, seq);
         } else {
             w->due_us = 1;
             session_expires_at(b, 1);
@@ -474,7 +475,7 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     bool expired = s && s->expires_us && s->expires_us <= now;
     bool foreign = s && !bytes_equal(s->principal, principal_of(c)); /* an abandoned one */
     if (s && (ask->connect.clean_start || expired || foreign)) {
-        settle_delayed_wills(b, s, false, now);
+        settle_delayed_wills(b, s, false, now, seq);
         journal_lock(b->journal);
         uint64_t waited = s->queue.open;
         journal_unlock(b->journal);
@@ -552,7 +553,7 @@ static uint8_t attach(struct client *c, struct session *found, bool *present, ui
     }
     *present = !fresh;
     if (!fresh)
-        settle_delayed_wills(b, s, true, loop_now_us(c->shard->loop));
+        settle_delayed_wills(b, s, true, loop_now_us(c->shard->loop), seq);
     s->expires_us = 0;
     s->owner = c;
     s->client = c;

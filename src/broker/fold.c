@@ -279,14 +279,14 @@ enum code fold_will(struct broker *b, struct will *w, uint64_t *seq, struct faul
     return c;
 }
 
-enum code fold_will_clear(struct broker *b, uint64_t will_id, struct fault *why)
+enum code fold_will_clear(struct broker *b, uint64_t will_id, uint64_t *seq, struct fault *why)
 {
     struct will *w = will_by_id(b, will_id);
     if (!w)
         return CODE_OK;
     struct buf meta = { 0 };
     buf_varint(&meta, will_id);
-    enum code c = append(b, BR_WILL_CLEAR, &meta, NULL, why);
+    enum code c = append(b, BR_WILL_CLEAR, &meta, seq, why);
     buf_clear(&meta);
     if (c == CODE_OK)
         will_unlink(b, w);

@@ -396,8 +396,8 @@ bool      session_remove_filter(struct session *, struct bytes filter);
 /* Once a second on shard 0: sessions whose time is over, wills whose delay is over. */
 void session_upkeep(struct broker *);
 void session_expires_at(struct broker *, int64_t us); /* registry held */
-/* Registry held, J: clears the will, now or as soon as the log has room. */
-void will_withdraw(struct broker *, struct will *, int64_t now);
+/* Registry held, J: clears the will, now or as soon as the log has room. *seq (may be NULL): the record, if there is one. */
+void will_withdraw(struct broker *, struct will *, int64_t now, uint64_t *seq);
 
 /* ---- fold.c, fold_write.c: durable state ---- */
 enum { /* program records */
@@ -429,7 +429,7 @@ enum code fold_subscribe(struct broker *, struct session *, const struct mqtt_fi
                          struct fault *why);
 enum code fold_unsubscribe(struct broker *, struct session *, const struct mqtt_filter *, uint64_t *seq, struct fault *why);
 enum code fold_will(struct broker *, struct will *, uint64_t *seq, struct fault *why);
-enum code fold_will_clear(struct broker *, uint64_t will_id, struct fault *why);
+enum code fold_will_clear(struct broker *, uint64_t will_id, uint64_t *seq, struct fault *why);
 /* n stored retained messages for a new subscription. */
 struct owed { struct stored *stored; uint8_t qos; };
 enum code fold_enqueue(struct broker *, struct session *, const struct owed *, size_t n, struct origin *, uint64_t *seq,
@@ -514,6 +514,8 @@ void shard_ack(struct shard *, struct client *, uint64_t seq, uint8_t type, uint
 void shard_clear(struct shard *);
 /* Publishes a will outside a client's flow, if it is still there. No lock held. */
 void shard_publish_will(struct shard *, uint64_t will_id);
+/* Several, in the order in which they were made: of two of one client the later one must not overtake. Sorts `ids`. */
+void shard_publish_wills(struct shard *, uint64_t *ids, size_t n);
 
 /* ---- deliver.c ---- */
 /* Locked (J) for durable sessions: what can be sent now becomes parcels. */

@@ -266,10 +266,10 @@ void session_expires_at(struct broker *b, int64_t us)
         b->next_expiry_us = us;
 }
 
-void will_withdraw(struct broker *b, struct will *w, int64_t now)
+void will_withdraw(struct broker *b, struct will *w, int64_t now, uint64_t *seq)
 {
     struct fault why;
-    if (fold_will_clear(b, w->id, &why) == CODE_OK)
+    if (fold_will_clear(b, w->id, seq, &why) == CODE_OK)
         return;
     if (!w->withdrawn)
         log_warn("broker", "FG2030 a will could not be withdrawn, it is tried again: %s", why.text);
@@ -287,7 +287,7 @@ static uint64_t settle_will(struct broker *b, struct client *c, bool publish, bo
     journal_lock(b->journal);
     struct will *w = will_by_id(b, c->will_id);
     if (w && !publish) {
-        will_withdraw(b, w, now);
+        will_withdraw(b, w, now, NULL);
     } else if (w && w->delay_s && !session_ends) {
         w->due_us = now + (int64_t)w->delay_s * 1000000;
         session_expires_at(b, w->due_us);
@@ -396,7 +396,7 @@ void session_upkeep(struct broker *b)
         if (w->due_us == 0)
             continue;
         if (w->due_us <= now && w->withdrawn) {
-            will_withdraw(b, w, now);
+            will_withdraw(b, w, now, NULL);
             continue;
         }
         if (w->due_us <= now && VECTOR_ROOM(due)) {
@@ -409,7 +409,6 @@ void session_upkeep(struct broker *b)
     if (next)
         session_expires_at(b, next);
     pthread_mutex_unlock(&b->registry);
-    for (size_t i = 0; i < due.count; i++)
-        shard_publish_will(shard, due.at[i]);
+    shard_publish_wills(shard, due.at, due.count);
     mem_free(due.at);
 }

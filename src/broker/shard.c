@@ -9,6 +9,8 @@
 #include "base/crc32c.h"
 #include "base/log.h"
 
+#include <stdlib.h>
+
 enum { OPS_SOFT_MAX = 8192 };
 
 bool vector_grow(void **at, size_t *cap, size_t size)
@@ -764,7 +766,7 @@ static void deny_will(struct shard *shard, uint64_t will_id)
     journal_lock(b->journal);
     struct will *w = will_by_id(b, will_id);
     if (w && !w->withdrawn)
-        will_withdraw(b, w, loop_now_us(shard->loop));
+        will_withdraw(b, w, loop_now_us(shard->loop), NULL);
     journal_unlock(b->journal);
     pthread_mutex_unlock(&b->registry);
     journal_kick(b->journal);
@@ -795,6 +797,20 @@ void shard_publish_will(struct shard *shard, uint64_t will_id)
     log_warn("broker", "FG2033 a will waits: no memory");
     fanout_drop(op.fanout);
     message_drop(m);
+}
+
+static int by_id(const void *x, const void *y)
+{
+    uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+    return a < b ? -1 : a > b;
+}
+
+void shard_publish_wills(struct shard *shard, uint64_t *ids, size_t n)
+{
+    if (n > 1)
+        qsort(ids, n, sizeof *ids, by_id);
+    for (size_t i = 0; i < n; i++)
+        shard_publish_will(shard, ids[i]);
 }
 
 /* ---- life ---- */

@@ -198,9 +198,9 @@ static void recall(struct broker_judge *b, struct traffic *t, struct crash_marks
         traffic_crashed(t);
 }
 
-static const char *examine(struct broker_judge *b, struct traffic *t, struct memfs *disk)
+static const char *examine(struct broker_judge *b, struct traffic *t, struct memfs *disk, size_t marks)
 {
-    struct rig_config config = config_of(random_mix(b->seed, b->states), disk);
+    struct rig_config config = config_of(random_mix(b->seed, marks), disk);
     config.keep_bytes = config_of(b->seed, disk).keep_bytes;
     struct rig *rig = rig_new(&config);
     struct fault why;
@@ -237,7 +237,7 @@ static const char *verify(void *ctx, struct memfs *disk, struct crash_marks mark
     t->trace = getenv("CRASH_TRACE") ? stderr : NULL;
     b->states++;
     recall(b, t, marks);
-    const char *what = examine(b, t, disk);
+    const char *what = examine(b, t, disk, marks.count);
     if (rec) { /* the crashes of this recovery come next */
         traffic_free(b->recovery);
         b->recovery = t;

@@ -31,11 +31,27 @@ static const char *name_of(const struct ledger *l, unsigned actor)
 
 /* ---- life ---- */
 
+static bool is_shared(const struct ledger_cast *c, unsigned f)
+{
+    return c->first_shared && f >= c->first_shared;
+}
+
+/* Behind "$share/NAME/". */
+static const char *plain_filter(const struct ledger_cast *c, unsigned f)
+{
+    return is_shared(c, f) ? strchr(strchr(c->filters[f], '/') + 1, '/') + 1 : c->filters[f];
+}
+
+static uint16_t shared_bits(const struct ledger_cast *c)
+{
+    return c->first_shared ? (uint16_t)(~0u << c->first_shared) : 0;
+}
+
 void ledger_cast_finish(struct ledger_cast *c)
 {
     for (unsigned t = 0; t < c->topic_count; t++)
         for (unsigned f = 0; f < c->filter_count; f++)
-            if (topic_matches(bytes_str(c->filters[f]), bytes_str(c->topics[t])))
+            if (topic_matches(bytes_str(plain_filter(c, f)), bytes_str(c->topics[t])))
                 c->matches[t] |= 1u << f;
 }
 
@@ -45,14 +61,14 @@ void ledger_init(struct ledger *l, const struct ledger_cast *cast)
     l->cast = cast;
     memset(l->keys, NO_KEY, sizeof l->keys);
     for (unsigned a = 0; a < LEDGER_ACTORS; a++)
-        l->members[a].will = l->members[a].delayed = LEDGER_NONE;
+        l->members[a].will = l->members[a].delayed = l->members[a].former_will = LEDGER_NONE;
 }
 
 void ledger_copy(struct ledger *to, const struct ledger *from)
 {
     memcpy(to, from, offsetof(struct ledger, messages));
     memcpy(to->messages, from->messages, from->message_count * sizeof from->messages[0]);
-    memcpy(to->count, from->count, from->message_count * sizeof from->count[0]);
+    memcpy(to->routes, from->routes, from->message_count * sizeof from->routes[0]);
 }
 
 /* ---- who has asked for what ---- */
@@ -61,7 +77,7 @@ void ledger_copy(struct ledger *to, const struct ledger *from)
 static bool covered(const struct ledger *l, unsigned a, const struct ledger_message *m)
 {
     const struct ledger_actor *who = &l->cast->actors[a];
-    uint32_t filters = l->cast->matches[m->topic] & l->members[a].sure;
+    uint32_t filters = l->cast->matches[m->topic] & l->members[a].sure & (uint16_t)~shared_bits(l->cast);
     if (!who->persistent || l->members[a].exists != PRESENT)
         return false;
     for (unsigned f = 0; filters; f++, filters >>= 1)
@@ -72,14 +88,110 @@ static bool covered(const struct ledger *l, unsigned a, const struct ledger_mess
 
 static bool possible(const struct ledger *l, unsigned a, const struct ledger_message *m)
 {
-    return l->members[a].exists != ABSENT && (l->cast->matches[m->topic] & l->members[a].maybe);
+    uint16_t own = l->members[a].maybe & (uint16_t)~shared_bits(l->cast);
+    return l->members[a].exists != ABSENT && (l->cast->matches[m->topic] & own);
+}
+
+static struct ledger_routes *routes_of(struct ledger *l, const struct ledger_message *m)
+{
+    return &l->routes[m - l->messages];
+}
+
+static void allow_one(struct ledger *l, unsigned a, struct ledger_message *m)
+{
+    routes_of(l, m)->maybe[a] |= (uint16_t)(l->members[a].maybe & l->cast->matches[m->topic]);
+    if (possible(l, a, m))
+        m->allowed |= bit(a);
 }
 
 static void allow(struct ledger *l, struct ledger_message *m)
 {
     for (unsigned a = 0; a < l->cast->actor_count; a++)
-        if (possible(l, a, m))
-            m->allowed |= bit(a);
+        allow_one(l, a, m);
+}
+
+/* ---- groups ---- */
+
+static bool by_share(const struct ledger *l, uint16_t filters)
+{
+    return filters & shared_bits(l->cast);
+}
+
+static unsigned group_count(const struct ledger_cast *c)
+{
+    return c->first_shared ? c->filter_count - c->first_shared : 0;
+}
+
+static bool manned(const struct ledger *l, unsigned g)
+{
+    for (unsigned a = 0; a < l->cast->actor_count; a++)
+        if (l->cast->actors[a].persistent && l->members[a].exists == PRESENT &&
+            (l->members[a].sure >> (l->cast->first_shared + g) & 1))
+            return true;
+    return false;
+}
+
+/* The groups that this message may go to, and that surely have somebody who can keep it. */
+static uint8_t groups_for(const struct ledger *l, const struct ledger_message *m)
+{
+    uint8_t groups = 0;
+    for (unsigned g = 0; g < group_count(l->cast); g++)
+        if ((l->cast->lasting_groups >> g & 1) && (l->cast->matches[m->topic] >> (l->cast->first_shared + g) & 1) &&
+            manned(l, g))
+            groups |= (uint8_t)(1u << g);
+    return groups;
+}
+
+static void owes_nothing_to_groups(struct ledger_message *m, uint8_t groups)
+{
+    m->groups_owed &= (uint8_t)~groups;
+    m->group_candidates &= (uint8_t)~groups;
+}
+
+/* Somebody is not a member for sure any more. */
+static void reconsider_groups(struct ledger *l)
+{
+    uint8_t empty = 0;
+    for (unsigned g = 0; g < group_count(l->cast); g++)
+        if (!manned(l, g))
+            empty |= (uint8_t)(1u << g);
+    for (unsigned i = 0; empty && i < l->message_count; i++)
+        owes_nothing_to_groups(&l->messages[i], empty);
+}
+
+static uint8_t shared_qos(const struct ledger *l, unsigned a, unsigned g, const struct ledger_message *m)
+{
+    uint8_t qos = m->flags & EVENT_QOS, most = l->cast->actors[a].filter_qos[l->cast->first_shared + g];
+    return qos < most ? qos : most;
+}
+
+/* A session is over, or may be: what was sent to it with QoS 2 goes to nobody else. Without memory or disk nothing is sure. */
+static void takes_along(struct ledger *l, unsigned a)
+{
+    for (unsigned g = 0; g < group_count(l->cast); g++)
+        for (unsigned i = 0; (l->ever[g] & bit(a)) && i < l->message_count; i++)
+            if (l->tolerant || shared_qos(l, a, g, &l->messages[i]) == 2)
+                owes_nothing_to_groups(&l->messages[i], (uint8_t)(1u << g));
+}
+
+/* Who goes may have left something to others; who is back, and has been told so, has not any more. */
+static void see_who_is_there(struct ledger *l)
+{
+    for (unsigned g = 0; g < group_count(l->cast); g++) {
+        bool all = true;
+        for (unsigned a = 0; a < l->cast->actor_count; a++) {
+            const struct ledger_member *s = &l->members[a];
+            if (!(l->ever[g] & bit(a)))
+                continue;
+            all = all && s->live;
+            for (unsigned i = 0; i < s->sub_count; i++)
+                all = all && !s->subs[i].remove;
+        }
+        if (!all)
+            l->calm_since[g] = UINT32_MAX;
+        else if (l->calm_since[g] == UINT32_MAX)
+            l->calm_since[g] = l->now;
+    }
 }
 
 /* Something became less certain: messages in flight may not reach this actor any more. */
@@ -109,10 +221,11 @@ static void forgets(struct ledger *l, unsigned a)
     for (unsigned i = 0; i < l->message_count; i++) {
         l->messages[i].seen &= (uint16_t)~bit(a);
         l->messages[i].done &= (uint16_t)~bit(a);
-        l->count[i][a] = 0;
+        l->routes[i].count[a] = 0;
+        l->routes[i].sure[a] = 0;
     }
     for (unsigned i = 0; i < s->out_count; i++)
-        l->messages[s->out[i].message].candidates = 0; /* they may arrive or not */
+        l->messages[s->out[i].message].candidates = l->messages[s->out[i].message].group_candidates = 0; /* or not */
     memset(l->last[a], 0, sizeof l->last[a]);
     s->out_count = s->held_count = 0;
 }
@@ -129,6 +242,7 @@ static void begins_anew(struct ledger *l, unsigned a)
             m->allowed &= (uint16_t)~bit(a);
     }
     s->sure = s->maybe = 0;
+    reconsider_groups(l);
 }
 
 static void opened(struct ledger *l, const struct event *e)
@@ -138,12 +252,17 @@ static void opened(struct ledger *l, const struct event *e)
     s->live = false;
     s->clean = e->flags & EVENT_CLEAN;
     s->will = e->message;
+    s->former_will = s->long_gone ? LEDGER_NONE : s->delayed;
+    s->long_gone = false;
     s->delayed = LEDGER_NONE; /* withdrawn or published, both are right from here on */
     s->opened_at = l->now;
     if (s->clean) {
         s->sure = 0;
+        s->ending = true;
         owes_nothing_to(l, e->actor);
         forgets(l, e->actor);
+        takes_along(l, e->actor);
+        reconsider_groups(l);
         if (s->exists == PRESENT)
             s->exists = POSSIBLE;
     }
@@ -155,7 +274,7 @@ static void opened(struct ledger *l, const struct event *e)
     const struct ledger_actor *who = &l->cast->actors[e->actor];
     FG_ASSERT(e->message == l->message_count && l->message_count < LEDGER_MESSAGES);
     struct ledger_message *m = &l->messages[l->message_count];
-    memset(l->count[l->message_count++], 0, sizeof l->count[0]);
+    memset(&l->routes[l->message_count++], 0, sizeof l->routes[0]);
     *m = (struct ledger_message){ .topic = who->will_topic, .flags = who->will_qos, .publisher = e->actor, .key = NO_KEY,
                                   .is_will = true, .flying = true, .allowed = l->cast->watchers, .sent_at = l->now };
     allow(l, m);
@@ -176,8 +295,14 @@ static void answered(struct ledger *l, const struct event *e)
         broken(l, "P-SESS: %s cannot have a session, one is present", name_of(l, e->actor));
     if (!present && s->exists == PRESENT)
         broken(l, "P-SESS: the session of %s is gone", name_of(l, e->actor));
+    if (!present || s->ending)
+        takes_along(l, e->actor);
+    s->ending = false;
     if (!present)
         begins_anew(l, e->actor);
+    else if ((e->flags & EVENT_IN_TIME) && s->former_will != LEDGER_NONE)
+        l->messages[s->former_will].allowed = 0; /* [MQTT-3.1.3-9] */
+    s->former_will = LEDGER_NONE;
     s->exists = PRESENT;
     s->live = true;
     if (s->will != LEDGER_NONE)
@@ -222,6 +347,8 @@ static void disconnected(struct ledger *l, unsigned a)
         return;
     s->exists = ABSENT;
     s->sure = s->maybe = 0;
+    for (unsigned i = 0; i < l->message_count; i++)
+        l->routes[i].sure[a] = 0;
     s->out_count = s->held_count = 0;
 }
 
@@ -262,12 +389,14 @@ static void crashed(struct ledger *l)
         l->messages[i].closed_at = 0; /* what was not proven to be in the log may not be in it */
     for (unsigned a = 0; a < l->cast->actor_count; a++) {
         struct ledger_member *s = &l->members[a];
+        s->long_gone = s->delayed != LEDGER_NONE;
         if (s->open)
             disconnected(l, a);
-        /* A QoS 1 delivery that was on its way before its message was acknowledged may be gone, its identifier free. */
+        /* A QoS 1 delivery that was on its way before its message was acknowledged may be gone, its identifier free. So
+         * may one that was for another member of its group before: that it was given to this one. */
         for (unsigned i = s->held_count; i-- > 0;) {
             const struct ledger_held *h = &s->held[i];
-            if (h->qos == 1 && (h->greeting || h->message == LEDGER_NONE || !l->messages[h->message].acked))
+            if (h->qos == 1 && (h->greeting || by_share(l, h->filters) || h->message == LEDGER_NONE || !l->messages[h->message].acked))
                 forget_held(s, h);
         }
     }
@@ -284,14 +413,18 @@ static void subscribes(struct ledger *l, const struct event *e)
     if (remove) {
         s->sure &= (uint16_t)~(1u << e->value);
         reconsider(l, e->actor);
+        reconsider_groups(l);
+        for (unsigned i = 0; i < l->message_count; i++)
+            if (!l->messages[i].acked)
+                l->routes[i].sure[e->actor] &= s->sure;
         return;
     }
     s->maybe |= (uint16_t)(1u << e->value);
-    for (unsigned i = 0; i < l->message_count; i++) {
-        struct ledger_message *m = &l->messages[i];
-        if (m->flying && possible(l, e->actor, m))
-            m->allowed |= bit(e->actor);
-    }
+    if (is_shared(l->cast, e->value))
+        l->ever[e->value - l->cast->first_shared] |= bit(e->actor);
+    for (unsigned i = 0; i < l->message_count; i++)
+        if (l->messages[i].flying)
+            allow_one(l, e->actor, &l->messages[i]);
 }
 
 static void subscribed(struct ledger *l, const struct event *e)
@@ -339,12 +472,16 @@ static void published(struct ledger *l, const struct event *e)
         return;
     }
     FG_ASSERT(e->message == l->message_count && l->message_count < LEDGER_MESSAGES);
-    memset(l->count[l->message_count++], 0, sizeof l->count[0]);
+    memset(&l->routes[l->message_count++], 0, sizeof l->routes[0]);
     *m = (struct ledger_message){ .topic = (uint8_t)e->value, .flags = e->flags, .publisher = e->actor, .flying = true,
                                   .key = key_of(l, e->actor, e->value, qos), .sent_at = l->now };
     allow(l, m);
+    for (unsigned a = 0; a < l->cast->actor_count; a++)
+        if (l->members[a].exists == PRESENT)
+            routes_of(l, m)->sure[a] = (uint16_t)(l->members[a].sure & l->cast->matches[m->topic]);
     if (qos == 0)
         return;
+    m->group_candidates = e->flags & EVENT_EMPTY ? 0 : groups_for(l, m);
     FG_ASSERT(s->out_count < LEDGER_FLIGHT);
     s->out[s->out_count++] = (struct ledger_out){ .message = e->message, .pid = e->pid, .sent = true };
     for (unsigned a = 0; a < l->cast->actor_count && !(e->flags & EVENT_EMPTY); a++)
@@ -380,15 +517,17 @@ static void acknowledged(struct ledger *l, const struct event *e)
         if (!l->tolerant)
             broken(l, "message %u is refused with reason 0x%02X", o->message, e->value);
         m->candidates = 0;
+        m->group_candidates = 0;
         forget_out(s, o);
         return;
     }
-    if (e->value == 0x10 && m->candidates)
+    if (e->value == 0x10 && (m->candidates || m->group_candidates))
         broken(l, "P-SESS: nobody has subscribed to message %u, it is said, but somebody has", o->message);
     if (!m->acked) {
         m->acked = true;
         m->acked_at = l->now;
         m->owed = m->candidates;
+        m->groups_owed = m->group_candidates;
         if ((m->flags & EVENT_RETAIN) && o->message + 1 > l->retained[m->topic])
             l->retained[m->topic] = (uint16_t)(o->message + 1);
         if (m->candidates)
@@ -428,12 +567,59 @@ static struct ledger_held *find_held(struct ledger_member *s, uint16_t pid)
     return NULL;
 }
 
+/* 3.3.4: the identifiers of all subscriptions of its own that it matches, and no others. */
+static void judge_identifiers(struct ledger *l, const struct event *e)
+{
+    const struct ledger_message *m = &l->messages[e->message];
+    const struct ledger_routes *r = &l->routes[e->message];
+    uint16_t known = l->cast->actors[e->actor].identified & (uint16_t)~shared_bits(l->cast);
+    uint16_t missing = r->sure[e->actor] & known & (uint16_t)~e->filters;
+    uint16_t wrong = e->filters & (uint16_t)~(r->maybe[e->actor] & known);
+    if (missing && !m->is_will)
+        broken(l, "[MQTT-3.3.4-3] %s got message %u without the identifier of %s", name_of(l, e->actor), e->message,
+               l->cast->filters[__builtin_ctz(missing)]);
+    if (wrong && !m->is_will)
+        broken(l, "[MQTT-3.3.4-3] %s got message %u with the identifier of %s", name_of(l, e->actor), e->message,
+               l->cast->filters[__builtin_ctz(wrong)]);
+}
+
+/* For a member of a group. */
+static void judge_shared(struct ledger *l, const struct event *e)
+{
+    struct ledger_message *m = &l->messages[e->message];
+    unsigned g = (unsigned)__builtin_ctz(e->filters) - l->cast->first_shared, f = l->cast->first_shared + g;
+    uint8_t group = (uint8_t)(1u << g);
+    uint8_t qos = shared_qos(l, e->actor, g, m);
+    if ((e->filters & (e->filters - 1)) || !(l->cast->matches[m->topic] >> f & 1) || !(l->ever[g] & bit(e->actor))) {
+        broken(l, "P-SHARE: %s got message %u, which is not for its group", name_of(l, e->actor), e->message);
+        return;
+    }
+    if ((e->flags & EVENT_QOS) != qos)
+        broken(l, "P-SHARE: message %u came to %s with QoS %u instead of %u", e->message, name_of(l, e->actor),
+               e->flags & EVENT_QOS, qos);
+    if (qos == 2 && (m->groups_seen & group) && (l->cast->lasting_groups & group))
+        broken(l, "P-QOS2: %s got message %u, somebody of its group has it", name_of(l, e->actor), e->message);
+    m->groups_seen |= group;
+    if (m->key == NO_KEY)
+        return;
+    uint16_t *last = &l->last_shared[g][e->actor][m->key];
+    if (*last > e->message + 1 && !m->again_behind && m->sent_at > l->calm_since[g])
+        broken(l, "P-ORDER: %s got message %u of its group after %u", name_of(l, e->actor), e->message, *last - 1);
+    else if (*last <= e->message)
+        *last = (uint16_t)(e->message + 1);
+}
+
 /* P-QOS2, P-ORDER and who may get it at all; of deliveries that are new to the client. */
 static void judge_delivery(struct ledger *l, const struct event *e)
 {
     struct ledger_message *m = &l->messages[e->message];
     uint8_t qos = m->flags & EVENT_QOS, got = e->flags & EVENT_QOS;
-    uint8_t *count = &l->count[e->message][e->actor];
+    uint8_t *count = &l->routes[e->message].count[e->actor];
+    if (by_share(l, e->filters)) {
+        judge_shared(l, e);
+        return;
+    }
+    judge_identifiers(l, e);
     if (!(m->allowed & bit(e->actor)))
         broken(l, "%s: %s got message %u, which is not for it", m->is_will ? "P-WILL" : "P-SESS", name_of(l, e->actor),
                e->message);
@@ -465,6 +651,7 @@ static void means_another(struct ledger *l, const struct event *e, struct ledger
         broken(l, "P-QOS%u: %s has message %u with identifier %u, now it means message %u", h->qos, name_of(l, e->actor),
                h->message, h->pid, e->message);
     h->message = e->message;
+    h->filters = e->filters;
     h->qos = e->flags & EVENT_QOS;
     if (e->message != LEDGER_NONE && !(e->flags & EVENT_RETAIN))
         judge_delivery(l, e);
@@ -481,6 +668,8 @@ static void came_again(struct ledger *l, const struct event *e, struct ledger_he
         broken(l, "[MQTT-3.3.1-1] %s got identifier %u again, not marked as a duplicate", name_of(l, e->actor), h->pid);
     else if (h->phase == HELD_RELEASED)
         broken(l, "P-QOS2: %s got message %u again after its release", name_of(l, e->actor), e->message);
+    else if (h->filters != e->filters)
+        broken(l, "%s got message %u again with other identifiers", name_of(l, e->actor), e->message);
     h->phase = HELD_NEW; /* a PUBREC was lost */
     h->former = false;
 }
@@ -504,7 +693,8 @@ static void delivered(struct ledger *l, const struct event *e)
     if (qos == 0)
         return;
     FG_ASSERT(s->held_count < LEDGER_HELD);
-    s->held[s->held_count++] = (struct ledger_held){ .message = e->message, .pid = e->pid, .qos = qos, .phase = HELD_NEW,
+    s->held[s->held_count++] = (struct ledger_held){ .message = e->message, .pid = e->pid, .filters = e->filters,
+                                                      .qos = qos, .phase = HELD_NEW,
                                                       .greeting = e->flags & EVENT_RETAIN };
 }
 
@@ -530,7 +720,9 @@ static void takes(struct ledger *l, const struct event *e)
     struct ledger_member *s = &l->members[e->actor];
     struct ledger_held *h = find_held(s, e->pid);
     FG_ASSERT(h);
-    if (h->message != LEDGER_NONE && e->kind != EV_COMPLETED)
+    if (h->message != LEDGER_NONE && e->kind != EV_COMPLETED && by_share(l, h->filters))
+        l->messages[h->message].groups_done |= (uint8_t)(h->filters >> l->cast->first_shared);
+    else if (h->message != LEDGER_NONE && e->kind != EV_COMPLETED)
         l->messages[h->message].done |= bit(e->actor);
     if (e->kind == EV_RECEIVED)
         h->phase = HELD_RECEIVED;
@@ -576,6 +768,7 @@ void ledger_apply(struct ledger *l, const struct event *e)
     case EV_READ: was_read(l, e); break;
     case EV_CRASH: crashed(l); break;
     }
+    see_who_is_there(l);
 }
 
 void ledger_print_event(const struct ledger_cast *c, const struct event *e, FILE *to)
@@ -590,6 +783,11 @@ void ledger_print_event(const struct ledger_cast *c, const struct event *e, FILE
         (void)fprintf(to, " message %d on %s QoS %u%s%s%s", e->message == LEDGER_NONE ? -1 : e->message, c->topics[e->value],
                       e->flags & EVENT_QOS, e->flags & EVENT_DUP ? " dup" : "", e->flags & EVENT_RETAIN ? " retain" : "",
                       e->flags & EVENT_EMPTY ? " empty" : "");
+    for (unsigned f = 0; f < c->filter_count && e->kind == EV_DELIVER; f++)
+        if (e->filters >> f & 1)
+            (void)fprintf(to, " by %s", c->filters[f]);
+    if (e->kind == EV_PUBLISH || e->kind == EV_DELIVER)
+        ;
     else if (e->kind == EV_SUBSCRIBE || e->kind == EV_UNSUBSCRIBE)
         (void)fprintf(to, " %s", c->filters[e->value]);
     else if (e->kind == EV_READ)
@@ -708,6 +906,10 @@ void ledger_check_end(struct ledger *l)
     for (unsigned i = 0; i < l->message_count; i++) {
         const struct ledger_message *m = &l->messages[i];
         uint16_t missing = m->owed & (uint16_t)~m->done;
+        uint8_t groups = m->groups_owed & (uint8_t)~m->groups_done;
+        if (groups)
+            broken(l, "P-SHARE: message %u on %s, acknowledged, is lost for %s", i, l->cast->topics[m->topic],
+                   l->cast->filters[l->cast->first_shared + (unsigned)__builtin_ctz(groups)]);
         if (missing && m->is_will)
             broken(l, "P-WILL: message %u, the will of %s, reached not every watcher", i, name_of(l, m->publisher));
         else if (missing)

@@ -9,6 +9,10 @@
  * SUBSCRIBE to UNSUBACK. A message is owed to whom it was certain for from the moment it was sent until it was
  * acknowledged, and may only be delivered to those for whom it was possible.
  *
+ * A shared filter is a group: a message is owed to it as long as one lasting member is certain at every moment. One of them
+ * must finish it; QoS 2 may come to one of them only, and may go with the session of a member that ends. Members keep an
+ * order as long as none of them goes, for what waits for him goes to others.
+ *
  * A plain value without pointers but to its cast: copy it as you like. Thread: one.
  */
 #pragma once
@@ -18,9 +22,10 @@
 #include <stdio.h>
 
 enum {
-    LEDGER_ACTORS = 12,
+    LEDGER_ACTORS = 14,
     LEDGER_TOPICS = 24,
-    LEDGER_FILTERS = 12,
+    LEDGER_FILTERS = 14,
+    LEDGER_GROUPS = 3,
     LEDGER_MESSAGES = 900,
     LEDGER_KEYS = 160,
     LEDGER_PARTITIONS = 2,
@@ -38,7 +43,8 @@ struct ledger_actor {
     bool     has_will;
     uint8_t  will_qos, will_topic;
     uint8_t  will_delay_s;
-    uint8_t  filter_qos[LEDGER_FILTERS];
+    uint8_t  filter_qos[LEDGER_FILTERS]; /* the same for all members of a group that promises something */
+    uint16_t identified;                 /* bits: filters that it subscribes to with an identifier; of shared ones all */
 };
 struct ledger_cast {
     struct ledger_actor actors[LEDGER_ACTORS];
@@ -47,7 +53,8 @@ struct ledger_cast {
     unsigned            topic_count;
     bool                retained_topic[LEDGER_TOPICS], hub_topic[LEDGER_TOPICS];
     char                filters[LEDGER_FILTERS][24];
-    unsigned            filter_count;
+    unsigned            filter_count, first_shared; /* from there on they are "$share/.../FILTER"; 0: none */
+    uint8_t             lasting_groups;             /* bits: groups that only persistent clients enter */
     uint32_t            matches[LEDGER_TOPICS]; /* bit f: filter f matches */
     uint16_t            watchers;               /* bits of the actors that get every will, from the beginning on */
 };
@@ -55,7 +62,7 @@ void ledger_cast_finish(struct ledger_cast *); /* fills `matches` */
 
 enum event_kind {
     EV_OPEN,       /* CONNECT left the client; flags CLEAN; message: its will or NONE */
-    EV_CONNACK,    /* flags PRESENT; value: reason */
+    EV_CONNACK,    /* flags PRESENT, IN_TIME: for the delayed will of its last connection; value: reason */
     EV_LOST,       /* the connection ended without DISCONNECT */
     EV_QUIT,       /* DISCONNECT left the client */
     EV_CLOSED,     /* the broker closed after that */
@@ -64,16 +71,17 @@ enum event_kind {
     EV_PUBREL,     /* left the client */
     EV_SUBSCRIBE, EV_UNSUBSCRIBE,           /* pid; value: filter */
     EV_SUBACK, EV_UNSUBACK,                 /* pid; value: reason */
-    EV_DELIVER,    /* pid, message (NONE: not to be told), value: topic, flags QOS RETAIN DUP */
+    EV_DELIVER,    /* pid, message (NONE: not to be told), value: topic, flags QOS RETAIN DUP, filters */
     EV_RELEASE,    /* PUBREL came; pid */
     EV_ACKED, EV_RECEIVED, EV_COMPLETED,    /* PUBACK, PUBREC, PUBCOMP left the client; pid */
     EV_READ,       /* actor: the partition; value: its sequence; message */
     EV_CRASH
 };
-enum { EVENT_QOS = 3, EVENT_RETAIN = 4, EVENT_DUP = 8, EVENT_EMPTY = 16, EVENT_CLEAN = 32, EVENT_PRESENT = 64 };
+enum { EVENT_QOS = 3, EVENT_RETAIN = 4, EVENT_DUP = 8, EVENT_EMPTY = 16, EVENT_CLEAN = 32, EVENT_PRESENT = 64,
+       EVENT_IN_TIME = 128 };
 struct event {
     uint8_t  kind, actor, flags;
-    uint16_t pid, message;
+    uint16_t pid, message, filters; /* filters: bits, as the identifiers say */
     uint32_t value;
 };
 
@@ -82,6 +90,7 @@ struct ledger_message {
     bool     acked, flying, is_will;
     bool     registered, quit;  /* wills */
     uint16_t owed, candidates, allowed, seen, done;
+    uint8_t  groups_owed, group_candidates, groups_seen, groups_done; /* bits of groups */
     uint16_t again_behind; /* sent again when messages up to this number had been sent, + 1 */
     uint32_t sent_at, acked_at, closed_at;
 };
@@ -92,7 +101,7 @@ struct ledger_out {
 };
 enum held_phase { HELD_NEW, HELD_RECEIVED, HELD_RELEASED };
 struct ledger_held {
-    uint16_t message, pid;
+    uint16_t message, pid, filters;
     uint8_t  qos, phase;
     bool     former;  /* received on a former connection */
     bool     greeting; /* a retained message for a new subscription */
@@ -106,8 +115,11 @@ enum presence { ABSENT, POSSIBLE, PRESENT };
 struct ledger_member {
     uint8_t            exists;
     bool               open, live, clean; /* CONNECT sent; CONNACK came; with clean start */
+    bool               ending;            /* a clean start is under way, or was not answered */
     bool               none_before;       /* no session can have been there when CONNECT was sent */
     uint16_t           will, delayed;     /* of this connection; of a former one, waiting */
+    uint16_t           former_will;       /* that was waiting when CONNECT was sent, and cannot have been published yet */
+    bool               long_gone;         /* its delay may have passed before the last crash */
     uint16_t           sure, maybe;       /* filters */
     uint32_t           opened_at;
     struct ledger_out  out[LEDGER_FLIGHT];
@@ -126,12 +138,18 @@ struct ledger {
     struct ledger_member      members[LEDGER_ACTORS];
     uint16_t                  last[LEDGER_ACTORS][LEDGER_KEYS]; /* highest number + 1 first delivered */
     uint8_t                   keys[LEDGER_ACTORS][LEDGER_TOPICS][3];
+    uint16_t                  ever[LEDGER_GROUPS];       /* actors that are or were members */
+    uint32_t                  calm_since[LEDGER_GROUPS]; /* all of them are there */
+    uint16_t                  last_shared[LEDGER_GROUPS][LEDGER_ACTORS][LEDGER_KEYS];
     uint16_t                  retained[LEDGER_TOPICS];      /* last acknowledged + 1 */
     uint16_t                  parts[LEDGER_PARTITIONS][LEDGER_RECORDS];
     uint16_t                  part_count[LEDGER_PARTITIONS];
     char                      broken[300]; /* empty: every promise was kept so far */
     struct ledger_message     messages[LEDGER_MESSAGES];
-    uint8_t                   count[LEDGER_MESSAGES][LEDGER_ACTORS];
+    struct ledger_routes {
+        uint8_t  count[LEDGER_ACTORS];
+        uint16_t sure[LEDGER_ACTORS], maybe[LEDGER_ACTORS]; /* matching filters that held when it was routed */
+    } routes[LEDGER_MESSAGES];
 };
 
 void ledger_init(struct ledger *, const struct ledger_cast *);

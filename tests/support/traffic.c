@@ -14,6 +14,11 @@ static const char *const hub_topics[] = { "hub/x/0", "hub/x/1", "hub/y" };
 static const char *const retained_topics[] = { "r/0", "r/1", "r/2" };
 static const char *const filters[] = { "w/#", "a/0", "a/+", "a/#", "b/#", "+/1", "hub/#", "hub/x/+", "r/#", "r/0" };
 
+/* Two groups whose members last, one with QoS 1 and one with QoS 2, and one that anybody enters. */
+static const char *const shared_filters[] = { "$share/g/a/+", "$share/h/hub/#", "$share/any/b/#" };
+static const uint8_t shared_grants[] = { 1, 2, 2 };
+enum { GROUPS = 3, LASTING_GROUPS = 2 };
+
 static void add_topic(struct ledger_cast *c, const char *text, bool retained, bool hub)
 {
     c->retained_topic[c->topic_count] = retained;
@@ -29,7 +34,11 @@ static struct ledger_actor *add_actor(struct ledger_cast *c, struct random *r, c
     a->persistent = persistent;
     a->version = version;
     for (unsigned f = 0; f < c->filter_count; f++)
-        a->filter_qos[f] = (uint8_t)(random_chance(r, 10) ? 0 : 1 + random_below(r, 2));
+        a->filter_qos[f] = f >= c->first_shared ? shared_grants[f - c->first_shared]
+                                                : (uint8_t)(random_chance(r, 10) ? 0 : 1 + random_below(r, 2));
+    for (unsigned f = 0; f < c->filter_count && version == MQTT_5; f++) /* some messages carry identifiers, some do not */
+        if (f >= c->first_shared || (c->actor_count + f) % 2)
+            a->identified |= (uint16_t)(1u << f);
     c->actor_count++;
     return a;
 }
@@ -51,6 +60,10 @@ void traffic_cast(struct ledger_cast *c, uint64_t seed)
     *c = (struct ledger_cast){ .actor_count = 0 };
     for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++)
         (void)snprintf(c->filters[c->filter_count++], sizeof c->filters[0], "%s", filters[i]);
+    c->first_shared = c->filter_count;
+    c->lasting_groups = (1 << LASTING_GROUPS) - 1;
+    for (size_t i = 0; i < GROUPS; i++)
+        (void)snprintf(c->filters[c->filter_count++], sizeof c->filters[0], "%s", shared_filters[i]);
     for (size_t i = 0; i < 4; i++)
         add_topic(c, plain_topics[i], false, false);
     for (size_t i = 0; i < 3; i++)
@@ -66,6 +79,8 @@ void traffic_cast(struct ledger_cast *c, uint64_t seed)
     give_will(c, add_actor(c, &r, "older", true, MQTT_3_1_1), 1 + (uint8_t)random_below(&r, 2), 0);
     give_will(c, add_actor(c, &r, "fleeting", false, MQTT_5), 2, (uint8_t)random_below(&r, 2));
     (void)add_actor(c, &r, "fleeting", false, MQTT_3_1_1);
+    for (unsigned i = 0; i < 3; i++)
+        (void)add_actor(c, &r, "sharer", true, MQTT_5);
     (void)add_actor(c, &r, "auditor", false, MQTT_5);
     (void)add_actor(c, &r, "prober", false, MQTT_5);
     ledger_cast_finish(c);
@@ -110,6 +125,8 @@ static void happens(struct traffic *t, struct event e)
         crash_mark(t->rec, t->mark_kind, t->event_count++);
     }
     bool was_broken = t->ledger.broken[0];
+    if (e.kind == EV_LOST || e.kind == EV_CLOSED)
+        t->gone_at[e.actor] = rig_wall_us(t->rig);
     if (t->trace) {
         (void)fprintf(t->trace, "%5u ", t->ledger.now);
         ledger_print_event(t->cast, &e, t->trace);
@@ -166,6 +183,26 @@ static void say_broken(struct traffic *t, const char *who, const char *what)
         (void)snprintf(t->ledger.broken, sizeof t->ledger.broken, "%s: %s", who, what);
 }
 
+static uint32_t id_of(unsigned filter)
+{
+    return 1 + 100 * filter;
+}
+
+/* Which subscriptions the identifiers mean. */
+static uint16_t filters_of(struct traffic *t, unsigned a, const struct packet *k)
+{
+    uint16_t named = 0;
+    uint32_t id;
+    for (size_t cursor = 0; mqtt_sub_id(&k->props, &cursor, &id);) {
+        unsigned f = (id - 1) / 100;
+        if (f >= t->cast->filter_count || id != id_of(f) || (named >> f & 1))
+            say_broken(t, t->cast->actors[a].client_id, "a subscription identifier that it never gave, or one twice");
+        else
+            named |= (uint16_t)(1u << f);
+    }
+    return named;
+}
+
 static void hear_publish(struct traffic *t, unsigned a, const struct packet *k)
 {
     uint16_t number;
@@ -177,7 +214,7 @@ static void hear_publish(struct traffic *t, unsigned a, const struct packet *k)
     if (a == t->auditor && k->retain && topic < t->cast->topic_count)
         t->retained[topic] = number;
     happens(t, (struct event){ .kind = EV_DELIVER, .actor = (uint8_t)a, .pid = k->pid, .message = number, .value = topic,
-                               .flags = (uint8_t)(k->qos | (k->retain ? EVENT_RETAIN : 0) | (k->dup ? EVENT_DUP : 0)) });
+                               .filters = filters_of(t, a, k), .flags = (uint8_t)(k->qos | (k->retain ? EVENT_RETAIN : 0) | (k->dup ? EVENT_DUP : 0)) });
 }
 
 static void hear(struct traffic *t, unsigned a, const struct packet *k)
@@ -191,8 +228,11 @@ static void hear(struct traffic *t, unsigned a, const struct packet *k)
         if (!t->ledger.tolerant)
             say_broken(t, t->cast->actors[a].client_id, mqtt_reason_name(k->reason));
     } else if (k->type != MQTT_PINGRESP) {
+        uint8_t flags = k->session_present ? EVENT_PRESENT : 0;
+        if (k->type == MQTT_CONNACK && rig_wall_us(t->rig) - t->gone_at[a] < (DELAY_S * INT64_C(1000000)) * 9 / 10)
+            flags |= EVENT_IN_TIME;
         happens(t, (struct event){ .kind = kinds[k->type], .actor = (uint8_t)a, .pid = k->pid, .value = k->reason,
-                                   .flags = k->session_present ? EVENT_PRESENT : 0 });
+                                   .flags = flags });
     }
 }
 
@@ -225,6 +265,8 @@ void traffic_attach(struct traffic *t, struct rig *rig)
     t->rig = rig;
     rig->config.look = look;
     rig->config.ctx = t;
+    for (unsigned a = 0; a < LEDGER_ACTORS; a++)
+        t->gone_at[a] = rig_wall_us(rig);
 }
 
 static void part_from(struct traffic *t, unsigned a)
@@ -255,6 +297,11 @@ void traffic_detach(struct traffic *t)
 static uint16_t number_of_next(const struct traffic *t)
 {
     return t->ledger.message_count;
+}
+
+static bool is_sharer(const struct traffic *t, unsigned a)
+{
+    return strncmp(t->cast->actors[a].client_id, "sharer", 6) == 0;
 }
 
 static void act_open(struct traffic *t, unsigned a, bool clean)
@@ -376,8 +423,8 @@ static void subscribe_to(struct traffic *t, unsigned a, unsigned f, bool remove)
     struct buf out = { 0 };
     struct mqtt_filter filter = { .filter = bytes_str(t->cast->filters[f]), .qos = t->cast->actors[a].filter_qos[f] };
     struct buf props = { 0 };
-    if ((a + f) % 2) /* some messages carry identifiers, some do not */
-        mqtt_put_varint(&props, MQTT_PROP_SUB_ID, 1 + 100 * f);
+    if (t->cast->actors[a].identified >> f & 1)
+        mqtt_put_varint(&props, MQTT_PROP_SUB_ID, id_of(f));
     if (remove)
         mqtt_encode_unsubscribe(&out, t->cast->actors[a].version, pid, &filter, BYTES_NONE);
     else
@@ -388,10 +435,21 @@ static void subscribe_to(struct traffic *t, unsigned a, unsigned f, bool remove)
     buf_clear(&props);
 }
 
+/* 0 is the watchers' own. Sharers want to share, of others who can be known by an identifier a few in the last group. */
+static unsigned choose_filter(struct traffic *t, unsigned a)
+{
+    const struct ledger_cast *c = t->cast;
+    if (is_sharer(t, a) && !random_chance(&t->dice, 15))
+        return c->first_shared + (unsigned)random_below(&t->dice, GROUPS);
+    if (c->actors[a].version == MQTT_5 && random_chance(&t->dice, 10))
+        return c->first_shared + LASTING_GROUPS;
+    return 1 + (unsigned)random_below(&t->dice, c->first_shared - 1);
+}
+
 static void act_subscribe(struct traffic *t, unsigned a)
 {
     struct ledger_member *s = member(t, a);
-    unsigned f = 1 + (unsigned)random_below(&t->dice, t->cast->filter_count - 1); /* 0: the watchers' own */
+    unsigned f = choose_filter(t, a);
     if (s->sub_count >= 3)
         return;
     for (unsigned i = 0; i < s->sub_count; i++)
@@ -547,7 +605,9 @@ void traffic_begin(struct traffic *t)
             continue; /* the node may refuse */
         if (t->cast->watchers >> a & 1)
             subscribe_to(t, a, 0, false);
-        for (uint64_t n = random_below(&t->dice, 4); n; n--)
+        for (unsigned g = 0; g < LASTING_GROUPS && is_sharer(t, a); g++)
+            subscribe_to(t, a, t->cast->first_shared + g, false);
+        for (uint64_t n = random_below(&t->dice, is_sharer(t, a) ? 1 : 4); n; n--)
             act_subscribe(t, a);
         if (t->cast->watchers >> a & 1)
             traffic_settle(t);

@@ -32,6 +32,7 @@ struct traffic {
     FILE                     *trace;   /* every event, for a person; NULL: none */
     struct peer              *peers[LEDGER_ACTORS];
     bool                      quitting[LEDGER_ACTORS], over[LEDGER_ACTORS]; /* DISCONNECT sent; the broker closed */
+    int64_t                   gone_at[LEDGER_ACTORS]; /* wall clock of the rig: since when it has no connection */
     struct peer              *left[32]; /* connections that clients have turned their back on */
     unsigned                  left_count;
     unsigned                  payload_max;
@@ -41,7 +42,8 @@ struct traffic {
     unsigned                  slack; /* how often, of a hundred, a client leaves the rest for later */
 };
 
-/* The cast: watchers, lasting sessions of 5.0 and 3.1.1, fleeting ones, wills with and without delay. */
+/* The cast: watchers, lasting sessions of 5.0 and 3.1.1, fleeting ones, wills with and without delay, and
+ * groups of shared subscribers. */
 void            traffic_cast(struct ledger_cast *, uint64_t seed);
 struct traffic *traffic_new(uint64_t seed, const struct ledger_cast *, struct crash *rec);
 void            traffic_free(struct traffic *);
