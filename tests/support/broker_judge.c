@@ -230,7 +230,7 @@ static const char *verify(void *ctx, struct memfs *disk, struct crash_marks mark
         return b->what;
     }
     struct traffic *t = traffic_new(b->seed, &b->cast, rec);
-    t->dice.state = random_mix(random_mix(b->seed, marks.count), rec != NULL);
+    t->dice.state = random_mix(random_mix(b->seed, marks.count), 1);
     t->mark_kind = MARK_RECOVERY;
     t->payload_max = b->life->payload_max;
     t->keep_events = rec;

@@ -1,6 +1,5 @@
-#include "support/ledger.h"
+#include "support/ledger_private.h"
 
-#include "base/fault.h"
 #include "mqtt/topic.h"
 
 #include <stdarg.h>
@@ -8,8 +7,7 @@
 
 enum { NO_KEY = 0xff };
 
-static void broken(struct ledger *l, const char *fmt, ...) FG_PRINTF(2, 3);
-static void broken(struct ledger *l, const char *fmt, ...)
+void ledger_broken(struct ledger *l, const char *fmt, ...)
 {
     if (l->broken[0])
         return;
@@ -136,8 +134,8 @@ static uint8_t groups_for(const struct ledger *l, const struct ledger_message *m
 {
     uint8_t groups = 0;
     for (unsigned g = 0; g < group_count(l->cast); g++)
-        if ((l->cast->lasting_groups >> g & 1) && (l->cast->matches[m->topic] >> (l->cast->first_shared + g) & 1) &&
-            manned(l, g))
+        if ((l->cast->lasting_groups >> g & 1) &&
+            (l->cast->matches[m->topic] >> (l->cast->first_shared + g) & 1) && manned(l, g))
             groups |= (uint8_t)(1u << g);
     return groups;
 }
@@ -225,7 +223,8 @@ static void forgets(struct ledger *l, unsigned a)
         l->routes[i].sure[a] = 0;
     }
     for (unsigned i = 0; i < s->out_count; i++)
-        l->messages[s->out[i].message].candidates = l->messages[s->out[i].message].group_candidates = 0; /* or not */
+        l->messages[s->out[i].message].candidates = l->messages[s->out[i].message]
+                                                        .group_candidates = 0; /* or not */
     memset(l->last[a], 0, sizeof l->last[a]);
     s->out_count = s->held_count = 0;
 }
@@ -275,8 +274,14 @@ static void opened(struct ledger *l, const struct event *e)
     FG_ASSERT(e->message == l->message_count && l->message_count < LEDGER_MESSAGES);
     struct ledger_message *m = &l->messages[l->message_count];
     memset(&l->routes[l->message_count++], 0, sizeof l->routes[0]);
-    *m = (struct ledger_message){ .topic = who->will_topic, .flags = who->will_qos, .publisher = e->actor, .key = NO_KEY,
-                                  .is_will = true, .flying = true, .allowed = l->cast->watchers, .sent_at = l->now };
+    *m = (struct ledger_message){.topic = who->will_topic,
+                                 .flags = who->will_qos,
+                                 .publisher = e->actor,
+                                 .key = NO_KEY,
+                                 .is_will = true,
+                                 .flying = true,
+                                 .allowed = l->cast->watchers,
+                                 .sent_at = l->now};
     allow(l, m);
 }
 
@@ -286,15 +291,15 @@ static void answered(struct ledger *l, const struct event *e)
     bool present = e->flags & EVENT_PRESENT;
     if (e->value) {
         if (!l->tolerant)
-            broken(l, "%s is refused with reason 0x%02X", name_of(l, e->actor), e->value);
+            ledger_broken(l, "%s is refused with reason 0x%02X", name_of(l, e->actor), e->value);
         return; /* whatever it asked for stays possible */
     }
     if (present && s->clean)
-        broken(l, "P-SESS: %s asked for a clean start, a session is present", name_of(l, e->actor));
+        ledger_broken(l, "P-SESS: %s asked for a clean start, a session is present", name_of(l, e->actor));
     if (present && s->none_before)
-        broken(l, "P-SESS: %s cannot have a session, one is present", name_of(l, e->actor));
+        ledger_broken(l, "P-SESS: %s cannot have a session, one is present", name_of(l, e->actor));
     if (!present && s->exists == PRESENT)
-        broken(l, "P-SESS: the session of %s is gone", name_of(l, e->actor));
+        ledger_broken(l, "P-SESS: the session of %s is gone", name_of(l, e->actor));
     if (!present || s->ending)
         takes_along(l, e->actor);
     s->ending = false;
@@ -396,7 +401,8 @@ static void crashed(struct ledger *l)
          * may one that was for another member of its group before: that it was given to this one. */
         for (unsigned i = s->held_count; i-- > 0;) {
             const struct ledger_held *h = &s->held[i];
-            if (h->qos == 1 && (h->greeting || by_share(l, h->filters) || h->message == LEDGER_NONE || !l->messages[h->message].acked))
+            if (h->qos == 1 && (h->greeting || by_share(l, h->filters) || h->message == LEDGER_NONE ||
+                                !l->messages[h->message].acked))
                 forget_held(s, h);
         }
     }
@@ -409,9 +415,10 @@ static void subscribes(struct ledger *l, const struct event *e)
     struct ledger_member *s = &l->members[e->actor];
     FG_ASSERT(s->sub_count < 4);
     bool remove = e->kind == EV_UNSUBSCRIBE;
-    s->subs[s->sub_count++] = (struct ledger_sub){ .pid = e->pid, .filter = (uint8_t)e->value, .remove = remove };
+    s->subs[s->sub_count++] = (struct ledger_sub){
+        .pid = e->pid, .filter = (uint8_t)e->value, .remove = remove};
     if (remove) {
-        s->sure &= (uint16_t)~(1u << e->value);
+        s->sure &= (uint16_t) ~(1u << e->value);
         reconsider(l, e->actor);
         reconsider_groups(l);
         for (unsigned i = 0; i < l->message_count; i++)
@@ -434,17 +441,17 @@ static void subscribed(struct ledger *l, const struct event *e)
     while (i < s->sub_count && s->subs[i].pid != e->pid)
         i++;
     if (i == s->sub_count || s->subs[i].remove != (e->kind == EV_UNSUBACK)) {
-        broken(l, "%s got an acknowledgement of no subscription", name_of(l, e->actor));
+        ledger_broken(l, "%s got an acknowledgement of no subscription", name_of(l, e->actor));
         return;
     }
     struct ledger_sub sub = s->subs[i];
     memmove(&s->subs[i], &s->subs[i + 1], (--s->sub_count - i) * sizeof sub);
     if (e->value >= 0x80 && !l->tolerant)
-        broken(l, "%s is refused a subscription with reason 0x%02X", name_of(l, e->actor), e->value);
+        ledger_broken(l, "%s is refused a subscription with reason 0x%02X", name_of(l, e->actor), e->value);
     else if (e->value >= 0x80)
         return; /* as it was, or not: either is possible */
     else if (sub.remove)
-        s->maybe &= (uint16_t)~(1u << sub.filter);
+        s->maybe &= (uint16_t) ~(1u << sub.filter);
     else
         s->sure |= (uint16_t)(1u << sub.filter);
 }
@@ -473,8 +480,12 @@ static void published(struct ledger *l, const struct event *e)
     }
     FG_ASSERT(e->message == l->message_count && l->message_count < LEDGER_MESSAGES);
     memset(&l->routes[l->message_count++], 0, sizeof l->routes[0]);
-    *m = (struct ledger_message){ .topic = (uint8_t)e->value, .flags = e->flags, .publisher = e->actor, .flying = true,
-                                  .key = key_of(l, e->actor, e->value, qos), .sent_at = l->now };
+    *m = (struct ledger_message){.topic = (uint8_t)e->value,
+                                 .flags = e->flags,
+                                 .publisher = e->actor,
+                                 .flying = true,
+                                 .key = key_of(l, e->actor, e->value, qos),
+                                 .sent_at = l->now};
     allow(l, m);
     for (unsigned a = 0; a < l->cast->actor_count; a++)
         if (l->members[a].exists == PRESENT)
@@ -483,7 +494,7 @@ static void published(struct ledger *l, const struct event *e)
         return;
     m->group_candidates = e->flags & EVENT_EMPTY ? 0 : groups_for(l, m);
     FG_ASSERT(s->out_count < LEDGER_FLIGHT);
-    s->out[s->out_count++] = (struct ledger_out){ .message = e->message, .pid = e->pid, .sent = true };
+    s->out[s->out_count++] = (struct ledger_out){.message = e->message, .pid = e->pid, .sent = true};
     for (unsigned a = 0; a < l->cast->actor_count && !(e->flags & EVENT_EMPTY); a++)
         if (covered(l, a, m))
             m->candidates |= bit(a);
@@ -510,19 +521,21 @@ static void acknowledged(struct ledger *l, const struct event *e)
     struct ledger_message *m = o ? &l->messages[o->message] : NULL;
     bool right = m && (m->flags & EVENT_QOS) == (e->kind == EV_PUBACK ? 1 : 2);
     if (!right) {
-        broken(l, "%s got an acknowledgement of what it never sent, identifier %u", name_of(l, e->actor), e->pid);
+        ledger_broken(l, "%s got an acknowledgement of what it never sent, identifier %u",
+                      name_of(l, e->actor), e->pid);
         return;
     }
     if (e->value >= 0x80) {
         if (!l->tolerant)
-            broken(l, "message %u is refused with reason 0x%02X", o->message, e->value);
+            ledger_broken(l, "message %u is refused with reason 0x%02X", o->message, e->value);
         m->candidates = 0;
         m->group_candidates = 0;
         forget_out(s, o);
         return;
     }
     if (e->value == 0x10 && (m->candidates || m->group_candidates))
-        broken(l, "P-SESS: nobody has subscribed to message %u, it is said, but somebody has", o->message);
+        ledger_broken(l, "P-SESS: nobody has subscribed to message %u, it is said, but somebody has",
+                      o->message);
     if (!m->acked) {
         m->acked = true;
         m->acked_at = l->now;
@@ -552,7 +565,8 @@ static void completed(struct ledger *l, const struct event *e)
     struct ledger_member *s = &l->members[e->actor];
     struct ledger_out *o = find_out(s, e->pid);
     if (!o || !o->received)
-        broken(l, "%s got PUBCOMP for what it never released, identifier %u", name_of(l, e->actor), e->pid);
+        ledger_broken(l, "%s got PUBCOMP for what it never released, identifier %u", name_of(l, e->actor),
+                      e->pid);
     else
         forget_out(s, o);
 }
@@ -574,13 +588,13 @@ static void judge_identifiers(struct ledger *l, const struct event *e)
     const struct ledger_routes *r = &l->routes[e->message];
     uint16_t known = l->cast->actors[e->actor].identified & (uint16_t)~shared_bits(l->cast);
     uint16_t missing = r->sure[e->actor] & known & (uint16_t)~e->filters;
-    uint16_t wrong = e->filters & (uint16_t)~(r->maybe[e->actor] & known);
+    uint16_t wrong = e->filters & (uint16_t) ~(r->maybe[e->actor] & known);
     if (missing && !m->is_will)
-        broken(l, "[MQTT-3.3.4-3] %s got message %u without the identifier of %s", name_of(l, e->actor), e->message,
-               l->cast->filters[__builtin_ctz(missing)]);
+        ledger_broken(l, "[MQTT-3.3.4-3] %s got message %u without the identifier of %s",
+                      name_of(l, e->actor), e->message, l->cast->filters[__builtin_ctz(missing)]);
     if (wrong && !m->is_will)
-        broken(l, "[MQTT-3.3.4-3] %s got message %u with the identifier of %s", name_of(l, e->actor), e->message,
-               l->cast->filters[__builtin_ctz(wrong)]);
+        ledger_broken(l, "[MQTT-3.3.4-3] %s got message %u with the identifier of %s", name_of(l, e->actor),
+                      e->message, l->cast->filters[__builtin_ctz(wrong)]);
 }
 
 /* For a member of a group. */
@@ -590,21 +604,25 @@ static void judge_shared(struct ledger *l, const struct event *e)
     unsigned g = (unsigned)__builtin_ctz(e->filters) - l->cast->first_shared, f = l->cast->first_shared + g;
     uint8_t group = (uint8_t)(1u << g);
     uint8_t qos = shared_qos(l, e->actor, g, m);
-    if ((e->filters & (e->filters - 1)) || !(l->cast->matches[m->topic] >> f & 1) || !(l->ever[g] & bit(e->actor))) {
-        broken(l, "P-SHARE: %s got message %u, which is not for its group", name_of(l, e->actor), e->message);
+    if ((e->filters & (e->filters - 1)) || !(l->cast->matches[m->topic] >> f & 1) ||
+        !(l->ever[g] & bit(e->actor))) {
+        ledger_broken(l, "P-SHARE: %s got message %u, which is not for its group", name_of(l, e->actor),
+                      e->message);
         return;
     }
     if ((e->flags & EVENT_QOS) != qos)
-        broken(l, "P-SHARE: message %u came to %s with QoS %u instead of %u", e->message, name_of(l, e->actor),
-               e->flags & EVENT_QOS, qos);
+        ledger_broken(l, "P-SHARE: message %u came to %s with QoS %u instead of %u", e->message,
+                      name_of(l, e->actor), e->flags & EVENT_QOS, qos);
     if (qos == 2 && (m->groups_seen & group) && (l->cast->lasting_groups & group))
-        broken(l, "P-QOS2: %s got message %u, somebody of its group has it", name_of(l, e->actor), e->message);
+        ledger_broken(l, "P-QOS2: %s got message %u, somebody of its group has it", name_of(l, e->actor),
+                      e->message);
     m->groups_seen |= group;
     if (m->key == NO_KEY)
         return;
     uint16_t *last = &l->last_shared[g][e->actor][m->key];
     if (*last > e->message + 1 && !m->again_behind && m->sent_at > l->calm_since[g])
-        broken(l, "P-ORDER: %s got message %u of its group after %u", name_of(l, e->actor), e->message, *last - 1);
+        ledger_broken(l, "P-ORDER: %s got message %u of its group after %u", name_of(l, e->actor), e->message,
+                      *last - 1);
     else if (*last <= e->message)
         *last = (uint16_t)(e->message + 1);
 }
@@ -621,15 +639,18 @@ static void judge_delivery(struct ledger *l, const struct event *e)
     }
     judge_identifiers(l, e);
     if (!(m->allowed & bit(e->actor)))
-        broken(l, "%s: %s got message %u, which is not for it", m->is_will ? "P-WILL" : "P-SESS", name_of(l, e->actor),
-               e->message);
+        ledger_broken(l, "%s: %s got message %u, which is not for it", m->is_will ? "P-WILL" : "P-SESS",
+                      name_of(l, e->actor), e->message);
     if (got > qos)
-        broken(l, "message %u of QoS %u came with QoS %u", e->message, qos, got);
+        ledger_broken(l, "message %u of QoS %u came with QoS %u", e->message, qos, got);
     if ((got == 2 || qos == 0) && *count < 255)
         ++*count; /* a filter of less makes it less, whatever it was published with */
     if (*count > 1)
-        broken(l, "%s: %s got message %u twice", m->is_will ? "P-WILL" : qos == 2 ? "P-QOS2" : "P-QOS0",
-               name_of(l, e->actor), e->message);
+        ledger_broken(l, "%s: %s got message %u twice",
+                      m->is_will ? "P-WILL"
+                      : qos == 2 ? "P-QOS2"
+                                 : "P-QOS0",
+                      name_of(l, e->actor), e->message);
     if (m->seen & bit(e->actor))
         return;
     m->seen |= bit(e->actor);
@@ -639,7 +660,7 @@ static void judge_delivery(struct ledger *l, const struct event *e)
     /* QoS 1 that is sent again is a second message to whoever had not subscribed yet when the first one came. */
     bool again = qos == 1 && m->again_behind >= *last;
     if (*last > e->message + 1 && !again)
-        broken(l, "P-ORDER: %s got message %u after %u", name_of(l, e->actor), e->message, *last - 1);
+        ledger_broken(l, "P-ORDER: %s got message %u after %u", name_of(l, e->actor), e->message, *last - 1);
     else if (*last <= e->message)
         *last = (uint16_t)(e->message + 1);
 }
@@ -648,8 +669,8 @@ static void judge_delivery(struct ledger *l, const struct event *e)
 static void means_another(struct ledger *l, const struct event *e, struct ledger_held *h)
 {
     if (h->message != LEDGER_NONE && (h->qos == 2 || l->messages[h->message].acked))
-        broken(l, "P-QOS%u: %s has message %u with identifier %u, now it means message %u", h->qos, name_of(l, e->actor),
-               h->message, h->pid, e->message);
+        ledger_broken(l, "P-QOS%u: %s has message %u with identifier %u, now it means message %u", h->qos,
+                      name_of(l, e->actor), h->message, h->pid, e->message);
     h->message = e->message;
     h->filters = e->filters;
     h->qos = e->flags & EVENT_QOS;
@@ -661,15 +682,17 @@ static void means_another(struct ledger *l, const struct event *e, struct ledger
 static void came_again(struct ledger *l, const struct event *e, struct ledger_held *h)
 {
     if (!h->former)
-        broken(l, "%s got identifier %u twice on one connection", name_of(l, e->actor), h->pid);
+        ledger_broken(l, "%s got identifier %u twice on one connection", name_of(l, e->actor), h->pid);
     if (h->message != e->message)
         means_another(l, e, h);
     else if (!(e->flags & EVENT_DUP))
-        broken(l, "[MQTT-3.3.1-1] %s got identifier %u again, not marked as a duplicate", name_of(l, e->actor), h->pid);
+        ledger_broken(l, "[MQTT-3.3.1-1] %s got identifier %u again, not marked as a duplicate",
+                      name_of(l, e->actor), h->pid);
     else if (h->phase == HELD_RELEASED)
-        broken(l, "P-QOS2: %s got message %u again after its release", name_of(l, e->actor), e->message);
+        ledger_broken(l, "P-QOS2: %s got message %u again after its release", name_of(l, e->actor),
+                      e->message);
     else if (h->filters != e->filters)
-        broken(l, "%s got message %u again with other identifiers", name_of(l, e->actor), e->message);
+        ledger_broken(l, "%s got message %u again with other identifiers", name_of(l, e->actor), e->message);
     h->phase = HELD_NEW; /* a PUBREC was lost */
     h->former = false;
 }
@@ -680,7 +703,7 @@ static void delivered(struct ledger *l, const struct event *e)
     bool known = e->message != LEDGER_NONE;
     uint8_t qos = e->flags & EVENT_QOS;
     if (known && (e->message >= l->message_count || l->messages[e->message].topic != e->value)) {
-        broken(l, "%s got something that nobody sent", name_of(l, e->actor));
+        ledger_broken(l, "%s got something that nobody sent", name_of(l, e->actor));
         return;
     }
     struct ledger_held *h = qos ? find_held(s, e->pid) : NULL;
@@ -693,9 +716,12 @@ static void delivered(struct ledger *l, const struct event *e)
     if (qos == 0)
         return;
     FG_ASSERT(s->held_count < LEDGER_HELD);
-    s->held[s->held_count++] = (struct ledger_held){ .message = e->message, .pid = e->pid, .filters = e->filters,
-                                                      .qos = qos, .phase = HELD_NEW,
-                                                      .greeting = e->flags & EVENT_RETAIN };
+    s->held[s->held_count++] = (struct ledger_held){.message = e->message,
+                                                    .pid = e->pid,
+                                                    .filters = e->filters,
+                                                    .qos = qos,
+                                                    .phase = HELD_NEW,
+                                                    .greeting = e->flags & EVENT_RETAIN};
 }
 
 static void released(struct ledger *l, const struct event *e)
@@ -703,13 +729,13 @@ static void released(struct ledger *l, const struct event *e)
     struct ledger_member *s = &l->members[e->actor];
     struct ledger_held *h = find_held(s, e->pid);
     if (h && (h->qos != 2 || h->phase == HELD_NEW)) {
-        broken(l, "%s got PUBREL %u for what it had not received", name_of(l, e->actor), e->pid);
+        ledger_broken(l, "%s got PUBREL %u for what it had not received", name_of(l, e->actor), e->pid);
         return;
     }
     if (!h) { /* completed once already; the broker has not heard of it */
         FG_ASSERT(s->held_count < LEDGER_HELD);
         h = &s->held[s->held_count++];
-        *h = (struct ledger_held){ .message = LEDGER_NONE, .pid = e->pid, .qos = 2 };
+        *h = (struct ledger_held){.message = LEDGER_NONE, .pid = e->pid, .qos = 2};
     }
     h->phase = HELD_RELEASED;
     h->former = false;
@@ -738,8 +764,8 @@ static void was_read(struct ledger *l, const struct event *e)
     if (e->value == *count && *count < LEDGER_RECORDS)
         l->parts[e->actor][(*count)++] = e->message;
     else if (e->value < *count && l->parts[e->actor][e->value] != e->message)
-        broken(l, "P-PART: record %u of partition %u was message %u, now it is %u", e->value, e->actor,
-               l->parts[e->actor][e->value], e->message);
+        ledger_broken(l, "P-PART: record %u of partition %u was message %u, now it is %u", e->value, e->actor,
+                      l->parts[e->actor][e->value], e->message);
 }
 
 void ledger_apply(struct ledger *l, const struct event *e)
@@ -771,125 +797,7 @@ void ledger_apply(struct ledger *l, const struct event *e)
     see_who_is_there(l);
 }
 
-void ledger_print_event(const struct ledger_cast *c, const struct event *e, FILE *to)
-{
-    static const char *const names[] = { "CONNECT",     "connack", "lost",      "DISCONNECT", "closed",   "PUBLISH",
-                                         "puback",      "pubrec",  "pubcomp",   "PUBREL",     "SUBSCRIBE", "UNSUBSCRIBE",
-                                         "suback",      "unsuback", "publish",  "pubrel",     "PUBACK",   "PUBREC",
-                                         "PUBCOMP",     "read",    "crash" };
-    (void)fprintf(to, "%-12s %-11s id %-3u", e->kind == EV_READ ? "partition" : c->actors[e->actor].client_id, names[e->kind],
-                  e->pid);
-    if (e->kind == EV_PUBLISH || e->kind == EV_DELIVER)
-        (void)fprintf(to, " message %d on %s QoS %u%s%s%s", e->message == LEDGER_NONE ? -1 : e->message, c->topics[e->value],
-                      e->flags & EVENT_QOS, e->flags & EVENT_DUP ? " dup" : "", e->flags & EVENT_RETAIN ? " retain" : "",
-                      e->flags & EVENT_EMPTY ? " empty" : "");
-    for (unsigned f = 0; f < c->filter_count && e->kind == EV_DELIVER; f++)
-        if (e->filters >> f & 1)
-            (void)fprintf(to, " by %s", c->filters[f]);
-    if (e->kind == EV_PUBLISH || e->kind == EV_DELIVER)
-        ;
-    else if (e->kind == EV_SUBSCRIBE || e->kind == EV_UNSUBSCRIBE)
-        (void)fprintf(to, " %s", c->filters[e->value]);
-    else if (e->kind == EV_READ)
-        (void)fprintf(to, " %u record %u is message %u", e->actor, e->value, e->message);
-    else if (e->kind == EV_OPEN && e->message != LEDGER_NONE)
-        (void)fprintf(to, " will %u%s", e->message, e->flags & EVENT_CLEAN ? " clean" : "");
-    else if (e->value || (e->flags & (EVENT_CLEAN | EVENT_PRESENT)))
-        (void)fprintf(to, " reason 0x%02X%s%s", e->value, e->flags & EVENT_CLEAN ? " clean" : "",
-                      e->flags & EVENT_PRESENT ? " present" : "");
-    (void)fputc('\n', to);
-}
-
 /* ---- sums ---- */
-
-void ledger_check_retained(struct ledger *l, const uint16_t values[LEDGER_TOPICS])
-{
-    bool right[LEDGER_TOPICS];
-    for (unsigned t = 0; t < l->cast->topic_count; t++)
-        right[t] = !l->retained[t] && values[t] == LEDGER_NONE;
-    for (unsigned i = 0; i < l->message_count; i++) {
-        const struct ledger_message *m = &l->messages[i];
-        if (!(m->flags & EVENT_RETAIN) || m->is_will || i + 1 < l->retained[m->topic])
-            continue;
-        uint16_t value = m->flags & EVENT_EMPTY ? LEDGER_NONE : (uint16_t)i;
-        right[m->topic] = right[m->topic] || values[m->topic] == value;
-    }
-    for (unsigned t = 0; t < l->cast->topic_count; t++)
-        if (!right[t])
-            broken(l, "P-RETAIN: %s has message %d, acknowledged was %d", l->cast->topics[t],
-                   values[t] == LEDGER_NONE ? -1 : values[t], l->retained[t] - 1);
-}
-
-static bool part_holds_known(struct ledger *l, unsigned p, const struct ledger_part *part)
-{
-    for (size_t i = 0; i < part->count; i++) {
-        uint16_t m = part->messages[i];
-        uint64_t seq = part->first + i;
-        if (m >= l->message_count || !l->cast->hub_topic[l->messages[m].topic]) {
-            broken(l, "P-PART: partition %u holds something that nobody sent", p);
-            return false;
-        }
-        if (seq < l->part_count[p] && l->parts[p][seq] != m && l->parts[p][seq] != LEDGER_NONE)
-            broken(l, "P-PART: record %llu of partition %u was message %u, now it is %u", (unsigned long long)seq, p,
-                   l->parts[p][seq], m);
-    }
-    if (part->first + part->count < l->part_count[p])
-        broken(l, "P-PART: partition %u ends at %llu, record %u was read", p,
-               (unsigned long long)(part->first + part->count), l->part_count[p] - 1);
-    return true;
-}
-
-/* A device is a publisher: its records lie in one partition, in order, those of QoS 2 once. */
-struct device {
-    int      home; /* partition, -1: none seen */
-    uint16_t low, last;
-};
-
-static void check_order(struct ledger *l, unsigned p, const struct ledger_part *part, struct device *devices, bool *there)
-{
-    for (size_t i = 0; i < part->count; i++) {
-        uint16_t number = part->messages[i];
-        const struct ledger_message *m = &l->messages[number];
-        struct device *d = &devices[m->publisher];
-        if (d->home < 0)
-            *d = (struct device){ .home = (int)p, .low = LEDGER_NONE };
-        if (d->home != (int)p)
-            broken(l, "P-PART: %s has records in two partitions", name_of(l, m->publisher));
-        bool again = part->first > 0 && m->again_behind > d->last; /* the first one may be gone */
-        if (!there[number] && d->last > number && !again)
-            broken(l, "P-PART: message %u stands behind %u", number, d->last);
-        if (there[number] && (m->flags & EVENT_QOS) == 2 && l->cast->actors[m->publisher].persistent)
-            broken(l, "P-PART: message %u of QoS 2 is there twice", number);
-        if (!there[number] && number > d->last)
-            d->last = number;
-        if (number < d->low && !m->again_behind) /* else an earlier one may have been the only one */
-            d->low = number;
-        there[number] = true;
-    }
-}
-
-void ledger_check_partitions(struct ledger *l, const struct ledger_part parts[LEDGER_PARTITIONS])
-{
-    struct device devices[LEDGER_ACTORS];
-    bool there[LEDGER_MESSAGES] = { false }, gone = false;
-    for (unsigned a = 0; a < LEDGER_ACTORS; a++)
-        devices[a] = (struct device){ .home = -1 };
-    for (unsigned p = 0; p < LEDGER_PARTITIONS; p++) {
-        if (!part_holds_known(l, p, &parts[p]))
-            return;
-        check_order(l, p, &parts[p], devices, there);
-        gone = gone || parts[p].first > 0;
-    }
-    for (unsigned i = 0; i < l->message_count; i++) {
-        const struct ledger_message *m = &l->messages[i];
-        const struct device *d = &devices[m->publisher];
-        if (!m->acked || there[i] || !l->cast->hub_topic[m->topic])
-            continue;
-        /* Retention takes the oldest first. */
-        if (!gone || (d->home >= 0 && (parts[d->home].first == 0 || i > d->low)))
-            broken(l, "P-PART: message %u, acknowledged, is in no partition", i);
-    }
-}
 
 void ledger_delays_are_over(struct ledger *l)
 {
@@ -908,12 +816,14 @@ void ledger_check_end(struct ledger *l)
         uint16_t missing = m->owed & (uint16_t)~m->done;
         uint8_t groups = m->groups_owed & (uint8_t)~m->groups_done;
         if (groups)
-            broken(l, "P-SHARE: message %u on %s, acknowledged, is lost for %s", i, l->cast->topics[m->topic],
-                   l->cast->filters[l->cast->first_shared + (unsigned)__builtin_ctz(groups)]);
+            ledger_broken(l, "P-SHARE: message %u on %s, acknowledged, is lost for %s", i,
+                          l->cast->topics[m->topic],
+                          l->cast->filters[l->cast->first_shared + (unsigned)__builtin_ctz(groups)]);
         if (missing && m->is_will)
-            broken(l, "P-WILL: message %u, the will of %s, reached not every watcher", i, name_of(l, m->publisher));
+            ledger_broken(l, "P-WILL: message %u, the will of %s, reached not every watcher", i,
+                          name_of(l, m->publisher));
         else if (missing)
-            broken(l, "P-QOS%u: message %u on %s, acknowledged, is lost for %s", m->flags & EVENT_QOS, i,
-                   l->cast->topics[m->topic], name_of(l, (unsigned)__builtin_ctz(missing)));
+            ledger_broken(l, "P-QOS%u: message %u on %s, acknowledged, is lost for %s", m->flags & EVENT_QOS,
+                          i, l->cast->topics[m->topic], name_of(l, (unsigned)__builtin_ctz(missing)));
     }
 }
