@@ -63,7 +63,7 @@ for (const shell of ['zsh', 'fish'])
     test(`${shell} takes its script`, needs(shell), async () => {
         const script = (await lines('completion', shell)).join('\n');
         const end = spawnSync(shell, shell === 'fish' ? ['--no-config', '-c', `${script}\ncomplete -C 'fieldgate sub --wat'`]
-            : ['-f', '-c', `autoload -Uz compinit && compinit -u -d /dev/null; ${script}\n(( $+functions[_fieldgate] )) && print loaded`], { encoding: 'utf8' });
+            : ['-f', '-c', `autoload -Uz compinit && compinit -u -D; ${script}\n(( $+functions[_fieldgate] )) && print loaded`], { encoding: 'utf8' });
         assert.deepEqual([end.status, end.stderr], [0, '']);
         assert.match(end.stdout, shell === 'fish' ? /^--watch\t/m : /loaded/);
     });
