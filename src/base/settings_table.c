@@ -181,7 +181,7 @@ const struct setting listener_rows[] = {
       .help = "`mqtt`: MQTT 3.1.1 and 5.0 over TCP. `http`: metrics, health, MQTT over WebSocket at `/mqtt`. `mqtts`,"
               " `https`: the same over TLS 1.2 or 1.3." },
     { "at", AS_ADDRESSES, 0, 0, 1, LISTENER_ADDRESSES_MAX, NULL, .def_said = "must be given",
-      .help = "Numeric addresses with their ports. Port 0: the kernel chooses." },
+      .help = "Numeric addresses with their ports; `[::]` is IPv6 alone. Port 0: the kernel chooses." },
     { "auth", AS_CHOICES, LFIELD(auth), 1, SETTINGS_CHOICES_MAX, NULL, .words = auth_words,
       .def_said = "`anonymous` when all addresses are on loopback, else `users`",
       .help = "Who may connect; of a list, the first that fits what the client shows. `users`: a name and password"

@@ -31,9 +31,9 @@ static void print_list(FILE *to, const char *what, const json_t *list, const cha
 
 static void print_report(FILE *to, const json_t *tree)
 {
-    print_list(to, "changed", json_object_get(tree, "changed"), "nothing");
+    print_list(to, "changed", json_object_get(tree, "changed"), "no setting");
     print_list(to, "; needs restart", json_object_get(tree, "needs-restart"), "none");
-    (void)fputc('\n', to);
+    (void)fputs("; certificates, users and rules are as their files are now\n", to);
 }
 
 /* Everything that is wrong in the settings, a line each. Returns how many. */

@@ -152,9 +152,10 @@ static enum code report(struct reload *r, const struct settings *old, struct fau
             add_difference(needs_restart(l->key) ? &later : &changed, l->key, l, NULL);
     buf_printf(&r->json, "{\"changed\":[%.*s],\"needs-restart\":[%.*s]}\n", BYTES_FMT(buf_bytes(&changed.json)),
                BYTES_FMT(buf_bytes(&later.json)));
-    struct bytes now = buf_size(&changed.text) ? buf_bytes(&changed.text) : BYTES_LIT("nothing");
+    struct bytes now = buf_size(&changed.text) ? buf_bytes(&changed.text) : BYTES_LIT("no setting");
     struct bytes then = buf_size(&later.text) ? buf_bytes(&later.text) : BYTES_LIT("none");
-    buf_printf(&r->text, "changed: %.*s; needs restart: %.*s", BYTES_FMT(now), BYTES_FMT(then));
+    buf_printf(&r->text, "changed: %.*s; needs restart: %.*s; certificates, users and rules are as their files are now",
+               BYTES_FMT(now), BYTES_FMT(then));
     buf_u8(&r->text, 0);
     ok = ok && !was.nomem && !is.nomem && !changed.json.bad && !changed.text.bad && !later.json.bad && !later.text.bad &&
          !r->json.bad && !r->text.bad;

@@ -40,7 +40,7 @@ const level = (node, ...args) => run(FIELDGATE, ['log', 'level', '--data', node.
 test('nothing has changed: said so', async (t) => {
     const node = await start(t);
     const end = await node.reload();
-    assert.deepEqual([end.code, end.out], [0, ['changed: nothing; needs restart: none']]);
+    assert.deepEqual([end.code, end.out], [0, ['changed: no setting; needs restart: none; certificates, users and rules are as their files are now']]);
 });
 
 test('what changed is listed with both values, and what needs a restart keeps the old one', async (t) => {
