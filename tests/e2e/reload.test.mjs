@@ -52,7 +52,7 @@ test('what changed is listed with both values, and what needs a restart keeps th
     const [now, later] = end.out[0].split('; needs restart: ');
     for (const part of ['limits.connections (100000 -> 200)', 'limits.packet-bytes (1MiB -> 2MiB)', 'hub.keep (7d -> 2d)', 'site ("" -> plant-a)'])
         assert.ok(now.includes(part), now);
-    assert.equal(later, 'durability (disk -> memory), hub.partitions (4 -> 8)');
+    assert.equal(later, 'durability (disk -> memory), hub.partitions (4 -> 8); certificates, users and rules are as their files are now');
     assert.equal(await limit(node, 'connections'), '200');
     const status = JSON.parse((await node.verb('status', '-o', 'json')).out.join(''));
     assert.deepEqual([status.durability, status.site, status.hub.partitions.length, status.hub['keep-seconds']],
