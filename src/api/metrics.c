@@ -79,6 +79,8 @@ static const struct row broker_rows[] = {
     { "mqtt_wills_published_total", COUNTER, "", "Wills published.", B(wills_published) },
     { "mqtt_refused_messages_total", COUNTER, "",
       "Messages refused (PUBACK 0x97 and the like).", B(refused_full) },
+    { "mqtt_not_retained_messages_total", COUNTER, "",
+      "Messages of 3.x clients and wills forwarded but not retained, for want of room (limits.retained-...).", B(not_retained) },
     { "mqtt_dropped_messages_total", COUNTER, "reason=\"slow\"",
       "Deliveries dropped. slow: QoS 0, the receiver does not take what it has; queue: QoS 1 and 2, the "
       "session's queue is full; expired; too-large: for the receiver's maximum packet size; no-subscriber: "
@@ -139,6 +141,7 @@ static const struct limit_row {
 } limit_rows[] = {
     L("packet-bytes", packet_bytes), L("connect-bytes", connect_bytes), L("connect-seconds", connect_s),
     L("connections", connections), L("connections-per-address", connections_per_address),
+    L("connections-per-identity", connections_per_identity),
     L("connect-rate", connect_rate), L("auth-failures", auth_failures), L("half-open", half_open), L("receive-maximum", receive_maximum),
     L("queued-bytes", queued_bytes), L("queued-messages", queued_messages), L("refuse-seconds", refuse_s),
     L("unsent-bytes", unsent_bytes), L("unsent-seconds", unsent_s), L("memory-bytes", memory_bytes),
@@ -146,8 +149,10 @@ static const struct limit_row {
     L("filters-per-packet", filters_per_packet),
     L("shared-groups", shared_groups), L("fan-out", fan_out),
     L("retained-messages", retained_messages), L("retained-bytes", retained_bytes),
+    L("retained-per-identity", retained_per_identity),
     L("user-properties", user_properties), L("property-bytes", property_bytes),
-    L("topic-aliases", topic_aliases), L("session-expiry", session_expiry_s), L("sessions", sessions), L("keep-alive", keep_alive_s),
+    L("topic-aliases", topic_aliases), L("session-expiry", session_expiry_s), L("sessions", sessions),
+    L("sessions-per-identity", sessions_per_identity), L("keep-alive", keep_alive_s),
     L("http-request-line", http_request_line_bytes), L("http-headers", http_headers_bytes),
     L("http-header-count", http_header_count),
 };

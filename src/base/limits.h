@@ -28,6 +28,7 @@ struct limits {
     /* L-CONNS, L-RATE, L-HALF; the per-address ones exempt loopback */
     uint32_t connections;          /* connections                                          */
     uint32_t connections_per_address;
+    uint32_t connections_per_identity; /* of a device or module */
     uint32_t connect_rate;         /* connect-rate          per address and second         */
     uint32_t auth_failures;        /* auth-failures         per identity, address, minute  */
     uint32_t half_open;            /* half-open             never 0 after loading          */
@@ -55,6 +56,7 @@ struct limits {
     /* L-RETAIN */
     uint32_t retained_messages;
     uint64_t retained_bytes;
+    uint32_t retained_per_identity; /* of everybody who has a name */
     /* L-PROP, per packet */
     uint32_t user_properties;
     uint32_t property_bytes;
@@ -63,6 +65,7 @@ struct limits {
     /* L-SESS */
     uint32_t session_expiry_s;     /* session-expiry        LIMIT_NONE_32 = for ever       */
     uint32_t sessions;
+    uint32_t sessions_per_identity; /* of a device or module */
     /* L-KEEP */
     uint32_t keep_alive_s;         /* keep-alive            the longest; also for a client that says 0 */
     /* L-HTTP */

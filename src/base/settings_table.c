@@ -85,6 +85,10 @@ const struct setting settings_rows[] = {
       "1000", .unlimited = UNLIMITED_IS_MAX,
       .help = "Connections from one address; HTTP counts its own. This machine's own are exempt. Above: CONNACK 0x97"
               " (3.1.1: 3), HTTP 503." },
+    { "limits.connections-per-identity", AS_COUNT, FIELD(limits.connections_per_identity), 1, 10 * MILLION, "10",
+      .unlimited = UNLIMITED_IS_MAX,
+      .help = "MQTT connections of one device or module; users and anonymous clients have no limit of their own. Above:"
+              " CONNACK 0x97 (3.1.1: 3)." },
     { "limits.connect-rate", AS_COUNT, FIELD(limits.connect_rate), 1, MILLION, "100",
       .unlimited = UNLIMITED_IS_MAX,
       .help = "New connections a second from one address; this machine's own are exempt. Above: CONNACK 0x9F,"
@@ -132,6 +136,10 @@ const struct setting settings_rows[] = {
       .help = "Retained messages in all. Above: PUBACK 0x97 (3.1.1: forwarded, not retained, counted)." },
     { "limits.retained-bytes", AS_BYTES, FIELD(limits.retained_bytes), 0, TIB, "1GiB",
       .help = "Bytes of retained messages in all; answered as `limits.retained-messages`." },
+    { "limits.retained-per-identity", AS_COUNT, FIELD(limits.retained_per_identity), 0, 100 * MILLION, "10000",
+      .unlimited = UNLIMITED_IS_MAX,
+      .help = "Retained messages whose latest writer is one user, device or module; anonymous clients have no limit of their"
+              " own. Answered as `limits.retained-messages`." },
     { "limits.user-properties", AS_COUNT, FIELD(limits.user_properties), 0, 10000, "64",
       .help = "User properties of one packet. Above: DISCONNECT 0x82 (in CONNECT: CONNACK 0x82)." },
     { "limits.property-bytes", AS_BYTES, FIELD(limits.property_bytes), 256, 16 * MIB, "16KiB",
@@ -144,6 +152,10 @@ const struct setting settings_rows[] = {
               " CONNACK." },
     { "limits.sessions", AS_COUNT, FIELD(limits.sessions), 1, 100 * MILLION, "1000000",
       .help = "Sessions in all, connected or not. Above: CONNACK 0x97 (3.1.1: 3)." },
+    { "limits.sessions-per-identity", AS_COUNT, FIELD(limits.sessions_per_identity), 1, 100 * MILLION, "10",
+      .unlimited = UNLIMITED_IS_MAX,
+      .help = "Sessions of one device or module, connected or not; users and anonymous clients have no limit of their own."
+              " Above: CONNACK 0x97 (3.1.1: 3)." },
     { "limits.keep-alive", AS_SECONDS, FIELD(limits.keep_alive_s), 1, 65535, "20m",
       .help = "Longest keep-alive, also of a client that asks for none. Silence of one and a half times as"
               " long: 0x8D, closed." },

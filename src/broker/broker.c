@@ -106,8 +106,7 @@ static enum code revive_sessions(struct broker *b, int64_t now, int64_t wall, st
 {
     for (struct session *s = b->durable_first, *next; s; s = next) {
         next = s->next;
-        s->linked = table_put(&b->sessions, s->client_id, s) == CODE_OK;
-        if (!s->linked || enter_tree(b, s) != CODE_OK)
+        if (session_list(b, s) != CODE_OK || enter_tree(b, s) != CODE_OK)
             return FAIL(why, CODE_NOMEM, 0, "no memory for sessions");
         if (s->away_since_wall_us == 0)
             cut_off(b, s, wall);
@@ -305,6 +304,7 @@ void broker_free(struct broker *b)
     retained_clear(&b->retained);
     tree_clear(&b->tree);
     table_clear(&b->sessions);
+    owners_clear(&b->owners);
     table_clear(&b->by_id);
     table_clear(&b->wills_by_id);
     admit_clear(&b->admit);
@@ -348,6 +348,7 @@ static void add_shard(struct broker_stats *out, const struct shard *shard)
     out->dropped_away += load(&c->dropped_away);
     out->dropped_refused += load(&c->dropped_refused);
     out->refused_full += load(&c->refused_full);
+    out->not_retained += load(&c->not_retained);
     out->protocol_errors += load(&c->protocol_errors);
     out->takeovers += load(&c->takeovers);
     out->wills_published += load(&c->wills_published);

@@ -14,6 +14,7 @@
 struct connect_ask {
     struct mqtt_connect connect; /* views into body */
     uint32_t            expiry_s;
+    const char         *because; /* it is refused; NULL: see the reason */
     bool                expiry_capped, assigned_id;
     int64_t             late_us; /* it is refused as banned, after this time; 0: it is not */
     char                assigned[40];
@@ -167,6 +168,10 @@ void connect_authenticated(struct client *c, const struct auth_answer *answer, s
     signed_in(c, answer);
 }
 
+#ifdef FG_TEST
+struct principal *(*broker_test_principal)(struct bytes user);
+#endif
+
 /* P-WHO: until this has said yes nothing of what the peer sent reaches anything but the parser of CONNECT. */
 static void sign_in(struct client *c)
 {
@@ -176,6 +181,12 @@ static void sign_in(struct client *c)
     struct auth_ask ask = { .door = conn_door(c->conn), .loopback = conn_loopback(c->conn), .address = conn_address(c->conn),
                             .has_user = connect->has_user, .has_password = connect->has_password,
                             .user = connect->user, .password = connect->password, .certificate = conn_tls_peer(c->conn) };
+#ifdef FG_TEST
+    if (broker_test_principal && (answer.principal = broker_test_principal(connect->user)) != NULL) {
+        signed_in(c, &answer); /* AUTH_GRANTED */
+        return;
+    }
+#endif
     if (mqtt_props_has(&connect->props, MQTT_PROP_AUTH_METHOD)) {
         auth_connect(c, connect->props.auth_method, connect->props.auth_data);
         return;
@@ -464,6 +475,14 @@ static void tell_abandoned(const struct client *c, uint64_t waited)
              bytes_escape(principal_of(c), who, sizeof who));
 }
 
+/* Has its identity as many of them as it may have (L-SESS, L-CONNS)? Registry held, and no connection has the session. */
+static bool over_its_share(const struct client *c, enum owned what, uint32_t limit)
+{
+    const struct owners *owners = &c->shard->broker->owners;
+    struct bytes who = principal_of(c);
+    return owner_counted(who, what) && owner_has(owners, who, what) >= limit;
+}
+
 /* Registry held. NULL: refused, with the reason. */
 static struct session *find_or_make(struct client *c, struct session *s, bool *fresh, uint64_t *seq, uint8_t *reason)
 {
@@ -474,6 +493,11 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     int64_t now = loop_now_us(c->shard->loop);
     bool expired = s && s->expires_us && s->expires_us <= now;
     bool foreign = s && !bytes_equal(s->principal, principal_of(c)); /* an abandoned one */
+    if (over_its_share(c, OWNED_CONNECTIONS, limits_of(b)->connections_per_identity)) {
+        ask->because = "this identity has as many connections as limits.connections-per-identity allows";
+        *reason = MQTT_QUOTA_EXCEEDED;
+        return NULL;
+    }
     if (s && (ask->connect.clean_start || expired || foreign)) {
         settle_delayed_wills(b, s, false, now, seq);
         journal_lock(b->journal);
@@ -492,6 +516,12 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     *fresh = true;
     *reason = MQTT_SERVER_BUSY;
     if (b->sessions.count >= limits_of(b)->sessions) {
+        ask->because = "the node has as many sessions as limits.sessions allows";
+        *reason = MQTT_QUOTA_EXCEEDED;
+        return NULL;
+    }
+    if (over_its_share(c, OWNED_SESSIONS, limits_of(b)->sessions_per_identity)) {
+        ask->because = "this identity has as many sessions as limits.sessions-per-identity allows";
         *reason = MQTT_QUOTA_EXCEEDED;
         return NULL;
     }
@@ -501,12 +531,11 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     *seq = journal_failed(b->journal) ? 0 : b->last_end_seq;
     journal_unlock(b->journal);
     s = session_new(id, ask->connect.client_id, principal_of(c), ask->expiry_s > 0);
-    if (s && table_put(&b->sessions, s->client_id, s) != CODE_OK) {
+    if (s && session_list(b, s) != CODE_OK) {
         session_drop(s);
         s = NULL;
     }
     if (s) {
-        s->linked = true;
         s->expiry_s = ask->expiry_s;
     }
     return s;
@@ -521,8 +550,7 @@ static void forget_fresh(struct broker *b, struct session *s)
         journal_unlock(b->journal);
     }
     if (s->linked && s->ended) {
-        s->linked = false;
-        (void)table_remove(&b->sessions, s->client_id);
+        session_unlist(b, s);
         session_drop(s);
     }
 }
@@ -557,6 +585,7 @@ static uint8_t attach(struct client *c, struct session *found, bool *present, ui
     s->expires_us = 0;
     s->owner = c;
     s->client = c;
+    session_connected(b, s, true);
     c->session = session_hold(s);
     journal_lock(b->journal);
     c->send_next = s->queue.head;
@@ -614,7 +643,7 @@ void connect_go_on(struct client *c)
     journal_kick(b->journal);
     if (reason) {
         client_resume(c, PAUSE_CONNACK);
-        connect_refuse(c, reason, "the session could not be made or stored");
+        connect_refuse(c, reason, c->ask->because ? c->ask->because : "the session could not be made or stored");
         return;
     }
     COUNT(c->shard, connects, 1);

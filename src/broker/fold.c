@@ -509,6 +509,26 @@ static bool choose_targets(struct broker *b, struct fold_publish *p)
     return ok;
 }
 
+struct bytes fold_retained_owner(const struct message *m)
+{
+    return owner_counted(m->principal, OWNED_RETAINED) ? m->principal : BYTES_NONE;
+}
+
+/* In all, and of whoever is charged with it; what replaces his own is none more. */
+static bool retained_fits(const struct broker *b, const struct message *m, struct bytes owner)
+{
+    const struct limits *l = limits_of(b);
+    const struct retained *r = &b->retained;
+    uint64_t old = 0;
+    bool replaces = retained_get(r, m->topic, &old) != NULL;
+    if (!replaces && r->count >= l->retained_messages)
+        return false;
+    if (r->bytes - old + m->encoded.len > l->retained_bytes)
+        return false;
+    return !owner.len || bytes_equal(retained_owner(r, m->topic), owner) ||
+           owner_has(&r->owners, owner, OWNED_RETAINED) < l->retained_per_identity;
+}
+
 /* L-RETAIN. True: this message replaces or becomes the topic's retained one. */
 static bool choose_retained(struct broker *b, struct fold_publish *p, bool *sets, bool *removes)
 {
@@ -520,18 +540,16 @@ static bool choose_retained(struct broker *b, struct fold_publish *p, bool *sets
         *removes = retained_get(&b->retained, m->topic, NULL) != NULL;
         return true;
     }
-    uint64_t old = 0;
-    bool fits = retained_get(&b->retained, m->topic, &old) ||
-                b->retained.count < limits_of(b)->retained_messages;
-    fits = fits && b->retained.bytes - old + m->encoded.len <= limits_of(b)->retained_bytes;
-    if (!fits)
-        COUNT(p->shard, refused_full, 1);
+    struct bytes owner = fold_retained_owner(m);
+    bool fits = retained_fits(b, m, owner);
     if (!fits && p->v5) {
         p->refused = MQTT_QUOTA_EXCEEDED;
         return false;
     }
+    if (!fits)
+        COUNT(p->shard, not_retained, 1);
     *sets = fits;
-    if (fits && retained_reserve(&b->retained, m->topic) != CODE_OK) { /* acknowledged, it would have to stay */
+    if (fits && retained_reserve(&b->retained, m->topic, owner) != CODE_OK) { /* acknowledged, it would have to stay */
         p->refused = MQTT_QUOTA_EXCEEDED;
         return false;
     }
@@ -590,7 +608,8 @@ static void apply_retained(struct broker *b, const struct message *m, struct sto
         return;
     if (m->payload.len <= HOT_RETAINED_BYTES && !stored_message(st))
         stored_set_message(st, message_hold((struct message *)m));
-    FG_ASSERT(retained_set(&b->retained, m->topic, stored_hold(st), m->encoded.len, m->qos) == CODE_OK); /* was reserved */
+    FG_ASSERT(retained_set(&b->retained, m->topic, stored_hold(st), m->encoded.len, m->qos,
+                           fold_retained_owner(m)) == CODE_OK); /* was reserved */
 }
 
 static enum code publish(struct broker *b, struct fold_publish *p, struct fault *why)

@@ -237,7 +237,7 @@ static enum code replay_retain(struct broker *b, struct journal *j, const struct
         return CODE_OK;
     }
     struct stored *st = journal_keep(j, r);
-    if (!st || retained_set(&b->retained, m->topic, st, m->encoded.len, m->qos) != CODE_OK) {
+    if (!st || retained_set(&b->retained, m->topic, st, m->encoded.len, m->qos, fold_retained_owner(m)) != CODE_OK) {
         if (st)
             stored_drop(st);
         return FAIL(why, CODE_NOMEM, 0, "no memory for a retained message");
@@ -297,12 +297,13 @@ static enum code replay_retained(struct broker *b, struct journal *j, const stru
     while (wire_left(&w) && !w.bad) {
         struct bytes topic = wire_le_blob(&w);
         uint64_t bytes = wire_varint(&w);
-        uint8_t qos = wire_u8(&w);
+        uint8_t how = wire_u8(&w);
+        struct bytes owner = how & RETAINED_OWNED ? wire_le_blob(&w) : BYTES_NONE;
         struct stored *st;
         enum code c = read_where(j, &w, &st, why);
         if (c != CODE_OK)
             return c == CODE_DAMAGED ? broken(r, why) : c;
-        if (st && retained_set(&b->retained, topic, st, bytes, qos) != CODE_OK) {
+        if (st && retained_set(&b->retained, topic, st, bytes, how & HOW_QOS, owner) != CODE_OK) {
             stored_drop(st);
             return FAIL(why, CODE_NOMEM, 0, "no memory for a retained message");
         }

@@ -126,13 +126,16 @@ static enum code put_retained(struct writer *w)
 {
     struct buf topic = { 0 };
     enum code c = CODE_OK;
+    struct bytes owner;
     uint64_t bytes;
     uint8_t qos;
     w->type = BR_RETAINED;
-    for (struct stored *st; c == CODE_OK && (st = retained_walk_next(&w->broker->retained, &topic, &bytes, &qos));) {
+    for (struct stored *st; c == CODE_OK && (st = retained_walk_next(&w->broker->retained, &topic, &bytes, &qos, &owner));) {
         buf_le_blob(&w->meta, buf_bytes(&topic));
         buf_varint(&w->meta, bytes);
-        buf_u8(&w->meta, qos);
+        buf_u8(&w->meta, (uint8_t)(qos | (owner.len ? RETAINED_OWNED : 0)));
+        if (owner.len)
+            buf_le_blob(&w->meta, owner);
         fold_put_where(&w->meta, st);
         if (topic.bad)
             c = CODE_NOMEM;

@@ -16,6 +16,7 @@
 #include "broker/alias.h"
 #include "broker/broker.h"
 #include "broker/origin.h"
+#include "broker/owner.h"
 #include "broker/queue.h"
 #include "broker/retained.h"
 #include "broker/share.h"
@@ -232,6 +233,8 @@ void broker_break(enum broker_breakage, unsigned n);
 /* FIELDGATE_TEST_BREAK=early-ack or forget-pid: every time. */
 void broker_break_by_name(const char *name);
 bool broker_breaks(enum broker_breakage);
+/* Who a CONNECT's user name stands for, one reference, before anybody else is asked; NULL: the others decide. */
+extern struct principal *(*broker_test_principal)(struct bytes user);
 #else
 #define broker_break_by_name(name) ((void)0)
 #define broker_breaks(what) false
@@ -257,7 +260,7 @@ struct chosen {
 struct counters { /* written by their shard only; read by anyone */
     _Atomic uint64_t received[3], sent[3], packets_in, answers, wire_in, expired, received_bytes, sent_bytes, stored, to_partitions, acknowledged;
     _Atomic uint64_t dropped_slow, dropped_queue, dropped_expired, dropped_too_large, dropped_no_subscriber,
-        dropped_away, dropped_refused, refused_full, protocol_errors, takeovers, wills_published, connects,
+        dropped_away, dropped_refused, refused_full, not_retained, protocol_errors, takeovers, wills_published, connects,
         refused_connects, withdrawn, abandoned_sessions, denied_publishes, denied_subscriptions, denied_deliveries, denied_wills;
 };
 #define COUNT(shard, what, n)                                                                                \
@@ -339,6 +342,7 @@ struct broker {
     pthread_mutex_t registry;
     struct table    sessions;   /* client id -> session */
     int64_t         next_expiry_us; /* registry: nothing expires or falls due before */
+    struct owners   owners;         /* registry: sessions and connections of those who have a limit of their own */
 
     pthread_rwlock_t tree_lock;
     struct tree      tree;
@@ -385,6 +389,11 @@ void session_link(struct broker *, struct session *);
 struct session *session_by_id(struct broker *, uint64_t id);
 /* Locked (J): lets go of everything the session is owed and holds; the tree is the caller's. */
 void session_forget(struct broker *, struct session *);
+/* Into the table of client identifiers and out of it, counted for its principal. Registry held. CODE_NOMEM: nothing changed. */
+FG_CHECK enum code session_list(struct broker *, struct session *);
+void      session_unlist(struct broker *, struct session *);
+/* It got a connection, or lost it. Registry held, listed. */
+void      session_connected(struct broker *, struct session *, bool yes);
 /* Ends a session wherever it is known: registry lock held. Durable ones get their record. */
 enum code session_end(struct broker *, struct session *, struct fault *why);
 /* Tree lock held for writing (nobody else may know a session that is just being made). */
@@ -407,6 +416,7 @@ enum { /* program records */
 enum { HOW_QOS = 3, HOW_RETAIN = 4, HOW_ORIGIN = 8, HOW_BITS = 4 };         /* inside a message's meta: session << 4 | how */
 enum { FILTER_NO_LOCAL = 4, FILTER_AS_PUBLISHED = 8, FILTER_ID = 64 };      /* options as in SUBSCRIBE; an identifier follows */
 enum { ACK_DONE = 0, ACK_RECEIVED = 1, ACK_RELEASE = 2, ACK_INBOUND = 3 };  /* inside BR_ACKS */
+enum { RETAINED_OWNED = 4 };                                                /* beside the QoS inside BR_RETAINED: whose it is */
 enum { META_INBOUND = 1, META_WILL = 2, META_NOT_RETAINED = 4 };            /* first varint of a message's meta */
 
 enum { QUEUE_GAP_MAX = 1 << 20 }; /* indexes between two entries that are left: see HOLES_MAX and INDEX_SPAN */
@@ -418,6 +428,8 @@ enum code fold_apply_acks(struct broker *, struct session *, struct wire *);
 void      fold_done(struct broker *, struct session *, uint64_t index);
 void      fold_put_filter(struct buf *, struct bytes filter, const struct subscription *);
 void      fold_put_where(struct buf *, const struct stored *);
+/* Who is charged with a retained message (L-RETAIN), or BYTES_NONE. */
+struct bytes fold_retained_owner(const struct message *);
 void      fold_put_will(struct buf *, const struct will *);
 void      will_link(struct broker *, struct will *);
 /* Locked (J). Each appends its record and applies it; nothing happens on failure. *seq (may be NULL): the record. */

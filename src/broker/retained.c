@@ -10,6 +10,7 @@ struct retained_node {
     struct retained_node *youngest, *older, *younger; /* children in an order that lasts, for searches */
     struct table          children;
     struct stored        *stored;
+    struct owner         *owner; /* of what is stored, or NULL */
     uint64_t              bytes;
     uint32_t              searches;  /* that rest here */
     bool                  left_over; /* only they keep it; not so the empty node of a reservation */
@@ -105,6 +106,11 @@ static void list_remove(struct retained *r, struct retained_node *n)
     n->prev = n->next = NULL;
     r->count--;
     r->bytes -= n->bytes;
+    if (n->owner && n->owner == r->reserved)
+        n->owner->count[OWNED_RETAINED]--; /* a reservation must find it */
+    else if (n->owner)
+        owner_loses(&r->owners, n->owner, OWNED_RETAINED);
+    n->owner = NULL;
 }
 
 static void list_add(struct retained *r, struct retained_node *n)
@@ -117,23 +123,34 @@ static void list_add(struct retained *r, struct retained_node *n)
     r->bytes += n->bytes;
 }
 
-enum code retained_reserve(struct retained *r, struct bytes topic)
+enum code retained_reserve(struct retained *r, struct bytes topic, struct bytes owner)
 {
+    struct owner *before = r->reserved;
+    r->reserved = owner.len ? owner_get(&r->owners, owner) : NULL;
+    if (before && before != r->reserved)
+        owner_forget(&r->owners, before); /* it was not set then */
+    if (owner.len && !r->reserved)
+        return CODE_NOMEM;
     return descend(r, topic, true) ? CODE_OK : CODE_NOMEM;
 }
 
 enum code retained_set(struct retained *r, struct bytes topic, struct stored *stored, uint64_t bytes,
-                       uint8_t qos)
+                       uint8_t qos, struct bytes owner)
 {
-    struct retained_node *n = descend(r, topic, true);
-    if (!n)
+    if (retained_reserve(r, topic, owner) != CODE_OK)
         return CODE_NOMEM;
+    struct retained_node *n = descend(r, topic, true);
+    struct owner *of = r->reserved;
+    r->reserved = NULL;
+    if (of)
+        owner_gains(&r->owners, of, OWNED_RETAINED); /* before the former one loses it, who may be the same */
     struct stored *old = n->stored;
     if (old)
         list_remove(r, n);
     n->stored = stored;
     n->bytes = bytes;
     n->qos = qos;
+    n->owner = of;
     list_add(r, n);
     if (old)
         stored_drop(old);
@@ -153,6 +170,12 @@ bool retained_remove(struct retained *r, struct bytes topic)
     }
     prune(r, n); /* also the empty node of a reservation */
     return old != NULL;
+}
+
+struct bytes retained_owner(const struct retained *r, struct bytes topic)
+{
+    struct retained_node *n = descend((struct retained *)r, topic, false);
+    return n ? owner_text(n->owner) : BYTES_NONE;
 }
 
 struct stored *retained_get(const struct retained *r, struct bytes topic, uint64_t *bytes)
@@ -286,7 +309,7 @@ static void spell(const struct retained_node *n, struct buf *topic)
     buf_add_bytes(topic, node_level(n));
 }
 
-struct stored *retained_walk_next(struct retained *r, struct buf *topic, uint64_t *bytes, uint8_t *qos)
+struct stored *retained_walk_next(struct retained *r, struct buf *topic, uint64_t *bytes, uint8_t *qos, struct bytes *owner)
 {
     struct retained_node *n = r->cursor;
     if (!n)
@@ -296,6 +319,7 @@ struct stored *retained_walk_next(struct retained *r, struct buf *topic, uint64_
     spell(n, topic);
     *bytes = n->bytes;
     *qos = n->qos;
+    *owner = owner_text(n->owner);
     return n->stored;
 }
 
@@ -312,5 +336,6 @@ void retained_clear(struct retained *r)
 {
     if (r->root)
         node_free(r->root);
+    owners_clear(&r->owners);
     *r = (struct retained){ 0 };
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "broker/owner.h"
 
 struct stored;
 struct retained_node;
@@ -10,15 +11,21 @@ struct retained {
     struct retained_node *root;
     struct retained_node *first, *last, *cursor; /* all that hold a message, oldest first; the round's place */
     uint64_t              count, bytes;
+    struct owners         owners;
+    struct owner         *reserved; /* of the last reservation: it may have nothing */
 };
 
-/* Takes over the reference. The former message's is let go. CODE_NOMEM changes nothing (and takes nothing). */
-FG_CHECK enum code retained_set(struct retained *, struct bytes topic, struct stored *, uint64_t bytes, uint8_t qos);
+/* Takes over the reference. The former message's is let go. CODE_NOMEM changes nothing (and takes nothing). `owner`: whose it
+ * is from now on; BYTES_NONE: nobody's. */
+FG_CHECK enum code retained_set(struct retained *, struct bytes topic, struct stored *, uint64_t bytes, uint8_t qos,
+                                struct bytes owner);
 /* What retained_set would need is there: after it, retained_set of this topic cannot fail. */
-FG_CHECK enum code retained_reserve(struct retained *, struct bytes topic);
+FG_CHECK enum code retained_reserve(struct retained *, struct bytes topic, struct bytes owner);
 bool retained_remove(struct retained *, struct bytes topic);
 /* *bytes (may be NULL): as given to retained_set. */
 struct stored *retained_get(const struct retained *, struct bytes topic, uint64_t *bytes);
+/* Whose message it has; BYTES_NONE: nobody's, or there is none. */
+struct bytes retained_owner(const struct retained *, struct bytes topic);
 /* A search for what a filter matches, in pieces: what is there from its beginning to its end is found exactly
  * once, whatever is set, replaced and removed between the pieces. It takes as many steps as there are nodes on
  * the filter's ways: without wildcards not more than levels. */
@@ -38,6 +45,6 @@ void           retained_search_end(struct retained *, struct retained_search *);
 /* A walk over all that survives changes between the calls: start, then next until NULL. `topic` is set to the topic of
  * what is returned (check topic->bad). */
 void           retained_walk_start(struct retained *);
-struct stored *retained_walk_next(struct retained *, struct buf *topic, uint64_t *bytes, uint8_t *qos);
+struct stored *retained_walk_next(struct retained *, struct buf *topic, uint64_t *bytes, uint8_t *qos, struct bytes *owner);
 /* After the journal's end: the handles, which died with it, are not touched. */
 void           retained_clear(struct retained *);

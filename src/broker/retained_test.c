@@ -83,7 +83,7 @@ static struct found match(struct retained *r, const char *filter)
 
 static void set(struct bench *b, const char *topic)
 {
-    assert_int_equal(retained_set(&b->table, bytes_str(topic), handle(b), 10, 1), CODE_OK);
+    assert_int_equal(retained_set(&b->table, bytes_str(topic), handle(b), 10, 1, BYTES_NONE), CODE_OK);
 }
 
 static void filters_find_what_the_standard_says(void **state)
@@ -112,8 +112,8 @@ static void a_topic_holds_one_message(void **state)
     struct bench b;
     bench_open(&b);
     struct stored *first = handle(&b), *second = handle(&b);
-    assert_int_equal(retained_set(&b.table, BYTES_LIT("t"), first, 10, 1), CODE_OK);
-    assert_int_equal(retained_set(&b.table, BYTES_LIT("t"), second, 25, 2), CODE_OK);
+    assert_int_equal(retained_set(&b.table, BYTES_LIT("t"), first, 10, 1, BYTES_LIT("user:a")), CODE_OK);
+    assert_int_equal(retained_set(&b.table, BYTES_LIT("t"), second, 25, 2, BYTES_LIT("user:b")), CODE_OK);
     assert_ptr_equal(retained_get(&b.table, BYTES_LIT("t"), NULL), second);
     assert_int_equal(b.table.count, 1);
     assert_int_equal(b.table.bytes, 25);
@@ -136,22 +136,22 @@ static void a_reservation_cannot_fail_later(void **state)
         (void)snprintf(topic, sizeof topic, "deep/er/and/deeper/%llu", (unsigned long long)n);
         struct stored *st = handle(&b);
         mem_fail_at(n);
-        enum code c = retained_reserve(&b.table, bytes_str(topic));
+        enum code c = retained_reserve(&b.table, bytes_str(topic), BYTES_NONE);
         bool refused = mem_fail_fired();
         mem_fail_at(0);
         assert_int_equal(c, refused ? CODE_NOMEM : CODE_OK);
         assert_null(retained_get(&b.table, bytes_str(topic), NULL));
         assert_int_equal(match(&b.table, "#").count, n - 1);
         if (c != CODE_OK)
-            assert_int_equal(retained_reserve(&b.table, bytes_str(topic)), CODE_OK);
+            assert_int_equal(retained_reserve(&b.table, bytes_str(topic), BYTES_NONE), CODE_OK);
         mem_fail_at(1);
-        assert_int_equal(retained_set(&b.table, bytes_str(topic), st, 1, 0), CODE_OK);
+        assert_int_equal(retained_set(&b.table, bytes_str(topic), st, 1, 0, BYTES_NONE), CODE_OK);
         mem_fail_at(0);
         if (!refused)
             break;
     }
     /* A reservation that is not used is taken back by a removal. */
-    assert_int_equal(retained_reserve(&b.table, BYTES_LIT("other/one")), CODE_OK);
+    assert_int_equal(retained_reserve(&b.table, BYTES_LIT("other/one"), BYTES_NONE), CODE_OK);
     assert_false(retained_remove(&b.table, BYTES_LIT("other/one")));
     assert_int_equal(match(&b.table, "other/#").count, 0);
     bench_close(&b);
@@ -219,7 +219,7 @@ static void change(struct bench *b, struct model *m, struct random *r)
         m->at[i] = handle(b);
         m->qos[i] = (uint8_t)random_below(r, 3);
         m->bytes[i] = random_below(r, 1000);
-        assert_int_equal(retained_set(&b->table, topic, m->at[i], m->bytes[i], m->qos[i]), CODE_OK);
+        assert_int_equal(retained_set(&b->table, topic, m->at[i], m->bytes[i], m->qos[i], BYTES_NONE), CODE_OK);
     } else {
         assert_int_equal(retained_remove(&b->table, topic), m->at[i] != NULL);
         m->at[i] = NULL;
@@ -231,9 +231,10 @@ static void change(struct bench *b, struct model *m, struct random *r)
 static bool walk(struct bench *b, struct model *m)
 {
     struct buf topic = { 0 };
+    struct bytes owner;
     uint64_t bytes;
     uint8_t qos;
-    struct stored *st = retained_walk_next(&b->table, &topic, &bytes, &qos);
+    struct stored *st = retained_walk_next(&b->table, &topic, &bytes, &qos, &owner);
     size_t i = 0;
     while (st && i < TOPICS && !bytes_is(buf_bytes(&topic), m->topic[i]))
         i++;

@@ -190,11 +190,49 @@ enum code session_end(struct broker *b, struct session *s, struct fault *why)
         return c; /* the disk has no room to forget: it stays, is away, and is tried again */
     s->expires_us = 0;
     if (s->linked) {
-        s->linked = false;
-        (void)table_remove(&b->sessions, s->client_id);
+        session_unlist(b, s);
         session_drop(s);
     }
     return CODE_OK;
+}
+
+/* ---- who has how many ---- */
+
+static void count_for_principal(struct broker *b, const struct session *s, enum owned what, bool gains)
+{
+    if (!owner_counted(s->principal, what))
+        return;
+    struct owner *o = owner_get(&b->owners, s->principal); /* there since session_list */
+    FG_ASSERT(o);
+    if (gains)
+        owner_gains(&b->owners, o, what);
+    else
+        owner_loses(&b->owners, o, what);
+}
+
+enum code session_list(struct broker *b, struct session *s)
+{
+    if (table_put(&b->sessions, s->client_id, s) != CODE_OK)
+        return CODE_NOMEM;
+    if (owner_counted(s->principal, OWNED_SESSIONS) && !owner_get(&b->owners, s->principal)) {
+        (void)table_remove(&b->sessions, s->client_id);
+        return CODE_NOMEM;
+    }
+    count_for_principal(b, s, OWNED_SESSIONS, true);
+    s->linked = true;
+    return CODE_OK;
+}
+
+void session_unlist(struct broker *b, struct session *s)
+{
+    s->linked = false;
+    (void)table_remove(&b->sessions, s->client_id);
+    count_for_principal(b, s, OWNED_SESSIONS, false);
+}
+
+void session_connected(struct broker *b, struct session *s, bool yes)
+{
+    count_for_principal(b, s, OWNED_CONNECTIONS, yes);
 }
 
 /* ---- filters ---- */
@@ -315,6 +353,7 @@ void session_detach(struct client *c, bool publish_will)
     atomic_store(&s->shard, -1);
     s->client = NULL;
     s->owner = NULL;
+    session_connected(b, s, false);
     c->session = NULL;
     atomic_fetch_sub_explicit(&shard->signed_in, 1, memory_order_relaxed);
     uint64_t will = settle_will(b, c, publish_will, ends, now);

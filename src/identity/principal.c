@@ -54,6 +54,13 @@ struct principal *principal_user(struct bytes id, const struct user *user, enum 
     return p;
 }
 
+#ifdef FG_TEST
+struct principal *principal_of_kind(enum principal_kind kind, struct bytes id)
+{
+    return make(kind, id);
+}
+#endif
+
 void principal_drop(struct principal *p)
 {
     if (p && atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1)

@@ -31,6 +31,9 @@ static inline struct principal *principal_hold(struct principal *p)
     atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
     return p;
 }
+#ifdef FG_TEST
+struct principal *principal_of_kind(enum principal_kind, struct bytes id); /* as the registry of devices will make them */
+#endif
 void principal_drop(struct principal *); /* NULL is fine */
 
 /* The digest of a user's password or SCRAM record: changes when the password does. Without one: zeros. False: no memory. */

@@ -14,7 +14,8 @@ static const struct limits limits_default = {
     .receive_maximum = 64, .queued_bytes = 64 << 20, .queued_messages = 10000, .on_full = ON_FULL_DROP_NEWEST,
     .refuse_s = 30, .unsent_bytes = 8 << 20, .unsent_s = 60, .memory_bytes = (uint64_t)1 << 32, .topic_bytes = 1024,
     .topic_levels = 32, .subscriptions = 1000, .filters_per_packet = 100, .shared_groups = 100, .fan_out = 100000, .topic_aliases = 64,
-    .retained_messages = 100000, .retained_bytes = 64 << 20, .user_properties = 64, .property_bytes = 16384,
+    .retained_messages = 100000, .retained_per_identity = 10000, .connections_per_identity = 10, .sessions_per_identity = 10,
+    .retained_bytes = 64 << 20, .user_properties = 64, .property_bytes = 16384,
     .session_expiry_s = 30 * 86400, .sessions = 100000, .keep_alive_s = 1200 };
 
 void rig_defaults(struct rig_config *c)

@@ -104,13 +104,15 @@ static void add_retained(struct lines *l, struct retained *r)
 {
     struct buf b = { 0 }, topic = { 0 };
     struct retained_node *place = r->cursor; /* a round of state may be on its way */
+    struct bytes owner;
     uint64_t bytes;
     uint8_t qos;
     retained_walk_start(r);
-    for (struct stored *st; (st = retained_walk_next(r, &topic, &bytes, &qos));) {
+    for (struct stored *st; (st = retained_walk_next(r, &topic, &bytes, &qos, &owner));) {
         buf_printf(&b, "retained ");
         put_name(&b, buf_bytes(&topic));
-        buf_printf(&b, " message %" PRIu64 " of %" PRIu64 " bytes, qos %u", stored_id(st), bytes, qos);
+        buf_printf(&b, " message %" PRIu64 " of %" PRIu64 " bytes, qos %u, owned by ", stored_id(st), bytes, qos);
+        put_name(&b, owner);
         add_line(l, &b);
     }
     r->cursor = place;
