@@ -107,7 +107,7 @@ static void withdraw(struct client *c, const char *because, bool publish_will)
     struct fault why;
     char name[128], who[128];
     (void)FAIL(&why, CODE_REFUSED, 0, "%s", because);
-    log_info("broker", "FG2105 the connection of %s (%s) ends: %s", client_name(c, name, sizeof name),
+    log_info("broker", "FG2205 the connection of %s (%s) ends: %s", client_name(c, name, sizeof name),
              bytes_escape(c->who->text, who, sizeof who), because);
     COUNT(c->shard, withdrawn, 1);
     client_end(c, MQTT_NOT_AUTHORIZED, &why, publish_will);

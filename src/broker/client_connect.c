@@ -469,7 +469,7 @@ static void tell_abandoned(const struct client *c, uint64_t waited)
 {
     char id[128], who[128];
     COUNT(c->shard, abandoned_sessions, 1);
-    log_warn("broker", "FG2108 an anonymous session of the client identifier '%s' ended, with %llu messages that waited in it: "
+    log_warn("broker", "FG2208 an anonymous session of the client identifier '%s' ended, with %llu messages that waited in it: "
              "%s signed in with it, and no listener lets anonymous in any more",
              bytes_escape(c->ask->connect.client_id, id, sizeof id), (unsigned long long)waited,
              bytes_escape(principal_of(c), who, sizeof who));

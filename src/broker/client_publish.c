@@ -78,7 +78,7 @@ static void deny(struct client *c, const struct mqtt_publish *p)
 {
     char name[128], topic[128];
     COUNT(c->shard, denied_publishes, 1);
-    log_info("mqtt", "FG2106 %s may not publish to '%s': dropped", client_name(c, name, sizeof name),
+    log_info("mqtt", "FG2206 %s may not publish to '%s': dropped", client_name(c, name, sizeof name),
              bytes_escape(p->topic, topic, sizeof topic));
     if (c->version != MQTT_5 && c->shard->broker->config.close_denied) {
         refuse(c, MQTT_NOT_AUTHORIZED, "no rule allows it to publish to this topic (acl-deny: close)");

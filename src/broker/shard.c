@@ -761,7 +761,7 @@ static void deny_will(struct shard *shard, uint64_t will_id)
 {
     struct broker *b = shard->broker;
     COUNT(shard, denied_wills, 1);
-    log_info("broker", "FG2107 a will is not published: its user was removed, or no rule allows him to publish to its topic any more");
+    log_info("broker", "FG2207 a will is not published: its user was removed, or no rule allows him to publish to its topic any more");
     pthread_mutex_lock(&b->registry);
     journal_lock(b->journal);
     struct will *w = will_by_id(b, will_id);

@@ -326,7 +326,7 @@ void auth_note_failure(struct auth *a, const char *address, bool loopback, struc
     atomic_fetch_add(&a->failed, 1);
     if (!loopback)
         failures_add(&a->failures, failures_host(address), name, now);
-    log_info("identity", "FG2100 user '%s' at %s: the name is not known here or the password is wrong",
+    log_info("identity", "FG2200 user '%s' at %s: the name is not known here or the password is wrong",
              bytes_escape(name, said, sizeof said), address);
 }
 
