@@ -222,6 +222,20 @@ static const char *examine(struct broker_judge *b, struct traffic *t, struct mem
     return b->what;
 }
 
+/* How it came to that, for a person (CRASH_STORY=1): all packets, also of what --at does not show again. */
+static void tell_story(const struct broker_judge *b, const struct traffic *t, struct crash_marks marks)
+{
+    for (size_t i = 0; i < marks.count; i++) {
+        const struct traffic *of = marks.mark[i].kind == MARK_RECOVERY ? b->recovery : b->life;
+        (void)fprintf(stderr, "%s %5zu ", marks.mark[i].kind == MARK_RECOVERY ? "recovery" : "life", i);
+        ledger_print_event(&b->cast, &of->events[marks.mark[i].value], stderr);
+    }
+    for (size_t i = 0; i < t->event_count; i++) {
+        (void)fprintf(stderr, "last %5zu ", i);
+        ledger_print_event(&b->cast, &t->events[i], stderr);
+    }
+}
+
 static const char *verify(void *ctx, struct memfs *disk, struct crash_marks marks, struct crash *rec)
 {
     struct broker_judge *b = ctx;
@@ -233,11 +247,13 @@ static const char *verify(void *ctx, struct memfs *disk, struct crash_marks mark
     t->dice.state = random_mix(random_mix(b->seed, marks.count), 1);
     t->mark_kind = MARK_RECOVERY;
     t->payload_max = b->life->payload_max;
-    t->keep_events = rec;
+    t->keep_events = rec || getenv("CRASH_STORY");
     t->trace = getenv("CRASH_TRACE") ? stderr : NULL;
     b->states++;
     recall(b, t, marks);
     const char *what = examine(b, t, disk, marks.count);
+    if (what && getenv("CRASH_STORY"))
+        tell_story(b, t, marks);
     if (rec) { /* the crashes of this recovery come next */
         traffic_free(b->recovery);
         b->recovery = t;

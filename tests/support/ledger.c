@@ -115,6 +115,11 @@ static bool by_share(const struct ledger *l, uint16_t filters)
     return filters & shared_bits(l->cast);
 }
 
+static unsigned group_of(const struct ledger *l, uint16_t filters)
+{
+    return (unsigned)__builtin_ctz(filters & shared_bits(l->cast)) - l->cast->first_shared;
+}
+
 static unsigned group_count(const struct ledger_cast *c)
 {
     return c->first_shared ? c->filter_count - c->first_shared : 0;
@@ -225,6 +230,10 @@ static void forgets(struct ledger *l, unsigned a)
     for (unsigned i = 0; i < s->out_count; i++)
         l->messages[s->out[i].message].candidates = l->messages[s->out[i].message]
                                                         .group_candidates = 0; /* or not */
+    /* Unless that is read, its session has them still, and sends them again to it. */
+    for (unsigned i = 0; i < s->held_count; i++)
+        if (by_share(l, s->held[i].filters) && s->held[i].message != LEDGER_NONE)
+            l->messages[s->held[i].message].given_up_by[group_of(l, s->held[i].filters)] = (uint8_t)(a + 1);
     memset(l->last[a], 0, sizeof l->last[a]);
     s->out_count = s->held_count = 0;
 }
@@ -601,7 +610,7 @@ static void judge_identifiers(struct ledger *l, const struct event *e)
 static void judge_shared(struct ledger *l, const struct event *e)
 {
     struct ledger_message *m = &l->messages[e->message];
-    unsigned g = (unsigned)__builtin_ctz(e->filters) - l->cast->first_shared, f = l->cast->first_shared + g;
+    unsigned g = group_of(l, e->filters), f = l->cast->first_shared + g;
     uint8_t group = (uint8_t)(1u << g);
     uint8_t qos = shared_qos(l, e->actor, g, m);
     if ((e->filters & (e->filters - 1)) || !(l->cast->matches[m->topic] >> f & 1) ||
@@ -613,7 +622,8 @@ static void judge_shared(struct ledger *l, const struct event *e)
     if ((e->flags & EVENT_QOS) != qos)
         ledger_broken(l, "P-SHARE: message %u came to %s with QoS %u instead of %u", e->message,
                       name_of(l, e->actor), e->flags & EVENT_QOS, qos);
-    if (qos == 2 && (m->groups_seen & group) && (l->cast->lasting_groups & group))
+    if (qos == 2 && (m->groups_seen & group) && (l->cast->lasting_groups & group) &&
+        m->given_up_by[g] != e->actor + 1)
         ledger_broken(l, "P-QOS2: %s got message %u, somebody of its group has it", name_of(l, e->actor),
                       e->message);
     m->groups_seen |= group;

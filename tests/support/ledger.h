@@ -91,6 +91,7 @@ struct ledger_message {
     bool     registered, quit;  /* wills */
     uint16_t owed, candidates, allowed, seen, done;
     uint8_t  groups_owed, group_candidates, groups_seen, groups_done; /* bits of groups */
+    uint8_t  given_up_by[LEDGER_GROUPS]; /* actor + 1 that had it unfinished when it asked for a clean start */
     uint16_t again_behind; /* sent again when messages up to this number had been sent, + 1 */
     uint32_t sent_at, acked_at, closed_at;
 };

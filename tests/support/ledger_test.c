@@ -7,24 +7,29 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { S, P, W };                     /* a subscriber, a publisher, one with a will */
+enum { S, P, W, X, Y };               /* a subscriber, a publisher, one with a will that waits, two that share */
 enum { TOPIC, HUB, KEPT, WILL };      /* topics */
-enum { ALL, WILLS };                  /* filters */
+enum { ALL, WILLS, GROUP };           /* filters */
 
 static struct ledger_cast cast = {
     .actors = { { .client_id = "S", .persistent = true, .version = 5, .filter_qos = { 2, 2 } },
                 { .client_id = "P", .persistent = true, .version = 5 },
-                { .client_id = "W", .persistent = true, .version = 5, .has_will = true, .will_qos = 2, .will_topic = WILL } },
-    .actor_count = 3,
+                { .client_id = "W", .persistent = true, .version = 5, .has_will = true, .will_qos = 2, .will_topic = WILL },
+                { .client_id = "X", .persistent = true, .version = 5, .filter_qos = { 2, 2, 2 }, .identified = 1 | 1 << GROUP },
+                { .client_id = "Y", .persistent = true, .version = 5, .filter_qos = { 2, 2, 2 }, .identified = 1 << GROUP } },
+    .actor_count = 5,
     .topics = { "t", "hub/t", "r", "w" },
     .topic_count = 4,
     .retained_topic = { false, false, true, false },
     .hub_topic = { false, true, false, false },
-    .filters = { "#", "w" },
-    .filter_count = 2,
+    .filters = { "#", "w", "$share/g/t" },
+    .filter_count = 3,
+    .first_shared = GROUP,
+    .lasting_groups = 1,
     .watchers = 1 << S,
 };
 static struct ledger l;
+static struct ledger_cast slow; /* the same with a delay */
 
 static void happens(uint8_t kind, uint8_t actor, uint16_t pid, uint16_t message, uint32_t value, uint8_t flags)
 {
@@ -308,10 +313,175 @@ static void partitions_only_grow(void **state)
     is_broken("P-PART"); /* it has gone */
 }
 
+/* ---- shared subscriptions ---- */
+
+static void enters(uint8_t a, uint16_t pid)
+{
+    happens(EV_SUBSCRIBE, a, pid, 0, GROUP, 0);
+    happens(EV_SUBACK, a, pid, 0, 0, 0);
+}
+
+/* X and Y share; P is there. */
+static void begin_group(void)
+{
+    ledger_init(&l, &cast);
+    for (uint8_t a = X; a <= Y; a++) {
+        connects(a, 0, 0);
+        enters(a, 1);
+    }
+    connects(P, 0, 0);
+}
+
+static void comes(uint8_t a, uint16_t message, uint16_t pid, uint8_t flags, uint16_t filters)
+{
+    ledger_apply(&l, &(struct event){ .kind = EV_DELIVER, .actor = a, .pid = pid, .message = message, .flags = flags,
+                                      .value = l.messages[message].topic, .filters = filters });
+}
+
+static void takes(uint8_t a, uint16_t message, uint16_t pid, uint8_t qos)
+{
+    comes(a, message, pid, qos, 1 << GROUP);
+    happens(qos == 1 ? EV_ACKED : EV_RECEIVED, a, pid, 0, 0, 0);
+}
+
+static void one_of_a_group_gets_it(void **state)
+{
+    (void)state;
+    for (uint8_t qos = 1; qos <= 2; qos++) {
+        begin_group();
+        uint16_t m = publishes(TOPIC, qos, 1);
+        is_kept();
+        acknowledged(qos, 1);
+        is_broken("P-SHARE");
+        l.broken[0] = 0;
+        takes(Y, m, 5, qos);
+        is_kept();
+        takes(X, m, 6, qos);
+        if (qos == 2)
+            is_broken("P-QOS2");
+        else
+            is_kept();
+    }
+}
+
+static void who_ends_leaves_it_to_others(void **state)
+{
+    (void)state;
+    for (uint8_t qos = 1; qos <= 2; qos++) {
+        begin_group();
+        uint16_t m = publishes(TOPIC, qos, 1);
+        acknowledged(qos, 1);
+        comes(X, m, 5, qos, 1 << GROUP);
+        happens(EV_LOST, X, 0, 0, 0, 0);
+        connects(X, EVENT_CLEAN, 0);
+        if (qos == 2) {
+            is_kept(); /* [MQTT-4.8.2-5] */
+            takes(Y, m, 6, 2);
+            is_broken("P-QOS2");
+        } else {
+            is_broken("P-SHARE");
+            l.broken[0] = 0;
+            takes(Y, m, 6, 1);
+            is_kept();
+        }
+    }
+    begin_group(); /* nobody is left */
+    (void)publishes(TOPIC, 1, 1);
+    acknowledged(1, 1);
+    for (uint8_t a = X; a <= Y; a++)
+        happens(EV_UNSUBSCRIBE, a, 2, 0, GROUP, 0);
+    is_kept();
+}
+
+static void a_group_has_its_topics_members_and_qos(void **state)
+{
+    (void)state;
+    begin_group();
+    uint16_t m = publishes(HUB, 1, 1);
+    comes(X, m, 5, 1, 1 << GROUP);
+    is_broken("P-SHARE");
+    begin_group();
+    m = publishes(TOPIC, 1, 1);
+    comes(S, m, 5, 1, 1 << GROUP); /* no member */
+    is_broken("P-SHARE");
+    begin_group();
+    m = publishes(TOPIC, 2, 1);
+    comes(X, m, 5, 1, 1 << GROUP);
+    is_broken("P-SHARE");
+    begin_group();
+    happens(EV_SUBSCRIBE, X, 2, 0, ALL, 0);
+    happens(EV_SUBACK, X, 2, 0, 0, 0);
+    m = publishes(TOPIC, 1, 1);
+    comes(X, m, 5, 1, 1 << GROUP | 1); /* one copy for two subscriptions */
+    is_broken("P-SHARE");
+}
+
+static void members_keep_an_order_while_nobody_goes(void **state)
+{
+    (void)state;
+    for (int gone = 0; gone < 2; gone++) {
+        begin_group();
+        uint16_t m = publishes(TOPIC, 1, 1);
+        (void)publishes(TOPIC, 1, 2);
+        if (gone)
+            happens(EV_LOST, Y, 0, 0, 0, 0); /* what it had not got yet goes to X */
+        takes(X, (uint16_t)(m + 1), 5, 1);
+        takes(X, m, 6, 1);
+        if (gone)
+            assert_string_equal(l.broken, "");
+        else
+            is_broken("P-ORDER");
+    }
+}
+
+static void identifiers_are_those_of_the_subscriptions(void **state)
+{
+    (void)state;
+    static const uint16_t wrong[] = { 0, 2, 3 };
+    for (size_t i = 0; i <= 3; i++) {
+        begin_group();
+        happens(EV_SUBSCRIBE, X, 2, 0, ALL, 0);
+        happens(EV_SUBACK, X, 2, 0, 0, 0);
+        uint16_t m = publishes(TOPIC, 1, 1);
+        comes(X, m, 5, 1, i < 3 ? wrong[i] : 1);
+        if (i < 3)
+            is_broken("[MQTT-3.3.4-3]");
+        assert_string_equal(i < 3 ? "" : l.broken, "");
+    }
+    begin_group(); /* on its way while it was asked for: either is right */
+    uint16_t m = publishes(TOPIC, 1, 1);
+    happens(EV_SUBSCRIBE, X, 2, 0, ALL, 0);
+    comes(X, m, 5, 1, 1);
+    assert_string_equal(l.broken, "");
+}
+
+static void who_is_back_in_time_withdraws_its_will(void **state)
+{
+    (void)state;
+    for (int in_time = 0; in_time < 2; in_time++)
+        for (int crash = 0; crash < 2; crash++) {
+            begin();
+            l.cast = &slow;
+            connects(W, 0, 0);
+            uint16_t w = l.members[W].will;
+            happens(EV_LOST, W, 0, 0, 0, 0);
+            if (crash) /* how long it was gone before that is not known */
+                happens(EV_CRASH, 0, 0, 0, 0, 0);
+            connects(W, 0, (uint8_t)(EVENT_PRESENT | (in_time ? EVENT_IN_TIME : 0)));
+            happens(EV_DELIVER, S, 5, w, WILL, 2);
+            if (in_time && !crash)
+                is_broken("P-WILL");
+            else
+                assert_string_equal(l.broken, "");
+        }
+}
+
 static int finish_cast(void **state)
 {
     (void)state;
     ledger_cast_finish(&cast);
+    slow = cast;
+    slow.actors[W].will_delay_s = 2;
     return 0;
 }
 
@@ -329,6 +499,12 @@ int main(void)
         cmocka_unit_test(retained_values_are_old_or_new),
         cmocka_unit_test(wills_come_once),
         cmocka_unit_test(partitions_only_grow),
+        cmocka_unit_test(one_of_a_group_gets_it),
+        cmocka_unit_test(who_ends_leaves_it_to_others),
+        cmocka_unit_test(a_group_has_its_topics_members_and_qos),
+        cmocka_unit_test(members_keep_an_order_while_nobody_goes),
+        cmocka_unit_test(identifiers_are_those_of_the_subscriptions),
+        cmocka_unit_test(who_is_back_in_time_withdraws_its_will),
     };
     return cmocka_run_group_tests(tests, finish_cast, NULL);
 }

@@ -247,7 +247,7 @@ async function reload() {
     const life = ledger.life;
     const { code, err } = await node.verb('reload');
     if (code === 0 && life) change[old ? 'endedAt' : 'grantedAt'] = ++ledger.tick;
-    else if (life === ledger.life) ledger.observe('reload', `it ended with ${code}: ${err.join(' / ')}`);
+    else if (life && life === ledger.life) ledger.observe('reload', `it ended with ${code}: ${err.join(' / ')}`);
 }
 
 async function killOnce(clients) {
