@@ -351,6 +351,8 @@ static void add_shard(struct broker_stats *out, const struct shard *shard)
     out->not_retained += load(&c->not_retained);
     out->protocol_errors += load(&c->protocol_errors);
     out->takeovers += load(&c->takeovers);
+    out->strangers_late += load(&c->strangers_late);
+    out->strangers_room += load(&c->strangers_room);
     out->wills_published += load(&c->wills_published);
     out->connects += load(&c->connects);
     out->refused_connects += load(&c->refused_connects);

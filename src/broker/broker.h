@@ -82,5 +82,6 @@ struct broker_stats {
     uint64_t withdrawn;                   /* connections ended because their user was, or his password changed */
     uint64_t abandoned_sessions;          /* of nobody, ended because a user signed in with their client identifier */
     uint64_t protocol_errors, takeovers, wills_published, queued_messages, queued_bytes;
+    uint64_t strangers_late, strangers_room; /* closed before CONNECT was accepted: L-CONNECT, L-HALF */
 };
 void broker_stats(struct broker *, struct broker_stats *);

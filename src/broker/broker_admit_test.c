@@ -24,6 +24,7 @@ static void the_oldest_stranger_makes_room(struct rig *rig)
         rig_run(rig);
     }
     assert_true(peer_ended(p[0]));
+    assert_int_equal(stats_of(rig).strangers_room, 1);
     for (int i = 1; i < 4; i++)
         assert_false(peer_ended(p[i]));
     assert_false(peer_ended(known));
@@ -36,6 +37,10 @@ static void the_oldest_stranger_makes_room(struct rig *rig)
     rig_run(rig);
     assert_false(peer_ended(q));
     assert_false(peer_ended(p[2]));
+    rig_advance(rig, 11000000);
+    assert_true(peer_ended(q) && peer_ended(p[2]));
+    assert_int_equal(stats_of(rig).strangers_late, 2);
+    assert_int_equal(stats_of(rig).strangers_room, 1);
 }
 
 static void a_node_short_of_memory_lets_nobody_in_and_loses_nothing(struct rig *rig)

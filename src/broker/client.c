@@ -55,8 +55,10 @@ static void end_oldest_stranger(struct shard *shard)
 {
     struct fault why;
     (void)FAIL(&why, CODE_LIMIT, 0, "too many connections without CONNECT (limits.half-open), this is the oldest");
-    if (shard->oldest_stranger)
-        client_end(shard->oldest_stranger, 0, &why, false);
+    if (!shard->oldest_stranger)
+        return;
+    COUNT(shard, strangers_room, 1);
+    client_end(shard->oldest_stranger, 0, &why, false);
 }
 
 static struct client *client_made(struct shard *shard)
@@ -230,7 +232,11 @@ static void on_timer(struct timer *t)
         return;
     }
     if (c->state == CLIENT_NEW) {
-        (void)FAIL(&why, CODE_LIMIT, 0, "%s within %u s", c->ask ? "its sign-in was not decided" : "no CONNECT",
+        COUNT(c->shard, strangers_late, 1);
+        (void)FAIL(&why, CODE_LIMIT, 0, "%s within %u s",
+                   c->ask                  ? "its sign-in was not decided"
+                   : conn_is_open(c->conn) ? "no CONNECT"
+                                           : "its TLS handshake was not done",
                    limits->connect_s);
         client_end(c, MQTT_MAX_CONNECT_TIME, &why, false);
         return;

@@ -186,6 +186,11 @@ uint16_t conn_door(const struct conn *c)
     return c->door;
 }
 
+bool conn_is_open(const struct conn *c)
+{
+    return c->state == CONN_OPEN && filter_all_open(c);
+}
+
 /* ---- output ---- */
 
 static struct out *out_begin(struct conn *c, struct out **slot)

@@ -132,6 +132,7 @@ const char  *conn_address(const struct conn *); /* the peer's */
 bool         conn_loopback(const struct conn *);
 uint32_t     conn_uid(const struct conn *);
 uint16_t     conn_door(const struct conn *); /* 0 when dialled */
+bool         conn_is_open(const struct conn *); /* connected, the handshakes of its filters are done, and not closed */
 /* Changes who is called (protocol sniffing, upgrade to WebSocket); bytes not used up go to the new one. */
 void conn_set_events(struct conn *, const struct conn_events *, void *ctx);
 
