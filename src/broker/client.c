@@ -58,6 +58,7 @@ static void end_oldest_stranger(struct shard *shard)
     if (!shard->oldest_stranger)
         return;
     COUNT(shard, strangers_room, 1);
+    conn_close(shard->oldest_stranger->conn, false); /* at once: there is nothing to tell, and room is what is wanted */
     client_end(shard->oldest_stranger, 0, &why, false);
 }
 

@@ -123,7 +123,9 @@ static void close_socket(struct uv_conn *u)
 
 static void stop_lingering(struct uv_conn *u)
 {
-    conn_list_remove(&uv_loop_of(u->core.loop)->lingering, &u->core);
+    struct uv_loop *l = uv_loop_of(u->core.loop);
+    conn_list_remove(&l->lingering, &u->core);
+    l->lingerers--;
     close_socket(u);
 }
 
@@ -180,6 +182,8 @@ void uv_conn_detach(struct conn *c)
          * yet. */
         c->deadline_ms = l->core.now_us / 1000 + UV_LINGER_MS;
         conn_list_add(&l->lingering, c);
+        if (++l->lingerers > UV_LINGERERS)
+            stop_lingering(uv_conn_of(l->lingering.first));
         if (!timer_running(&l->linger_timer))
             timer_start(&l->core, &l->linger_timer, UV_LINGER_MS, linger_over);
     } else {

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
-enum { UV_LINGER_MS = 2000, UV_TURN_US = 1000 };
+enum { UV_LINGER_MS = 2000, UV_LINGERERS = 256 /* a descriptor each: above, the oldest does not wait any longer */, UV_TURN_US = 1000 };
 
 struct uv_loop {
     struct loop core; /* first */
@@ -15,6 +15,7 @@ struct uv_loop {
     uv_timer_t  alarm; /* the wheel's next tick           */
     int64_t     alarm_us;
     struct conn_list lingering; /* detached, in the order of their deadlines */
+    unsigned         lingerers;
     struct timer     linger_timer;
 };
 
