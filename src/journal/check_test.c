@@ -329,6 +329,49 @@ static void older_segments_are_verified_after_a_start_and_damage_stops_nothing(v
     rig_free(r);
 }
 
+/* Sealed, its file made, and not a byte of it written: nobody has read it from disk yet, so nothing is missing. */
+static void what_is_still_in_memory_is_not_taken_for_damage(void **state)
+{
+    (void)state;
+    for (int memory = 0; memory < 2; memory++) {
+        struct rig *r = rig_new();
+        r->opt.no_sync = memory;
+        rig_must_open(r);
+        for (int i = 0; i < 100; i++)
+            assert_int_equal(rig_message(r, "x", 1000, 0, false, NULL), CODE_OK);
+        assert_true(r->j->active->number > 1); /* the first one is sealed */
+        while (verify_step(r->j))
+            ;
+        assert_int_equal(r->damage_lines, 0);
+        rig_settle(r);
+        assert_int_equal(r->damage_lines, 0);
+        rig_free(r);
+    }
+}
+
+/* Memory durability promises before it writes. An index that says more than its segment would be told as damage. */
+static void an_index_waits_for_its_segment_to_be_written(void **state)
+{
+    (void)state;
+    for (int written = 0; written < 2; written++) {
+        struct rig *r = rig_new();
+        r->opt.no_sync = true;
+        rig_must_open(r);
+        rig_settle(r);
+        for (int i = 0; i < 100; i++)
+            assert_int_equal(rig_message(r, "x", 1000, 0, false, NULL), CODE_OK);
+        (void)upkeep_step(r->j, false);
+        if (written)
+            rig_settle(r);
+        assert_int_equal(memfs_exists(r->fs, "/data/journal/0000000000000001.idx"), written);
+        rig_kill(r);
+        struct rig_findings all = rig_check(r, NULL);
+        if (all.errors)
+            fail_msg("%s", all.first);
+        rig_free(r);
+    }
+}
+
 static void check_counts_what_there_is(void **state)
 {
     (void)state;
@@ -359,6 +402,8 @@ int main(void)
         cmocka_unit_test(frames_in_the_wrong_place_are_not_believed),
         cmocka_unit_test(a_segment_of_another_journal_is_not_believed),
         cmocka_unit_test(older_segments_are_verified_after_a_start_and_damage_stops_nothing),
+        cmocka_unit_test(what_is_still_in_memory_is_not_taken_for_damage),
+        cmocka_unit_test(an_index_waits_for_its_segment_to_be_written),
         cmocka_unit_test(check_counts_what_there_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

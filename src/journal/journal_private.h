@@ -191,7 +191,8 @@ struct journal {
 
     /* Verification in the background. */
     struct scan      verify_scan;
-    uint64_t         verify_segment;
+    uint64_t         verify_segment; /* the last one taken               */
+    uint64_t         verify_until;   /* the one that was active at first */
     struct segment  *verify_open;
     uint64_t         verify_expect;
     _Atomic bool     verifying;

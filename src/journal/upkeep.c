@@ -133,7 +133,8 @@ static bool make_next(struct journal *j)
 
 /* ---- index files ---- */
 
-/* The first sealed and durable segment whose index is only in memory. Its spans no longer change. */
+/* The first sealed and durable segment whose index is only in memory. Its spans no longer change. Memory
+ * durability promises before it writes; an index never says more than its segment. */
 static struct segment *without_index(struct journal *j)
 {
     struct segment *found = NULL;
@@ -143,7 +144,7 @@ static struct segment *without_index(struct journal *j)
         struct segment *s = j->segments[i];
         if (!s->sealed || s->has_index || s->index_refused || s->released || !s->last_seq || !s->made)
             continue;
-        if (s->last_seq <= atomic_load(&j->durable))
+        if (s->last_seq <= atomic_load(&j->durable) && !append_pending(j, s))
             found = s;
         else
             later = true;

@@ -1,19 +1,20 @@
 /* verify.c - reads the older segments once after a start, in the background: damage is reported with file and
- * offset, and stops nothing. What a start replays it has verified already. */
+ * offset, and stops nothing. What a start replays it has verified already; what is appended after it may be in
+ * memory only, also when its segment is full. */
 #include "journal/journal_private.h"
 
 #include <time.h>
 
 enum { SLICE_BYTES = 1024 * 1024, PAUSE_MS = 20 };
 
-/* The next sealed segment that was not read since the start. Pinned. */
+/* The next segment of before the start that was not read since. Pinned. */
 static struct segment *next_segment(struct journal *j)
 {
     struct segment *found = NULL;
     journal_lock(j);
     for (size_t i = 0; i < j->segment_count && !found; i++) {
         struct segment *s = j->segments[i];
-        if (s->number > j->verify_segment && s->sealed && s->made && !s->surveyed)
+        if (s->number > j->verify_segment && s->number < j->verify_until && !s->surveyed)
             found = s;
     }
     if (found) {
@@ -103,6 +104,7 @@ static void *run(void *arg)
 bool verify_start(struct journal *j, struct fault *why)
 {
     scan_init(&j->verify_scan, j->io, -1, "", j->id, 0, 0);
+    j->verify_until = j->active->number; /* nobody appends yet */
     atomic_store(&j->verifying, true);
     if (j->opt.manual)
         return true;
