@@ -24,16 +24,16 @@ struct run {
     uint64_t first; /* sequence of offsets[0]      */
     uint32_t count;
     uint32_t offsets[SLICE];
-    uint64_t behind; /* no record between here and the last of the run */
+    uint64_t kept, end; /* of the partition, when that was looked up: what lies before `kept` was given up */
 };
 
 /* Offsets of up to SLICE records from `seq` on, from memory, or with the segment only (offsets later, from
  * disk). Locked. NULL segment: there is none before *end. */
 static void find_run(struct journal *j, uint32_t partition, uint64_t seq, struct run *run, bool *from_disk)
 {
-    *run = (struct run){0};
-    *from_disk = false;
     uint64_t end = j->partitions[partition].durable_next;
+    *run = (struct run){.kept = j->partitions[partition].first, .end = end};
+    *from_disk = false;
     for (size_t i = 0; i < j->segment_count && seq < end; i++) {
         struct segment *s = j->segments[i];
         const struct span *p = s->released ? NULL : index_span(s, partition);
@@ -218,10 +218,18 @@ static void skip_missing(struct reading *r, uint64_t to)
     r->left -= r->left < JOURNAL_FRAME_HEAD ? r->left : JOURNAL_FRAME_HEAD;
 }
 
+/* Up to `to`, where the next record is: what retention gave up was not lost. */
+static void skip_to(struct reading *r, const struct run *run, uint64_t to)
+{
+    if (r->seq < run->kept)
+        r->seq = run->kept < to ? run->kept : to;
+    if (r->seq < to)
+        skip_missing(r, to);
+}
+
 static enum code read_run(struct reading *r, const struct run *run, struct window *w, struct fault *why)
 {
-    if (run->first > r->seq)
-        skip_missing(r, run->first);
+    skip_to(r, run, run->first);
     for (uint32_t i = 0; i < run->count && r->left && !r->stop; i++) {
         struct record record;
         struct fault what;
@@ -273,11 +281,8 @@ enum code journal_partition_read(struct journal *j, uint32_t partition, uint64_t
         if (code != CODE_OK)
             break;
         if (!run.segment) { /* the last ones are missing, or retention was quicker */
-            journal_partition_range(j, partition, &first, &end);
-            if (r.seq < first)
-                r.seq = first;
-            else if (r.seq < end)
-                skip_missing(&r, end);
+            end = run.end;
+            skip_to(&r, &run, end);
             continue;
         }
         point_window(&w, j, run.segment);
