@@ -305,6 +305,49 @@ static void an_acknowledgement_waits_for_the_disk(struct rig *rig)
     (void)peer_expect(p, MQTT_CONNACK);
 }
 
+/* The last record may come later: nobody waits for it. */
+static bool may_come_later(struct rig *rig)
+{
+    struct journal_stats stats;
+    rig_run_without_disk(rig);
+    journal_stats(rig->journal, &stats);
+    journal_lock(rig->journal);
+    bool later = stats.appended_seq > journal_appended(rig->journal);
+    journal_unlock(rig->journal);
+    return later;
+}
+
+static void the_end_of_a_delivery_is_worth_no_sync_and_what_is_answered_is(struct rig *rig)
+{
+    struct peer *to = peer_connected(rig, 0, &keeps, false);
+    struct peer *from = peer_connected(rig, shard_of(rig, 1), &also_keeps, false);
+    peer_subscribed(to, "a", 2);
+    peer_publish(from, "a", "x", 1, false);
+    assert_false(may_come_later(rig));
+    (void)peer_expect(from, MQTT_PUBACK);
+    uint16_t pid = peer_expect_publish(to, "a", "x", 1)->pid;
+    peer_ack(to, MQTT_PUBACK, pid, 0);
+    assert_true(may_come_later(rig));
+    peer_publish(from, "a", "y", 2, false);
+    assert_false(may_come_later(rig));
+    uint16_t theirs = peer_expect(from, MQTT_PUBREC)->pid;
+    pid = peer_expect_publish(to, "a", "y", 2)->pid;
+    peer_ack(to, MQTT_PUBREC, pid, 0);
+    assert_false(may_come_later(rig));
+    assert_null(peer_take(to)); /* PUBREL waits for it */
+    (void)peer_expect(to, MQTT_PUBREL);
+    peer_ack(from, MQTT_PUBREL, theirs, 0);
+    assert_false(may_come_later(rig));
+    (void)peer_expect(from, MQTT_PUBCOMP);
+    peer_ack(to, MQTT_PUBCOMP, pid, 0);
+    assert_true(may_come_later(rig));
+    rig_run(rig);
+    rig_abandon(rig);
+    assert_int_equal(rig_open(rig, NULL), CODE_OK);
+    struct peer *again = peer_connected(rig, 0, &keeps, true);
+    peer_expect_nothing(again);
+}
+
 static void what_nobody_keeps_needs_no_disk(struct rig *rig)
 {
     struct peer *to = peer_connected(rig, 0, &leaves, false);
@@ -772,6 +815,7 @@ int main(void)
         RIG_TEST(an_identifier_that_was_freed_is_free_after_a_crash, NULL),
         RIG_TEST(a_volatile_publishers_qos_2_is_not_doubled, NULL),
         RIG_TEST(an_acknowledgement_waits_for_the_disk, NULL),
+        RIG_TEST(the_end_of_a_delivery_is_worth_no_sync_and_what_is_answered_is, NULL),
         RIG_TEST(what_nobody_keeps_needs_no_disk, NULL),
         RIG_TEST(acknowledgements_keep_their_order, NULL),
         RIG_TEST(one_message_for_many_sessions_is_stored_once, NULL),

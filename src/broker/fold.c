@@ -90,17 +90,23 @@ enum code fold_apply_acks(struct broker *b, struct session *s, struct wire *w)
 
 /* ---- live: append, then apply ---- */
 
-static enum code append(struct broker *b, uint8_t type, const struct buf *meta, uint64_t *seq, struct fault *why)
+static enum code append_when(struct broker *b, uint8_t type, const struct buf *meta, bool later, uint64_t *seq,
+                             struct fault *why)
 {
     if (meta->bad)
         return FAIL(why, CODE_NOMEM, 0, "no memory for a journal record");
     struct record_in in = { .type = type, .partition = JOURNAL_NO_PARTITION, .meta = buf_bytes(meta),
-                            .wall_us = b->config.io->wall_us(b->config.io->self) };
+                            .wall_us = b->config.io->wall_us(b->config.io->self), .later = later };
     struct record_out out = { 0 };
     enum code c = journal_append(b->journal, &in, &out, why);
     if (c == CODE_OK && seq)
         *seq = out.seq;
     return c;
+}
+
+static enum code append(struct broker *b, uint8_t type, const struct buf *meta, uint64_t *seq, struct fault *why)
+{
+    return append_when(b, type, meta, false, seq, why);
 }
 
 enum code fold_open(struct broker *b, struct session *s, uint64_t *seq, struct fault *why)
@@ -212,12 +218,12 @@ enum code fold_unsubscribe(struct broker *b, struct session *s, const struct mqt
     return c;
 }
 
-enum code fold_acks(struct broker *b, struct session *s, struct bytes list, uint64_t *seq, struct fault *why)
+enum code fold_acks(struct broker *b, struct session *s, struct bytes list, bool later, uint64_t *seq, struct fault *why)
 {
     struct buf meta = { 0 };
     buf_varint(&meta, s->id);
     buf_add_bytes(&meta, list);
-    enum code c = append(b, BR_ACKS, &meta, seq, why);
+    enum code c = append_when(b, BR_ACKS, &meta, later, seq, why);
     buf_clear(&meta);
     if (c == CODE_OK) {
         struct wire w = wire_of(list);
@@ -415,7 +421,7 @@ static bool drop_oldest(struct broker *b, struct session *s)
         size_t n = 1;
         for (uint64_t v = i; n == 1 || v; v >>= 7)
             list[n++] = (uint8_t)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
-        return fold_acks(b, s, bytes_of(list, n), NULL, NULL) == CODE_OK;
+        return fold_acks(b, s, bytes_of(list, n), false, NULL, NULL) == CODE_OK;
     }
     return false;
 }
@@ -588,7 +594,7 @@ static enum code remember_inbound(struct broker *b, struct fold_publish *p, stru
 {
     uint8_t list[4] = { ACK_INBOUND, (uint8_t)((p->inbound_pid & 0x7f) | 0x80),
                         (uint8_t)((p->inbound_pid >> 7 & 0x7f) | 0x80), (uint8_t)(p->inbound_pid >> 14) };
-    return fold_acks(b, p->from, bytes_of(list, 4), &p->seq, why);
+    return fold_acks(b, p->from, bytes_of(list, 4), false, &p->seq, why);
 }
 
 static uint32_t choose_partition(struct broker *b, const struct fold_publish *p)

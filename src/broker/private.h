@@ -451,8 +451,8 @@ enum code fold_enqueue(struct broker *, struct session *, const struct owed *, s
 struct fold_move { uint64_t index; struct fanout *to; };
 enum code fold_move(struct broker *, struct session *from, const struct fold_move *, size_t n, struct fault *why);
 /* Acknowledgements are gathered into b->shards' meta buffers: fold_acks appends the gathered list. `list` holds
- * (kind, value) varints. */
-enum code fold_acks(struct broker *, struct session *, struct bytes list, uint64_t *seq, struct fault *why);
+ * (kind, value) varints. `later`: nobody waits for it to be durable (journal.h). */
+enum code fold_acks(struct broker *, struct session *, struct bytes list, bool later, uint64_t *seq, struct fault *why);
 /* What a publish does to the durable state. */
 struct fold_publish {
     struct shard         *shard;

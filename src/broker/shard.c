@@ -457,9 +457,11 @@ static size_t commit_acks(struct shard *shard, struct op *ops, size_t n)
     struct buf *list = &shard->meta;
     uint64_t seq = journal_appended(b->journal);
     size_t used = 0, changes = 0;
+    bool later = true; /* nobody waits for what ends a message: should it be lost, the message is sent again */
     buf_reset(list);
     for (; used < n && used < 512 && ops[used].kind != OP_PUBLISH && ops[used].client->session == s; used++) {
         uint64_t index;
+        later = later && ops[used].kind != OP_PUBREC && ops[used].kind != OP_PUBREL;
         int kind = s ? judge_ack(s, &ops[used], &index) : -1;
         ops[used].result = kind < 0 ? MQTT_PACKET_ID_NOT_FOUND : 0;
         if (kind < 0)
@@ -474,7 +476,7 @@ static size_t commit_acks(struct shard *shard, struct op *ops, size_t n)
     }
     if (changes) {
         struct fault why;
-        enum code c = list->bad ? CODE_NOMEM : fold_acks(b, s, buf_bytes(list), &seq, &why);
+        enum code c = list->bad ? CODE_NOMEM : fold_acks(b, s, buf_bytes(list), later, &seq, &why);
         if (c != CODE_OK) {
             for (size_t i = 0; i < used; i++) {
                 kept_for_later(shard, &ops[i]);
@@ -641,11 +643,10 @@ static bool needs_journal(const struct op *op)
                                          op->client->session->durable);
 }
 
-static bool commit_locked(struct shard *shard, struct op *ops, size_t n)
+static void commit_locked(struct shard *shard, struct op *ops, size_t n)
 {
     struct journal *j = shard->broker->journal;
     journal_lock(j);
-    uint64_t before = journal_appended(j);
     for (size_t i = 0; i < n;) {
         if (ops[i].kind != OP_PUBLISH) {
             i += commit_acks(shard, ops + i, n - i);
@@ -656,9 +657,7 @@ static bool commit_locked(struct shard *shard, struct op *ops, size_t n)
         }
     }
     take_dirty(shard);
-    bool appended = journal_appended(j) != before;
     journal_unlock(j);
-    return appended;
 }
 
 void shard_commit(struct shard *shard)
@@ -674,8 +673,10 @@ void shard_commit(struct shard *shard)
     shard->ops.at = NULL;
     shard->ops.count = shard->ops.cap = 0;
     shard->commits++;
-    if (journal && commit_locked(shard, ops, n))
+    if (journal) {
+        commit_locked(shard, ops, n);
         journal_kick(shard->broker->journal);
+    }
     wake_others(shard);
     for (size_t i = 0; i < n; i++)
         finish_op(shard, &ops[i]);

@@ -241,6 +241,10 @@ enum code append_record(struct journal *j, const struct record_in *in, bool inte
         j->seal_seq = f.seq;
     else
         j->wanted = f.seq;
+    if (in->type != RECORD_SEAL && (!in->later || j->opt.no_sync)) {
+        j->urgent = f.seq;
+        atomic_store_explicit(&j->asked, true, memory_order_relaxed);
+    }
     if (p) {
         if (s->partition_bytes == 0)
             s->opened_age_us = retention_age(j);

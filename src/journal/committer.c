@@ -4,11 +4,16 @@
  * After a write or a sync that failed nothing is promised any more, ever: the kernel may have dropped the
  * pages, and a later success would say nothing about them. Only "no room" in answer to a write is tried
  * again: nothing was lost.
+ *
+ * Half of what a broker appends nobody waits for: that a subscriber has acknowledged a message. Such records
+ * (`later`) do not wake the committer and are not worth a sync of their own; they go along with the next one.
  */
 #include "journal/journal_private.h"
 
 #include <errno.h>
 #include <time.h>
+
+enum { LATER_BYTES = 256 * 1024 };
 
 void journal_lock(struct journal *j)
 {
@@ -40,6 +45,7 @@ static struct chunk *take_group(struct journal *j)
     if (!j->writing) {
         j->writing = j->pending;
         j->pending = j->pending_last = NULL;
+        atomic_store_explicit(&j->asked, false, memory_order_relaxed);
         j->group_seq = j->appended;
         for (uint32_t i = 0; i < j->partition_count; i++)
             j->partitions[i].group_next = j->partitions[i].next;
@@ -180,10 +186,19 @@ bool commit_group(struct journal *j, bool force)
 
 /* ---- the thread ---- */
 
+/* Something in the buffer should be on disk now. */
+static bool pressing(const struct journal *j)
+{
+    return atomic_load_explicit(&j->asked, memory_order_relaxed) ||
+           atomic_load_explicit(&j->pending_bytes, memory_order_relaxed) > LATER_BYTES;
+}
+
 void journal_kick(struct journal *j)
 {
-    /* Many a client comes and goes without a record. */
-    if (!atomic_load_explicit(&j->pending_bytes, memory_order_relaxed))
+    /* Many a client comes and goes without a record. A committer that sleeps for long must know of one that is to
+     * be synced later. */
+    if (!atomic_load_explicit(&j->pending_bytes, memory_order_relaxed) ||
+        (!pressing(j) && !atomic_load_explicit(&j->long_sleep, memory_order_relaxed)))
         return;
     if (atomic_exchange(&j->kicked, true) || !j->has_committer)
         return;
@@ -224,7 +239,7 @@ static void tell(struct journal *j)
 
 static bool work(struct journal *j, bool idle)
 {
-    bool committed = commit_group(j, false);
+    bool committed = (idle || j->writing || pressing(j)) && commit_group(j, false);
     if (committed || j->notify)
         tell(j);
     bool kept = upkeep_step(j, idle && !committed);
@@ -252,8 +267,9 @@ static void *run(void *arg)
     while (!is_closing(j)) {
         journal_lock(j);
         bool unsealed = j->wanted > j->seal_seq;
+        atomic_store_explicit(&j->long_sleep, !unsealed, memory_order_relaxed);
         journal_unlock(j);
-        bool woken = sleep_for(j, unsealed ? SECOND_US / 50 : SECOND_US);
+        bool woken = sleep_for(j, unsealed ? JOURNAL_LATER_US : SECOND_US);
         do {
             if (woken && j->opt.sync_wait_us)
                 wait_for_company(j);

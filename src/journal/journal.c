@@ -214,7 +214,7 @@ void journal_abandon(struct journal *j)
 
 uint64_t journal_appended(const struct journal *j)
 {
-    return j->wanted;
+    return j->urgent;
 }
 
 uint64_t journal_durable(const struct journal *j)

@@ -127,7 +127,10 @@ struct record_in {
     uint32_t     payload_crc;      /* crc32c(0, payload), computed outside the lock; used if have_crc   */
     bool         have_crc;
     bool         keep;             /* give back a handle (one reference)                        */
+    bool         later;            /* nobody waits for it: it is written and synced along with the next record that somebody
+                                      waits for, or after JOURNAL_LATER_US. Memory durability writes it as any other */
 };
+#define JOURNAL_LATER_US 20000
 struct record_out {
     uint64_t       seq, partition_seq;
     struct stored *stored; /* if keep */
@@ -146,7 +149,7 @@ void journal_kick(struct journal *);
 /* manual: writes and syncs what is appended, runs upkeep. Returns true if it did something. */
 bool journal_step(struct journal *);
 
-uint64_t journal_appended(const struct journal *); /* locked; the last record anybody may wait for (no seals) */
+uint64_t journal_appended(const struct journal *); /* locked; the last record anybody may wait for: no seal, not `later` */
 uint64_t journal_durable(const struct journal *);  /* any thread */
 bool     journal_failed(const struct journal *);   /* any thread: nothing is durable any more, ever     */
 bool     journal_full(const struct journal *);     /* any thread: message records are refused for now   */

@@ -134,7 +134,8 @@ struct journal {
 
     /* The log's end. */
     uint64_t         appended;     /* last sequence given                                          */
-    uint64_t         wanted;       /* last one that is not a seal: what somebody may wait for      */
+    uint64_t         wanted;       /* last one that is not a seal                                  */
+    uint64_t         urgent;       /* last one that somebody may wait for                          */
     uint64_t         seal_seq;     /* last seal                                                    */
     uint64_t         synced;       /* covered by a sync that succeeded                             */
     _Atomic uint64_t durable;      /* what we promise                                              */
@@ -156,6 +157,8 @@ struct journal {
     size_t           spare_bytes;
     uint32_t         chunk_hint;
     _Atomic uint64_t pending_bytes;
+    _Atomic bool     asked;        /* set with the lock: something urgent is in `pending`          */
+    _Atomic bool     long_sleep;   /* set with the lock: the committer looks again in a second     */
     uint64_t         group_seq;    /* last of `writing` as a whole */
     struct segment  *unsynced;     /* committer: written to and not synced */
 

@@ -61,6 +61,54 @@ static void many_records_share_one_sync(void **state)
     rig_free(r);
 }
 
+/* A note that nobody waits for; whether the committer is woken for it. */
+static bool wakes(struct rig *r, size_t len, bool later)
+{
+    char *text = calloc(1, len);
+    struct record_in in = {
+        .type = RIG_NOTE, .partition = JOURNAL_NO_PARTITION, .payload = bytes_of(text, len), .later = later};
+    journal_lock(r->j);
+    assert_int_equal(journal_append(r->j, &in, NULL, NULL), CODE_OK);
+    r->notes++;
+    journal_unlock(r->j);
+    free(text);
+    journal_kick(r->j);
+    return atomic_exchange(&r->j->kicked, false);
+}
+
+static void what_nobody_waits_for_wakes_nobody_and_costs_no_sync(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    rig_must_open(r);
+    rig_settle(r);
+    uint64_t before = journal_appended(r->j), syncs = memfs_calls(r->fs, FS_FDATASYNC);
+    assert_false(wakes(r, 10, true));
+    assert_int_equal(journal_appended(r->j), before); /* nothing to wait for */
+    assert_true(wakes(r, 10, false));
+    (void)wakes(r, 10, true);
+    (void)wakes(r, 10, true);
+    assert_true(commit_group(r->j, false));
+    assert_int_equal(memfs_calls(r->fs, FS_FDATASYNC), syncs + 1);
+    assert_true(journal_durable(r->j) > journal_appended(r->j)); /* they went along */
+    assert_false(wakes(r, 10, true));
+    atomic_store(&r->j->long_sleep, true); /* he would find it in a second only */
+    assert_true(wakes(r, 10, true));
+    atomic_store(&r->j->long_sleep, false);
+    for (int i = 0; i < 8; i++)
+        assert_false(wakes(r, 30000, true));
+    assert_true(wakes(r, 30000, true)); /* that is enough for a sync */
+    rig_settle(r);
+    rig_kill(r);
+    rig_must_open(r);
+    assert_int_equal(r->notes, 15);
+    rig_close(r);
+    r->opt.no_sync = true; /* there a record is safe when it is written, and that is to be soon */
+    rig_must_open(r);
+    assert_true(wakes(r, 10, true));
+    rig_free(r);
+}
+
 static void an_orderly_stop_replays_only_the_state(void **state)
 {
     (void)state;
@@ -609,6 +657,7 @@ int main(void)
         cmocka_unit_test(what_was_appended_is_replayed_in_order),
         cmocka_unit_test(nothing_is_promised_before_it_is_synced),
         cmocka_unit_test(many_records_share_one_sync),
+        cmocka_unit_test(what_nobody_waits_for_wakes_nobody_and_costs_no_sync),
         cmocka_unit_test(an_orderly_stop_replays_only_the_state),
         cmocka_unit_test(a_second_process_is_refused),
         cmocka_unit_test(many_segments_are_replayed_without_a_gap),

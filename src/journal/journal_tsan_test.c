@@ -181,7 +181,7 @@ static void *append_many(void *arg)
             uint8_t meta[8];
             put_le64(meta, stored_id(old));
             struct record_in drop = {
-                .type = DROPPED, .partition = JOURNAL_NO_PARTITION, .meta = bytes_of(meta, 8)};
+                .type = DROPPED, .partition = JOURNAL_NO_PARTITION, .meta = bytes_of(meta, 8), .later = true};
             FG_ASSERT(journal_append(s->j, &drop, NULL, NULL) == CODE_OK);
             forget(s, stored_id(old));
         }
@@ -353,6 +353,38 @@ static void the_same_with_memory_durability(void **state)
     storm(true);
 }
 
+/* Nobody waits for such a record, and nobody kicks for it: it is on disk soon all the same, also when the committer had
+ * gone to sleep for long. */
+static void what_may_come_later_comes_of_itself(void **state)
+{
+    (void)state;
+    struct storm *s = calloc(1, sizeof *s);
+    snprintf(s->dir, sizeof s->dir, "/tmp/journal_threads_XXXXXX");
+    assert_non_null(mkdtemp(s->dir));
+    open_journal(s);
+    for (int i = 0; i < 3; i++) {
+        struct record_in note = {.type = NOTE, .partition = JOURNAL_NO_PARTITION, .later = true};
+        struct record_out out;
+        journal_lock(s->j);
+        assert_int_equal(journal_append(s->j, &note, &out, NULL), CODE_OK);
+        s->notes++;
+        journal_unlock(s->j);
+        journal_kick(s->j);
+        int tries = 20000;
+        for (; tries && journal_durable(s->j) < out.seq; tries--)
+            usleep(1000);
+        assert_true(tries > 0);
+        for (bool sleeps = false; i == 1 && !sleeps; usleep(1000)) /* sealed, and quiet */
+            sleeps = atomic_load(&s->j->long_sleep);
+    }
+    journal_abandon(s->j);
+    open_journal(s);
+    assert_int_equal(s->notes, 3);
+    journal_close(s->j);
+    remove_all(s->dir);
+    free(s);
+}
+
 static void opening_and_closing_with_threads_works_at_any_moment(void **state)
 {
     (void)state;
@@ -386,6 +418,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appenders_and_readers_do_not_disturb_each_other),
         cmocka_unit_test(the_same_with_memory_durability),
+        cmocka_unit_test(what_may_come_later_comes_of_itself),
         cmocka_unit_test(opening_and_closing_with_threads_works_at_any_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

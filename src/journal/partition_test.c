@@ -218,7 +218,8 @@ static void close_and_expire(void *self, int file)
         return;
     between.armed = false;
     rig_settle(r);
-    between.armed = first_of(r, 0) <= between.heard; /* that was an index file, and the segment still in use */
+    between.armed = first_of(r, 0) <=
+                    between.heard; /* that was an index file, and the segment still in use */
 }
 
 static bool count_heard(void *ctx, const struct record *rec)

@@ -351,7 +351,7 @@ static void report(struct journal *j, const struct survey *v)
 
 static void take_over(struct journal *j, const struct survey *v, const struct replay *r)
 {
-    j->appended = j->wanted = j->synced = v->next_seq - 1;
+    j->appended = j->wanted = j->urgent = j->synced = v->next_seq - 1;
     atomic_store(&j->durable, j->appended);
     j->seal_seq = r->last_type == RECORD_SEAL && r->met.last == j->appended ? j->appended : 0;
     j->state = v->state;
