@@ -118,9 +118,20 @@ static int sys_stat(void *self, const char *path, struct io_stat *out)
         .is_dir = S_ISDIR(st.st_mode),
         .mode = st.st_mode & 07777,
         .inode = (uint64_t)st.st_ino,
+        .uid = st.st_uid,
+        .gid = st.st_gid,
         .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
     };
     return 0;
+}
+
+static void sys_give(void *self, int file, uint32_t uid, uint32_t gid)
+{
+    struct stat st;
+    (void)self;
+    bool ours = geteuid() != 0 || fstat(file, &st) != 0 || (st.st_uid == uid && st.st_gid == gid);
+    if (!ours && fchown(file, uid, gid) != 0)
+        return; /* some file systems know no owners */
 }
 
 static int sys_rename(void *self, const char *from, const char *to)
@@ -223,6 +234,7 @@ const struct io io_system = {
     .unlink = sys_unlink,       .mkdir = sys_mkdir,         .sync_dir = sys_sync_dir,
     .list = sys_list,           .lock = sys_lock,           .free_bytes = sys_free_bytes,
     .wall_us = sys_wall_us,     .monotonic_us = sys_monotonic_us, .random = sys_random,
+    .give = sys_give,
 };
 
 int io_write_all(const struct io *io, int file, const void *from, size_t n, uint64_t at)
@@ -278,15 +290,23 @@ enum code io_load(const struct io *io, const char *path, size_t max, char **out,
     return CODE_OK;
 }
 
+void io_keep_owner(const struct io *io, int file, const char *path, const char *dir)
+{
+    struct io_stat st;
+    if (io->give && (io->stat(io->self, path, &st) == 0 || io->stat(io->self, dir, &st) == 0))
+        io->give(io->self, file, st.uid, st.gid);
+}
+
 static int replace_steps(const struct io *io, const char *temp, const char *path, const char *dir,
                          struct bytes content)
 {
-    int file = io->open(io->self, temp, IO_READ | IO_WRITE | IO_CREATE);
+    /* One of ours, with our mode: not what somebody may have put there, a link to another file perhaps. */
+    (void)io->unlink(io->self, temp);
+    int file = io->open(io->self, temp, IO_READ | IO_WRITE | IO_CREATE | IO_EXCL);
     if (file < 0)
         return file;
-    int r = io->truncate(io->self, file, 0);
-    if (r == 0)
-        r = io_write_all(io, file, content.at, content.len, 0);
+    io_keep_owner(io, file, path, dir);
+    int r = io_write_all(io, file, content.at, content.len, 0);
     if (r == 0)
         r = io->fdatasync(io->self, file);
     io->close(io->self, file);

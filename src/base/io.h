@@ -22,6 +22,7 @@ struct io_stat {
     uint32_t mode;     /* permission bits: 0600 */
     uint64_t inode;
     int64_t  mtime_ns; /* since 1970 */
+    uint32_t uid, gid;
 };
 
 struct io {
@@ -54,6 +55,8 @@ struct io {
     int64_t (*wall_us)(void *self);      /* since 1970, UTC; may jump       */
     int64_t (*monotonic_us)(void *self); /* never goes back; origin unknown */
     void    (*random)(void *self, void *to, size_t n); /* cryptographic in io_system */
+    /* Gives an open file to somebody, where this process may (root); otherwise it stays as it is. NULL: nobody owns files. */
+    void    (*give)(void *self, int file, uint32_t uid, uint32_t gid);
 };
 
 extern const struct io io_system;
@@ -66,6 +69,9 @@ int64_t io_read_all(const struct io *io, int file, void *to, size_t n, uint64_t 
  * (mem_free). CODE_LIMIT above max. */
 FG_CHECK enum code io_load(const struct io *io, const char *path, size_t max, char **out, size_t *len,
                            struct fault *why);
-/* Old or new after any crash: written beside, synced, renamed, directory synced. */
+/* Root makes files for others: the open file gets the owner of `path`, or of the directory when that is not there. For a file
+ * that was just made with IO_EXCL: another could be a link to something else. */
+void io_keep_owner(const struct io *io, int file, const char *path, const char *dir);
+/* Old or new after any crash: written beside, synced, renamed, directory synced. The owner stays (io_keep_owner). */
 FG_CHECK enum code io_replace(const struct io *io, const char *dir, const char *name, struct bytes content,
                               struct fault *why);

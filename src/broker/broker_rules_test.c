@@ -357,6 +357,47 @@ static void what_a_member_may_not_have_any_more_goes_to_another(struct rig *rig)
     assert_int_equal(stats_of(rig).denied_deliveries, 1); /* the one that was sent to him before */
 }
 
+static void with_rules_and_sys(struct rig_config *c)
+{
+    with_rules(c);
+    c->sys_interval_s = 1;
+}
+
+static void without_rules_and_sys(struct rig_config *c)
+{
+    without_rules(c);
+    c->sys_interval_s = 1;
+}
+
+/* The subscription outlives the role that gave the right to it. */
+static void who_is_no_monitor_any_more_gets_nothing_of_sys(struct rig *rig)
+{
+    struct fault why;
+    char text[2048];
+    struct peer_connect keeps = carl;
+    keeps.expiry_s = 3600;
+    struct peer *c = peer_connected(rig, 0, &keeps, false);
+    peer_subscribe(c, "$SYS/broker/uptime", 1);
+    rig_advance(rig, SECONDS(3));
+    unsigned got = 0;
+    for (struct packet *k; (k = peer_take(c));)
+        got += k->type == MQTT_PUBLISH;
+    assert_true(got > 2);
+    (void)snprintf(text, sizeof text, "%s", users_text);
+    char *role = strstr(text, ":monitor:");
+    memmove(role + 1, role + 8, strlen(role + 8) + 1);
+    rig_write(rig, "users", text);
+    assert_int_equal(rig_reload(rig, &why), CODE_OK);
+    assert_int_equal(peer_expect(c, MQTT_DISCONNECT)->reason, MQTT_NOT_AUTHORIZED);
+    c = peer_connected(rig, shard_of(rig, 1), &keeps, true);
+    rig_advance(rig, SECONDS(5));
+    peer_expect_nothing(c);
+    rig_write(rig, "users", users_text);
+    assert_int_equal(rig_reload(rig, &why), CODE_OK);
+    rig_advance(rig, SECONDS(5));
+    assert_true(bytes_is(peer_expect(c, MQTT_PUBLISH)->topic, "$SYS/broker/uptime"));
+}
+
 /* ---- retained messages ---- */
 
 static void retained_messages_are_read_by_the_right_to_read(struct rig *rig)
@@ -404,6 +445,17 @@ static void cve_2018_12546_retained_messages_go_with_their_writers_right(struct 
     must_reload(rig, base_rules); /* the right is back, and with it the message */
     c = peer_connected(rig, 0, &carl, false);
     subscribing_gives(c, "plant/press/state", 1, "plant/press/state", "alices");
+}
+
+static void what_begins_with_a_dollar_has_a_writer_too(struct rig *rig)
+{
+    struct peer *a = peer_connected(rig, 0, &alice, false), *c = peer_connected(rig, shard_of(rig, 1), &carl, false);
+    must_reload(rig, "rules: [ { user: alice, publish: \"$p/#\" }, { user: carl, subscribe: \"$p/#\" } ]");
+    peer_published(a, "$p/x", "alices", 1, true, 0);
+    subscribing_gives(c, "$p/#", 1, "$p/x", "alices");
+    must_reload(rig, "rules: [ { user: carl, subscribe: \"$p/#\" } ]");
+    subscription_answers(c, "$p/x", 1);
+    peer_expect_nothing(c);
 }
 
 /* What was retained before and waits in a queue is one thing, what came live another: that was right when it was published. */
@@ -650,8 +702,11 @@ int main(void)
         RIG_TEST(without_rules_who_is_in_may_do_everything_but, without_rules),
         RIG_TEST(a_shared_filter_is_judged_by_what_stands_behind_its_name, with_rules),
         RIG_TEST(what_a_member_may_not_have_any_more_goes_to_another, with_rules),
+        RIG_TEST(who_is_no_monitor_any_more_gets_nothing_of_sys, with_rules_and_sys),
+        RIG_TEST(who_is_no_monitor_any_more_gets_nothing_of_sys, without_rules_and_sys),
         RIG_TEST(retained_messages_are_read_by_the_right_to_read, with_rules),
         RIG_TEST(cve_2018_12546_retained_messages_go_with_their_writers_right, with_rules),
+        RIG_TEST(what_begins_with_a_dollar_has_a_writer_too, with_rules),
         RIG_TEST(a_live_message_does_not_go_with_its_writers_right, with_rules),
         RIG_TEST(cve_2021_34434_a_withdrawn_right_delivers_nothing_more, with_rules),
         RIG_TEST(what_waits_for_a_withdrawn_right_is_not_delivered, with_rules),

@@ -123,6 +123,31 @@ static void a_wrong_proof_and_an_unknown_name_look_alike(struct rig *rig)
     assert_int_equal(stats_of(rig).auth_failed, 3);
 }
 
+/* A name that exists keeps its salt; so must one that does not, also over a restart. */
+static void salts_of_unknown_names_stay(struct rig *rig)
+{
+    static const char *const names[] = { "alice", "mallory", "nobody" };
+    char first[80], salts[3][2][64];
+    for (int start = 0; start < 2; start++) {
+        for (int i = 0; i < 3; i++) {
+            struct peer_connect o = greeting(names[i], first);
+            struct peer *p = peer_open(rig, 0);
+            peer_connect(p, &o);
+            struct packet *challenge = peer_expect(p, MQTT_AUTH);
+            struct bytes said = challenge->props.auth_data;
+            while (said.len > 28 && !bytes_starts(said, ",s="))
+                said = bytes_from(said, 1);
+            assert_true(said.len > 28 && said.at[27] == ','); /* 16 bytes of salt */
+            memcpy(salts[i][start], said.at, 28);
+            peer_close(p);
+        }
+        rig_restart(rig, CRASH);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_memory_equal(salts[i][0], salts[i][1], 28);
+    assert_memory_not_equal(salts[1][0], salts[2][0], 28);
+}
+
 static void first_messages_that_are_none_are_refused(struct rig *rig)
 {
     static const char *const bad[] = { "x", "p=tls-unique,,n=alice,r=x", "n,,n=alice", "n,a=bob,n=alice,r=x" };
@@ -366,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_proof_instead_of_a_password, with_users),
         RIG_TEST(a_wrong_proof_and_an_unknown_name_look_alike, with_users),
+        RIG_TEST(salts_of_unknown_names_stay, with_users),
         RIG_TEST(first_messages_that_are_none_are_refused, with_users),
         RIG_TEST(a_connect_without_data_is_asked_for_it_once, with_users),
         RIG_TEST(other_methods_and_doors_without_users_get_0x8c, with_users),

@@ -172,7 +172,7 @@ struct fanout *fanout_group(struct share *g)
 static void pass_over_denied(const struct shard *shard, struct collected *c, struct bytes topic)
 {
     size_t n = 0;
-    if (!shard->access || !shard->access->rules)
+    if (!access_asks(shard->access, topic))
         return;
     for (size_t i = 0; i < c->found.count; i++) {
         if (access_may_get(shard->access, c->found.at[i].target.session, topic))

@@ -195,7 +195,7 @@ static struct rating rate(const struct member *m, const struct share_wish *w)
     if (durable && !w->anyhow &&
         (load >= w->limits->queued_messages || s->queue.bytes + w->bytes > w->limits->queued_bytes))
         return unfit;
-    if (w->access && w->access->rules && !access_may_get(w->access, s, w->topic))
+    if (w->access && !access_may_get(w->access, s, w->topic))
         return unfit; /* the right was withdrawn after he had subscribed */
     bool room = here && !atomic_load_explicit(&s->choked, memory_order_relaxed) &&
                 load < atomic_load_explicit(&s->window, memory_order_relaxed);

@@ -45,8 +45,13 @@ static enum code from_file(const struct verb_call *call, const char *path, struc
 static enum code one_line(struct bytes *out, struct fault *why)
 {
     char line[LINE_MAX_BYTES];
-    enum code c = fgets(line, sizeof line, stdin) ? keep(line, strlen(line), out, why)
-                                                  : FAIL(why, CODE_USAGE, 0, "no password came on standard input");
+    bool some = fgets(line, sizeof line, stdin) != NULL;
+    if (some && strlen(line) == sizeof line - 1 && line[sizeof line - 2] != '\n') {
+        crypto_wipe(line, sizeof line);
+        return FAIL(why, CODE_USAGE, 0, "the password is longer than %d bytes; give it as @FILE", LINE_MAX_BYTES - 2);
+    }
+    enum code c = some ? keep(line, strlen(line), out, why)
+                       : FAIL(why, CODE_USAGE, 0, "no password came on standard input");
     crypto_wipe(line, sizeof line);
     return c;
 }

@@ -88,7 +88,12 @@ static enum code take_lock(struct file *f, struct fault *why)
     if (r < 0)
         return FAIL_SYS(why, CODE_IO, -r, "cannot make %s", f->dir);
     (void)snprintf(path, sizeof path, "%s.lock", f->path);
-    f->lock = io->open(io->self, path, IO_READ | IO_WRITE | IO_CREATE);
+    /* Only what we have just made gets the owner of its neighbours: what is there may be a link to anything. */
+    f->lock = io->open(io->self, path, IO_READ | IO_WRITE | IO_CREATE | IO_EXCL);
+    if (f->lock >= 0)
+        io_keep_owner(io, f->lock, f->path, f->dir);
+    else if (f->lock == -EEXIST)
+        f->lock = io->open(io->self, path, IO_READ | IO_WRITE);
     if (f->lock < 0)
         return FAIL_SYS(why, CODE_IO, -f->lock, "cannot write in %s", f->dir);
     r = io->lock(io->self, f->lock);

@@ -104,9 +104,11 @@ bool access_subscribe(const struct access *a, const struct subject *s, bool loop
 
 bool access_receive(const struct access *a, const struct subject *s, struct bytes topic)
 {
-    if (!a || !a->rules || begins_with_level(topic, "$SYS"))
+    bool sys = begins_with_level(topic, "$SYS"), rules = a && a->rules;
+    if (!sys && !rules)
         return true;
-    return rules_topic(a->rules, s, RIGHT_SUBSCRIBE, topic) == RULING_ALLOWED;
+    enum ruling ruling = rules ? rules_topic(a->rules, s, RIGHT_SUBSCRIBE, topic) : RULING_NONE;
+    return ruling == RULING_NONE ? sys && sees_sys(s, true) : ruling == RULING_ALLOWED;
 }
 
 bool access_read(const struct access *a, const struct subject *s, struct bytes topic)

@@ -41,7 +41,7 @@ struct subject access_subject(const struct access *, struct bytes principal, str
 bool access_publish(const struct access *, const struct subject *, struct bytes topic);
 /* May be a shared filter: then what stands behind the share's name counts. */
 bool access_subscribe(const struct access *, const struct subject *, bool loopback, struct bytes filter);
-/* A message that comes through a subscription made earlier. Not for $SYS, which access_subscribe alone decides. */
+/* A message that comes through a subscription made earlier. What anonymous subscribed to of $SYS on this machine he gets. */
 bool access_receive(const struct access *, const struct subject *, struct bytes topic);
 bool access_read(const struct access *, const struct subject *, struct bytes topic); /* a retained message */
 

@@ -106,21 +106,27 @@ static enum code parse_rules(const struct auth *a, const struct file *f, struct 
     return c == CODE_OK ? CODE_OK : FAIL_FG(why, c, 1022, "%s. Rules hold as a whole or not at all: put the file right", inner.text);
 }
 
-enum code auth_prepare(struct auth *a, struct auth_change **out, struct fault *why)
+static uint64_t serial_now(struct auth *a)
+{
+    struct access *access = auth_access(a);
+    uint64_t serial = access ? access->serial : 0;
+    access_drop(access);
+    return serial;
+}
+
+static enum code prepare_from(struct auth *a, const struct files *f, const uint8_t digest[SHA256_BYTES], struct auth_change **out,
+                              struct fault *why)
 {
     struct auth_change *change = mem_zalloc(1, sizeof *change);
     struct users *users = NULL;
     struct rules *rules = NULL;
-    struct files f;
     if (!change)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the users");
-    load_both(a, &f);
-    enum code c = parse_users(a, &f.users, &users, why);
+    memcpy(change->digest, digest, SHA256_BYTES);
+    change->base = serial_now(a);
+    enum code c = parse_users(a, &f->users, &users, why);
     if (c == CODE_OK)
-        c = parse_rules(a, &f.rules, &rules, why);
-    if (c == CODE_OK && !digest_both(&f, change->digest))
-        c = FAIL(why, CODE_NOMEM, 0, "no memory for the users");
-    unload_both(&f);
+        c = parse_rules(a, &f->rules, &rules, why);
     if (c == CODE_OK) {
         change->access = access_new(users, rules);
         users = NULL;
@@ -136,6 +142,45 @@ enum code auth_prepare(struct auth *a, struct auth_change **out, struct fault *w
     }
     *out = change;
     return CODE_OK;
+}
+
+enum code auth_prepare(struct auth *a, struct auth_change **out, struct fault *why)
+{
+    uint8_t digest[SHA256_BYTES];
+    struct files f;
+    load_both(a, &f);
+    enum code c = digest_both(&f, digest) ? prepare_from(a, &f, digest, out, why)
+                                          : FAIL(why, CODE_NOMEM, 0, "no memory for the users");
+    unload_both(&f);
+    return c;
+}
+
+enum code auth_look(struct auth *a, struct auth_change **out, bool *soon, struct fault *why)
+{
+    uint8_t digest[SHA256_BYTES];
+    struct files f;
+    enum code c = CODE_OK;
+    *out = NULL;
+    *soon = false;
+    load_both(a, &f);
+    if (!digest_both(&f, digest)) {
+        c = FAIL(why, CODE_NOMEM, 0, "no memory for the users");
+    } else {
+        (void)pthread_mutex_lock(&a->lock);
+        bool holds = memcmp(digest, a->digest, sizeof digest) == 0;
+        (void)pthread_mutex_unlock(&a->lock);
+        *soon = !holds && memcmp(digest, a->seen, sizeof digest) != 0;
+        memcpy(a->seen, digest, sizeof digest);
+        if (!holds && !*soon)
+            c = prepare_from(a, &f, digest, out, why);
+    }
+    unload_both(&f);
+    return c;
+}
+
+bool auth_overtaken(struct auth *a, const struct auth_change *change)
+{
+    return serial_now(a) != change->base;
 }
 
 void auth_commit(struct auth *a, struct auth_change *change)
@@ -155,21 +200,6 @@ void auth_discard(struct auth_change *change)
         return;
     access_drop(change->access);
     mem_free(change);
-}
-
-bool auth_touched(struct auth *a)
-{
-    struct files f;
-    uint8_t digest[SHA256_BYTES];
-    bool same = false;
-    load_both(a, &f);
-    if (digest_both(&f, digest)) {
-        (void)pthread_mutex_lock(&a->lock);
-        same = memcmp(digest, a->digest, sizeof digest) == 0;
-        (void)pthread_mutex_unlock(&a->lock);
-    }
-    unload_both(&f);
-    return !same;
 }
 
 /* ---- life ---- */
@@ -218,10 +248,11 @@ enum code auth_new(struct auth **out, const struct auth_config *config, struct f
     (void)pthread_mutex_init(&a->lock, NULL);
     failures_init(&a->failures, config->failures_per_minute);
     verified_init(&a->verified, config->io);
-    config->io->random(config->io->self, a->unknown_key, sizeof a->unknown_key);
     enum code c = copy_config(a, config);
     if (c != CODE_OK)
         (void)FAIL(why, c, 0, "no memory for the users");
+    if (c == CODE_OK)
+        c = auth_unknown_key(a, config->secret_dir, why);
     if (c == CODE_OK)
         c = auth_prepare(a, &change, why);
     if (c != CODE_OK) {
@@ -240,6 +271,7 @@ void auth_free(struct auth *a)
     access_drop(a->access);
     failures_clear(&a->failures);
     verified_clear(&a->verified);
+    crypto_wipe(a->unknown_key, sizeof a->unknown_key);
     (void)pthread_mutex_destroy(&a->lock);
     auth_doors_free(atomic_load(&a->doors));
     mem_free((void *)(uintptr_t)a->config.users_path);
@@ -250,7 +282,7 @@ void auth_free(struct auth *a)
 struct access *auth_access(struct auth *a)
 {
     (void)pthread_mutex_lock(&a->lock);
-    struct access *access = access_hold(a->access);
+    struct access *access = a->access ? access_hold(a->access) : NULL; /* NULL: inside auth_new */
     (void)pthread_mutex_unlock(&a->lock);
     return access;
 }

@@ -33,6 +33,7 @@ struct auth_config { /* copied */
     size_t                  door_count;
     const char             *users_path;
     const char             *rules_path;     /* NULL: there are none */
+    const char             *secret_dir;     /* where a secret is kept that outlives the process; NULL: nowhere */
     bool                    users_optional; /* nobody named the file: not being there is the same as being empty */
     uint32_t                failures_per_minute;
 };
@@ -93,8 +94,12 @@ FG_CHECK enum code auth_prepare(struct auth *, struct auth_change **out, struct 
 /* From now on auth_access gives the new state; the caller tells the shards (broker_access_changed). Cannot fail. */
 void               auth_commit(struct auth *, struct auth_change *);
 void               auth_discard(struct auth_change *); /* NULL is fine */
-/* Do the files hold other bytes than those that were last committed? May block: not on a loop. */
-bool               auth_touched(struct auth *);
+/* For who watches the files, one look after the other. When they hold other bytes than those that were last committed, and did at
+ * the look before, this is auth_prepare: who is writing them just now is not read in the middle, where a file can look whole.
+ * Otherwise CODE_OK and NULL; *soon: they have just changed, look again in a second. May block: not on a loop. */
+FG_CHECK enum code auth_look(struct auth *, struct auth_change **out, bool *soon, struct fault *why);
+/* Something else was committed since the change was prepared: it may be older than what holds. */
+bool               auth_overtaken(struct auth *, const struct auth_change *);
 
 struct auth_stats {
     uint64_t checked;  /* passwords hashed                     */

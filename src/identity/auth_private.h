@@ -8,6 +8,7 @@
 struct auth_change {
     struct access *access;
     uint8_t        digest[SHA256_BYTES]; /* of the files' bytes */
+    uint64_t       base;                 /* serial of what it would replace */
 };
 
 struct auth_doors { /* immutable */
@@ -20,6 +21,7 @@ struct auth {
     _Atomic(struct auth_doors *) doors; /* owned */
     struct failures    failures;
     struct verified    verified;
+    uint8_t            seen[SHA256_BYTES]; /* auth_look's alone: of the bytes of the look before */
     uint8_t            unknown_key[SHA256_BYTES]; /* of the salts of names that nobody has */
     pthread_mutex_t    lock;   /* guards what follows */
     struct access     *access;
@@ -28,6 +30,8 @@ struct auth {
     _Atomic uint64_t checked, remembered, failed, banned, busy;
 };
 
+/* The same after each start, so that nobody tells names that exist from others by salts that change. */
+FG_CHECK enum code auth_unknown_key(struct auth *, const char *secret_dir, struct fault *why);
 /* A wrong or banned attempt, told in the log and counted. */
 void auth_note_failure(struct auth *, const char *address, bool loopback, struct bytes name, int64_t now_us);
 /* 0, or how much longer this name is not looked at from this address; and the answer then. */

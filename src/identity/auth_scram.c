@@ -54,6 +54,29 @@ static bool over_busy(struct auth *a, struct auth_answer *answer)
     return over(answer, AUTH_BUSY, "no memory just now, try again");
 }
 
+enum code auth_unknown_key(struct auth *a, const char *dir, struct fault *why)
+{
+    static const char name[] = "scram.key";
+    const struct io *io = a->config.io;
+    char path[4096], *text = NULL;
+    size_t len = 0;
+    io->random(io->self, a->unknown_key, sizeof a->unknown_key);
+    if (!dir)
+        return CODE_OK;
+    int n = snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return FAIL(why, CODE_LIMIT, 0, "path too long: %s/%s", dir, name);
+    enum code c = io_load(io, path, sizeof a->unknown_key, &text, &len, why);
+    if (c == CODE_OK && len == sizeof a->unknown_key)
+        memcpy(a->unknown_key, text, len);
+    else if (c == CODE_OK || c == CODE_NOTFOUND || c == CODE_LIMIT) /* none, or not one of ours */
+        c = io_replace(io, dir, name, bytes_of(a->unknown_key, sizeof a->unknown_key), why);
+    if (text)
+        crypto_wipe(text, len);
+    mem_free(text);
+    return c;
+}
+
 /* A name that nobody has gets a salt too, always the same, so that it looks like one that somebody has. */
 static bool find_record(struct auth_exchange *x, struct bytes name)
 {

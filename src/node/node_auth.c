@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { LOOK_MS = 2000 };
+enum { LOOK_MS = 2000, SOON_MS = 1000 };
 
 static bool wants_users(const struct settings *s)
 {
@@ -33,6 +33,7 @@ enum code auth_open(struct node *n, struct fault *why)
         .door_count = s->listener_count,
         .users_path = s->users[0] ? s->users : path,
         .rules_path = s->rules[0] ? s->rules : NULL,
+        .secret_dir = n->data_dir,
         .users_optional = !s->users[0],
         .failures_per_minute = s->limits.auth_failures,
     };
@@ -55,6 +56,7 @@ struct node_look {
     struct node        *node;
     struct auth_change *change; /* NULL: nothing new, or it is not in order */
     enum code           code;
+    bool                soon;   /* they are changing just now */
     struct fault        why;
 };
 
@@ -64,9 +66,7 @@ static void look_again(struct timer *t);
 static void look(struct pool_job *job)
 {
     struct node_look *l = (struct node_look *)job;
-    l->code = CODE_OK;
-    if (auth_touched(l->node->auth))
-        l->code = auth_prepare(l->node->auth, &l->change, &l->why);
+    l->code = auth_look(l->node->auth, &l->change, &l->soon, &l->why);
 }
 
 static void tell_trouble(struct node *n, const struct fault *why)
@@ -81,19 +81,21 @@ static void looked(struct pool_job *job, struct loop *here)
 {
     struct node_look *l = (struct node_look *)job;
     struct node *n = l->node;
-    if (n->users_over) {
+    if (l->change && (n->users_over || auth_overtaken(n->auth, l->change))) {
         auth_discard(l->change);
-    } else {
+        l->change = NULL;
+    }
+    if (!n->users_over) {
         if (l->code != CODE_OK)
             tell_trouble(n, &l->why);
-        else
+        else if (!l->soon)
             n->users_trouble[0] = 0;
         if (l->change) {
             auth_commit(n->auth, l->change);
             broker_access_changed(n->broker);
             log_info("node", "users and rules were read again");
         }
-        timer_start(here, &n->users_timer, LOOK_MS, look_again);
+        timer_start(here, &n->users_timer, l->soon ? SOON_MS : LOOK_MS, look_again);
     }
     mem_free(l);
 }

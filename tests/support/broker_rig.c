@@ -113,6 +113,7 @@ static enum code open_auth(struct rig *rig, struct fault *why)
         rig_write(rig, "rules", rig->config.rules);
     struct auth_config config = { .io = io, .doors = &door, .door_count = 1, .users_path = RIG_CONF "/users",
                                   .rules_path = rig->config.rules ? RIG_CONF "/rules" : NULL,
+                                  .secret_dir = RIG_CONF,
                                   .failures_per_minute = rig->config.limits.auth_failures };
     return auth_new(&rig->auth, &config, why);
 }

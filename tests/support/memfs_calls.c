@@ -483,5 +483,5 @@ void memfs_bind(struct memfs *fs)
     fs->io = (struct io){fs,        fs_open,       fs_close,    fs_pread,        fs_data_end,
                          fs_pwrite, fs_fdatasync,  fs_truncate, fs_allocate,     fs_stat,
                          fs_rename, fs_unlink,     fs_mkdir,    fs_sync_dir,     fs_list,
-                         fs_lock,   fs_free_bytes, fs_wall_us,  fs_monotonic_us, fs_random};
+                         fs_lock,   fs_free_bytes, fs_wall_us,  fs_monotonic_us, fs_random,       NULL};
 }
