@@ -6,7 +6,10 @@
  *   0 raw bytes         1 a packet: its first byte, then a body whose length is made right
  *   2 hang up, dial     3 everything happens       4 everything but the disk
  *   5 time passes, length * 100 ms                 6 the node crashes and starts       7 it stops in order and starts
+ *
+ * Who gives no user name is let in; who does (alice, secret) or begins an exchange of AUTH packets is checked.
  */
+#include "identity/identity_test_users.h"
 #include "base/log.h"
 #include "support/broker_peer.h"
 #include "support/broker_state.h"
@@ -100,6 +103,18 @@ static void swallow(void *ctx, const char *line)
     (void)line;
 }
 
+static const char *users(void)
+{
+    static char text[1024];
+    if (!text[0]) {
+        struct buf out = { 0 };
+        test_user(&out, "alice", "secret", NULL, true);
+        memcpy(text, buf_bytes(&out).at, buf_size(&out));
+        buf_clear(&out);
+    }
+    return text;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -110,6 +125,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config.limits.receive_maximum = 4;
     config.limits.subscriptions = 4;
     config.limits.retained_messages = 3;
+    config.limits.shared_groups = 2;
+    config.limits.topic_aliases = 2;
+    config.users = users();
+    config.chain = (struct settings_choices){ { AUTH_USERS, AUTH_ANONYMOUS }, 2 };
     log_set_level(LOG_ERROR);
     log_set_sink(swallow, NULL);
     s.rig = rig_new(&config);
