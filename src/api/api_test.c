@@ -244,6 +244,75 @@ static void find_limit(void *ctx, const struct settings_line *line)
         fail_msg("/metrics does not show %s", line->key);
 }
 
+/* reliability: every row of the limits that concerns MQTT, WebSocket, HTTP or TLS has its limit, its use and its refusals. */
+static void metrics_show_the_use_of_every_limit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *row, *keys;
+    } rows[] = {
+        { "L-PKT", "packet-bytes connect-bytes" },
+        { "L-CONNECT", "connect-seconds" },
+        { "L-CONNS", "connections connections-per-identity connections-per-address" },
+        { "L-RATE", "connect-rate auth-failures" },
+        { "L-HALF", "half-open" },
+        { "L-INFL, L-QOS2", "receive-maximum" },
+        { "L-QUEUE", "queued-bytes queued-messages refuse-seconds" },
+        { "L-OUT", "unsent-bytes unsent-seconds" },
+        { "L-MEM", "memory-bytes" },
+        { "L-TOPIC", "topic-bytes topic-levels" },
+        { "L-SUBS", "subscriptions filters-per-packet shared-groups" },
+        { "L-FAN", "fan-out" },
+        { "L-RETAIN", "retained-messages retained-bytes retained-per-identity" },
+        { "L-PROP", "user-properties property-bytes" },
+        { "L-ALIAS", "topic-aliases" },
+        { "L-SESS", "session-expiry sessions-per-identity sessions" },
+        { "L-KEEP", "keep-alive" },
+        { "L-HTTP", "http-request-line http-headers http-header-count" },
+        { "L-WS", "packet-bytes websocket-control-bytes websocket-fragments" },
+        { "L-TLS", "tls-handshake-bytes tls-depth tls-certificates tls-rsa-bits" },
+    };
+    static const char *const kinds[] = { "limit", "limit_used", "limit_refused_total" };
+    struct world w;
+    open_default(&w);
+    publish(&w, "hub/a/b/c", "some payload");
+    struct answer a = ask(&w, PUBLIC, "GET", "/metrics");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char keys[128], want[128];
+        (void)snprintf(keys, sizeof keys, "%s", rows[i].keys);
+        for (char *key = strtok(keys, " "); key; key = strtok(NULL, " "))
+            for (size_t k = 0; k < 3; k++) {
+                (void)snprintf(want, sizeof want, "\nfieldgate_%s{key=\"%s\"} ", kinds[k], key);
+                if (!strstr(a.body, want))
+                    fail_msg("/metrics does not show %s of %s (%s)", kinds[k], key, rows[i].row);
+            }
+    }
+    assert_true(metric(a.body, "fieldgate_limit_used{key=\"connections\"}") == 1);
+    assert_true(metric(a.body, "fieldgate_limit_used{key=\"sessions\"}") == 1);
+    assert_true(metric(a.body, "fieldgate_limit_used{key=\"topic-levels\"}") >= 4);
+    assert_true(metric(a.body, "fieldgate_limit_used{key=\"topic-bytes\"}") >= 9);
+    assert_true(metric(a.body, "fieldgate_limit_used{key=\"packet-bytes\"}") >= 12);
+    assert_true(metric(a.body, "fieldgate_limit_used{key=\"http-request-line\"}") >= strlen("GET /metrics HTTP/1.1\r\n"));
+    assert_true(metric(a.body, "fieldgate_limit{key=\"tls-rsa-bits\"}") == 8192);
+    double before = metric(a.body, "fieldgate_limit_refused_total{key=\"http-request-line\"}");
+    forget(&a);
+    char request[16 * 1024];
+    (void)memset(request, 'x', sizeof request);
+    memcpy(request, "GET /", 5);
+    struct sim_client *c = dial(&w, PUBLIC, (uint32_t)geteuid());
+    sim_send(c, bytes_of(request, sizeof request));
+    rig_run(w.rig);
+    a = parse(c);
+    sim_free(c);
+    rig_run(w.rig);
+    assert_int_equal(a.status, 414);
+    forget(&a);
+    a = ask(&w, PUBLIC, "GET", "/metrics");
+    assert_true(metric(a.body, "fieldgate_limit_refused_total{key=\"http-request-line\"}") == before + 1);
+    forget(&a);
+    close_world(&w);
+}
+
 static void metrics_count_what_happened_and_show_every_limit(void **state)
 {
     (void)state;
@@ -574,6 +643,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_methods_and_doors_are_checked),
         cmocka_unit_test(another_user_is_not_let_in),
+        cmocka_unit_test(metrics_show_the_use_of_every_limit),
         cmocka_unit_test(metrics_count_what_happened_and_show_every_limit),
         cmocka_unit_test(status_tells_what_the_node_does),
         cmocka_unit_test(rates_are_those_of_the_last_seconds),

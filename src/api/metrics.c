@@ -2,6 +2,7 @@
  * rows. */
 #include "api/api_private.h"
 
+#include "base/limits_use.h"
 #include "base/mem.h"
 #include "message/message.h"
 #include "net/http.h"
@@ -25,6 +26,7 @@ struct row {
 static const struct row broker_rows[] = {
     { "mqtt_clients", GAUGE, "", "Connected clients.", B(clients) },
     { "mqtt_clients_max", GAUGE, "", "Most clients connected at once since the start.", B(clients_max) },
+    { "mqtt_half_open", GAUGE, "", "Connections that have not been accepted yet.", B(half_open) },
     { "mqtt_connects_total", COUNTER, "", "Connections accepted with CONNACK 0.", B(connects) },
     { "mqtt_connects_refused_total", COUNTER, "", "Connections refused.", B(refused_connects) },
     { "auth_passwords_total", COUNTER, "how=\"checked\"",
@@ -138,27 +140,29 @@ static const struct row websocket_rows[] = {
 _Static_assert(sizeof broker_rows / sizeof broker_rows[0] == sizeof(struct broker_stats) / sizeof(uint64_t),
                "every counter of the broker is shown: one row each");
 
-#define L(key, field) { key, offsetof(struct limits, field), sizeof(((struct limits *)0)->field) }
+#define L(id, field) [LIMIT_##id] = { offsetof(struct limits, field), sizeof(((struct limits *)0)->field), 0 }
+#define FIXED(id, value) [LIMIT_##id] = { 0, 0, value }
 static const struct limit_row {
-    const char *key;
-    size_t      offset, size;
-} limit_rows[] = {
-    L("packet-bytes", packet_bytes), L("connect-bytes", connect_bytes), L("connect-seconds", connect_s),
-    L("connections", connections), L("connections-per-address", connections_per_address),
-    L("connections-per-identity", connections_per_identity),
-    L("connect-rate", connect_rate), L("auth-failures", auth_failures), L("half-open", half_open), L("receive-maximum", receive_maximum),
-    L("queued-bytes", queued_bytes), L("queued-messages", queued_messages), L("refuse-seconds", refuse_s),
-    L("unsent-bytes", unsent_bytes), L("unsent-seconds", unsent_s), L("memory-bytes", memory_bytes),
-    L("topic-bytes", topic_bytes), L("topic-levels", topic_levels), L("subscriptions", subscriptions),
-    L("filters-per-packet", filters_per_packet),
-    L("shared-groups", shared_groups), L("fan-out", fan_out),
-    L("retained-messages", retained_messages), L("retained-bytes", retained_bytes),
-    L("retained-per-identity", retained_per_identity),
-    L("user-properties", user_properties), L("property-bytes", property_bytes),
-    L("topic-aliases", topic_aliases), L("session-expiry", session_expiry_s), L("sessions", sessions),
-    L("sessions-per-identity", sessions_per_identity), L("keep-alive", keep_alive_s),
-    L("http-request-line", http_request_line_bytes), L("http-headers", http_headers_bytes),
-    L("http-header-count", http_header_count),
+    size_t   offset, size; /* of the setting; 0: it is fixed */
+    uint64_t fixed;
+} limit_rows[LIMIT_NAMES] = {
+    L(PACKET_BYTES, packet_bytes), L(CONNECT_BYTES, connect_bytes), L(CONNECT_SECONDS, connect_s),
+    L(CONNECTIONS, connections), L(CONNECTIONS_PER_ADDRESS, connections_per_address),
+    L(CONNECTIONS_PER_IDENTITY, connections_per_identity), L(CONNECT_RATE, connect_rate),
+    L(AUTH_FAILURES, auth_failures), L(HALF_OPEN, half_open), L(RECEIVE_MAXIMUM, receive_maximum),
+    L(QUEUED_BYTES, queued_bytes), L(QUEUED_MESSAGES, queued_messages), L(REFUSE_SECONDS, refuse_s),
+    L(UNSENT_BYTES, unsent_bytes), L(UNSENT_SECONDS, unsent_s), L(MEMORY_BYTES, memory_bytes),
+    L(TOPIC_BYTES, topic_bytes), L(TOPIC_LEVELS, topic_levels), L(SUBSCRIPTIONS, subscriptions),
+    L(FILTERS_PER_PACKET, filters_per_packet), L(SHARED_GROUPS, shared_groups), L(FAN_OUT, fan_out),
+    L(RETAINED_MESSAGES, retained_messages), L(RETAINED_BYTES, retained_bytes),
+    L(RETAINED_PER_IDENTITY, retained_per_identity), L(USER_PROPERTIES, user_properties),
+    L(PROPERTY_BYTES, property_bytes), L(TOPIC_ALIASES, topic_aliases), L(SESSION_EXPIRY, session_expiry_s),
+    L(SESSIONS, sessions), L(SESSIONS_PER_IDENTITY, sessions_per_identity), L(KEEP_ALIVE, keep_alive_s),
+    L(HTTP_REQUEST_LINE, http_request_line_bytes), L(HTTP_HEADERS, http_headers_bytes),
+    L(HTTP_HEADER_COUNT, http_header_count),
+    FIXED(WEBSOCKET_FRAGMENTS, WEBSOCKET_FRAGMENTS_MAX), FIXED(WEBSOCKET_CONTROL_BYTES, WEBSOCKET_CONTROL_MAX),
+    FIXED(TLS_HANDSHAKE_BYTES, TLS_HANDSHAKE_BYTES), FIXED(TLS_CERTIFICATES, TLS_CERTIFICATES),
+    FIXED(TLS_DEPTH, TLS_DEPTH), FIXED(TLS_RSA_BITS, TLS_RSA_BITS),
 };
 /* clang-format on */
 
@@ -186,22 +190,57 @@ static void put_one(struct buf *out, const char *name, const char *type, const c
     buf_printf(out, "fieldgate_%s %.9g\n", name, value);
 }
 
-static void put_limits(struct buf *out, const struct limits *limits)
+/* False: unlimited. */
+static bool limit_of(const struct limits *limits, const struct limit_row *r, uint64_t *out)
 {
-    announce(out, "limit", GAUGE, "What the settings allow, by key under limits:. +Inf: unlimited.");
-    for (size_t i = 0; i < sizeof limit_rows / sizeof limit_rows[0]; i++) {
-        const struct limit_row *r = &limit_rows[i];
-        const char *at = (const char *)limits + r->offset;
-        uint32_t narrow = 0;
-        uint64_t v = 0;
-        memcpy(r->size == sizeof v ? (void *)&v : (void *)&narrow, at, r->size);
-        bool none = r->size == sizeof v ? v == LIMIT_NONE_64 : narrow == LIMIT_NONE_32;
-        v = r->size == sizeof v ? v : narrow;
-        if (none)
-            buf_printf(out, "fieldgate_limit{key=\"%s\"} +Inf\n", r->key);
-        else
-            buf_printf(out, "fieldgate_limit{key=\"%s\"} %" PRIu64 "\n", r->key, v);
+    uint32_t narrow = 0;
+    if (r->size == sizeof *out)
+        memcpy(out, (const char *)limits + r->offset, sizeof *out);
+    else if (r->size)
+        memcpy(&narrow, (const char *)limits + r->offset, sizeof narrow);
+    if (r->size == sizeof *out)
+        return *out != LIMIT_NONE_64;
+    *out = r->size ? narrow : r->fixed;
+    return !r->size || narrow != LIMIT_NONE_32;
+}
+
+/* Of these everybody sees the present use; of the others, which each connection, packet, session or second has of its own,
+ * the most that was seen since the start. */
+static uint64_t used_of(enum limit_name name, const struct broker_stats *b, const struct http_stats *h)
+{
+    switch (name) {
+    case LIMIT_CONNECTIONS: return b->clients;
+    case LIMIT_HALF_OPEN: return b->half_open > h->connections ? b->half_open : h->connections; /* each for itself */
+    case LIMIT_MEMORY_BYTES: return mem_in_use();
+    case LIMIT_RETAINED_MESSAGES: return b->retained;
+    case LIMIT_RETAINED_BYTES: return b->retained_bytes;
+    case LIMIT_SESSIONS: return b->sessions;
+    default: return atomic_load_explicit(&limits_uses[name].most, memory_order_relaxed);
     }
+}
+
+static void put_limits(struct buf *out, const struct limits *limits, const struct broker_stats *b)
+{
+    struct http_stats h;
+    http_stats(&h);
+    announce(out, "limit", GAUGE,
+             "What is allowed, by key under limits: of the settings, and what is fixed for WebSocket and TLS. +Inf: unlimited.");
+    for (int i = 0; i < LIMIT_NAMES; i++) {
+        uint64_t v;
+        if (limit_of(limits, &limit_rows[i], &v))
+            buf_printf(out, "fieldgate_limit{key=\"%s\"} %" PRIu64 "\n", limit_names[i], v);
+        else
+            buf_printf(out, "fieldgate_limit{key=\"%s\"} +Inf\n", limit_names[i]);
+    }
+    announce(out, "limit_used", GAUGE,
+             "How much of each limit is in use; where each connection, packet, session, address or second has its own, the most "
+             "that was seen since the start.");
+    for (int i = 0; i < LIMIT_NAMES; i++)
+        buf_printf(out, "fieldgate_limit_used{key=\"%s\"} %" PRIu64 "\n", limit_names[i], used_of((enum limit_name)i, b, &h));
+    announce(out, "limit_refused_total", COUNTER, "What was refused, cut, dropped or closed because of each limit.");
+    for (int i = 0; i < LIMIT_NAMES; i++)
+        buf_printf(out, "fieldgate_limit_refused_total{key=\"%s\"} %" PRIu64 "\n", limit_names[i],
+                   atomic_load_explicit(&limits_uses[i].refused, memory_order_relaxed));
 }
 
 static void put_journal_state(struct buf *out, const struct journal_stats *j, const struct settings *s)
@@ -290,7 +329,7 @@ void metrics_reply(struct api *a, struct http_exchange *x)
     put_rows(&out, journal_rows, sizeof journal_rows / sizeof journal_rows[0], &j);
     put_journal_state(&out, &j, a->config.view.settings);
     put_partitions(&out, a->config.journal);
-    put_limits(&out, &a->config.view.settings->limits);
+    put_limits(&out, &a->config.view.settings->limits, &b);
     put_tls(&out);
     put_http(&out);
     put_process(a, &out);

@@ -1,5 +1,6 @@
 #include "broker/admit.h"
 
+#include "base/limits_use.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "mqtt/packet.h"
@@ -86,6 +87,8 @@ void admit_came(struct admit *a, const char *address, int64_t now_us, bool *coun
             at->arrivals = 0;
         }
         at->arrivals++;
+        limits_saw(LIMIT_CONNECTIONS_PER_ADDRESS, at->connections);
+        limits_saw(LIMIT_CONNECT_RATE, at->arrivals);
     }
     (void)pthread_mutex_unlock(&a->lock);
 }
@@ -108,6 +111,8 @@ uint8_t admit_judge(struct admit *a, const struct limits *limits, const char *ad
         reason = MQTT_QUOTA_EXCEEDED;
     else if (at && now_us - at->window_us < 1000000 && at->arrivals > limits->connect_rate)
         reason = MQTT_CONNECTION_RATE;
+    if (reason)
+        limits_refused(reason == MQTT_QUOTA_EXCEEDED ? LIMIT_CONNECTIONS_PER_ADDRESS : LIMIT_CONNECT_RATE);
     (void)pthread_mutex_unlock(&a->lock);
     return reason;
 }

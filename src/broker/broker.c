@@ -369,6 +369,7 @@ void broker_stats(struct broker *b, struct broker_stats *out)
     *out = (struct broker_stats){ 0 };
     out->clients = atomic_load(&b->clients);
     out->clients_max = atomic_load(&b->clients_max);
+    out->half_open = atomic_load(&b->admit.half_open);
     for (unsigned i = 0; i < b->shard_count; i++)
         add_shard(out, &b->shards[i]);
     if (b->config.auth) {

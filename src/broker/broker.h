@@ -60,7 +60,7 @@ void broker_halt(struct broker *);
 void broker_free(struct broker *);
 
 struct broker_stats {
-    uint64_t clients, clients_max, connects, refused_connects;
+    uint64_t clients, clients_max, half_open, connects, refused_connects;
     uint64_t sessions, subscriptions, retained, retained_bytes;
     uint64_t received[3], sent[3];        /* PUBLISH packets by QoS                           */
     uint64_t received_bytes, sent_bytes;  /* payload                                          */

@@ -1,6 +1,7 @@
 /* client.c - one connection that speaks MQTT: its bytes, its time-outs, its end. */
 #include "broker/private.h"
 
+#include "base/limits_use.h"
 #include "base/log.h"
 
 enum { TIMER_MS = 15000, OUTPUT_HIGH = 256 * 1024, OUTPUT_LOW = 64 * 1024 };
@@ -58,6 +59,7 @@ static void end_oldest_stranger(struct shard *shard)
     if (!shard->oldest_stranger)
         return;
     COUNT(shard, strangers_room, 1);
+    limits_refused(LIMIT_HALF_OPEN);
     conn_close(shard->oldest_stranger->conn, false); /* at once: there is nothing to tell, and room is what is wanted */
     client_end(shard->oldest_stranger, 0, &why, false);
 }
@@ -87,7 +89,7 @@ static void client_begin(struct client *c)
     uint64_t now = atomic_fetch_add(&b->clients, 1) + 1, max = atomic_load(&b->clients_max);
     while (now > max && !atomic_compare_exchange_weak(&b->clients_max, &max, now))
         ;
-    c->last_us = loop_now_us(shard->loop);
+    c->last_us = c->doubted_us = loop_now_us(shard->loop);
     if (!conn_loopback(c->conn))
         admit_came(&b->admit, conn_address(c->conn), c->last_us, &c->counted);
     client_arm(c);
@@ -222,6 +224,11 @@ void client_arm(struct client *c)
     timer_start(c->shard->loop, &c->timer, ms, on_timer);
 }
 
+static uint64_t seconds_since(int64_t us, int64_t now)
+{
+    return now > us ? (uint64_t)(now - us) / 1000000 : 0;
+}
+
 static void on_timer(struct timer *t)
 {
     struct client *c = (struct client *)((char *)t - offsetof(struct client, timer));
@@ -239,6 +246,7 @@ static void on_timer(struct timer *t)
                    : conn_is_open(c->conn) ? "no CONNECT"
                                            : "its TLS handshake was not done",
                    limits->connect_s);
+        limits_refused(LIMIT_CONNECT_SECONDS);
         client_end(c, MQTT_MAX_CONNECT_TIME, &why, false);
         return;
     }
@@ -253,21 +261,29 @@ static void on_timer(struct timer *t)
         }
         (void)FAIL(&why, CODE_LIMIT, 0, "nothing heard for %lld s, keep alive is %u s", (long long)(silent / 1000000),
                    c->keep_alive_s);
+        limits_refused(LIMIT_KEEP_ALIVE);
         client_end(c, MQTT_KEEP_ALIVE_TIMEOUT, &why, true);
         return;
     }
+    if (c->conn && conn_unsent(c->conn))
+        limits_saw(LIMIT_UNSENT_SECONDS, seconds_since(conn_progress_us(c->conn), now));
+    if (c->paused & PAUSE_WITHHELD)
+        limits_saw(LIMIT_REFUSE_SECONDS, seconds_since(c->withheld_us, now));
     if (c->conn && conn_unsent(c->conn) && now - conn_progress_us(c->conn) > (int64_t)limits->unsent_s * 1000000) {
+        limits_refused(LIMIT_UNSENT_SECONDS);
         (void)FAIL(&why, CODE_LIMIT, 0, "it took nothing for %u s with %zu bytes waiting", limits->unsent_s,
                    conn_unsent(c->conn));
         client_end(c, MQTT_QUOTA_EXCEEDED, &why, true);
         return;
     }
     if ((c->paused & PAUSE_WITHHELD) && now - c->withheld_us > (int64_t)limits->refuse_s * 1000000) {
+        limits_refused(LIMIT_REFUSE_SECONDS);
         (void)FAIL(&why, CODE_FULL, 0, "a message could not be stored for %u s", limits->refuse_s);
         client_end(c, MQTT_QUOTA_EXCEEDED, &why, true);
         return;
     }
     if ((c->paused & PAUSE_QUOTA) && now - c->withheld_us > (int64_t)limits->refuse_s * 1000000) {
+        limits_refused(LIMIT_RECEIVE_MAXIMUM);
         (void)FAIL(&why, CODE_LIMIT, 0, "more unfinished QoS 2 messages than limits.receive-maximum");
         client_end(c, MQTT_RECEIVE_MAX_EXCEEDED, &why, true);
         return;
@@ -280,6 +296,8 @@ static void on_timer(struct timer *t)
 static void refuse_packet(struct client *c, const struct fault *why)
 {
     uint8_t reason = why->mqtt_reason ? why->mqtt_reason : MQTT_MALFORMED;
+    if (reason == MQTT_PACKET_TOO_LARGE && why->code == CODE_LIMIT)
+        limits_refused(c->state == CLIENT_NEW ? LIMIT_CONNECT_BYTES : LIMIT_PACKET_BYTES);
     if (c->state == CLIENT_NEW)
         log_info("mqtt", "FG2003 %s refused before CONNECT: %s", conn_address(c->conn), why->text);
     client_end(c, reason, why, true);
@@ -384,11 +402,13 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
             client_pause(c, PAUSE_QUOTA);
             break;
         }
+        limits_saw(c->state == CLIENT_NEW ? LIMIT_CONNECT_BYTES : LIMIT_PACKET_BYTES, frame.size);
         used += frame.size;
         packets++;
         handle(c, &frame);
         /* Who asks without taking the answers is not listened to until he does (L-OUT). on_drained speaks of the mark. */
         size_t unsent = client_alive(c) ? conn_unsent(conn) : 0;
+        limits_saw(LIMIT_UNSENT_BYTES, unsent);
         if (unsent > OUTPUT_HIGH && unsent > limits_of(b)->unsent_bytes)
             client_pause(c, PAUSE_OUTPUT);
     }

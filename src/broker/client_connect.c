@@ -6,6 +6,7 @@
  */
 #include "broker/private.h"
 
+#include "base/limits_use.h"
 #include "base/log.h"
 #include "mqtt/topic.h"
 
@@ -73,6 +74,9 @@ static void settle_expiry(struct client *c, struct connect_ask *ask)
                                                    : UINT32_MAX;
     ask->expiry_s = want > limits->session_expiry_s ? limits->session_expiry_s : want;
     ask->expiry_capped = ask->expiry_s != want && ask->connect.version == MQTT_5;
+    limits_saw(LIMIT_SESSION_EXPIRY, ask->expiry_s);
+    if (ask->expiry_capped)
+        limits_refused(LIMIT_SESSION_EXPIRY);
 }
 
 static void assign_id(struct client *c, struct connect_ask *ask)
@@ -216,6 +220,8 @@ void handle_connect(struct client *c, struct bytes body)
         return;
     }
     c->ask = ask;
+    limits_saw(LIMIT_CONNECT_SECONDS, (uint64_t)(c->last_us - c->doubted_us) / 1000000);
+    c->doubted_us = 0;
     ask->len = body.len;
     memcpy(ask->body, body.at, body.len);
     enum code code = mqtt_decode_connect(bytes_of(ask->body, body.len), &rules_of(b)->connect, &ask->connect, &why);
@@ -244,6 +250,7 @@ void handle_connect(struct client *c, struct bytes body)
         return;
     }
     if (atomic_load(&b->clients) > limits_of(b)->connections) {
+        limits_refused(LIMIT_CONNECTIONS);
         connect_refuse(c, c->version == MQTT_5 ? MQTT_QUOTA_EXCEEDED : MQTT_SERVER_UNAVAILABLE,
                        "the node has as many connections as limits.connections allows");
         return;
@@ -257,6 +264,7 @@ void handle_connect(struct client *c, struct bytes body)
         return;
     }
     if (atomic_load(&b->admit.over_memory)) {
+        limits_refused(LIMIT_MEMORY_BYTES);
         connect_refuse(c, c->version == MQTT_5 ? MQTT_SERVER_BUSY : MQTT_SERVER_UNAVAILABLE,
                        "the node is above limits.memory-bytes");
         return;
@@ -460,6 +468,9 @@ static void settle_connection(struct client *c)
     /* L-KEEP: told in CONNACK. 3.x cannot be told: only a client that announced no life sign at all is looked after. */
     if (c->keep_alive_s == 0 || (five && c->keep_alive_s > longest))
         c->keep_alive_s = (uint16_t)longest;
+    limits_saw(LIMIT_KEEP_ALIVE, c->keep_alive_s);
+    if (five && ask->keep_alive_s > longest)
+        limits_refused(LIMIT_KEEP_ALIVE);
     client_known(c, CLIENT_ACCEPTED);
     client_arm(c);
 }
@@ -494,6 +505,7 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     bool expired = s && s->expires_us && s->expires_us <= now;
     bool foreign = s && !bytes_equal(s->principal, principal_of(c)); /* an abandoned one */
     if (over_its_share(c, OWNED_CONNECTIONS, limits_of(b)->connections_per_identity)) {
+        limits_refused(LIMIT_CONNECTIONS_PER_IDENTITY);
         ask->because = "this identity has as many connections as limits.connections-per-identity allows";
         *reason = MQTT_QUOTA_EXCEEDED;
         return NULL;
@@ -516,11 +528,13 @@ static struct session *find_or_make(struct client *c, struct session *s, bool *f
     *fresh = true;
     *reason = MQTT_SERVER_BUSY;
     if (b->sessions.count >= limits_of(b)->sessions) {
+        limits_refused(LIMIT_SESSIONS);
         ask->because = "the node has as many sessions as limits.sessions allows";
         *reason = MQTT_QUOTA_EXCEEDED;
         return NULL;
     }
     if (over_its_share(c, OWNED_SESSIONS, limits_of(b)->sessions_per_identity)) {
+        limits_refused(LIMIT_SESSIONS_PER_IDENTITY);
         ask->because = "this identity has as many sessions as limits.sessions-per-identity allows";
         *reason = MQTT_QUOTA_EXCEEDED;
         return NULL;

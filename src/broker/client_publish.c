@@ -1,6 +1,7 @@
 /* client_publish.c - PUBLISH from a client and the acknowledgements both ways. */
 #include "broker/private.h"
 
+#include "base/limits_use.h"
 #include "base/crc32c.h"
 #include "base/log.h"
 
@@ -66,10 +67,11 @@ static bool admit(struct client *c, const struct mqtt_publish *p)
     if (p->qos == 0 || (p->qos == 2 && pidset_has(&c->in_pids, p->packet_id)))
         return true;
     if (c->version == MQTT_5 && c->inflight_in >= most) {
+        limits_refused(LIMIT_RECEIVE_MAXIMUM);
         refuse(c, MQTT_RECEIVE_MAX_EXCEEDED, "more unacknowledged PUBLISH packets than the receive maximum of CONNACK");
         return false;
     }
-    c->inflight_in++;
+    limits_saw(LIMIT_RECEIVE_MAXIMUM, ++c->inflight_in);
     return true;
 }
 
@@ -101,6 +103,10 @@ static bool take_props(struct client *c, struct mqtt_publish *p)
     if (!mqtt_props_has(&p->props, MQTT_PROP_TOPIC_ALIAS))
         return true;
     uint8_t reason = alias_in(&c->aliases, c->alias_in_max, p->props.topic_alias, &p->topic);
+    if (reason == 0)
+        limits_saw(LIMIT_TOPIC_ALIASES, p->props.topic_alias);
+    else if (reason == MQTT_TOPIC_ALIAS_INVALID)
+        limits_refused(LIMIT_TOPIC_ALIASES);
     if (reason == MQTT_TOPIC_ALIAS_INVALID)
         refuse(c, reason, "a topic alias above the Topic Alias Maximum of CONNACK (limits.topic-aliases)");
     else if (reason == MQTT_PROTOCOL_ERROR)

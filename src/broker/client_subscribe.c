@@ -1,6 +1,7 @@
 /* client_subscribe.c - SUBSCRIBE and UNSUBSCRIBE. The retained messages a new subscription is owed: retained_feed.c. */
 #include "broker/private.h"
 
+#include "base/limits_use.h"
 #include "base/log.h"
 #include "mqtt/topic.h"
 
@@ -31,10 +32,16 @@ static uint8_t judge(const struct client *c, const struct mqtt_filter *f, uint32
     }
     if (session_filter(c->session, f->filter))
         return f->qos;
-    bool too_many = ++*held > limits->subscriptions;
-    if (topic_filter_shared(f->filter))
-        too_many = ++*shared > limits->shared_groups || too_many;
-    return too_many ? MQTT_QUOTA_EXCEEDED : f->qos;
+    bool grouped = topic_filter_shared(f->filter), over = ++*held > limits->subscriptions;
+    bool over_shared = grouped && ++*shared > limits->shared_groups;
+    if (over || over_shared) {
+        limits_refused(over ? LIMIT_SUBSCRIPTIONS : LIMIT_SHARED_GROUPS);
+        return MQTT_QUOTA_EXCEEDED;
+    }
+    route_saw_topic(f->filter);
+    limits_saw(LIMIT_SUBSCRIPTIONS, *held);
+    limits_saw(LIMIT_SHARED_GROUPS, *shared);
+    return f->qos;
 }
 
 static struct subscription subscription_of(struct session *s, const struct mqtt_filter *f, uint32_t id)

@@ -1,6 +1,7 @@
 /* deliver.c - from a session's queue to its connection. */
 #include "broker/private.h"
 
+#include "base/limits_use.h"
 #include "base/log.h"
 
 enum {
@@ -117,7 +118,12 @@ static bool over_share(const struct shard *shard, uint64_t holds)
 bool deliver_swamped(const struct shard *shard, const struct client *c)
 {
     size_t backlog = conn_backlog(c->conn);
-    return conn_unsent(c->conn) > limits_of(shard->broker)->unsent_bytes || (backlog && over_share(shard, backlog));
+    size_t unsent = conn_unsent(c->conn);
+    limits_saw(LIMIT_UNSENT_BYTES, unsent);
+    bool over = unsent > limits_of(shard->broker)->unsent_bytes, over_all = !over && backlog && over_share(shard, backlog);
+    if (over || over_all)
+        limits_refused(over ? LIMIT_UNSENT_BYTES : LIMIT_MEMORY_BYTES);
+    return over || over_all;
 }
 
 void deliver_now(struct shard *shard, struct client *c, struct message *m, const struct origin *origin, bool retain)
@@ -334,6 +340,8 @@ static void queue_volatile(struct shard *shard, struct session *s, struct messag
     *e = (struct entry){ .what = message_hold(m), .bytes = (uint32_t)m->encoded.len, .qos = qos,
                          .flags = flags };
     s->queue.bytes += e->bytes;
+    limits_saw(LIMIT_QUEUED_MESSAGES, s->queue.open);
+    limits_saw(LIMIT_QUEUED_BYTES, s->queue.bytes);
     feed_volatile(shard, s);
 }
 
@@ -343,6 +351,8 @@ void deliver_volatile(struct shard *shard, struct session *s, struct message *m,
     const struct limits *limits = limits_of(shard->broker);
     const struct queue *q = &s->queue;
     bool full = q->open >= limits->queued_messages || q->bytes + m->encoded.len > limits->queued_bytes;
+    if (full)
+        limits_refused(q->open >= limits->queued_messages ? LIMIT_QUEUED_MESSAGES : LIMIT_QUEUED_BYTES);
     bool behind = s->client && s->client->send_next < q->tail; /* it has not even been sent what came before */
     if (full || (behind && over_share(shard, q->bytes + (uint64_t)q->cap * sizeof(struct entry))))
         COUNT(shard, dropped_queue, 1);

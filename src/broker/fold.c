@@ -7,6 +7,7 @@
  */
 #include "broker/private.h"
 
+#include "base/limits_use.h"
 #include "base/crc32c.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -30,6 +31,8 @@ void fold_push(struct broker *b, struct session *s, struct stored *st, struct or
     FG_ASSERT(e);
     *e = (struct entry){ .what = stored_hold(st), .seq = seq, .bytes = stored_bytes(st), .qos = qos, .flags = flags };
     s->queue.bytes += e->bytes;
+    limits_saw(LIMIT_QUEUED_MESSAGES, s->queue.open);
+    limits_saw(LIMIT_QUEUED_BYTES, s->queue.bytes);
     counted(b, 1, e->bytes);
 }
 
@@ -449,6 +452,7 @@ static bool make_room(struct broker *b, struct fold_publish *p, struct session *
     size_t bytes = p->message->encoded.len;
     if (!is_full(b, s, bytes))
         return true;
+    limits_refused(s->queue.open >= limits_of(b)->queued_messages ? LIMIT_QUEUED_MESSAGES : LIMIT_QUEUED_BYTES);
     /* A will has nobody who could be told. */
     if (limits_of(b)->on_full == ON_FULL_REFUSE && !p->will_id && !p->again) {
         p->refused = MQTT_QUOTA_EXCEEDED;
@@ -521,6 +525,12 @@ struct bytes fold_retained_owner(const struct message *m)
 }
 
 /* In all, and of whoever is charged with it; what replaces his own is none more. */
+static bool over(enum limit_name limit)
+{
+    limits_refused(limit);
+    return false;
+}
+
 static bool retained_fits(const struct broker *b, const struct message *m, struct bytes owner)
 {
     const struct limits *l = limits_of(b);
@@ -528,11 +538,12 @@ static bool retained_fits(const struct broker *b, const struct message *m, struc
     uint64_t old = 0;
     bool replaces = retained_get(r, m->topic, &old) != NULL;
     if (!replaces && r->count >= l->retained_messages)
-        return false;
+        return over(LIMIT_RETAINED_MESSAGES);
     if (r->bytes - old + m->encoded.len > l->retained_bytes)
-        return false;
-    return !owner.len || bytes_equal(retained_owner(r, m->topic), owner) ||
-           owner_has(&r->owners, owner, OWNED_RETAINED) < l->retained_per_identity;
+        return over(LIMIT_RETAINED_BYTES);
+    bool has_room = !owner.len || bytes_equal(retained_owner(r, m->topic), owner) ||
+                    owner_has(&r->owners, owner, OWNED_RETAINED) < l->retained_per_identity;
+    return has_room || over(LIMIT_RETAINED_PER_IDENTITY);
 }
 
 /* L-RETAIN. True: this message replaces or becomes the topic's retained one. */

@@ -1,5 +1,6 @@
 #include "broker/owner.h"
 
+#include "base/limits_use.h"
 #include "base/mem.h"
 #include "identity/principal.h"
 
@@ -34,10 +35,12 @@ struct owner *owner_get(struct owners *all, struct bytes principal)
     return NULL;
 }
 
-void owner_gains(struct owners *all, struct owner *o, enum owned what)
+void owner_gains(struct owner *o, enum owned what)
 {
-    if (++o->count[what] > all->most[what])
-        all->most[what] = o->count[what];
+    static const enum limit_name names[OWNED_END] = { [OWNED_SESSIONS] = LIMIT_SESSIONS_PER_IDENTITY,
+                                                      [OWNED_CONNECTIONS] = LIMIT_CONNECTIONS_PER_IDENTITY,
+                                                      [OWNED_RETAINED] = LIMIT_RETAINED_PER_IDENTITY };
+    limits_saw(names[what], ++o->count[what]);
 }
 
 void owner_forget(struct owners *all, struct owner *o)

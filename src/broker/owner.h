@@ -21,7 +21,6 @@ struct owner {
 };
 struct owners {
     struct table by_text;
-    uint64_t     most[OWNED_END]; /* that anybody ever had since the start */
 };
 
 bool owner_counted(struct bytes principal, enum owned);
@@ -29,7 +28,7 @@ bool owner_counted(struct bytes principal, enum owned);
 uint64_t owner_has(const struct owners *, struct bytes principal, enum owned);
 /* Found or made; one that is made has nothing yet, and goes with owner_loses or owner_forget. NULL: no memory. */
 struct owner *owner_get(struct owners *, struct bytes principal);
-void          owner_gains(struct owners *, struct owner *, enum owned);
+void          owner_gains(struct owner *, enum owned);
 void          owner_loses(struct owners *, struct owner *, enum owned); /* with its last thing it is forgotten */
 void          owner_forget(struct owners *, struct owner *);            /* if it has nothing */
 static inline struct bytes owner_text(const struct owner *o)

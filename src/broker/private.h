@@ -141,7 +141,7 @@ struct client {
     struct retained_feed *feed; /* NULL: no retained message is owed for a new subscription */
     struct timer    timer;   /* CONNECT time-out, then keep-alive and L-OUT */
     int64_t         last_us; /* last packet from the peer */
-    int64_t         doubted_us; /* last_us when its silence was first noticed */
+    int64_t         doubted_us; /* last_us when its silence was first noticed; before CONNECT: when it came */
     int64_t         withheld_us; /* since when PAUSE_WITHHELD */
     uint64_t        send_next; /* queue index to send next */
     uint64_t        will_id; /* 0 = none */
@@ -483,6 +483,7 @@ void will_unlink(struct broker *, struct will *);      /* J; frees */
 struct fanout *route_find(struct shard *, struct bytes topic);
 /* The same, borrowed until the next call of either. */
 const struct fanout *route_look(struct shard *, struct bytes topic);
+void           route_saw_topic(struct bytes topic); /* a name or a filter, for the limits' use */
 struct fanout *fanout_hold(struct fanout *);
 /* One member of a share; a whole share. One reference, or NULL when memory is out. */
 struct fanout *fanout_single(struct session *, const struct subscription *, struct origin *origin);

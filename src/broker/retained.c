@@ -143,7 +143,7 @@ enum code retained_set(struct retained *r, struct bytes topic, struct stored *st
     struct owner *of = r->reserved;
     r->reserved = NULL;
     if (of)
-        owner_gains(&r->owners, of, OWNED_RETAINED); /* before the former one loses it, who may be the same */
+        owner_gains(of, OWNED_RETAINED); /* before the former one loses it, who may be the same */
     struct stored *old = n->stored;
     if (old)
         list_remove(r, n);

@@ -1,6 +1,7 @@
 /* route.c - who gets a topic: resolved once per topic and generation of the tree, then shared. */
 #include "broker/private.h"
 
+#include "base/limits_use.h"
 #include "base/log.h"
 #include "mqtt/topic.h"
 
@@ -196,6 +197,8 @@ static struct fanout *resolve(const struct shard *shard, struct bytes topic)
     struct fanout *f = make_fanout(&c, topic);
     if (f) {
         f->generation = generation;
+        limits_saw(LIMIT_FAN_OUT, f->count);
+        route_saw_topic(topic);
         f->to_partition = to_partition(b, topic);
     }
     for (size_t i = 0; i < c.found.count; i++)
@@ -211,6 +214,15 @@ static struct fanout *resolve(const struct shard *shard, struct bytes topic)
     mem_free(c.targets.at);
     mem_free(c.origins.at);
     return f;
+}
+
+void route_saw_topic(struct bytes topic)
+{
+    uint64_t levels = 1;
+    for (size_t i = 0; i < topic.len; i++)
+        levels += topic.at[i] == '/';
+    limits_saw(LIMIT_TOPIC_BYTES, topic.len);
+    limits_saw(LIMIT_TOPIC_LEVELS, levels);
 }
 
 struct fanout *fanout_hold(struct fanout *f)
@@ -381,7 +393,9 @@ static bool postpone(struct shard *shard, struct message *m, struct fanout *f, u
 
 void route_deliver_here(struct shard *shard, struct message *m, struct fanout *f, uint64_t from)
 {
-    bool late = shard->slices.count || f->count > limits_of(shard->broker)->fan_out;
+    bool great = f->count > limits_of(shard->broker)->fan_out, late = shard->slices.count || great;
+    if (great)
+        limits_refused(LIMIT_FAN_OUT); /* cut into slices */
     if (late && postpone(shard, m, f, from))
         return;
     if (f->single)

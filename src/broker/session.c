@@ -205,7 +205,7 @@ static void count_for_principal(struct broker *b, const struct session *s, enum 
     struct owner *o = owner_get(&b->owners, s->principal); /* there since session_list */
     FG_ASSERT(o);
     if (gains)
-        owner_gains(&b->owners, o, what);
+        owner_gains(o, what);
     else
         owner_loses(&b->owners, o, what);
 }

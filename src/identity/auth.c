@@ -1,5 +1,6 @@
 #include "identity/auth_private.h"
 
+#include "base/limits_use.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/pool.h"
@@ -370,6 +371,7 @@ int64_t auth_wait_us(struct auth *a, const char *address, bool loopback, struct 
 struct auth_answer auth_banned(struct auth *a, int64_t wait_us)
 {
     atomic_fetch_add(&a->banned, 1);
+    limits_refused(LIMIT_AUTH_FAILURES);
     return (struct auth_answer){ .verdict = AUTH_BANNED, .because = "too many failures to sign in, wait a minute",
                                  .wait_us = wait_us };
 }

@@ -1,5 +1,6 @@
 #include "identity/failures.h"
 
+#include "base/limits_use.h"
 #include "base/mem.h"
 
 #define SECOND INT64_C(1000000)
@@ -103,7 +104,10 @@ static void count(struct failures *f, struct bytes key, uint32_t most, int64_t n
     if (e->count == 0)
         e->window_us = now;
     e->last_us = now;
-    if (++e->count < most)
+    e->count++;
+    if (most == f->per_minute) /* not the ten times as many of an address */
+        limits_saw(LIMIT_AUTH_FAILURES, e->count);
+    if (e->count < most)
         return;
     e->wait_s = e->wait_s ? e->wait_s * 2 : 1;
     if (e->wait_s > FAILURES_WAIT_MAX_S)

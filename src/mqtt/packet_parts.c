@@ -1,5 +1,7 @@
 #include "mqtt/packet_parts.h"
 
+#include "base/limits_use.h"
+
 #include "mqtt/topic.h"
 
 #include <stdarg.h>
@@ -83,12 +85,21 @@ uint16_t part_packet_id(struct parts *p)
     return id;
 }
 
+void part_tell_flaw(enum topic_flaw flaw)
+{
+    if (flaw == TOPIC_TOO_LONG)
+        limits_refused(LIMIT_TOPIC_BYTES);
+    else if (flaw == TOPIC_TOO_DEEP)
+        limits_refused(LIMIT_TOPIC_LEVELS);
+}
+
 void part_check_topic(struct parts *p, const char *field, struct bytes topic,
                       const struct mqtt_limits *limits)
 {
     if (p->code)
         return;
     enum topic_flaw flaw = topic_name_check(topic, limits->topic_bytes, limits->topic_levels);
+    part_tell_flaw(flaw);
     if (flaw == TOPIC_FINE)
         return;
     enum code code = CODE_PROTOCOL;

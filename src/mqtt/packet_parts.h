@@ -7,6 +7,7 @@
 
 #include "base/wire.h"
 #include "mqtt/packet.h"
+#include "mqtt/topic.h"
 
 struct parts {
     struct wire w;
@@ -76,6 +77,8 @@ uint32_t part_varint(struct parts *p, const char *field);
 /* Not 0: 0x82 [MQTT-2.2.1-3]. */
 uint16_t part_packet_id(struct parts *p);
 /* A topic name within the limits, or the flaw: 0x81, or 0x90. */
+/* For the limits' counters. */
+void part_tell_flaw(enum topic_flaw);
 void part_check_topic(struct parts *p, const char *field, struct bytes topic,
                       const struct mqtt_limits *limits);
 /* The property list of `packet` with its length (2.2.2); for 3.x nothing is read and *out is

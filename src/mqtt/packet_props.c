@@ -2,6 +2,8 @@
  * packets it may be in, those it may be repeated in, and where the value goes. */
 #include "mqtt/packet_parts.h"
 
+#include "base/limits_use.h"
+
 #include <stddef.h>
 
 enum type { U8, U16, U32, VARINT, TEXT, BINARY, PAIR };
@@ -193,9 +195,13 @@ static void read_one(struct parts *p, enum mqtt_type packet, const struct mqtt_l
         out->sub_id_count++;
     if (id == MQTT_PROP_USER) {
         if (out->user_count >= limits->user_props || out->user_count == UINT16_MAX)
-            PART_FLAW(p, CODE_LIMIT, MQTT_PROTOCOL_ERROR, "more than %u user properties (limit user-props)",
+        {
+            limits_refused(LIMIT_USER_PROPERTIES);
+            PART_FLAW(p, CODE_LIMIT, MQTT_PROTOCOL_ERROR, "more than %u user properties (limits.user-properties)",
                       limits->user_props);
-        out->user_count++;
+            return;
+        }
+        limits_saw(LIMIT_USER_PROPERTIES, ++out->user_count);
     }
 }
 
@@ -215,8 +221,11 @@ static void read_list(struct parts *p, enum mqtt_type packet, const struct mqtt_
 
 static bool list_too_long(struct parts *p, size_t len, const struct mqtt_limits *limits)
 {
-    if (len <= limits->prop_bytes)
+    if (len <= limits->prop_bytes) {
+        limits_saw(LIMIT_PROPERTY_BYTES, len);
         return false;
+    }
+    limits_refused(LIMIT_PROPERTY_BYTES);
     PART_FLAW(p, CODE_LIMIT, MQTT_PACKET_TOO_LARGE, "%zu bytes of properties; the limit is %u", len,
               limits->prop_bytes);
     return true;

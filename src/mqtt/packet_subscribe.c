@@ -1,6 +1,8 @@
 /* packet_subscribe.c - SUBSCRIBE (3.8), SUBACK (3.9), UNSUBSCRIBE (3.10), UNSUBACK (3.11). */
 #include "mqtt/packet_parts.h"
 
+#include "base/limits_use.h"
+
 #include "mqtt/topic.h"
 
 /* 3.8.3.1 */
@@ -31,6 +33,7 @@ static void read_filter(struct parts *p, const struct mqtt_limits *limits, struc
 {
     f->filter = part_binary(p, "topic filter");
     enum topic_flaw flaw = topic_filter_check(f->filter, limits->topic_bytes, limits->topic_levels);
+    part_tell_flaw(flaw);
     if (flaw == TOPIC_NOT_UTF8)
         PART_FLAW(p, CODE_MALFORMED, MQTT_MALFORMED, "the topic filter %s", topic_flaw_text(flaw));
     /* The other flaws concern this filter alone: its own reason in the SUBACK. */
@@ -57,12 +60,14 @@ static enum code decode(enum mqtt_type type, enum mqtt_version version, struct b
         read_filter(&p, limits, f);
         if (type == MQTT_SUBSCRIBE) {
             read_options(&p, version, f);
-            if (out->count >= limits->filters)
+            if (out->count >= limits->filters) {
+                limits_refused(LIMIT_FILTERS_PER_PACKET);
                 f->refused = MQTT_QUOTA_EXCEEDED;
+            }
         }
         *tail = f;
         tail = &f->next;
-        out->count++;
+        limits_saw(LIMIT_FILTERS_PER_PACKET, ++out->count);
     }
     return part_end(&p);
 }

@@ -1,6 +1,8 @@
 /* http_request.c - what the parser finds, kept and judged. */
 #include "net/http_conn.h"
 
+#include "base/limits_use.h"
+
 #include <strings.h>
 
 /* Remembers the refusal and stops the parser. */
@@ -28,8 +30,9 @@ static int found_target(http_parser *p, const char *at, size_t n)
 {
     struct http_conn *h = p->data;
     size_t around = strlen(http_method_str((enum http_method)p->method)) + sizeof "  HTTP/1.1\r\n" - 1;
+    limits_saw(LIMIT_HTTP_REQUEST_LINE, h->target_len + n + around);
     if (h->target_len + n + around > h->server->limits.request_line)
-        return refuse_later(h, 414, "the request line is too long");
+        return limits_refused(LIMIT_HTTP_REQUEST_LINE), refuse_later(h, 414, "the request line is too long");
     buf_add(&h->text, at, n);
     h->target_len += n;
     return h->text.bad ? no_memory(h) : 0;
@@ -48,8 +51,9 @@ static size_t field_count(const struct http_conn *h)
 static int count_header(struct http_conn *h, size_t n)
 {
     h->header_bytes += n;
+    limits_saw(LIMIT_HTTP_HEADERS, h->header_bytes);
     if (h->header_bytes > h->server->limits.header_bytes)
-        return refuse_later(h, 431, "the headers are too large");
+        return limits_refused(LIMIT_HTTP_HEADERS), refuse_later(h, 431, "the headers are too large");
     return 0;
 }
 
@@ -64,11 +68,12 @@ static int found_name(http_parser *p, const char *at, size_t n)
     size_t cost = n;
     if (field_count(h) == 0 || h->in_value) {
         if (field_count(h) >= h->server->limits.header_count)
-            return refuse_later(h, 431, "too many headers");
+            return limits_refused(LIMIT_HTTP_HEADER_COUNT), refuse_later(h, 431, "too many headers");
         struct http_field *f = buf_grow(&h->fields, sizeof *f);
         if (!f)
             return no_memory(h);
         *f = (struct http_field){ .name = (uint32_t)h->text.len };
+        limits_saw(LIMIT_HTTP_HEADER_COUNT, field_count(h));
         h->in_value = false;
         cost += sizeof ": \r\n" - 1;
     }

@@ -1,3 +1,4 @@
+#include "base/limits_use.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/backend.h"
@@ -324,6 +325,7 @@ static bool make_room(struct http_server *s)
     if (!h)
         return false;
     atomic_fetch_add_explicit(&made_room, 1, memory_order_relaxed);
+    limits_refused(LIMIT_HALF_OPEN);
     log_info("net", "FG1105 %s made room: more than %u HTTP connections, it was the oldest that waited for nothing",
              conn_address(h->conn), s->limits.connections);
     h->phase = PHASE_REFUSED;

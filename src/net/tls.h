@@ -79,6 +79,10 @@ const struct tls_peer *conn_tls_peer(const struct conn *);
 bool                   conn_is_tls(const struct conn *);
 
 /* Since the start of the process, any thread. */
+/* L-TLS, fixed. */
+enum { TLS_HANDSHAKE_BYTES = 64 * 1024 /* without application data between them, also later */, TLS_CERTIFICATES = 10, TLS_DEPTH = 5,
+       TLS_RSA_BITS = 8192 };
+
 struct tls_stats {
     uint64_t handshakes; /* finished */
     uint64_t failed;     /* FG2101 to FG2109 */

@@ -1,5 +1,6 @@
 /* tls_filter.c - OpenSSL as a filter. Its BIO reads the bytes that `in` was given where they lie, and writes into the
  * buffer that goes down: the engine owns no queue of ours, and between two calls nothing but a part of a record. */
+#include "base/limits_use.h"
 #include "base/mem.h"
 #include "net/tls_private.h"
 
@@ -26,6 +27,7 @@ static int bio_read(BIO *b, char *to, size_t n, size_t *got)
     }
     if (t->quiet_bytes >= TLS_HANDSHAKE_BYTES) {
         t->flooded = true;
+        limits_refused(LIMIT_TLS_HANDSHAKE_BYTES);
         return 0;
     }
     *got = n < t->in.len ? n : t->in.len;
@@ -34,6 +36,7 @@ static int bio_read(BIO *b, char *to, size_t n, size_t *got)
     memcpy(to, t->in.at, *got);
     t->in = bytes_from(t->in, *got);
     t->quiet_bytes += (uint32_t)*got;
+    limits_saw(LIMIT_TLS_HANDSHAKE_BYTES, t->quiet_bytes);
     return 1;
 }
 

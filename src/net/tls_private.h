@@ -8,10 +8,6 @@
 #include <openssl/ssl.h>
 
 enum {
-    TLS_HANDSHAKE_BYTES = 64 * 1024, /* without application data between them, also later */
-    TLS_CERTIFICATES = 10,
-    TLS_DEPTH = 5,
-    TLS_RSA_BITS = 8192,
     TLS_FILE_BYTES = 1024 * 1024,
     TLS_NAME_CHARS = 64, /* RFC 5280 A.1: ub-common-name */
     TLS_ALPN_BYTES = 32

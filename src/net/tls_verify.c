@@ -1,4 +1,5 @@
 /* tls_verify.c - whether a chain is believed, and what the certificate at its end says. */
+#include "base/limits_use.h"
 #include "base/mem.h"
 #include "net/tls_private.h"
 
@@ -21,13 +22,24 @@ int64_t tls_time_s(const ASN1_TIME *t)
 static bool too_large(X509 *x)
 {
     EVP_PKEY *key = X509_get0_pubkey(x);
-    return key && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) > TLS_RSA_BITS;
+    if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA)
+        return false;
+    if (EVP_PKEY_get_bits(key) > TLS_RSA_BITS) {
+        limits_refused(LIMIT_TLS_RSA_BITS);
+        return true;
+    }
+    limits_saw(LIMIT_TLS_RSA_BITS, (uint64_t)EVP_PKEY_get_bits(key));
+    return false;
 }
 
 static bool bounded(X509_STORE_CTX *x, struct tls_filter *t)
 {
     STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(x);
     t->many = sk_X509_num(sent) > TLS_CERTIFICATES;
+    if (t->many)
+        limits_refused(LIMIT_TLS_CERTIFICATES);
+    else if (sk_X509_num(sent) > 0)
+        limits_saw(LIMIT_TLS_CERTIFICATES, (uint64_t)sk_X509_num(sent));
     for (int i = 0; !t->many && i < sk_X509_num(sent); i++)
         t->huge_key |= too_large(sk_X509_value(sent, i));
     return !t->many && !t->huge_key;
@@ -43,7 +55,12 @@ int tls_verify(X509_STORE_CTX *x, void *arg)
         return 0;
     }
     X509_STORE_CTX_set_time(x, 0, (time_t)(loop_wall_us(t->filter.conn->loop) / 1000000));
-    return X509_verify_cert(x) == 1;
+    bool good = X509_verify_cert(x) == 1;
+    if (X509_STORE_CTX_get_error(x) == X509_V_ERR_CERT_CHAIN_TOO_LONG)
+        limits_refused(LIMIT_TLS_DEPTH);
+    else if (good) /* its own and the root do not count */
+        limits_saw(LIMIT_TLS_DEPTH, (uint64_t)(sk_X509_num(X509_STORE_CTX_get0_chain(x)) > 2 ? sk_X509_num(X509_STORE_CTX_get0_chain(x)) - 2 : 0));
+    return good;
 }
 
 /* ---- names ---- */

@@ -2,6 +2,7 @@
 #include "net/websocket_private.h"
 
 #include "base/io.h"
+#include "base/limits_use.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/backend.h"
@@ -11,6 +12,7 @@
 /* Above this there is one pong for each time that the peer takes something: who pings without reading must not fill our
  * memory, and who reads slowly still sees that we live [RFC 6455, 5.5.3]. */
 enum { PONG_UNSENT_MAX = 64 * 1024 };
+_Static_assert((int)WS_CONTROL_MAX == (int)WEBSOCKET_CONTROL_MAX, "what is told is what holds");
 enum { NORMAL = 1000, PROTOCOL = 1002, UNWANTED = 1003, NOT_UTF8 = 1007, TOO_BIG = 1009 };
 
 static struct websocket *websocket_of(struct filter *f)
@@ -118,7 +120,7 @@ static const char *wrong_control(const struct ws_head *h)
     if (!h->fin)
         return "a control frame in fragments";
     if (h->bytes > WS_CONTROL_MAX)
-        return "a control frame of more than 125 bytes";
+        return limits_refused(LIMIT_WEBSOCKET_CONTROL_BYTES), "a control frame of more than 125 bytes";
     return NULL;
 }
 
@@ -153,13 +155,18 @@ static enum code begin_frame(struct websocket *ws, struct fault *why)
     if (h.opcode == WS_TEXT)
         return refuse(ws, UNWANTED, why, "a text frame; MQTT is binary, send binary frames [MQTT-6.0.0-1]");
     if (h.bytes > ws->frame_bytes) {
+        limits_refused(LIMIT_PACKET_BYTES);
         char text[120];
         (void)snprintf(text, sizeof text, "a frame of %llu bytes, limits.packet-bytes allows %u",
                        (unsigned long long)h.bytes, ws->frame_bytes);
         return refuse(ws, TOO_BIG, why, text);
     }
-    if (!ws_is_control(h.opcode) && ++ws->frames > WEBSOCKET_FRAGMENTS_MAX)
-        return refuse(ws, TOO_BIG, why, "a message of more than 1000 fragments");
+    if (ws_is_control(h.opcode))
+        limits_saw(LIMIT_WEBSOCKET_CONTROL_BYTES, h.bytes);
+    else
+        limits_saw(LIMIT_WEBSOCKET_FRAGMENTS, ++ws->frames);
+    if (ws->frames > WEBSOCKET_FRAGMENTS_MAX)
+        return limits_refused(LIMIT_WEBSOCKET_FRAGMENTS), refuse(ws, TOO_BIG, why, "a message of more than 1000 fragments");
     ws->inside = true;
     ws->fin = h.fin;
     ws->opcode = h.opcode;

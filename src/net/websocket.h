@@ -15,7 +15,7 @@
 
 #include "net/http.h"
 
-enum { WEBSOCKET_FRAGMENTS_MAX = 1000 };
+enum { WEBSOCKET_FRAGMENTS_MAX = 1000, WEBSOCKET_CONTROL_MAX = 125 /* RFC 6455, 5.5 */ };
 
 /* Borrowed for the call. */
 struct websocket_rules {
