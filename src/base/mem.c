@@ -73,3 +73,13 @@ uint64_t mem_in_use(void)
     struct mallinfo2 info = mallinfo2();
     return (uint64_t)info.uordblks + (uint64_t)info.hblkhd;
 }
+
+uint64_t mem_idle(void)
+{
+    return (uint64_t)mallinfo2().fordblks;
+}
+
+void mem_give_back(void)
+{
+    (void)malloc_trim(0);
+}

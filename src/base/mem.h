@@ -24,3 +24,7 @@ void mem_fail_at(uint64_t n);
 int  mem_fail_fired(void);
 /* Bytes handed out and not freed, by the heap's own accounting (usable size). */
 uint64_t mem_in_use(void);
+/* Bytes the heap has from the system and nobody uses. */
+uint64_t mem_idle(void);
+/* Gives what lies idle back to the system. Takes milliseconds, in which other threads may wait for memory. */
+void mem_give_back(void);

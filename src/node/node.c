@@ -164,6 +164,7 @@ static enum code start_broker(struct node *n, struct fault *why)
 {
     timer_start(n->loops[0], &n->trouble, TROUBLE_MS, watch_trouble);
     auth_watch(n);
+    heap_watch(n);
     return broker_start(n->broker, n->journal, why);
 }
 
@@ -212,6 +213,7 @@ static void open_stop(struct letter *letter, struct loop *here)
     listen_end(n);
     timer_stop(n->loops[0], &n->trouble);
     auth_end(n);
+    heap_end(n);
     api_stop(n->api);
     broker_stop(n->broker);
     for (unsigned i = 0; i < n->loop_count; i++)

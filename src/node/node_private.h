@@ -6,6 +6,7 @@
 #include "identity/auth.h"
 #include "journal/journal.h"
 #include "net/loop.h"
+#include "net/pool.h"
 #include "net/tls.h"
 #include "net/tls_watch.h"
 #include "node/node.h"
@@ -65,6 +66,10 @@ struct node {
     bool                users_over;   /* no more looks */
     char                users_trouble[240]; /* as told in the log */
 
+    struct timer    heap_timer; /* of loop 0 */
+    struct pool_job heap_job;
+    bool            heap_busy;  /* the job is under way */
+
     struct timer trouble; /* of loop 0 */
     bool         was_failed, was_full; /* as told in the log */
 
@@ -115,6 +120,10 @@ void               tls_close(struct node *); /* harmless if done */
 FG_CHECK enum code auth_open(struct node *, struct fault *why); /* the data directory is prepared */
 void               auth_watch(struct node *);                   /* looks at their files from now on */
 void               auth_end(struct node *);                     /* on loop 0 */
+
+/* ---- node_heap.c: on loop 0 ---- */
+void heap_watch(struct node *);
+void heap_end(struct node *);
 
 /* ---- node_doors.c ---- */
 /* The doors of `s` when `old` (of `before`; NULL: the start) held until now: who listens on an address of before keeps his

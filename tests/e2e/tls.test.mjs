@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import https from 'node:https';
+import tls from 'node:tls';
 import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -292,4 +293,24 @@ test('a page that came without TLS may not open a WebSocket over TLS, also one o
     });
     assert.equal(await ask(`https://localhost:${port}`), 101);
     assert.equal(await ask(`http://localhost:${port}`), 403);
+});
+
+test('what a storm of handshakes took goes back to the system', {
+    timeout: 90_000,
+    skip: FIELDGATE.includes('asan') && 'a sanitizer has a heap of its own',
+}, async (t) => {
+    const node = await tlsNode(t);
+    const rss = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${node.process.pid}/status`, 'utf8'))[1]) / 1024;
+    const before = rss();
+    const sockets = [];
+    for (let round = 0; round < 15; round++)
+        await Promise.all(Array.from({ length: 100 }, () => new Promise((resolve, reject) => {
+            const socket = tls.connect({ port: node.port('mqtts'), host: '127.0.0.1', ca: readFileSync(ca.pem) }, resolve);
+            socket.on('error', reject);
+            sockets.push(socket);
+        })));
+    const peak = rss();
+    for (const socket of sockets) socket.destroy();
+    assert.ok(peak > before + 20, `1,500 connections take memory: ${before} MiB before, ${peak} MiB with them`);
+    await until(() => rss() < before + (peak - before) / 3, 'the memory to go back', 40_000, 500);
 });
