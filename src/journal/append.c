@@ -101,7 +101,8 @@ static struct chunk *chunk_new(struct journal *j, uint32_t need)
 
 void append_recycle(struct journal *j, struct chunk *c)
 {
-    if (j->spare_bytes + c->cap > SPARE_MAX) {
+    /* A small one from the beginning of a load would be filled first, and be a write of its own, for ever. */
+    if (j->spare_bytes + c->cap > SPARE_MAX || c->cap < j->chunk_hint / 2) {
         mem_free(c);
         return;
     }

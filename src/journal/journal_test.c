@@ -61,6 +61,25 @@ static void many_records_share_one_sync(void **state)
     rig_free(r);
 }
 
+static void a_group_under_load_is_one_write(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    r->opt.segment_bytes = 16 << 20;
+    rig_must_open(r);
+    rig_settle(r);
+    uint64_t writes = 0;
+    for (int group = 0; group < 20; group++) {
+        for (int i = 0; i < 80; i++)
+            assert_int_equal(rig_message(r, "x", 1000, JOURNAL_NO_PARTITION, false, NULL), CODE_OK);
+        writes = memfs_calls(r->fs, FS_PWRITE);
+        assert_true(commit_group(r->j, false));
+        writes = memfs_calls(r->fs, FS_PWRITE) - writes;
+    }
+    assert_int_equal(writes, 1); /* whatever the buffers were like when it began */
+    rig_free(r);
+}
+
 /* A note that nobody waits for; whether the committer is woken for it. */
 static bool wakes(struct rig *r, size_t len, bool later)
 {
@@ -657,6 +676,7 @@ int main(void)
         cmocka_unit_test(what_was_appended_is_replayed_in_order),
         cmocka_unit_test(nothing_is_promised_before_it_is_synced),
         cmocka_unit_test(many_records_share_one_sync),
+        cmocka_unit_test(a_group_under_load_is_one_write),
         cmocka_unit_test(what_nobody_waits_for_wakes_nobody_and_costs_no_sync),
         cmocka_unit_test(an_orderly_stop_replays_only_the_state),
         cmocka_unit_test(a_second_process_is_refused),
