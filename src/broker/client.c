@@ -384,7 +384,7 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
         uint32_t most = c->state == CLIENT_NEW ? limits_of(b)->connect_bytes : c->packet_bytes;
         struct mqtt_frame frame;
         struct fault why;
-        enum code code = mqtt_frame(bytes_from(in, used), most, &frame, &why);
+        enum code code = (c->version == MQTT_3_1 ? mqtt_frame_31 : mqtt_frame)(bytes_from(in, used), most, &frame, &why);
         if (code == CODE_MORE) {
             /* What a stranger sends first must look like CONNECT before more of it is kept. */
             if (c->state == CLIENT_NEW && !c->exchange && in.at[used] != MQTT_CONNECT << 4)

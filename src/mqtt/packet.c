@@ -21,12 +21,9 @@ static enum code malformed(struct fault *why, uint64_t at, const char *what, uin
     return code;
 }
 
-enum code mqtt_frame(struct bytes in, uint32_t packet_bytes, struct mqtt_frame *out, struct fault *why)
+static enum code frame(uint8_t first, struct bytes in, uint32_t packet_bytes, struct mqtt_frame *out, struct fault *why)
 {
     *out = (struct mqtt_frame){0, BYTES_NONE, 0};
-    if (in.len == 0)
-        return CODE_MORE;
-    uint8_t first = in.at[0];
     if (!first_valid(first))
         return malformed(why, 0, "reserved type or flags", first);
 
@@ -61,4 +58,20 @@ enum code mqtt_frame(struct bytes in, uint32_t packet_bytes, struct mqtt_frame *
         return CODE_MORE;
     out->body = bytes_of(in.at + n, left);
     return CODE_OK;
+}
+
+enum code mqtt_frame(struct bytes in, uint32_t packet_bytes, struct mqtt_frame *out, struct fault *why)
+{
+    if (in.len)
+        return frame(in.at[0], in, packet_bytes, out, why);
+    *out = (struct mqtt_frame){0, BYTES_NONE, 0};
+    return CODE_MORE;
+}
+
+enum code mqtt_frame_31(struct bytes in, uint32_t packet_bytes, struct mqtt_frame *out, struct fault *why)
+{
+    enum { DUP = 8 };
+    uint8_t first = in.len ? in.at[0] : 0;
+    bool repeats = flags_of[first >> 4] && (first & DUP);
+    return repeats ? frame((uint8_t)(first & ~DUP), in, packet_bytes, out, why) : mqtt_frame(in, packet_bytes, out, why);
 }

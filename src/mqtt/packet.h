@@ -113,6 +113,9 @@ struct mqtt_frame {
  * it speaks. */
 FG_CHECK enum code mqtt_frame(struct bytes in, uint32_t packet_bytes, struct mqtt_frame *out,
                               struct fault *why);
+/* The same for a client of MQTT 3.1, which may set DUP when it sends PUBREL, SUBSCRIBE or UNSUBSCRIBE again (3.1: 3.6, 3.8,
+ * 3.10; 3.1.1 forbade it). `first` is given without it. */
+FG_CHECK enum code mqtt_frame_31(struct bytes in, uint32_t packet_bytes, struct mqtt_frame *out, struct fault *why);
 
 struct mqtt_connect {
     enum mqtt_version version;

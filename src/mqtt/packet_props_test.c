@@ -365,6 +365,40 @@ static void counters_do_not_wrap(void **state)
     free(b.at);
 }
 
+extern uint64_t mqtt_values_read;
+
+/* One broker took quadratic time for many user properties. Whatever is done with a list looks at each of its values once, and
+ * so costs what its bytes cost: here lists of the smallest ones, 64 KiB of them and a tenth of that. */
+static void many_user_properties_are_read_in_one_pass(void **state)
+{
+    (void)state;
+    struct mqtt_limits limits = mqtt_limits_default;
+    limits.user_props = UINT16_MAX;
+    limits.prop_bytes = 1 << 20;
+    for (unsigned n = 1310; n <= 13100; n *= 10) {
+        struct buf list = { 0 }, copy = { 0 };
+        for (unsigned i = 0; i < n; i++)
+            buf_add(&list, "\x26\0\0\0\0", 5);
+        struct mqtt_props p;
+        struct bytes raw = buf_bytes(&list);
+        uint64_t before = mqtt_values_read;
+        assert_int_equal(mqtt_decode_props(MQTT_PUBLISH, raw, &limits, &p, NULL), CODE_OK);
+        assert_int_equal(p.user_count, n);
+        assert_int_equal(mqtt_values_read - before, n);
+        mqtt_props_forwardable(p.raw, &copy);
+        assert_int_equal(mqtt_values_read - before, 2 * n);
+        assert_true(bytes_equal(buf_bytes(&copy), raw));
+        /* One too many ends the reading there, not behind the end of the list. */
+        limits.user_props = 64;
+        before = mqtt_values_read;
+        assert_int_equal(mqtt_decode_props(MQTT_PUBLISH, raw, &limits, &p, NULL), CODE_LIMIT);
+        assert_int_equal(mqtt_values_read - before, 65);
+        limits.user_props = UINT16_MAX;
+        buf_clear(&list);
+        buf_clear(&copy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +411,7 @@ int main(void)
         cmocka_unit_test(user_properties_keep_their_order),
         cmocka_unit_test(what_differs_per_delivery_is_not_forwarded),
         cmocka_unit_test(a_list_over_the_limits_is_refused_before_it_is_read),
+        cmocka_unit_test(many_user_properties_are_read_in_one_pass),
         cmocka_unit_test(counters_do_not_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

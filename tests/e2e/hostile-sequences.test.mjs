@@ -56,7 +56,8 @@ const HOSTILE = {
     'flags that are reserved': (d, v) => {
         const type = d.pick([4, 5, 6, 7, 8, 10, 12, 14]);
         const right = [6, 8, 10].includes(type) ? 2 : 0;
-        const flags = (right + 1 + d.below(15)) % 16;
+        let flags = (right + 1 + d.below(15)) % 16;
+        if (v === 3 && flags === (right | 8)) flags = 15; // DUP: 3.1 allowed it
         const body = { 8: m.subscribe({ version: v, filters: 'a' }), 10: m.unsubscribe({ version: v, filters: 'a' }) }[type]?.subarray(2);
         return [m.packet((type << 4) | flags, body ?? ([12, 14].includes(type) ? B() : m.u16(7))), [0x81]];
     },
