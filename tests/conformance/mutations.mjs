@@ -16,7 +16,7 @@ export const MUTATIONS = [
     // ---- CONNECT ----
     ['3.1.1 3.1.0-2', 'connect', 'src/broker/client.c', 'if (c->state == CLIENT_LIVE)\n        handle_live', 'if (c->state == CLIENT_LIVE && type == MQTT_CONNECT)\n        return;\n    else if (c->state == CLIENT_LIVE)\n        handle_live'],
     ['3.1.1 3.1.2-3', 'connect', 'src/mqtt/packet_connect.c', 'if (flags & RESERVED)', 'if (false)'],
-    ['5.0 3.1.2-4', 'connect', 'src/broker/client_connect.c', 'if (s && (ask->connect.clean_start || expired)) {', 'if (s && expired) {'],
+    ['5.0 3.1.2-4', 'connect', 'src/broker/client_connect.c', 'if (s && (ask->connect.clean_start || expired || foreign)) {', 'if (s && (expired || foreign)) {'],
     ['5.0 3.1.2-13', 'connect', 'src/mqtt/packet_connect.c', 'if (!out->has_will && (out->will_qos || out->will_retain))', 'if (!out->has_will && out->will_qos)'],
     ['3.1.1 3.1.2-22', 'connect', 'src/mqtt/packet_connect.c', 'if (out->version < MQTT_5 && out->has_password && !out->has_user)', 'if (false)'],
     ['3.1.1 3.1.3-8', 'connect', 'src/mqtt/packet_connect.c', '(out->version == MQTT_3_1_1 && out->clean_start)', 'out->version == MQTT_3_1_1'],
@@ -37,12 +37,12 @@ export const MUTATIONS = [
     // ---- PUBLISH ----
     ['3.1.1 3.3.1-1', 'publish', 'src/broker/deliver.c', 'p->pid, p->dup, p->retain);', 'p->pid, false, p->retain);'],
     ['5.0 3.3.1-7', 'publish', 'src/broker/fold.c', 'if (m->payload.len == 0) {', 'if (false) {'],
-    ['3.1.1 3.3.1-12', 'publish', 'src/broker/fold.c', 'if (!m->retain)\n', 'if (false)\n'],
-    ['5.0 3.3.2-6', 'publish', 'src/broker/deliver.c', 'int64_t left = m->expires_us - now;', 'int64_t left = m->expires_us - now + 3000000;'],
+    ['3.1.1 3.3.1-12', 'publish', 'src/broker/fold.c', 'if (!m->retain || p->again)', 'if (p->again)'],
+    ['5.0 3.3.2-6', 'publish', 'src/broker/deliver.c', 'int64_t left = m->expires_us - now,', 'int64_t left = m->expires_us - now + 3000000,'],
     ['5.0 3.3.2-14', 'malformed', 'src/mqtt/packet_props.c', " && !memchr(t.at, '#', t.len);", ';'],
     ['5.0 3.3.2-15', 'publish', 'src/mqtt/packet_props.c', 'BIT(MQTT_PROP_RESPONSE_TOPIC) | ', ''],
     ['5.0 3.3.2-17', 'publish', 'src/mqtt/packet_props.c', ' |\n                                    BIT(MQTT_PROP_USER);', ';'],
-    ['5.0 3.3.4-6', 'malformed', 'src/broker/client_publish.c', 'mqtt_props_has(&p.props, MQTT_PROP_SUB_ID)) {', 'false) {'],
+    ['5.0 3.3.4-6', 'malformed', 'src/broker/client_publish.c', 'if (mqtt_props_has(&p->props, MQTT_PROP_SUB_ID)) {', 'if (false) {'],
     ['5.0 3.4.2-1', 'malformed', 'src/mqtt/packet_names.c', '{ 0x92, RELEASED,', '{ 0x92, RELEASED | TAKEN,'],
     ['5.0 4.3.3-6', 'publish', 'src/broker/deliver.c', 'if (p->state == ENTRY_RECEIVED) {', 'if (false) {'],
     ['5.0 4.3.3-10', 'publish', 'src/broker/client_publish.c', 'op.duplicate = p.qos == 2 && pidset_has(&c->in_pids, p.packet_id);', 'op.duplicate = false;'],
@@ -52,7 +52,7 @@ export const MUTATIONS = [
     // ---- SUBSCRIBE, UNSUBSCRIBE, topics ----
     ['5.0 3.3.1-10', 'subscribe', 'src/broker/client_subscribe.c', '(f->retain_handling == 1 && !asked->existed)', 'f->retain_handling == 1'],
     ['5.0 3.3.1-11', 'subscribe', 'src/broker/client_subscribe.c', '(f->retain_handling == 0 ||', '(f->retain_handling != 1 ||'],
-    ['5.0 3.3.1-12', 'subscribe', 'src/broker/route.c', 'bool retain = t->retain_as_published && m->retain;', 'bool retain = m->retain;'],
+    ['5.0 3.3.1-12', 'subscribe', 'src/broker/route.c', 'continue;\n        bool retain = t->retain_as_published && m->retain;', 'continue;\n        bool retain = m->retain;'],
     ['5.0 3.3.4-2', 'subscribe', 'src/broker/route.c', 't.qos = one->qos > t.qos ? one->qos : t.qos;', 't.qos = one->qos && (!t.qos || one->qos < t.qos) ? one->qos : t.qos;'],
     ['5.0 3.3.4-4', 'subscribe', 'src/broker/route.c', 'if (m[i].id)', 'if (m[i].id && i == 0)'],
     ['3.1.1 3.8.3-4', 'subscribe', 'src/mqtt/packet_subscribe.c', 'if (options > 2)', 'if ((options & 3) > 2)'],
@@ -60,7 +60,7 @@ export const MUTATIONS = [
     ['5.0 3.8.4-8', 'subscribe', 'src/broker/route.c', 'uint8_t qos = t->qos < m->qos ? t->qos : m->qos;', 'uint8_t qos = t->qos < m->qos ? t->qos : t->qos;'],
     ['3.1.1 3.9.3-2', 'subscribe', 'src/mqtt/packet_encode.c', 'version < MQTT_5 && reasons[i] >= 0x80 ? 0x80 : reasons[i]', 'reasons[i]'],
     ['3.1.1 2.3.1-7', 'subscribe', 'src/broker/client_subscribe.c', 'mqtt_encode_suback(&blob, c->version, MQTT_SUBACK, p->packet_id,', 'mqtt_encode_suback(&blob, c->version, MQTT_SUBACK, 1,'],
-    ['3.1.1 3.10.4-2', 'subscribe', 'src/broker/client_subscribe.c', '(void)tree_remove(&b->tree, f->filter, s);', '(void)s;'],
+    ['3.1.1 3.10.4-2', 'subscribe', 'src/broker/client_subscribe.c', 'if (tree_remove(&b->tree, f->filter, s) && topic_filter_shared(f->filter)) {', 'if (topic_filter_shared(f->filter)) {'],
     ['5.0 3.11.3-2', 'subscribe', 'src/broker/client_subscribe.c', 'session_filter(s, f->filter) ? 0 : MQTT_NO_SUBSCRIPTION_EXISTED;', '0;'],
     ['3.1.1 4.7.1-3', 'subscribe', 'src/mqtt/topic.c', "if (i > 0 && filter.at[i - 1] != '/')", 'if (false)'],
     ['5.0 4.7.2-1', 'subscribe', 'src/broker/tree.c', "bool hidden = first && w->topic.len && w->topic.at[0] == '$';", 'bool hidden = false && first;'],
@@ -72,6 +72,13 @@ export const MUTATIONS = [
     ['5.0 3.3.4-9', 'limits', 'src/broker/deliver.c', 'if (c->inflight_out >= c->window || !takes_more(c))', 'if (c->inflight_out > c->window || !takes_more(c))'],
     ['5.0 3.3.4-7', 'limits', 'src/broker/client_publish.c', 'c->inflight_in >= most)', 'c->inflight_in > most)'],
     ['3.1.1 4.8.0-2', 'limits', 'src/broker/client.c', 'if ((c->paused & PAUSE_WITHHELD) && now', 'if (false && now'],
+
+    // ---- aliases, shared subscriptions, AUTH, WebSocket ----
+    ['5.0 3.1.2-27', 'alias', 'src/broker/client_connect.c', 'c->alias_max = five ? ask->props.topic_alias_max : 0;', 'c->alias_max = five ? 5 : 0;'],
+    ['5.0 4.8.2-2', 'shared', 'src/mqtt/topic.c', 'if (share.len == 0 || inner.len == 0 || scan(share).wild)', 'if (share.len == 0 || inner.len == 0)'],
+    ['5.0 4.12.0-5', 'auth', 'src/broker/client_connect.c', 'mqtt_put_bytes(&props, MQTT_PROP_AUTH_METHOD, ask->connect.props.auth_method);', ''],
+    ['5.0 4.12.1-1', 'auth', 'src/broker/client_auth.c', 'if (!bytes_is(p.props.auth_method, SCRAM_SHA_256)) {', 'if (false) {'],
+    ['5.0 6.0.0-1', 'websocket', 'src/net/websocket.c', 'if (h.opcode == WS_TEXT)', 'if (false)'],
 
     // ---- what the hostile conversations look at ----
     // (no statement: any test of the file)
