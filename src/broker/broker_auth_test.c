@@ -399,28 +399,6 @@ static void a_credential_that_runs_out_ends_the_connection(struct rig *rig)
     assert_int_equal(stats_of(rig).withdrawn, 1);
 }
 
-/* A reload gave the listener other authenticators: who came in by what it does not ask any more is out. */
-static void a_door_that_changes_is_left_by_those_it_would_not_let_in(struct rig *rig)
-{
-    struct fault why;
-    struct auth_doors *doors, *before;
-    struct auth_door users = { .chain = { { AUTH_USERS }, 1 } }, anybody = { .chain = { { AUTH_ANONYMOUS }, 1 } };
-    struct peer_connect other = { .client_id = "other" };
-    struct peer *n = peer_connected(rig, 0, &other, false), *a = peer_connected(rig, shard_of(rig, 1), &alice, false);
-    assert_int_equal(auth_doors_new(&doors, &users, 1, &why), CODE_OK);
-    before = auth_change_doors(rig->auth, doors);
-    broker_access_changed(rig->broker);
-    assert_int_equal(peer_expect(n, MQTT_DISCONNECT)->reason, MQTT_NOT_AUTHORIZED);
-    auth_doors_free(before);
-    peer_expect_nothing(a);
-    assert_int_equal(stats_of(rig).withdrawn, 1);
-    assert_int_equal(auth_doors_new(&doors, &anybody, 1, &why), CODE_OK);
-    before = auth_change_doors(rig->auth, doors);
-    broker_access_changed(rig->broker);
-    assert_int_equal(peer_expect(a, MQTT_DISCONNECT)->reason, MQTT_NOT_AUTHORIZED);
-    auth_doors_free(before);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,7 +420,6 @@ int main(void)
         RIG_TEST(a_user_removed_between_connect_and_connack, with_users),
         RIG_TEST(a_damaged_file_changes_nothing, with_users),
         RIG_TEST(an_empty_file_lets_nobody_in_and_nobody_stay, with_users),
-        RIG_TEST(a_door_that_changes_is_left_by_those_it_would_not_let_in, with_users_or_nobody),
         RIG_TEST(a_credential_that_runs_out_ends_the_connection, with_users),
     };
     return cmocka_run_group_tests(tests, make_texts, NULL);
