@@ -53,6 +53,9 @@ static void a_node_short_of_memory_lets_nobody_in_and_loses_nothing(struct rig *
     peer_connect(p, &two);
     assert_int_equal(peer_expect(p, MQTT_CONNACK)->reason, MQTT_SERVER_BUSY);
     peer_expect_end(p);
+    struct peer_connect older = two;
+    older.version = MQTT_3_1_1;
+    peer_refused(peer_open(rig, shard_of(rig, 1)), &older, 3);
     peer_publish(pub, "a", "1", 1, false); /* this one is in; then the publisher waits */
     rig_run(rig);
     peer_publish(pub, "a", "2", 1, false);

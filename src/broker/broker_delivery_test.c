@@ -656,6 +656,39 @@ static void messages_expire_on_their_way(struct rig *rig)
 
 /* ---- subscriptions ---- */
 
+/* The same for what is retained and for what waits in a group: what is left is told, also after a stop or crash. */
+static void expiry_counts_down_for_retained_and_shared(struct rig *rig)
+{
+    struct peer *to = peer_connected(rig, 0, &keeps, false), *from = peer_connected(rig, shard_of(rig, 1), &leaves, false);
+    peer_subscribed(to, "$share/g/s", 1);
+    peer_disconnect(to, 0);
+    rig_run(rig);
+    struct buf props = { 0 };
+    mqtt_put_u32(&props, MQTT_PROP_MESSAGE_EXPIRY, 30);
+    struct peer_publish shared = { .topic = BYTES_LIT("s"), .qos = 1, .payload = BYTES_LIT("x"), .props = buf_bytes(&props) };
+    struct peer_publish kept = { .topic = BYTES_LIT("r"), .qos = 1, .payload = BYTES_LIT("x"), .props = buf_bytes(&props), .retain = true };
+    peer_publish_full(from, &shared);
+    (void)peer_expect(from, MQTT_PUBACK);
+    peer_publish_full(from, &kept);
+    (void)peer_expect(from, MQTT_PUBACK);
+    rig_advance(rig, 10000000);
+    rig_restart(rig, rig->config.seed % 2 ? ORDERLY : CRASH);
+    rig_advance(rig, 10000000);
+    to = peer_connected(rig, 0, &keeps, true);
+    struct packet *k = peer_expect_publish(to, "s", "x", 1);
+    assert_in_range(k->props.message_expiry_s, 9, 11);
+    peer_accepts(to, k);
+    struct peer *reader = peer_connected(rig, shard_of(rig, 1), &leaves, false);
+    peer_subscribed(reader, "r", 0);
+    assert_in_range(peer_expect_publish(reader, "r", "x", 0)->props.message_expiry_s, 9, 11);
+    rig_advance(rig, 12000000);
+    peer_unsubscribe(reader, "r");
+    (void)peer_expect(reader, MQTT_UNSUBACK);
+    peer_subscribed(reader, "r", 0);
+    peer_expect_nothing(reader);
+    buf_clear(&props);
+}
+
 static void overlapping_filters_are_one_delivery_of_the_highest_qos(struct rig *rig)
 {
     struct peer *to = peer_connected(rig, 0, &keeps, false);
@@ -829,6 +862,7 @@ int main(void)
         RIG_TEST(a_message_longer_than_a_segment_is_refused, NULL),
         RIG_TEST(packets_above_the_receivers_maximum_are_left_out, NULL),
         RIG_TEST(messages_expire_on_their_way, NULL),
+        RIG_TEST(expiry_counts_down_for_retained_and_shared, NULL),
         RIG_TEST(overlapping_filters_are_one_delivery_of_the_highest_qos, NULL),
         RIG_TEST(no_local_keeps_a_message_from_its_sender, NULL),
         RIG_TEST(filters_that_are_not_valid_are_refused_by_name, NULL),

@@ -568,6 +568,58 @@ static void keep_alive_has_an_upper_end(struct rig *rig)
     peer_expect_end(p);
 }
 
+/* Not before one and a half times, and then soon: 5.0 with its reason, 3.1.1 and 3.1 without a word. */
+static void silence_ends_at_one_and_a_half_times(struct rig *rig)
+{
+    static const enum mqtt_version versions[] = { MQTT_3_1, MQTT_3_1_1, MQTT_5 };
+    for (unsigned i = 0; i < 3; i++)
+        for (unsigned none = 0; none < 2; none++) { /* its own 10 s; none at all, so that the node's 30 s hold */
+            int64_t keep = none ? SECONDS(30) : SECONDS(10);
+            struct peer_connect c = { .client_id = "quiet", .version = versions[i], .clean_start = true,
+                                      .keep_alive_s = none ? 0 : 10 };
+            struct peer *p = peer_connected(rig, 0, &c, false);
+            rig_advance(rig, keep);
+            peer_ping(p); /* it counts from the last packet */
+            assert_int_equal(peer_expect(p, MQTT_PINGRESP)->type, MQTT_PINGRESP);
+            rig_advance(rig, keep + keep / 2 - SECONDS(1) / 10);
+            peer_expect_nothing(p);
+            assert_false(peer_ended(p));
+            rig_advance(rig, SECONDS(1) / 2);
+            if (versions[i] == MQTT_5)
+                assert_int_equal(peer_expect(p, MQTT_DISCONNECT)->reason, MQTT_KEEP_ALIVE_TIMEOUT);
+            peer_expect_end(p);
+        }
+}
+
+/* L-OUT: to whom nothing can be given, nothing more is; after unsent-seconds (20 here) without progress he is ended, told 0x97
+ * should he read it some day. Who takes a little now and then stays. */
+static void who_takes_nothing_is_ended_who_takes_little_is_not(struct rig *rig)
+{
+    static uint8_t payload[30000];
+    struct peer *dead = peer_connected(rig, 0, &leaves, false);
+    struct peer *slow = peer_connected(rig, 0, &(struct peer_connect){ .client_id = "slow" }, false);
+    struct peer *from = peer_connected(rig, shard_of(rig, 1), &old, false);
+    peer_subscribed(dead, "flood", 0);
+    peer_subscribed(slow, "flood", 0);
+    sim_stall(dead->sim, 0);
+    sim_stall(slow->sim, 0);
+    for (int i = 0; i < 40; i++)
+        (void)peer_publish_full(from, &(struct peer_publish){ .topic = BYTES_LIT("flood"), .payload = bytes_of(payload, sizeof payload) });
+    rig_run(rig);
+    for (int i = 0; i < 8; i++) {
+        assert_false(peer_ended(slow));
+        if (i < 3)
+            assert_false(peer_ended(dead));
+        sim_stall(slow->sim, 10000 * ((size_t)i + 1)); /* so much more */
+        rig_advance(rig, SECONDS(6));
+    }
+    assert_int_equal(stats_of(rig).clients, 2);
+    sim_stall(dead->sim, SIZE_MAX);
+    rig_run(rig);
+    assert_true(peer_ended(dead));
+    assert_false(peer_ended(slow));
+}
+
 static void short_keep_alive(struct rig_config *c)
 {
     c->limits.keep_alive_s = 30;
@@ -798,6 +850,8 @@ int main(void)
         RIG_TEST(who_says_nothing_is_closed, NULL),
         RIG_TEST(no_more_connections_than_allowed, three_connections),
         RIG_TEST(keep_alive_has_an_upper_end, short_keep_alive),
+        RIG_TEST(silence_ends_at_one_and_a_half_times, short_keep_alive),
+        RIG_TEST(who_takes_nothing_is_ended_who_takes_little_is_not, small_output),
         RIG_TEST(no_more_subscriptions_than_allowed, two_subscriptions),
         RIG_TEST(a_packet_above_the_limit_is_told_and_closed, small_packets),
         RIG_TEST(what_is_not_connect_is_closed_at_once, NULL),

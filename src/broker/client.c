@@ -221,6 +221,10 @@ void client_arm(struct client *c)
         ms = late_ms;
     if (c->state != CLIENT_NEW && c->keep_alive_s && c->keep_alive_s * 500 < ms)
         ms = c->keep_alive_s * 500; /* looked at often enough to notice 1.5 times in good time */
+    /* And then exactly. A step more is for what is not longer than that, but as long. */
+    int64_t left_ms = (c->last_us + (int64_t)c->keep_alive_s * 1500000 - loop_now_us(c->shard->loop)) / 1000 + 1;
+    if (c->state != CLIENT_NEW && c->keep_alive_s && left_ms > 0 && left_ms < ms)
+        ms = left_ms;
     timer_start(c->shard->loop, &c->timer, ms, on_timer);
 }
 
