@@ -265,6 +265,6 @@ static const char *verify(void *ctx, struct memfs *disk, struct crash_marks mark
 
 struct judge broker_judge_on(struct broker_judge *b)
 {
-    return (struct judge){ .name = "broker", .seed = 1, .states = 1000, .states_per_log = 2500, .again_percent = 3,
+    return (struct judge){ .name = "broker", .seed = 1, .states = 1000, .states_per_log = 500, .again_percent = 3,
                            .again_states = 4, .violations_max = 1, .ctx = b, .workload = workload, .verify = verify };
 }

@@ -617,7 +617,9 @@ void traffic_begin(struct traffic *t)
 static void act_of_the_living(struct traffic *t, unsigned a)
 {
     uint64_t what = random_below(&t->dice, 100);
-    if (what < 50)
+    if (is_sharer(t, a) && what < 25)
+        act_hang_up(t, a);
+    else if (what < 50)
         act_publish(t, a);
     else if (what < 62)
         act_subscribe(t, a);
@@ -644,7 +646,8 @@ static void act(struct traffic *t)
     if (!t->peers[a]) {
         if (random_chance(&t->dice, 70))
             /* 3.1.1 knows no clean start of a lasting session. */
-            act_open(t, a, !watcher && t->cast->actors[a].version == MQTT_5 && random_chance(&t->dice, 8));
+            act_open(t, a, !watcher && t->cast->actors[a].version == MQTT_5 &&
+                           random_chance(&t->dice, is_sharer(t, a) ? 40 : 8));
     } else if (t->quitting[a] || !member(t, a)->live) {
         if (random_chance(&t->dice, 10))
             act_hang_up(t, a);
@@ -666,7 +669,7 @@ void traffic_run(struct traffic *t, unsigned acts)
             rig_advance(t->rig, (int64_t)random_below(&t->dice, then ? 50000 : 3000000));
         unsigned slack = (unsigned)random_below(&t->dice, 100);
         for (unsigned a = 0; a < t->auditor; a++)
-            react(t, a, slack);
+            react(t, a, is_sharer(t, a) ? 60 + slack / 3 : slack); /* these hold much when they go */
     }
 }
 
@@ -719,7 +722,7 @@ void traffic_recover(struct traffic *t)
         order[i - 1] = swap;
     }
     for (unsigned i = 0; i < n; i++)
-        if (!t->cast->actors[order[i]].will_delay_s || random_chance(&t->dice, 50))
+        if (!t->cast->actors[order[i]].will_delay_s || random_chance(&t->dice, 25))
             act_open(t, order[i], false);
     traffic_settle(t);
     rig_advance(t->rig, (DELAY_S + 2) * INT64_C(1000000));
