@@ -289,6 +289,7 @@ static void a_full_disk_breaks_no_promise(void **state)
         struct traffic *t = traffic_new(seed, &cast, rec);
         t->ledger.tolerant = true;
         t->payload_max = 2000;
+        t->trace = getenv("TRAFFIC_TRACE") ? stderr : NULL;
         rig_must_open(rig);
         traffic_attach(t, rig);
         traffic_begin(t);

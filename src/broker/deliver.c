@@ -40,6 +40,14 @@ static struct bytes use_alias(struct client *c, struct bytes topic, struct buf *
     return known ? BYTES_NONE : topic;
 }
 
+/* A packet without its identifiers, expiry or alias would be another one: its connection ends as one whose output has no
+ * memory, and what was not acknowledged comes again with the next one. */
+static void needs(struct client *c, const struct buf *props)
+{
+    if (props->bad)
+        conn_out(c->conn)->bad = true;
+}
+
 struct bytes deliver_alias(struct shard *shard, struct client *c, struct bytes topic, struct bytes *own)
 {
     *own = BYTES_NONE;
@@ -47,6 +55,7 @@ struct bytes deliver_alias(struct shard *shard, struct client *c, struct bytes t
         return topic;
     buf_reset(&shard->props);
     topic = use_alias(c, topic, &shard->props);
+    needs(c, &shard->props);
     *own = buf_bytes(&shard->props);
     return topic;
 }
@@ -75,6 +84,7 @@ static enum sent send_publish(struct shard *shard, struct client *c, struct mess
         topic = use_alias(c, topic, props);
         own = buf_bytes(props);
     }
+    needs(c, props);
     struct buf *out = conn_out(c->conn);
     mqtt_encode_publish_head(out, c->version, qos, dup, retain, topic, pid, own, carried, m->payload.len);
     if (m->payload.len >= REFERENCE_BYTES)

@@ -314,7 +314,7 @@ static void answered(struct ledger *l, const struct event *e)
     s->ending = false;
     if (!present)
         begins_anew(l, e->actor);
-    else if ((e->flags & EVENT_IN_TIME) && s->former_will != LEDGER_NONE)
+    else if ((e->flags & EVENT_IN_TIME) && s->former_will != LEDGER_NONE && !l->tolerant) /* else it is tried again */
         l->messages[s->former_will].allowed = 0; /* [MQTT-3.1.3-9] */
     s->former_will = LEDGER_NONE;
     s->exists = PRESENT;
@@ -484,6 +484,7 @@ static void published(struct ledger *l, const struct event *e)
         for (unsigned i = 0; i < s->out_count; i++)
             s->out[i].sent = s->out[i].sent || s->out[i].message == e->message;
         m->again_behind = l->message_count;
+        m->maybe_refused = m->maybe_refused || l->tolerant;
         allow(l, m);
         return;
     }
@@ -668,7 +669,7 @@ static void judge_delivery(struct ledger *l, const struct event *e)
         return;
     uint16_t *last = &l->last[e->actor][m->key];
     /* QoS 1 that is sent again is a second message to whoever had not subscribed yet when the first one came. */
-    bool again = qos == 1 && m->again_behind >= *last;
+    bool again = (qos == 1 || m->maybe_refused) && m->again_behind >= *last;
     if (*last > e->message + 1 && !again)
         ledger_broken(l, "P-ORDER: %s got message %u after %u", name_of(l, e->actor), e->message, *last - 1);
     else if (*last <= e->message)

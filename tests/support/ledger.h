@@ -89,6 +89,7 @@ struct ledger_message {
     uint8_t  topic, flags, publisher, key;
     bool     acked, flying, is_will;
     bool     registered, quit;  /* wills */
+    bool     maybe_refused;     /* sent again; a refusal of the first one may have been lost with its connection */
     uint16_t owed, candidates, allowed, seen, done;
     uint8_t  groups_owed, group_candidates, groups_seen, groups_done; /* bits of groups */
     uint8_t  given_up_by[LEDGER_GROUPS]; /* actor + 1 that had it unfinished when it asked for a clean start */

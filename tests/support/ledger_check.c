@@ -60,7 +60,7 @@ static void check_order(struct ledger *l, unsigned p, const struct ledger_part *
             *d = (struct device){.home = (int)p, .low = LEDGER_NONE};
         if (d->home != (int)p)
             ledger_broken(l, "P-PART: %s has records in two partitions", name_of(l, m->publisher));
-        bool again = part->first > 0 && m->again_behind > d->last; /* the first one may be gone */
+        bool again = (part->first > 0 || m->maybe_refused) && m->again_behind > d->last; /* the first one may be gone */
         if (!there[number] && d->last > number && !again)
             ledger_broken(l, "P-PART: message %u stands behind %u", number, d->last);
         if (there[number] && (m->flags & EVENT_QOS) == 2 && l->cast->actors[m->publisher].persistent)
