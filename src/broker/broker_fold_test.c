@@ -61,7 +61,7 @@ static void memory_is_what_a_replay_gives(void **state)
         traffic_cast(&cast, seed);
         struct rig *rig = rig_for(seed);
         struct traffic *t = traffic_for(seed, &cast);
-        t->payload_max = seed % 4 == 1 ? 2500 : 400;
+        t->payload_max = seed % 4 == 1 ? 5000 : 400;
         traffic_attach(t, rig);
         traffic_begin(t);
         agree(t);
