@@ -437,7 +437,9 @@ conform('a message carries the identifiers of the subscriptions it came by', { v
         await raw.cut();
         await pub.publish(`${base}/b`, 'away', { qos: 1 });
         const again = await join(t, 5, options);
-        const p = await again.message();
+        // An acknowledgement that was under way when the connection was cut may be lost: those come again, and first.
+        let p;
+        do p = await again.message(); while (p.payload.toString() === 'end');
         assert.deepEqual([p.payload.toString(), p.props.subId.sort((x, y) => x - y)], ['away', due.b]);
     }
 });
