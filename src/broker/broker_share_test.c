@@ -527,6 +527,84 @@ static void who_lasts_does_not_get_everything(struct rig *rig)
     each_once(&last, 40, 60);
 }
 
+static void rather_refuse(struct rig_config *config)
+{
+    config->limits.on_full = ON_FULL_REFUSE;
+}
+/* Somebody who is away and is owed nothing there is nobody to wait for. */
+static void who_keeps_nothing_does_not_stand_in_the_way(struct rig *rig)
+{
+    struct peer *from = peer_connected(rig, 0, &sender, false);
+    struct peer *away = worker(rig, 2, true, false), *fleeting = worker(rig, 3, false, false);
+    peer_subscribed(away, GROUP, 0);
+    peer_subscribed(fleeting, GROUP, 1);
+    struct got g = { 0 };
+    for (unsigned i = 0; i < 3; i++) {
+        publish_numbers(rig, from, i * 20, i * 20 + 20, 1);
+        if (i == 0)
+            peer_hang_up(away);
+        rig_run(rig);
+    }
+    finish_all(rig, &fleeting, 1, &g);
+    each_once(&g, 20, 60);
+}
+
+static void short_queues(struct rig_config *config)
+{
+    config->limits.queued_messages = 1;
+}
+/* However many of those who come first cannot be given it, somebody behind them can. */
+static void who_cannot_take_it_does_not_hide_the_others(struct rig *rig)
+{
+    enum { FULL = 40, ALL = FULL + 2 };
+    struct peer *from = peer_connected(rig, 0, &sender, false);
+    struct peer *w[ALL];
+    for (unsigned i = 0; i < ALL; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "m%u", i);
+        struct peer_connect c = { .client_id = name, .expiry_s = 3600 };
+        peer_subscribed(w[i] = peer_connected(rig, shard_of(rig, i), &c, false), GROUP, 1);
+    }
+    publish_numbers(rig, from, 0, ALL, 1); /* one for each: nobody has room */
+    struct got g = { 0 };
+    finish_all(rig, w + FULL, 2, &g);
+    assert_int_equal(g.count[0] + g.count[1], 2);
+    for (unsigned i = ALL; i < ALL + 50; i++) {
+        publish_numbers(rig, from, i, i + 1, 1);
+        finish_all(rig, w + FULL, 2, &g);
+    }
+    each_once(&g, ALL, ALL + 50);
+    assert_int_equal(stats_of(rig).dropped_queue, 0);
+}
+
+/* A connection whose CONNACK is not out takes nothing yet. */
+static void who_is_just_coming_gets_no_qos_0(struct rig *rig)
+{
+    struct peer *from = peer_connected(rig, 0, &sender, false);
+    struct peer *there = worker(rig, 1, false, false), *coming = worker(rig, 2, true, false);
+    peer_subscribed(there, GROUP, 1);
+    peer_subscribed(coming, GROUP, 1);
+    peer_close(coming);
+    rig_run(rig);
+    coming = peer_open(rig, shard_of(rig, 2));
+    struct peer_connect c = { .client_id = "worker 2", .expiry_s = 3600 };
+    peer_connect(coming, &c);
+    rig_run_without_disk(rig);
+    for (unsigned i = 0; i < 10; i++)
+        peer_publish(from, "job/x", number(i), 0, false);
+    rig_run_without_disk(rig);
+    assert_null(peer_take(coming)); /* it waits for the disk */
+    struct got g = { 0 };
+    finish_all(rig, &there, 1, &g);
+    each_once(&g, 0, 10);
+    (void)peer_expect(coming, MQTT_CONNACK);
+    publish_numbers(rig, from, 10, 20, 0);
+    struct peer *both[2] = { there, coming };
+    finish_all(rig, both, 2, &g);
+    each_once(&g, 0, 20);
+    assert_int_equal(g.count[1], 5);
+}
+
 static void the_last_one_keeps_what_it_has(struct rig *rig)
 {
     struct peer *from = peer_connected(rig, shard_of(rig, 1), &sender, false);
@@ -651,6 +729,9 @@ int main(void)
         RIG_TEST(kinds_may_be_mixed, NULL),
         RIG_TEST(who_lasts_is_preferred, NULL),
         RIG_TEST(who_lasts_does_not_get_everything, NULL),
+        RIG_TEST(who_keeps_nothing_does_not_stand_in_the_way, rather_refuse),
+        RIG_TEST(who_cannot_take_it_does_not_hide_the_others, short_queues),
+        RIG_TEST(who_is_just_coming_gets_no_qos_0, NULL),
         RIG_TEST(the_last_one_keeps_what_it_has, NULL),
         RIG_TEST(a_refused_message_is_over, NULL),
         RIG_TEST(a_takeover_keeps_its_place, NULL),

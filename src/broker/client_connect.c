@@ -607,7 +607,7 @@ static uint8_t attach(struct client *c, struct session *found, bool *present, ui
     c->inflight_in = 0; /* 4.9: the quota begins anew with each connection */
     settle_connection(c);
     atomic_store(&s->window, c->window);
-    atomic_store(&s->choked, false);
+    atomic_store(&s->choked, true); /* until its CONNACK is out; of a group, others get what comes meanwhile */
     atomic_fetch_add_explicit(&c->shard->signed_in, 1, memory_order_relaxed);
     atomic_store(&s->shard, c->shard->number);
     pthread_rwlock_rdlock(&b->tree_lock);

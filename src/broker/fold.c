@@ -484,8 +484,7 @@ static bool choose_member(struct broker *b, struct fold_publish *p, struct share
                                .access = p->shard->access, .topic = p->message->topic,
                                .refuse = limits_of(b)->on_full == ON_FULL_REFUSE && !p->will_id && !p->again };
     struct fanout *one = share_choose(share, &wish);
-    wish.anyhow = true;
-    if (!one && !(one = share_choose(share, &wish))) {
+    if (!one) {
         COUNT(p->shard, dropped_away, 1);
         return true;
     }

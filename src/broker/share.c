@@ -3,7 +3,11 @@
 #include "base/crc32c.h"
 #include "base/log.h"
 
-enum { PROBES = 16, MOVES = 32 };
+enum {
+    PROBES = 16,  /* members that could have it, of whom one is chosen             */
+    LOOKS = 256,  /* members looked at to find them, so that a large group of full queues costs little */
+    MOVES = 32
+};
 
 struct member {
     struct share   *share;   /* borrowed: it outlives its members */
@@ -172,7 +176,7 @@ void share_present(struct session *s, bool here)
 
 /* ---- choosing ---- */
 
-enum { HAS_ROOM, DURABLE_BUSY, DURABLE_AWAY, VOLATILE_BUSY, UNFIT };
+enum { HAS_ROOM, DURABLE_BUSY, DURABLE_AWAY, VOLATILE_BUSY, DURABLE_FULL, UNFIT };
 
 struct rating {
     int      rank;
@@ -192,11 +196,10 @@ static struct rating rate(const struct member *m, const struct share_wish *w)
                     : queued ? atomic_load_explicit(&s->load, memory_order_relaxed) +
                                    atomic_load_explicit(&s->coming, memory_order_relaxed)
                              : 0;
-    if (durable && !w->anyhow &&
-        (load >= w->limits->queued_messages || s->queue.bytes + w->bytes > w->limits->queued_bytes))
-        return unfit;
     if (w->access && !access_may_get(w->access, s, w->topic))
         return unfit; /* the right was withdrawn after he had subscribed */
+    if (durable && (load >= w->limits->queued_messages || s->queue.bytes + w->bytes > w->limits->queued_bytes))
+        return w->durable ? unfit : (struct rating){ DURABLE_FULL, load };
     bool room = here && !atomic_load_explicit(&s->choked, memory_order_relaxed) &&
                 load < atomic_load_explicit(&s->window, memory_order_relaxed);
     return (struct rating){ room ? HAS_ROOM : !durable ? VOLATILE_BUSY : here ? DURABLE_BUSY : DURABLE_AWAY, load };
@@ -207,26 +210,31 @@ struct choice {
     struct rating  rating;
 };
 
-/* Looks at a few of the members first .. first + n, beginning with the one whose turn it is. */
-static void look(struct share *g, const struct share_wish *w, uint32_t first, uint32_t n, uint32_t turn, struct choice *c)
+/* Looks at a few of the members first .. first + n, beginning with the one whose turn it is. Those who cannot have it do not
+ * count, and when there were only such the turn passes to those behind them. */
+static void look(const struct share *g, const struct share_wish *w, uint32_t first, uint32_t n, uint32_t *turn, struct choice *c)
 {
-    for (uint32_t i = 0; i < n && i < PROBES; i++) {
-        struct member *m = g->members[first + (turn + i) % n];
+    uint32_t i = 0, fit = 0;
+    for (; i < n && i < LOOKS && fit < PROBES; i++) {
+        struct member *m = g->members[first + (*turn + i) % n];
         struct rating r = rate(m, w);
         if (r.rank < c->rating.rank || (r.rank == c->rating.rank && r.load < c->rating.load))
             *c = (struct choice){ m, r };
         if (c->rating.rank == HAS_ROOM && c->rating.load == 0)
             return;
+        fit += r.rank < DURABLE_FULL;
     }
+    if (!fit)
+        *turn = (*turn + (i < n ? i : 1)) % n;
 }
 
 /* What is acknowledged is on disk: as long as there is a member who keeps it there, no other is given QoS 1 or 2. */
 static void look_at_lasting(struct share *g, const struct share_wish *w, struct choice *c)
 {
     if (g->lasting)
-        look(g, w, 0, g->lasting, g->next_lasting, c);
+        look(g, w, 0, g->lasting, &g->next_lasting, c);
     if (c->rating.rank > DURABLE_AWAY && g->count > g->here)
-        look(g, w, g->here, g->count - g->here, g->next_away, c);
+        look(g, w, g->here, g->count - g->here, &g->next_away, c);
 }
 
 static void next_after(struct share *g, const struct share_wish *w, uint32_t place)
@@ -246,10 +254,10 @@ struct fanout *share_choose(struct share *g, const struct share_wish *w)
     if (w->qos)
         look_at_lasting(g, w, &c);
     uint32_t first = w->qos ? g->lasting : 0;
-    bool kept = w->durable || (w->refuse && (g->lasting || g->count > g->here));
-    if (!c.best && !kept && g->here > first)
-        look(g, w, first, g->here - first, g->next, &c);
-    if (c.best)
+    bool kept = w->durable || (c.best && (w->refuse || c.rating.rank < DURABLE_FULL));
+    if (!kept && g->here > first)
+        look(g, w, first, g->here - first, &g->next, &c);
+    if (c.rating.rank < DURABLE_FULL)
         next_after(g, w, c.best->place);
     struct fanout *one = c.best ? fanout_hold(c.best->one) : NULL;
     (void)pthread_mutex_unlock(&g->lock);

@@ -54,10 +54,9 @@ struct share_wish {
     uint8_t               qos;     /* above 0: the journal's lock is held */
     bool                  durable; /* only a member whose session is durable will do */
     bool                  connected;
-    bool                  refuse;  /* rather nobody than one who forgets, if the group has any who does not */
-    bool                  anyhow;  /* even one whose queue is full */
+    bool                  refuse;  /* rather one whose queue is full than one who forgets */
 };
-/* The member's own fan-out, which has one target; one reference. NULL: nobody. */
+/* The member's own fan-out, which has one target; one reference. NULL: nobody. Its queue may be full when all are. */
 struct fanout *share_choose(struct share *, const struct share_wish *);
 
 enum share_why { SHARE_UNSUBSCRIBED, SHARE_AWAY, SHARE_ENDS };
