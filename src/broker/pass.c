@@ -84,7 +84,8 @@ bool pass_publish(struct client *c, const struct mqtt_frame *frame, const struct
         const struct target *t = &f->targets[i];
         if (!target_meant(t, c->session->id))
             continue;
-        if (atomic_load_explicit(&t->session->shard, memory_order_acquire) < 0)
+        /* It may have come up on another loop since all_here: its client is not ours to look at. */
+        if (atomic_load_explicit(&t->session->shard, memory_order_acquire) != shard->number)
             COUNT(shard, dropped_away, 1);
         else if (t->session->client)
             pass_to(shard, t->session->client, &m);
