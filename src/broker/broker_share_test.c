@@ -1,5 +1,6 @@
 /* Shared subscriptions (4.8.2): one member gets each message, slow ones get less, and nothing that was acknowledged is lost
  * when members go, whatever kind of session they have. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -474,6 +475,34 @@ static void kinds_may_be_mixed(struct rig *rig)
     }
 }
 
+/* A session whose end cannot be recorded keeps what it is owed, however often its end is tried. */
+static void who_cannot_end_gives_nothing_away(struct rig *rig)
+{
+    struct peer *from = peer_connected(rig, shard_of(rig, 1), &sender, false);
+    struct peer_connect narrow = { .client_id = "narrow", .receive_max = 1, .expiry_s = 2 };
+    struct peer *going = peer_connected(rig, 0, &narrow, false);
+    peer_subscribed(going, GROUP, 2);
+    publish_numbers(rig, from, 0, 5, 1);
+    publish_numbers(rig, from, 5, 10, 2);
+    struct peer *stays = worker(rig, 3, false, false);
+    peer_subscribed(stays, GROUP, 2);
+    memfs_fail(rig->fs, FS_FDATASYNC, 1, EIO, true);
+    peer_hang_up(going);
+    rig_advance(rig, 20 * (int64_t)1000000);
+    assert_true(journal_failed(rig->journal));
+    struct got g = { 0 };
+    finish_all(rig, &stays, 1, &g);
+    assert_int_equal(g.count[0], 0);
+    assert_int_equal(stats_of(rig).refused_full, 0); /* nor is it tried */
+    memfs_fail(rig->fs, FS_FDATASYNC, 0, 0, false);
+    rig_restart(rig, CRASH);
+    stays = worker(rig, 2, true, false);
+    peer_subscribed(stays, GROUP, 2);
+    rig_advance(rig, 20 * (int64_t)1000000);
+    finish_all(rig, &stays, 1, &g);
+    each_once(&g, 0, 10);
+}
+
 /* What was acknowledged outlasts a crash wherever somebody in the group can see to that. */
 static void who_lasts_is_preferred(struct rig *rig)
 {
@@ -727,6 +756,7 @@ int main(void)
         RIG_TEST(members_go_and_the_node_stops, NULL),
         RIG_TEST(members_go_and_the_node_crashes, NULL),
         RIG_TEST(kinds_may_be_mixed, NULL),
+        RIG_TEST(who_cannot_end_gives_nothing_away, NULL),
         RIG_TEST(who_lasts_is_preferred, NULL),
         RIG_TEST(who_lasts_does_not_get_everything, NULL),
         RIG_TEST(who_keeps_nothing_does_not_stand_in_the_way, rather_refuse),

@@ -174,10 +174,13 @@ enum code session_end(struct broker *b, struct session *s, struct fault *why)
     /* Out of the tree only when the record is in the log: a session that could not be ended is whole. */
     pthread_rwlock_wrlock(&b->tree_lock);
     journal_lock(b->journal);
+    struct rescued *last = b->last_rescued;
     if (!s->ended)
         share_give_away(b, s, SHARE_ENDS, BYTES_NONE);
     if (s->durable && !s->ended) {
         c = fold_end(b, s, why);
+        if (c != CODE_OK)
+            share_take_back(b, last);
     } else if (!s->durable) {
         session_leave_tree(b, s);
         session_forget(b, s);

@@ -311,6 +311,27 @@ static void keep_rescued(struct broker *b, struct message *m, struct stored *st,
     atomic_fetch_or(&b->wake_mask, 1);
 }
 
+/* Locked (J), or the journal is gone. */
+static void rescued_free(const struct broker *b, struct rescued *r)
+{
+    if (r->stored && !b->journal_gone)
+        stored_drop(r->stored);
+    message_drop(r->message);
+    origin_drop(r->origin);
+    mem_free(r);
+}
+
+void share_take_back(struct broker *b, struct rescued *last)
+{
+    struct rescued **end = last ? &last->next : &b->rescued, *r = *end;
+    *end = NULL;
+    b->last_rescued = last;
+    for (struct rescued *next; r; r = next) {
+        next = r->next;
+        rescued_free(b, r);
+    }
+}
+
 static void give(struct giving *g, uint64_t index)
 {
     struct broker *b = g->broker;
@@ -370,18 +391,6 @@ void share_rescue(struct broker *b, struct message *m, struct origin *origin)
     share_settle(b);
 }
 
-static void rescued_free(struct broker *b, struct rescued *r)
-{
-    if (r->stored && !b->journal_gone) {
-        journal_lock(b->journal);
-        stored_drop(r->stored);
-        journal_unlock(b->journal);
-    }
-    message_drop(r->message);
-    origin_drop(r->origin);
-    mem_free(r);
-}
-
 static struct fanout *group_of(struct broker *b, struct bytes filter)
 {
     pthread_rwlock_rdlock(&b->tree_lock);
@@ -421,15 +430,13 @@ void share_turn(struct shard *shard)
     for (struct rescued *r = list; r; r = list) {
         list = r->next;
         publish_again(shard, r);
+        journal_lock(b->journal);
         rescued_free(b, r);
+        journal_unlock(b->journal);
     }
 }
 
 void share_clear(struct broker *b)
 {
-    for (struct rescued *r; (r = b->rescued);) {
-        b->rescued = r->next;
-        rescued_free(b, r);
-    }
-    b->last_rescued = NULL;
+    share_take_back(b, NULL);
 }

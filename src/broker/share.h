@@ -28,6 +28,7 @@ struct fanout;
 struct limits;
 struct message;
 struct origin;
+struct rescued;
 struct session;
 struct shard;
 struct share;
@@ -64,6 +65,8 @@ enum share_why { SHARE_UNSUBSCRIBED, SHARE_AWAY, SHARE_ENDS };
  * unlocked: share_settle. */
 void share_give_away(struct broker *, struct session *, enum share_why, struct bytes filter);
 void share_settle(struct broker *);
+/* Both locked: the session could not be ended, and what was rescued from it since `last` was the last one (NULL: ever) is not. */
+void share_take_back(struct broker *, struct rescued *last);
 /* A message that was chosen for somebody who is gone; any thread, journal not locked. */
 void share_rescue(struct broker *, struct message *, struct origin *);
 /* On shard 0: what was rescued is published again. */
