@@ -337,11 +337,38 @@ static void another_loops_connection_is_not_touched(void **state)
     rig_free(rig);
 }
 
+/* Between CONNECT and a CONNACK that waits for the disk nothing may be sent [MQTT-3.2.0-1]: QoS 0 is dropped, and counted. */
+static void who_is_just_coming_counts_as_away(struct rig *rig)
+{
+    const struct peer_connect keeps = { .client_id = "keeper", .expiry_s = 3600 };
+    struct peer *from = peer_connected(rig, 0, &(struct peer_connect){ .client_id = "sender" }, false);
+    struct peer *to = peer_connected(rig, 0, &keeps, false);
+    peer_subscribed(to, "#", 0);
+    peer_close(to);
+    rig_run(rig);
+    to = peer_open(rig, 0);
+    peer_connect(to, &keeps);
+    rig_run_without_disk(rig);
+    peer_publish(from, "a", "direct", 0, false);
+    rig_run_without_disk(rig);
+    assert_int_equal(stats_of(rig).dropped_away, 1);
+    struct peer_publish slow = { .topic = BYTES_LIT("a"), .payload = BYTES_LIT("long way"), .props = BYTES_LIT("\x02\0\0\0\x09") };
+    peer_publish_full(from, &slow); /* it expires */
+    rig_run_without_disk(rig);
+    assert_int_equal(stats_of(rig).dropped_away, 2);
+    assert_null(peer_take(to));
+    (void)peer_expect(to, MQTT_CONNACK);
+    peer_publish(from, "a", "there", 0, false);
+    (void)peer_expect_publish(to, "a", "there", 0);
+    assert_int_equal(stats_of(rig).dropped_away, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ways_are_one),
         cmocka_unit_test(another_loops_connection_is_not_touched),
+        RIG_TEST(who_is_just_coming_counts_as_away, NULL),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,8 +138,10 @@ bool deliver_swamped(const struct shard *shard, const struct client *c)
 
 void deliver_now(struct shard *shard, struct client *c, struct message *m, const struct origin *origin, bool retain)
 {
-    if (c->state != CLIENT_LIVE || !c->conn)
+    if (c->state != CLIENT_LIVE || !c->conn) {
+        COUNT(shard, dropped_away, 1);
         return;
+    }
     if (deliver_swamped(shard, c)) {
         COUNT(shard, dropped_slow, 1);
         return;

@@ -48,8 +48,10 @@ static void pass_to(struct shard *shard, struct client *to, const struct passed 
     const struct mqtt_publish *p = m->p;
     bool five = to->version == MQTT_5, same = five == m->five;
     struct bytes props = five && m->five ? p->props.raw : BYTES_NONE;
-    if (to->state != CLIENT_LIVE || !to->conn)
+    if (to->state != CLIENT_LIVE || !to->conn) {
+        COUNT(shard, dropped_away, 1);
         return;
+    }
     if (deliver_swamped(shard, to)) {
         COUNT(shard, dropped_slow, 1);
         return;
