@@ -275,9 +275,9 @@ enum code node_run(struct node *n, struct fault *why)
 
 /* ---- closing ---- */
 
-void node_close(struct node *n)
+void node_halt(struct node *n)
 {
-    if (!n)
+    if (n->closing)
         return;
     signals_end(n);
     n->closing = true;
@@ -288,6 +288,13 @@ void node_close(struct node *n)
     /* What is still connected ends now, while the journal can take what that means. */
     for (unsigned i = n->loop_count; i-- > 0;)
         loop_close(n->loops[i]);
+}
+
+void node_close(struct node *n)
+{
+    if (!n)
+        return;
+    node_halt(n);
     if (n->journal) {
         journal_close(n->journal);
         data_end(n);

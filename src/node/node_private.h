@@ -81,13 +81,17 @@ struct node {
 
     struct letter stop_letter;
     _Atomic bool  stopping, running, stop_posted;
-    bool          closing; /* node_close: no other loop runs any more */
+    bool          closing; /* node_halt: no other loop runs any more */
 
     sigset_t  old_mask;
     bool      masked, watching;
     _Atomic bool unwatch;
     pthread_t watcher;
 };
+
+/* ---- node.c ---- */
+/* What node_close does first: no loop is left, and what is in memory is what a replay of the journal will give. Harmless if done. */
+void node_halt(struct node *);
 
 /* ---- node_signals.c ---- */
 FG_CHECK enum code signals_begin(struct node *, struct fault *why); /* before any other thread is made */
