@@ -68,6 +68,7 @@ enum code broker_new(struct broker **out, const struct broker_config *config, st
     broker_break_by_name(getenv("FIELDGATE_TEST_BREAK"));
     admit_init(&b->admit);
     (void)pthread_mutex_init(&b->registry, NULL);
+    (void)pthread_mutex_init(&b->readers_lock, NULL);
     (void)pthread_rwlock_init(&b->tree_lock, NULL);
     *out = b;
     return CODE_OK;
@@ -311,6 +312,7 @@ void broker_free(struct broker *b)
     broker_rules_free(atomic_load(&b->rules));
     (void)pthread_rwlock_destroy(&b->tree_lock);
     (void)pthread_mutex_destroy(&b->registry);
+    (void)pthread_mutex_destroy(&b->readers_lock);
     mem_free(b);
 }
 
@@ -382,7 +384,7 @@ void broker_stats(struct broker *b, struct broker_stats *out)
         out->auth_busy = a.busy;
     }
     pthread_mutex_lock(&b->registry);
-    out->sessions = b->sessions.count;
+    out->sessions = b->sessions.count - b->reader_sessions;
     pthread_mutex_unlock(&b->registry);
     pthread_rwlock_rdlock(&b->tree_lock);
     out->subscriptions = b->tree.count;

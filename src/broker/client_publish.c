@@ -37,10 +37,11 @@ static struct message *make_message(struct client *c, const struct mqtt_publish 
 }
 
 /* A message nobody at all can get needs no copy; the receiver of an acknowledgement still gets it in order. */
-static void halt_if_busy(struct client *c, bool stored)
+/* `read`: a reader inside the node wants it. */
+static void halt_if_busy(struct client *c, bool stored, bool read)
 {
     struct shard *shard = c->shard;
-    bool busy = (stored && journal_busy(shard->broker->journal)) || shard->congested || shard->slices.count ||
+    bool busy = (stored && journal_busy(shard->broker->journal)) || (read && atomic_load(&shard->broker->behind)) || shard->congested || shard->slices.count ||
                 atomic_load_explicit(&shard->broker->admit.over_memory, memory_order_relaxed); /* L-MEM */
     if (!busy || (c->paused & PAUSE_BUSY) || !VECTOR_ROOM(shard->halted))
         return;
@@ -138,7 +139,7 @@ void handle_publish(struct client *c, const struct mqtt_frame *frame)
     COUNT(shard, received[p.qos], 1);
     COUNT(shard, received_bytes, p.payload.len);
     if (pass_publish(c, frame, &p)) {
-        halt_if_busy(c, false);
+        halt_if_busy(c, false, false);
         return;
     }
     struct op op = { .kind = OP_PUBLISH, .pid = p.packet_id, .client = client_hold(c), .forbidden = forbidden };
@@ -150,8 +151,9 @@ void handle_publish(struct client *c, const struct mqtt_frame *frame)
                             (p.qos && op.fanout->share_count));
     if (stored)
         op.crc = crc32c(0, op.message->encoded.at, op.message->encoded.len);
+    bool read = ready && op.fanout->readers;
     if (ready && shard_push_op(shard, &op)) {
-        halt_if_busy(c, stored);
+        halt_if_busy(c, stored, read);
         return;
     }
     message_drop(op.message);

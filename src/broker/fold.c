@@ -15,7 +15,7 @@
 
 /* The first this many entries of a live session's backlog keep their message in memory; what comes behind a longer backlog
  * is read from disk when its turn comes. */
-enum { HOT_ENTRIES = 512, HOT_RETAINED_BYTES = 4096, HOLES_MAX = 65536 };
+enum { HOT_ENTRIES = 512, HOT_READ = 8192 /* of a reader inside the node */, HOT_RETAINED_BYTES = 4096, HOLES_MAX = 65536 };
 
 static void counted(struct broker *b, int64_t messages, int64_t bytes)
 {
@@ -34,6 +34,7 @@ void fold_push(struct broker *b, struct session *s, struct stored *st, struct or
     limits_saw(LIMIT_QUEUED_MESSAGES, s->queue.open);
     limits_saw(LIMIT_QUEUED_BYTES, s->queue.bytes);
     counted(b, 1, e->bytes);
+    consumer_came(s);
 }
 
 static void finish(struct broker *b, struct session *s, uint64_t index)
@@ -236,6 +237,45 @@ enum code fold_acks(struct broker *b, struct session *s, struct bytes list, bool
     return c;
 }
 
+/* ---- readers inside the node ---- */
+
+struct note *note_new(struct bytes text)
+{
+    struct note *n = mem_alloc(sizeof *n + text.len);
+    if (!n)
+        return NULL;
+    n->len = (uint32_t)text.len;
+    if (text.len)
+        memcpy(n->text, text.at, text.len);
+    return n;
+}
+
+void fold_done_below(struct broker *b, struct session *s, uint64_t index)
+{
+    while (s->queue.head < index && s->queue.head < s->queue.tail)
+        finish(b, s, s->queue.head); /* what is done is no longer there: the head moves over it */
+    consumer_went(s);
+}
+
+enum code fold_finish(struct broker *b, struct session *s, uint64_t index, struct bytes note, uint64_t *seq, struct fault *why)
+{
+    struct note *now = note_new(note);
+    struct buf meta = { 0 };
+    buf_varint(&meta, s->id);
+    buf_varint(&meta, index);
+    buf_add_bytes(&meta, note);
+    enum code c = now ? append_when(b, BR_FINISH, &meta, true, seq, why) : FAIL(why, CODE_NOMEM, 0, "no memory for a note");
+    buf_clear(&meta);
+    if (c != CODE_OK) {
+        mem_free(now);
+        return c;
+    }
+    mem_free(s->note);
+    s->note = now;
+    fold_done_below(b, s, index);
+    return CODE_OK;
+}
+
 /* ---- wills ---- */
 
 struct will *will_by_id(struct broker *b, uint64_t id)
@@ -391,12 +431,14 @@ enum code fold_move(struct broker *b, struct session *from, const struct fold_mo
 
 static bool takes(const struct target *t, const struct fold_publish *p)
 {
-    return t->session->durable && !t->session->ended && t->qos && p->message->qos &&
+    return t->session->durable && !t->session->ended && t->qos && (p->message->qos || session_is_consumer(t->session)) &&
            target_meant(t, p->from ? p->from->id : 0);
 }
 
 static bool is_full(const struct broker *b, const struct session *s, size_t bytes)
 {
+    if (session_is_consumer(s))
+        return consumer_full(s, bytes);
     return s->queue.open >= limits_of(b)->queued_messages ||
            s->queue.bytes + bytes > limits_of(b)->queued_bytes;
 }
@@ -453,12 +495,13 @@ static bool make_room(struct broker *b, struct fold_publish *p, struct session *
     if (!is_full(b, s, bytes))
         return true;
     limits_refused(s->queue.open >= limits_of(b)->queued_messages ? LIMIT_QUEUED_MESSAGES : LIMIT_QUEUED_BYTES);
+    bool refuse = limits_of(b)->on_full == ON_FULL_REFUSE || session_is_consumer(s);
     /* A will has nobody who could be told. */
-    if (limits_of(b)->on_full == ON_FULL_REFUSE && !p->will_id && !p->again) {
+    if (refuse && !p->will_id && !p->again) {
         p->refused = MQTT_QUOTA_EXCEEDED;
         return false;
     }
-    while (limits_of(b)->on_full == ON_FULL_DROP_OLDEST && is_full(b, s, bytes) && drop_oldest(b, s))
+    while (limits_of(b)->on_full == ON_FULL_DROP_OLDEST && !session_is_consumer(s) && is_full(b, s, bytes) && drop_oldest(b, s))
         p->dropped++;
     if (!is_full(b, s, bytes))
         return true;
@@ -578,7 +621,8 @@ static void apply_targets(struct broker *b, struct fold_publish *p, struct store
     for (size_t i = 0; i < p->shard->chosen.count; i++) {
         struct chosen *c = &p->shard->chosen.at[i];
         struct session *s = c->session;
-        hot = hot || (atomic_load(&s->shard) >= 0 && s->queue.open < HOT_ENTRIES);
+        hot = hot || (atomic_load(&s->shard) >= 0 && s->queue.open < HOT_ENTRIES) ||
+              (s->reader && s->queue.open < HOT_READ);
         fold_push(b, s, st, c->origin, p->seq, c->qos, c->flags);
         shard_mark_dirty(p->shard, s);
     }
@@ -590,13 +634,18 @@ static void put_meta_head(struct buf *meta, const struct fold_publish *p, bool r
 {
     bool inbound = p->inbound_pid && p->from && !broker_breaks(BREAK_FORGET_PID);
     bool left_out = p->message->retain && ((p->message->payload.len && !retained) || p->again);
-    buf_varint(meta, (inbound ? META_INBOUND : 0u) | (p->will_id ? META_WILL : 0u) | (left_out ? META_NOT_RETAINED : 0u));
+    buf_varint(meta, (inbound ? META_INBOUND : 0u) | (p->will_id ? META_WILL : 0u) | (left_out ? META_NOT_RETAINED : 0u) |
+                         (p->producer ? META_ORDINAL : 0u));
     if (inbound) {
         buf_varint(meta, p->from->id);
         buf_varint(meta, p->inbound_pid);
     }
     if (p->will_id)
         buf_varint(meta, p->will_id);
+    if (p->producer) {
+        buf_varint(meta, p->producer->id);
+        buf_varint(meta, p->ordinal);
+    }
 }
 
 /* QoS 2 without anybody durable: only the identifier must be remembered. */
@@ -634,6 +683,10 @@ static enum code publish(struct broker *b, struct fold_publish *p, struct fault 
     p->seq = 0;
     if (p->will_id && !will_by_id(b, p->will_id))
         return CODE_NOTFOUND; /* published or withdrawn meanwhile */
+    if (p->producer && p->ordinal <= p->producer->published) { /* before a crash, see consumer.h */
+        p->duplicate = true;
+        return CODE_OK;
+    }
     if (p->inbound_pid && p->from && pidset_has(&p->from->in_pids, p->inbound_pid)) {
         p->duplicate = true;
         p->seq = journal_appended(b->journal); /* its record is on the way or there */
@@ -667,6 +720,8 @@ static enum code publish(struct broker *b, struct fold_publish *p, struct fault 
         return c;
     }
     p->seq = out.seq;
+    if (p->producer)
+        p->producer->published = p->ordinal;
     apply_retained(b, p->message, out.stored, sets, removes);
     if (hits)
         apply_targets(b, p, out.stored);

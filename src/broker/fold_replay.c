@@ -132,6 +132,30 @@ static enum code replay_acks(struct broker *b, const struct record *r, struct fa
     return c == CODE_DAMAGED ? broken(r, why) : c;
 }
 
+static enum code take_note(struct session *s, struct bytes text, struct fault *why)
+{
+    struct note *note = note_new(text);
+    if (!note)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a note");
+    mem_free(s->note);
+    s->note = note;
+    return CODE_OK;
+}
+
+static enum code replay_finish(struct broker *b, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    struct session *s = known(b, &w);
+    uint64_t index = wire_varint(&w);
+    struct bytes note = wire_bytes(&w, wire_left(&w));
+    if (w.bad)
+        return broken(r, why);
+    if (!s)
+        return CODE_OK;
+    fold_done_below(b, s, index);
+    return take_note(s, note, why);
+}
+
 static enum code push(struct broker *b, struct session *s, struct stored *st, struct origin *origin, uint8_t qos,
                       uint8_t flags, struct fault *why)
 {
@@ -281,6 +305,12 @@ static enum code replay_message(struct broker *b, struct journal *j, const struc
         if (will)
             will_unlink(b, will);
     }
+    if (flags & META_ORDINAL) {
+        struct session *producer = known(b, &w);
+        uint64_t ordinal = wire_varint(&w);
+        if (producer && ordinal > producer->published)
+            producer->published = ordinal;
+    }
     if (w.bad)
         return broken(r, why);
     enum code c = replay_targets(b, j, r, &w, why);
@@ -416,6 +446,10 @@ static enum code replay_parts(struct broker *b, struct journal *j, struct sessio
         case PART_ENTRY:
             c = replay_entry(b, j, s, w, why);
             break;
+        case PART_READER:
+            s->published = wire_varint(w);
+            c = take_note(s, wire_le_blob(w), why);
+            break;
         case PART_TAIL: {
             uint64_t tail = wire_varint(w);
             if (!w->bad && s->queue.head == s->queue.tail)
@@ -489,6 +523,8 @@ enum code broker_apply(void *ctx, struct journal *j, const struct record *r, str
         return replay_enqueue(b, j, r, why);
     case BR_MOVE:
         return replay_move(b, j, r, why);
+    case BR_FINISH:
+        return replay_finish(b, r, why);
     case BR_RETAINED:
         return replay_retained(b, j, r, why);
     case BR_WILL:

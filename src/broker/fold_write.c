@@ -98,6 +98,11 @@ static enum code put_session(struct writer *w, struct session *s)
         buf_le16(&w->meta, s->in_pids.at[i]);
         c = room(w);
     }
+    if (session_is_consumer(s)) {
+        buf_u8(&w->meta, PART_READER);
+        buf_varint(&w->meta, s->published);
+        buf_le_blob(&w->meta, s->note ? bytes_of(s->note->text, s->note->len) : BYTES_NONE);
+    }
     if (c == CODE_OK)
         c = put_entries(w, s);
     if (c != CODE_OK)

@@ -34,7 +34,7 @@ static bool all_here(const struct shard *shard, const struct fanout *f)
 /* What is sent is not simply what came, or should better be one message. */
 static bool differs(const struct fanout *f, const struct mqtt_publish *p)
 {
-    return f->to_partition || f->origins || f->share_count || (p->payload.len >= SHARED_BYTES && f->count > SHARED_COUNT);
+    return f->to_partition || f->readers || f->origins || f->share_count || (p->payload.len >= SHARED_BYTES && f->count > SHARED_COUNT);
 }
 
 struct passed {

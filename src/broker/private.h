@@ -15,6 +15,7 @@
 #include "broker/admit.h"
 #include "broker/alias.h"
 #include "broker/broker.h"
+#include "broker/consumer.h"
 #include "broker/origin.h"
 #include "broker/owner.h"
 #include "broker/queue.h"
@@ -55,6 +56,12 @@ struct held_filter {
     uint8_t             text[];
 };
 
+/* What the owner of a reader inside the node remembers with its place; see consumer.h. Immutable. */
+struct note {
+    uint32_t len;
+    uint8_t  text[];
+};
+
 struct session {
     /* C */
     uint64_t     id;        /* of durable state, never reused; volatile sessions have one too (no_local, wills) */
@@ -91,7 +98,17 @@ struct session {
     uint64_t            droppable;   /* drop-oldest: entries before this index cannot be dropped */
     struct session     *dirty_next;  /* J */
     struct session     *prev, *next; /* J: list of durable sessions, for rounds of state */
+
+    /* J: of a reader inside the node */
+    struct consumer *reader;    /* NULL: it is not open */
+    struct note     *note;      /* owned, or NULL */
+    uint64_t         published; /* the highest ordinal of what it published that is in the log */
 };
+
+static inline bool session_is_consumer(const struct session *s)
+{
+    return s->client_id.len && s->client_id.at[0] == 0;
+}
 
 /* A will lives in the journal from CONNECT until it is published or withdrawn, whatever kind its session is. */
 struct will {
@@ -116,6 +133,7 @@ struct fanout {
     uint64_t         generation;
     bool             to_partition;
     uint32_t         count, durable_count;
+    uint32_t         readers;  /* of the targets: readers inside the node, who get every QoS */
     bool             single;   /* of one member of a share */
     uint32_t         share_count;
     struct share   **shares;   /* one reference each, behind the targets; each gives the message to one of its members */
@@ -184,6 +202,8 @@ struct op {
     struct fanout  *fanout;    /* one reference */
     struct fanout **picks;     /* members of shares who get it without the journal; owned, one reference each */
     uint32_t        pick_count;
+    struct consumer_batch *batch; /* published by a reader inside the node: see consumer.c; else NULL */
+    struct consumer_word  *word;
 };
 /* An acknowledgement waiting for the journal, or for one before it that does. */
 struct pending {
@@ -343,6 +363,7 @@ struct broker {
     pthread_mutex_t registry;
     struct table    sessions;   /* client id -> session */
     int64_t         next_expiry_us; /* registry: nothing expires or falls due before */
+    uint64_t        reader_sessions; /* registry: of them, those of readers inside the node */
     struct owners   owners;         /* registry: sessions and connections of those who have a limit of their own */
 
     pthread_rwlock_t tree_lock;
@@ -363,6 +384,11 @@ struct broker {
     struct rescued  *rescued, *last_rescued;
     _Atomic bool     has_rescued;
     _Atomic uint64_t wake_mask;   /* shards to wake once unlocked: share_settle */
+
+    pthread_mutex_t  readers_lock; /* between registry and journal */
+    struct consumer *readers;      /* that are open */
+    _Atomic bool     readers_due;  /* something came for one of them */
+    _Atomic unsigned behind;       /* readers that publishers have to wait for */
 
     bool journal_gone; /* broker_free: its handles died with it */
 };
@@ -412,16 +438,16 @@ void will_withdraw(struct broker *, struct will *, int64_t now, uint64_t *seq);
 /* ---- fold.c, fold_write.c: durable state ---- */
 enum { /* program records */
     BR_SESSION = RECORD_PROGRAM, BR_OPEN, BR_CONNECT, BR_DISCONNECT, BR_END, BR_SUBSCRIBE, BR_UNSUBSCRIBE, BR_ACKS,
-    BR_ENQUEUE, BR_RETAINED, BR_WILL, BR_WILL_CLEAR, BR_IDS, BR_SESSION_MORE, BR_MOVE
+    BR_ENQUEUE, BR_RETAINED, BR_WILL, BR_WILL_CLEAR, BR_IDS, BR_SESSION_MORE, BR_MOVE, BR_FINISH
 };
 enum { HOW_QOS = 3, HOW_RETAIN = 4, HOW_ORIGIN = 8, HOW_BITS = 4 };         /* inside a message's meta: session << 4 | how */
 enum { FILTER_NO_LOCAL = 4, FILTER_AS_PUBLISHED = 8, FILTER_ID = 64 };      /* options as in SUBSCRIBE; an identifier follows */
 enum { ACK_DONE = 0, ACK_RECEIVED = 1, ACK_RELEASE = 2, ACK_INBOUND = 3 };  /* inside BR_ACKS */
 enum { RETAINED_OWNED = 4 };                                                /* beside the QoS inside BR_RETAINED: whose it is */
-enum { META_INBOUND = 1, META_WILL = 2, META_NOT_RETAINED = 4 };            /* first varint of a message's meta */
+enum { META_INBOUND = 1, META_WILL = 2, META_NOT_RETAINED = 4, META_ORDINAL = 8 }; /* first varint of a message's meta */
 
 enum { QUEUE_GAP_MAX = 1 << 20 }; /* indexes between two entries that are left: see HOLES_MAX and INDEX_SPAN */
-enum { PART_FILTER = 1, PART_PID = 2, PART_ENTRY = 3, PART_TAIL = 4 };      /* inside BR_SESSION */
+enum { PART_FILTER = 1, PART_PID = 2, PART_ENTRY = 3, PART_TAIL = 4, PART_READER = 5 }; /* inside BR_SESSION */
 /* Halves of the fold that live changes, replay and rounds share. */
 void      fold_push(struct broker *, struct session *, struct stored *, struct origin *, uint64_t seq, uint8_t qos,
                     uint8_t flags);
@@ -450,6 +476,10 @@ enum code fold_enqueue(struct broker *, struct session *, const struct owed *, s
 /* Entries that go from one session's queue to those of others: as one record. */
 struct fold_move { uint64_t index; struct fanout *to; };
 enum code fold_move(struct broker *, struct session *from, const struct fold_move *, size_t n, struct fault *why);
+/* A reader inside the node is done with everything below `index`. */
+enum code fold_finish(struct broker *, struct session *, uint64_t index, struct bytes note, uint64_t *seq, struct fault *why);
+void      fold_done_below(struct broker *, struct session *, uint64_t index);
+struct note *note_new(struct bytes text); /* NULL: no memory */
 /* Acknowledgements are gathered into b->shards' meta buffers: fold_acks appends the gathered list. `list` holds
  * (kind, value) varints. `later`: nobody waits for it to be durable (journal.h). */
 enum code fold_acks(struct broker *, struct session *, struct bytes list, bool later, uint64_t *seq, struct fault *why);
@@ -459,6 +489,8 @@ struct fold_publish {
     struct session       *from;       /* or NULL */
     uint16_t              inbound_pid;/* QoS 2 of a durable session, else 0 */
     uint64_t              will_id;
+    struct session       *producer;   /* a reader inside the node published it, as its `ordinal`; or NULL */
+    uint64_t              ordinal;
     const struct message *message;
     const struct fanout  *fanout;
     uint32_t              crc;
@@ -522,6 +554,7 @@ void shard_commit(struct shard *);
 void shard_wake(struct shard *);                         /* any thread */
 void shard_mark_dirty(struct shard *from, struct session *); /* J */
 void shard_mark_dirty_later(struct broker *, struct session *); /* J; its loop is woken by share_settle */
+void shard_mark_wake(struct broker *, unsigned shard);          /* J; likewise */
 bool shard_push_op(struct shard *, const struct op *);   /* takes the references; false: memory is out, nothing taken */
 /* The acknowledgement leaves when the journal has `seq` (0: at once unless others wait before it). blob is copied. */
 void shard_ack(struct shard *, struct client *, uint64_t seq, uint8_t type, uint16_t pid, uint8_t reason, struct bytes blob);
@@ -530,6 +563,17 @@ void shard_clear(struct shard *);
 void shard_publish_will(struct shard *, uint64_t will_id);
 /* Several, in the order in which they were made: of two of one client the later one must not overtake. Sorts `ids`. */
 void shard_publish_wills(struct shard *, uint64_t *ids, size_t n);
+
+/* ---- consumer.c ---- */
+void consumer_came(struct session *); /* J: something was put into its queue */
+void consumer_went(struct session *); /* J: something is done with; afterwards, unlocked: share_settle */
+bool consumer_full(const struct session *, size_t bytes); /* J */
+void consumers_tell(struct broker *); /* not locked: those for whom something came */
+/* Of an operation with a batch. */
+void            consumer_word_done(const struct op *);
+uint8_t         consumer_word_refused(const struct op *); /* one before it was: the reason, or 0 */
+void            consumer_word_refuse(const struct op *, uint8_t reason);
+struct session *consumer_word_from(const struct op *, uint64_t *ordinal);
 
 /* ---- deliver.c ---- */
 /* Locked (J) for durable sessions: what can be sent now becomes parcels. */

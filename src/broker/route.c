@@ -142,8 +142,11 @@ static struct fanout *make_fanout(const struct collected *c, struct bytes topic)
     if (topic.len)
         memcpy(behind, topic.at, topic.len);
     f->topic = bytes_of(behind, topic.len);
-    for (uint32_t i = 0; i < f->count; i++)
-        f->durable_count += f->targets[i].session->durable && f->targets[i].qos;
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct session *s = f->targets[i].session;
+        f->durable_count += s->durable && f->targets[i].qos;
+        f->readers += session_is_consumer(s);
+    }
     return f;
 }
 
@@ -508,6 +511,8 @@ void route_deliver(struct shard *shard, struct message *m, struct fanout *f, uin
     uint64_t others = 0; /* one bit per shard: SHARDS_MAX is 64 */
     bool here = false;
     for (uint32_t i = 0; i < f->count; i++) {
+        if (session_is_consumer(f->targets[i].session))
+            continue; /* it has it already, from the fold */
         int at = atomic_load_explicit(&f->targets[i].session->shard, memory_order_acquire);
         if (at == shard->number) {
             here = true;

@@ -98,6 +98,7 @@ void session_drop(struct session *s)
     FG_ASSERT(s->queue.open == 0 && !s->filters);
     queue_clear(&s->queue);
     pidset_clear(&s->in_pids);
+    mem_free(s->note);
     mem_free(s);
 }
 
@@ -222,6 +223,7 @@ enum code session_list(struct broker *b, struct session *s)
         return CODE_NOMEM;
     }
     count_for_principal(b, s, OWNED_SESSIONS, true);
+    b->reader_sessions += session_is_consumer(s);
     s->linked = true;
     return CODE_OK;
 }
@@ -231,6 +233,7 @@ void session_unlist(struct broker *b, struct session *s)
     s->linked = false;
     (void)table_remove(&b->sessions, s->client_id);
     count_for_principal(b, s, OWNED_SESSIONS, false);
+    b->reader_sessions -= session_is_consumer(s);
 }
 
 void session_connected(struct broker *b, struct session *s, bool yes)

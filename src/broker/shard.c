@@ -69,6 +69,11 @@ void shard_mark_dirty_later(struct broker *b, struct session *s)
         atomic_fetch_or(&b->wake_mask, (uint64_t)1 << at);
 }
 
+void shard_mark_wake(struct broker *b, unsigned shard)
+{
+    atomic_fetch_or(&b->wake_mask, (uint64_t)1 << shard);
+}
+
 static void wake_others(struct shard *shard)
 {
     uint64_t mask = shard->wake_mask;
@@ -293,7 +298,8 @@ static void release_halted(struct shard *shard)
         shard->congested = false;
     if (shard->congested || shard->slices.count)
         return;
-    if (!shard->halted.count || journal_busy(shard->broker->journal) || atomic_load(&shard->broker->admit.over_memory))
+    if (!shard->halted.count || journal_busy(shard->broker->journal) || atomic_load(&shard->broker->admit.over_memory) ||
+        atomic_load(&shard->broker->behind))
         return;
     for (size_t i = 0; i < shard->halted.count; i++) {
         client_resume(shard->halted.at[i], PAUSE_BUSY);
@@ -353,6 +359,11 @@ static void commit_publish(struct shard *shard, struct op *op)
                               .will_id = op->will_id, .v5 = c && c->version == MQTT_5, .again = op->again,
                               .inbound_pid = s && s->durable && op->message->qos == 2 ? op->pid : 0 };
     struct fault why;
+    if (op->batch) {
+        p.producer = consumer_word_from(op, &p.ordinal);
+        if ((op->result = consumer_word_refused(op)) != 0)
+            return;
+    }
     if (op->duplicate && pidset_has(&c->in_pids, op->pid)) { /* what it repeats is in the log, or on its way there */
         op->seq = journal_appended(shard->broker->journal);
         return;
@@ -387,6 +398,8 @@ static void commit_publish(struct shard *shard, struct op *op)
     if (code == CODE_OK)
         return;
     op->result = refusal(code, &p);
+    if (op->batch)
+        consumer_word_refuse(op, op->result);
     if (c && op->message->qos == 2)
         pidset_remove(&c->in_pids, op->pid); /* now: the same turn may bring it again */
     if (c && op->message->qos)
@@ -591,7 +604,7 @@ static void finish_publish(struct shard *shard, struct op *op)
     bool nobody = op->fanout && op->fanout->count == 0 && op->fanout->share_count == 0 && !op->fanout->to_partition &&
                   !op->message->retain;
     bool refused_will = op->will_id && op->result; /* tried again by session_upkeep */
-    if (!op->duplicate && op->fanout && !refused_will && (op->result == 0 || qos == 0))
+    if (!op->duplicate && op->fanout && !refused_will && (op->result == 0 || (qos == 0 && !op->batch)))
         route_deliver(shard, op->message, op->fanout, c && c->session ? c->session->id : 0);
     route_deliver_picks(shard, op->message, op->picks, op->pick_count);
     op->picks = NULL;
@@ -623,6 +636,8 @@ static void finish_op(struct shard *shard, struct op *op)
         pidset_remove(&op->client->in_pids, op->pid);
         shard_ack(shard, op->client, op->seq, MQTT_PUBCOMP, op->pid, op->result, BYTES_NONE);
     }
+    if (op->batch)
+        consumer_word_done(op);
     if (op->client)
         client_drop(op->client);
     message_drop(op->message);
@@ -634,6 +649,8 @@ static bool needs_journal(const struct op *op)
     if (op->kind != OP_PUBLISH || op->duplicate) /* of what? See commit_publish */
         return true;
     if (op->message->retain || op->will_id || !op->fanout || op->fanout->to_partition)
+        return true;
+    if (op->fanout->readers || op->batch)
         return true;
     if (op->message->qos == 0)
         return false;
@@ -676,6 +693,7 @@ void shard_commit(struct shard *shard)
     if (journal) {
         commit_locked(shard, ops, n);
         journal_kick(shard->broker->journal);
+        consumers_tell(shard->broker);
     }
     wake_others(shard);
     for (size_t i = 0; i < n; i++)

@@ -93,6 +93,10 @@ static void add_session(struct lines *l, struct session *s)
                s->away_since_wall_us, s->queue.head, s->queue.tail, s->queue.open);
     for (uint32_t i = 0; i < s->in_pids.count; i++)
         buf_printf(&b, " %u", s->in_pids.at[i]);
+    if (session_is_consumer(s)) {
+        buf_printf(&b, " published %" PRIu64 " note ", s->published);
+        put_name(&b, s->note ? bytes_of(s->note->text, s->note->len) : BYTES_NONE);
+    }
     add_line(l, &b);
     buf_clear(&b);
     add_filters(l, s);

@@ -1,0 +1,364 @@
+/* Readers inside the node through the whole broker: what they are owed, how far they are, what they publish. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "broker/consumer.h"
+#include "journal/journal.h"
+#include "message/message.h"
+#include "support/broker_tests.h"
+
+static const struct peer_connect machine = {.client_id = "press-1"};
+static const struct peer_connect watch = {.client_id = "watch", .expiry_s = 3600};
+
+static unsigned signals;
+
+static void ready(void *ctx)
+{
+    (void)ctx;
+    signals++;
+}
+
+static struct consumer *open_with(struct rig *rig, const struct consumer_options *o)
+{
+    struct fault why;
+    struct consumer *c = NULL;
+    if (consumer_open(&c, rig->broker, o, &why) != CODE_OK)
+        fail_msg("%s", why.text);
+    return c;
+}
+
+static struct consumer *open_job(struct rig *rig)
+{
+    return open_with(rig, &(struct consumer_options){.name = "job/humidity", .ready = ready});
+}
+
+static void reads(struct consumer *c, const char *filter, uint32_t number)
+{
+    struct fault why;
+    struct consumer_filter f = {bytes_str(filter), number};
+    assert_int_equal(consumer_subscribe(c, &f, 1, &why), CODE_OK);
+}
+
+static size_t take(struct consumer *c, uint64_t from, struct consumer_item *items, size_t max)
+{
+    struct fault why;
+    size_t n;
+    assert_int_equal(consumer_take(c, from, items, max, &n, &why), CODE_OK);
+    return n;
+}
+
+/* Takes everything from `from` on: it is these payloads, separated by blanks. The index behind the last. */
+static uint64_t expect(struct consumer *c, uint64_t from, const char *payloads)
+{
+    struct consumer_item items[64];
+    char text[1024] = "";
+    size_t n = take(c, from, items, 64), at = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct bytes p = items[i].message->payload;
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%.*s", i ? " " : "", BYTES_FMT(p));
+        from = items[i].index + 1;
+        message_drop(items[i].message);
+    }
+    assert_string_equal(text, payloads);
+    return from;
+}
+
+static void finish(struct rig *rig, struct consumer *c, uint64_t index, const char *note)
+{
+    struct fault why;
+    uint64_t seq = 0;
+    assert_int_equal(consumer_finish(c, index, bytes_str(note), &seq, &why), CODE_OK);
+    rig_advance(rig, 2 * JOURNAL_LATER_US);
+    assert_true(journal_durable(rig->journal) >= seq);
+}
+
+static void note_is(struct consumer *c, const char *note)
+{
+    uint8_t text[CONSUMER_NOTE];
+    size_t n = consumer_note(c, text);
+    assert_int_equal(n, strlen(note));
+    assert_memory_equal(text, note, n);
+}
+
+static void it_is_owed_every_qos_in_order(struct rig *rig)
+{
+    struct consumer *c = open_job(rig);
+    reads(c, "factory/+/t", 3);
+    struct peer *p = peer_connected(rig, shard_of(rig, 1), &machine, false);
+    signals = 0;
+    peer_publish(p, "factory/1/t", "zero", 0, false);
+    peer_published(p, "factory/1/t", "one", 1, false, 0);
+    peer_published(p, "factory/2/t", "two", 2, false, 0);
+    peer_publish(p, "elsewhere", "no", 0, false);
+    peer_publish(p, "factory/2/t", "last", 0, false);
+    rig_run(rig);
+    assert_true(signals > 0);
+    struct consumer_item item;
+    assert_int_equal(take(c, 0, &item, 1), 1);
+    assert_int_equal(item.number_count, 1);
+    assert_int_equal(item.numbers[0], 3);
+    message_drop(item.message);
+    uint64_t next = expect(c, 0, "zero one two last");
+    assert_int_equal(expect(c, next, ""), next);
+    assert_int_equal(consumer_waiting(c), 4);
+    finish(rig, c, next, "");
+    assert_int_equal(consumer_waiting(c), 0);
+    reads(c, "bare", 0); /* without a number */
+    peer_publish(p, "bare", "x", 0, false);
+    rig_run(rig);
+    (void)expect(c, 0, "x");
+    assert_int_equal(stats_of(rig).sessions, 1); /* the machine's */
+    consumer_close(c);
+}
+
+static void place_and_note_survive(struct rig *rig)
+{
+    struct consumer *c = open_job(rig);
+    reads(c, "t/#", 1);
+    struct peer *p = peer_connected(rig, 0, &machine, false);
+    peer_published(p, "t/1", "a", 1, false, 0);
+    peer_published(p, "t/1", "b", 1, false, 0);
+    uint64_t next = expect(c, 0, "a b");
+    finish(rig, c, next - 1, "state of a");
+    for (int i = 0; i < 4; i++) {
+        consumer_close(c);
+        rig_restart(rig, i % 2 ? ORDERLY : CRASH);
+        c = open_job(rig);
+        note_is(c, "state of a");
+        assert_int_equal(consumer_head(c), next - 1);
+        (void)expect(c, 0, "b");
+    }
+    p = peer_connected(rig, 0, &machine, false);
+    peer_published(p, "t/1", "c", 1, false, 0);
+    next = expect(c, 0, "b c");
+    consumer_close(c);
+    p = peer_connected(rig, 0, &machine, false); /* takes over */
+    peer_published(p, "t/1", "d", 1, false, 0);  /* nobody reads: it waits */
+    rig_restart(rig, CRASH);
+    c = open_job(rig);
+    (void)expect(c, 0, "b c d");
+    consumer_close(c);
+}
+
+static void filters_are_replaced(struct rig *rig)
+{
+    struct consumer *c = open_job(rig);
+    struct fault why;
+    reads(c, "a", 1);
+    struct consumer_filter two[] = {{bytes_str("b"), 1}, {bytes_str("+"), 2}};
+    assert_int_equal(consumer_subscribe(c, two, 2, &why), CODE_OK);
+    struct peer *p = peer_connected(rig, 0, &machine, false);
+    peer_publish(p, "a", "a", 0, false);
+    peer_published(p, "b", "b", 1, false, 0);
+    struct consumer_item items[3];
+    assert_int_equal(take(c, 0, items, 3), 2);
+    assert_int_equal(items[0].number_count, 1);
+    assert_int_equal(items[0].numbers[0], 2);
+    assert_int_equal(items[1].number_count, 2);
+    message_drop(items[0].message);
+    message_drop(items[1].message);
+    assert_int_equal(consumer_subscribe(c, NULL, 0, &why), CODE_OK);
+    peer_published(p, "b", "nobody", 1, false, MQTT_NO_MATCHING_SUBSCRIBERS);
+    consumer_close(c);
+    rig_restart(rig, CRASH);
+    p = peer_connected(rig, 0, &machine, false);
+    peer_published(p, "b", "nobody", 1, false, MQTT_NO_MATCHING_SUBSCRIBERS);
+}
+
+/* ---- publishing ---- */
+
+static struct message *word(const char *topic, const char *payload)
+{
+    struct message *m = message_new(&(struct message_parts){.qos = 1,
+                                                            .topic = bytes_str(topic),
+                                                            .payload = bytes_str(payload),
+                                                            .principal = bytes_str("node"),
+                                                            .source = bytes_str("humidity")});
+    assert_non_null(m);
+    return m;
+}
+
+static void is_done(void *ctx)
+{
+    (*(int *)ctx)++;
+}
+
+static uint8_t publish(struct rig *rig, struct consumer *c, uint64_t ordinal, const char *payload,
+                       struct consumer *to)
+{
+    struct fault why;
+    int done = 0;
+    struct consumer_word w = {
+        .message = word("out", payload), .ordinal = ordinal, .to = to, .number = to ? 9 : 0};
+    assert_int_equal(consumer_post(c, &w, 1, is_done, &done, &why), CODE_OK);
+    rig_run(rig);
+    assert_int_equal(done, 1);
+    message_drop(w.message);
+    return w.result;
+}
+
+static void what_is_in_the_log_is_not_published_again(struct rig *rig)
+{
+    struct consumer *c = open_job(rig);
+    struct peer *p = peer_connected(rig, shard_of(rig, 1), &watch, false);
+    peer_subscribed(p, "out", 1);
+    assert_int_equal(publish(rig, c, 1, "first", NULL), 0);
+    assert_int_equal(publish(rig, c, 2, "second", NULL), 0);
+    peer_accepts(p, peer_expect_publish(p, "out", "first", 1));
+    peer_accepts(p, peer_expect_publish(p, "out", "second", 1));
+    assert_int_equal(publish(rig, c, 2, "second", NULL), 0);
+    peer_expect_nothing(p);
+    for (int i = 0; i < 4; i++) {
+        consumer_close(c);
+        rig_restart(rig, i % 2 ? ORDERLY : CRASH);
+        c = open_job(rig);
+        assert_int_equal(consumer_published(c), 2);
+        p = peer_connected(rig, 0, &watch, true);
+        assert_int_equal(publish(rig, c, 1, "first", NULL), 0);
+        peer_expect_nothing(p);
+    }
+    assert_int_equal(publish(rig, c, 3, "third", NULL), 0);
+    peer_accepts(p, peer_expect_publish(p, "out", "third", 1));
+    consumer_close(c);
+}
+
+static void a_word_to_one_reader_is_his_alone(struct rig *rig)
+{
+    struct consumer *c = open_job(rig),
+                    *other = open_with(rig, &(struct consumer_options){.name = "up", .ready = ready});
+    reads(c, "#", 1);
+    struct peer *p = peer_connected(rig, 0, &watch, false);
+    peer_subscribed(p, "#", 1);
+    assert_int_equal(publish(rig, c, 1, "hidden", other), 0);
+    peer_expect_nothing(p);
+    assert_int_equal(consumer_waiting(c), 0);
+    struct consumer_item item;
+    assert_int_equal(take(other, 0, &item, 1), 1);
+    assert_int_equal(item.numbers[0], 9);
+    message_drop(item.message);
+    consumer_close(c);
+    consumer_close(other);
+    rig_restart(rig, CRASH);
+    other = open_with(rig, &(struct consumer_options){.name = "up", .ready = ready});
+    (void)expect(other, 0, "hidden");
+    struct fault why;
+    assert_int_equal(consumer_end(other, &why), CODE_OK);
+    rig_run(rig);
+    other = open_with(rig, &(struct consumer_options){.name = "up", .ready = ready});
+    (void)expect(other, 0, "");
+    consumer_close(other);
+}
+
+static void moved_entries_are_owed_there_alone(struct rig *rig)
+{
+    struct consumer *c = open_job(rig),
+                    *up = open_with(rig, &(struct consumer_options){.name = "up", .ready = ready});
+    struct consumer_item items[4];
+    struct fault why;
+    reads(c, "#", 1);
+    struct peer *p = peer_connected(rig, 0, &machine, false);
+    peer_publish(p, "t", "0", 0, false);
+    peer_published(p, "t", "1", 1, false, 0);
+    peer_published(p, "t", "2", 1, false, 0);
+    assert_int_equal(take(c, 0, items, 4), 3);
+    uint64_t some[] = {items[0].index, items[2].index}, rest = items[1].index;
+    for (int i = 0; i < 3; i++)
+        message_drop(items[i].message);
+    assert_int_equal(consumer_move(c, some, 2, up, 4, &why), CODE_OK);
+    assert_int_equal(consumer_waiting(up), 2);
+    (void)expect(c, 0, "1");
+    assert_int_equal(consumer_finish_one(c, rest, &why), CODE_OK);
+    (void)expect(c, 0, "");
+    rig_advance(rig, 2 * JOURNAL_LATER_US);
+    consumer_close(c);
+    consumer_close(up);
+    rig_restart(rig, CRASH);
+    c = open_job(rig);
+    up = open_with(rig, &(struct consumer_options){.name = "up", .ready = ready});
+    (void)expect(c, 0, "");
+    (void)expect(up, 0, "0 2");
+    consumer_close(c);
+    consumer_close(up);
+}
+
+/* ---- limits ---- */
+
+static void a_full_reader_refuses_and_loses_nothing(struct rig *rig)
+{
+    struct consumer_options o = {.name = "up", .ready = ready, .max_messages = 2};
+    struct consumer *c = open_with(rig, &o);
+    reads(c, "t", 1);
+    struct peer *p = peer_connected(rig, 0, &machine, false);
+    peer_published(p, "t", "1", 1, false, 0);
+    peer_published(p, "t", "2", 1, false, 0);
+    peer_published(p, "t", "3", 1, false, MQTT_QUOTA_EXCEEDED);
+    uint64_t next = expect(c, 0, "1 2");
+    struct consumer *job = open_job(rig);
+    assert_int_equal(publish(rig, job, 1, "x", c), MQTT_QUOTA_EXCEEDED);
+    assert_int_equal(consumer_published(job), 0);
+    finish(rig, c, next, "");
+    assert_int_equal(publish(rig, job, 1, "x", c), 0);
+    peer_published(p, "t", "4", 1, false, 0);
+    (void)expect(c, 0, "x 4");
+    consumer_close(job);
+    consumer_close(c);
+}
+
+static void publishers_wait_for_a_reader_that_is_behind(struct rig *rig)
+{
+    struct consumer_options o = {.name = "job/x", .ready = ready, .high = 4};
+    struct consumer *c = open_with(rig, &o);
+    reads(c, "t", 1);
+    struct peer *p = peer_connected(rig, 0, &machine, false), *q = peer_connected(rig, 0, &watch, false);
+    for (int i = 0; i < 5; i++)
+        peer_published(p, "t", "x", 1, false, 0);
+    uint16_t pid = peer_publish(p, "t", "y", 1, false);
+    rig_run(rig);
+    (void)peer_publish(p, "t", "z", 1, false);
+    rig_run(rig);
+    uint64_t waiting = consumer_waiting(c);
+    assert_true(waiting <= 6); /* the one that tips it over is taken yet */
+    peer_published(q, "other", "z", 1, false, MQTT_NO_MATCHING_SUBSCRIBERS); /* nobody else waits */
+    finish(rig, c, consumer_head(c) + waiting, "");
+    rig_run(rig);
+    (void)pid;
+    (void)peer_expect(p, MQTT_PUBACK);
+    (void)peer_expect(p, MQTT_PUBACK);
+    consumer_close(c);
+}
+
+static void no_client_has_its_name(struct rig *rig)
+{
+    struct consumer *c = open_job(rig);
+    struct peer *p = peer_open(rig, 0);
+    peer_connect(p, &(struct peer_connect){.client_id = "job/humidity", .clean_start = true});
+    assert_false(peer_expect(p, MQTT_CONNACK)->session_present);
+    reads(c, "t", 1);
+    peer_published(p, "t", "x", 1, false, 0);
+    (void)expect(c, 0, "x");
+    struct fault why;
+    struct consumer *again;
+    assert_int_equal(
+        consumer_open(&again, rig->broker, &(struct consumer_options){.name = "job/humidity"}, &why),
+        CODE_EXISTS);
+    consumer_close(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RIG_TEST(it_is_owed_every_qos_in_order, NULL),
+        RIG_TEST(place_and_note_survive, NULL),
+        RIG_TEST(filters_are_replaced, NULL),
+        RIG_TEST(what_is_in_the_log_is_not_published_again, NULL),
+        RIG_TEST(a_word_to_one_reader_is_his_alone, NULL),
+        RIG_TEST(moved_entries_are_owed_there_alone, NULL),
+        RIG_TEST(a_full_reader_refuses_and_loses_nothing, NULL),
+        RIG_TEST(publishers_wait_for_a_reader_that_is_behind, NULL),
+        RIG_TEST(no_client_has_its_name, NULL),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
