@@ -1,0 +1,43 @@
+/* state.h - how numbers of a saved model are written: little-endian, doubles as their bits. */
+#pragma once
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/wire.h"
+
+/* Magnitudes from here on count as infinite: their squares could not be summed. */
+#define STATE_VALUE_MAX 1e150
+/* No logarithm of a probability or a bet that a model keeps is larger. */
+#define STATE_LOG_MAX 1e300
+
+static inline void state_put_double(struct buf *b, double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    buf_le64(b, bits);
+}
+
+static inline double state_take_double(struct wire *w)
+{
+    uint64_t bits = wire_le64(w);
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+static inline void state_put_i64(struct buf *b, int64_t v)
+{
+    buf_le64(b, (uint64_t)v);
+}
+
+static inline int64_t state_take_i64(struct wire *w)
+{
+    return (int64_t)wire_le64(w);
+}
+
+/* Ticks from `then` to `now`, now >= then; never overflows. */
+static inline uint64_t state_since(int64_t now, int64_t then)
+{
+    return (uint64_t)now - (uint64_t)then;
+}
