@@ -1,0 +1,234 @@
+#include "expr/lex.h"
+
+#include "expr/number.h"
+
+#define AT(place) ((uint64_t)(place).line * 65536 + ((place).column < 65535 ? (place).column : 65535))
+
+void lex_begin(struct lexer *l, struct bytes source, struct arena *arena)
+{
+    *l = (struct lexer){.source = source, .place = {1, 1}, .arena = arena};
+    if (source.len >= 3 &&
+        memcmp(source.at, "\xef\xbb\xbf", 3) == 0) /* a byte order mark, as editors write it */
+        l->offset = 3;
+}
+
+static int peek(const struct lexer *l, size_t ahead)
+{
+    return l->offset + ahead < l->source.len ? l->source.at[l->offset + ahead] : -1;
+}
+
+static void step(struct lexer *l)
+{
+    uint8_t c = l->source.at[l->offset++];
+    if (c == '\n') {
+        l->place.line++;
+        l->place.column = 1;
+    } else if ((c & 0xc0) != 0x80) { /* a character counts when its first byte has gone by */
+        l->place.column++;
+    }
+}
+
+static void steps(struct lexer *l, size_t n)
+{
+    while (n--)
+        step(l);
+}
+
+static bool is_letter(int c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool is_digit(int c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static enum code skip_comment(struct lexer *l, struct fault *why)
+{
+    struct place at = l->place;
+    steps(l, 2);
+    while (peek(l, 0) >= 0) {
+        if (peek(l, 0) == '*' && peek(l, 1) == '/') {
+            steps(l, 2);
+            return CODE_OK;
+        }
+        step(l);
+    }
+    return FAIL(why, CODE_USAGE, AT(at), "a comment begins here with /* and has no */");
+}
+
+static enum code skip_blanks(struct lexer *l, struct fault *why)
+{
+    for (;;) {
+        int c = peek(l, 0);
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v') {
+            step(l);
+        } else if (c == '-' && peek(l, 1) == '-') {
+            while (peek(l, 0) >= 0 && peek(l, 0) != '\n')
+                step(l);
+        } else if (c == '/' && peek(l, 1) == '*') {
+            enum code code = skip_comment(l, why);
+            if (code)
+                return code;
+        } else {
+            return CODE_OK;
+        }
+    }
+}
+
+/* Up to the closing mark; doubled it stands for itself. The opening one is at hand. */
+static enum code quoted(struct lexer *l, struct token *t, uint8_t close, const char *what, struct fault *why)
+{
+    step(l);
+    size_t from = l->offset, doubled = 0;
+    for (;; step(l)) {
+        int c = peek(l, 0);
+        if (c < 0)
+            return FAIL(why, CODE_USAGE, AT(t->at), "%s begins here and has no closing %c", what, close);
+        if (c != close)
+            continue;
+        if (peek(l, 1) != close)
+            break;
+        step(l);
+        doubled++;
+    }
+    t->text = bytes_of(l->source.at + from, l->offset - from);
+    step(l);
+    if (!utf8_valid(t->text, true))
+        return FAIL(why, CODE_USAGE, AT(t->at), "%s is not UTF-8", what);
+    if (!doubled)
+        return CODE_OK;
+    uint8_t *plain = arena_take(l->arena, t->text.len - doubled);
+    if (!plain)
+        return FAIL(why, CODE_NOMEM, AT(t->at), "no memory");
+    size_t n = 0;
+    for (size_t i = 0; i < t->text.len; i++) {
+        plain[n++] = t->text.at[i];
+        i += t->text.at[i] == close; /* the second of two */
+    }
+    t->text = bytes_of(plain, n);
+    return CODE_OK;
+}
+
+static enum code name_quoted(struct lexer *l, struct token *t, uint8_t close, struct fault *why)
+{
+    t->kind = TOKEN_QUOTED;
+    t->double_quoted = close == '"';
+    enum code code = quoted(l, t, close, "a name", why);
+    if (!code && t->text.len == 0 && close == ']')
+        return FAIL(why, CODE_USAGE, AT(t->at), "a name is empty");
+    return code;
+}
+
+static enum code number(struct lexer *l, struct token *t, struct fault *why)
+{
+    size_t from = l->offset;
+    bool fraction = false;
+    while (is_digit(peek(l, 0)))
+        step(l);
+    if (peek(l, 0) == '.') {
+        fraction = true;
+        step(l);
+        while (is_digit(peek(l, 0)))
+            step(l);
+    }
+    int sign = peek(l, 1) == '+' || peek(l, 1) == '-';
+    if ((peek(l, 0) | 0x20) == 'e' && peek(l, 0) > 0 && is_digit(peek(l, 1 + (size_t)sign))) {
+        fraction = true;
+        steps(l, 1 + (size_t)sign);
+        while (is_digit(peek(l, 0)))
+            step(l);
+    }
+    t->text = bytes_of(l->source.at + from, l->offset - from);
+    if (is_letter(peek(l, 0)))
+        return FAIL(why, CODE_USAGE, AT(l->place),
+                    "a number ends where a letter begins; a name that begins "
+                    "with a digit is written in [brackets]");
+    t->kind = fraction ? TOKEN_FLOAT : TOKEN_BIGINT;
+    if (fraction) {
+        double f;
+        if (!float_parse(t->text, &f))
+            return FAIL(why, CODE_USAGE, AT(t->at), "this number is outside of float");
+        t->number = value_float(f);
+        return CODE_OK;
+    }
+    uint64_t n = 0;
+    for (size_t i = 0; i < t->text.len; i++)
+        if (__builtin_mul_overflow(n, 10u, &n) ||
+            __builtin_add_overflow(n, (uint64_t)(t->text.at[i] - '0'), &n) || n > (uint64_t)INT64_MAX + 1)
+            return FAIL(why, CODE_USAGE, AT(t->at),
+                        "this number is outside of bigint (-9223372036854775808 to 9223372036854775807)");
+    t->number = value_bigint((int64_t)n);
+    return CODE_OK;
+}
+
+static void mark(struct lexer *l, struct token *t)
+{
+    static const char pairs[][3] = {"<>", "!=", "<=", ">=", "||"};
+    t->kind = TOKEN_MARK;
+    size_t n = 1;
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        if (peek(l, 0) == pairs[i][0] && peek(l, 1) == pairs[i][1])
+            n = 2;
+    t->text = bytes_of(l->source.at + l->offset, n);
+    steps(l, n);
+}
+
+enum code lex_next(struct lexer *l, struct token *t, struct fault *why)
+{
+    enum code code = skip_blanks(l, why);
+    if (code)
+        return code;
+    *t = (struct token){.kind = TOKEN_END, .at = l->place, .end = l->place};
+    int c = peek(l, 0);
+    if (c < 0)
+        return CODE_OK;
+    if ((c == 'N' || c == 'n') && peek(l, 1) == '\'') {
+        step(l);
+        c = '\'';
+    }
+    if (c == '\'') {
+        t->kind = TOKEN_TEXT;
+        code = quoted(l, t, '\'', "a text", why);
+    } else if (c == '[' || c == '"') {
+        code = name_quoted(l, t, c == '[' ? ']' : '"', why);
+    } else if (is_letter(c)) {
+        t->kind = TOKEN_NAME;
+        size_t from = l->offset;
+        while (is_letter(peek(l, 0)) || is_digit(peek(l, 0)))
+            step(l);
+        t->text = bytes_of(l->source.at + from, l->offset - from);
+    } else if (is_digit(c) || (c == '.' && is_digit(peek(l, 1)))) {
+        code = number(l, t, why);
+    } else if (c && strchr("(),.*+-/%=<>;$:!|", c)) {
+        mark(l, t);
+    } else {
+        char shown[24];
+        size_t n = 1;
+        while (n < 4 && (peek(l, n) & 0xc0) == 0x80 && peek(l, n) > 0)
+            n++;
+        bytes_escape(bytes_of(l->source.at + l->offset, n), shown, sizeof shown);
+        return FAIL(why, CODE_USAGE, AT(l->place),
+                    "the character %s begins no word; names with it are written "
+                    "in [brackets]",
+                    shown);
+    }
+    t->end = l->place;
+    return code;
+}
+
+bool token_is(const struct token *t, const char *keyword)
+{
+    if (t->kind != TOKEN_NAME || t->text.len != strlen(keyword))
+        return false;
+    for (size_t i = 0; i < t->text.len; i++)
+        if ((t->text.at[i] | 0x20) != ((uint8_t)keyword[i] | 0x20))
+            return false;
+    return true;
+}
+
+bool token_mark(const struct token *t, const char *mark)
+{
+    return t->kind == TOKEN_MARK && bytes_is(t->text, mark);
+}
