@@ -445,6 +445,56 @@ static void members_go_and_the_node_crashes(struct rig *rig)
     what_was_not_sent_goes_to_others(rig, &(enum ending){ CRASH });
 }
 
+static void subscribe_as_published(struct peer *p, bool as_published)
+{
+    struct mqtt_filter f = { .filter = BYTES_LIT(GROUP), .qos = 1, .retain_as_published = as_published };
+    peer_subscribe_full(p, &f);
+    assert_int_equal(peer_expect(p, MQTT_SUBACK)->reason, 1);
+}
+
+/* Retain As Published is the subscription's of whoever gets it in the end [MQTT-3.3.1-12], [MQTT-3.3.1-13]. */
+static void a_move_keeps_retain_as_the_new_member_wants_it(struct rig *rig)
+{
+    for (unsigned kind = 0; kind < 8; kind++) {
+        bool wants = kind & 1, keeps = kind & 2, crash = (kind & 4) && keeps;
+        struct peer *from = peer_connected(rig, shard_of(rig, 1), &sender, false);
+        struct peer_connect narrow = { .client_id = "narrow", .receive_max = 1, .expiry_s = 3600 };
+        struct peer *going = peer_connected(rig, 0, &narrow, false), *stays;
+        subscribe_as_published(going, !wants);
+        for (unsigned i = 0; i < 6; i++)
+            peer_published(from, "job/x", number(i), 1, i % 2, 0);
+        (void)peer_expect_publish(going, "job/x", "0", 1);
+        stays = worker(rig, 1, keeps, false);
+        subscribe_as_published(stays, wants);
+        if (keeps) {
+            peer_unsubscribe(going, GROUP);
+            (void)peer_expect(going, MQTT_UNSUBACK);
+        } else {
+            peer_close(going);
+            rig_run(rig);
+            narrow.clean_start = true;
+            (void)peer_connected(rig, 0, &narrow, false);
+        }
+        if (crash) {
+            rig_restart(rig, CRASH);
+            stays = worker(rig, 1, keeps, true);
+        }
+        for (unsigned i = keeps ? 1 : 0; i < 6; i++) {
+            struct packet *k = peer_expect_publish(stays, "job/x", number(i), 1);
+            if (k->retain != (wants && i % 2))
+                fail_msg("kind %u: message %u has retain %d", kind, i, k->retain);
+            peer_accepts(stays, k);
+        }
+        rig_must_agree(rig);
+        rig_restart(rig, ORDERLY);
+        forget(rig, 1);
+        narrow.clean_start = true;
+        narrow.expiry_s = 0;
+        peer_close(peer_connected(rig, 0, &narrow, false));
+        rig_run(rig);
+    }
+}
+
 /* From a session that ends with its connection to one that stays, and the other way round. */
 static void kinds_may_be_mixed(struct rig *rig)
 {
@@ -755,6 +805,7 @@ int main(void)
         RIG_TEST(members_go, NULL),
         RIG_TEST(members_go_and_the_node_stops, NULL),
         RIG_TEST(members_go_and_the_node_crashes, NULL),
+        RIG_TEST(a_move_keeps_retain_as_the_new_member_wants_it, NULL),
         RIG_TEST(kinds_may_be_mixed, NULL),
         RIG_TEST(who_cannot_end_gives_nothing_away, NULL),
         RIG_TEST(who_lasts_is_preferred, NULL),

@@ -204,7 +204,8 @@ void deliver_gather(struct shard *shard, struct session *s)
         }
         struct parcel p = { .client = client_hold(c), .index = c->send_next, .pid = queue_packet_id(c->send_next),
                             .qos = e->qos, .state = e->state, .dup = e->flags & ENTRY_MAYBE_SENT,
-                            .retain = e->flags & ENTRY_RETAIN, .kept = e->flags & ENTRY_KEPT };
+                            .retain = e->flags & ENTRY_RETAIN, .as_published = e->flags & ENTRY_AS_PUBLISHED,
+                            .kept = e->flags & ENTRY_KEPT };
         if (e->what) {
             struct message *m = stored_message(e->what);
             p.stored = stored_hold(e->what);
@@ -281,7 +282,8 @@ static void send_parcel(struct shard *shard, struct parcel *p)
         deny_parcel(shard, p);
         return;
     }
-    enum sent what = send_publish(shard, c, p->message, p->origin, p->qos, p->pid, p->dup, p->retain);
+    bool retain = p->retain || (p->as_published && p->message->retain);
+    enum sent what = send_publish(shard, c, p->message, p->origin, p->qos, p->pid, p->dup, retain);
     if (what != SENT) {
         count_unsent(shard, what);
         drop_entry(shard, c, p->pid);

@@ -378,9 +378,10 @@ static uint8_t moved_qos(const struct entry *e, const struct target *t)
     return e->qos < t->qos ? e->qos : t->qos;
 }
 
-static uint8_t moved_flags(const struct entry *e, const struct target *t)
+/* What it was for the one it comes from does not matter: to this one it was never sent. */
+static uint8_t moved_flags(const struct target *t)
 {
-    return t->retain_as_published ? e->flags & ENTRY_RETAIN : 0; /* to this one it was never sent */
+    return t->retain_as_published ? ENTRY_AS_PUBLISHED : 0;
 }
 
 static enum code reserve_moves(const struct fold_move *m, size_t n, struct fault *why)
@@ -398,7 +399,7 @@ static void put_move(struct buf *meta, struct session *from, const struct fold_m
     struct origin *origin = fanout_origin(m->to, 0);
     buf_varint(meta, m->index);
     buf_varint(meta, t->session->id);
-    buf_u8(meta, (uint8_t)(moved_qos(e, t) | (origin ? HOW_ORIGIN : 0) | moved_flags(e, t) << 4));
+    buf_u8(meta, (uint8_t)(moved_qos(e, t) | (origin ? HOW_ORIGIN : 0) | moved_flags(t) << 4));
     if (origin)
         origin_put(meta, origin);
     fold_put_where(meta, e->what);
@@ -419,7 +420,7 @@ enum code fold_move(struct broker *b, struct session *from, const struct fold_mo
         const struct target *t = &m[i].to->targets[0];
         const struct entry *e = queue_at(&from->queue, m[i].index);
         struct stored *st = stored_hold(e->what);
-        uint8_t qos = moved_qos(e, t), flags = moved_flags(e, t);
+        uint8_t qos = moved_qos(e, t), flags = moved_flags(t);
         finish(b, from, m[i].index);
         fold_push(b, t->session, st, fanout_origin(m[i].to, 0), seq, qos, flags);
         stored_drop(st);

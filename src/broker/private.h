@@ -222,7 +222,7 @@ struct parcel {
     uint64_t        index;
     uint16_t        pid;
     uint8_t         qos, state;
-    bool            dup, retain, kept;
+    bool            dup, retain, as_published, kept;
 };
 /* Messages for sessions of another shard, one letter per turn. */
 struct outbox_item {

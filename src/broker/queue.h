@@ -24,7 +24,8 @@ enum entry_state {
     ENTRY_DONE
 };
 enum { ENTRY_RETAIN = 1 /* sent with RETAIN set */, ENTRY_MAYBE_SENT = 2 /* a re-send carries DUP */,
-       ENTRY_KEPT = 4 /* was there when its subscription was made: who wrote it must still be allowed to */ };
+       ENTRY_KEPT = 4 /* was there when its subscription was made: who wrote it must still be allowed to */,
+       ENTRY_AS_PUBLISHED = 8 /* sent with RETAIN as the message has it */ };
 
 struct entry {
     void    *what;  /* struct stored or struct message; NULL once RECEIVED or DONE */

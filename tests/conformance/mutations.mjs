@@ -35,7 +35,7 @@ export const MUTATIONS = [
     ['3.1.1 3.14.4-3', 'session', 'src/broker/client_connect.c', 'client_end(c, 0, NULL, d.reason != 0);', 'client_end(c, 0, NULL, true);'],
 
     // ---- PUBLISH ----
-    ['3.1.1 3.3.1-1', 'publish', 'src/broker/deliver.c', 'p->pid, p->dup, p->retain);', 'p->pid, false, p->retain);'],
+    ['3.1.1 3.3.1-1', 'publish', 'src/broker/deliver.c', 'p->pid, p->dup, retain);', 'p->pid, false, retain);'],
     ['5.0 3.3.1-7', 'publish', 'src/broker/fold.c', 'if (m->payload.len == 0) {', 'if (false) {'],
     ['3.1.1 3.3.1-12', 'publish', 'src/broker/fold.c', 'if (!m->retain || p->again)', 'if (p->again)'],
     ['5.0 3.3.2-6', 'publish', 'src/broker/deliver.c', 'int64_t left = m->expires_us - now,', 'int64_t left = m->expires_us - now + 3000000,'],
