@@ -318,6 +318,40 @@ static void a_shared_filter_is_judged_by_what_stands_behind_its_name(struct rig 
     assert_int_equal(stats_of(rig).denied_deliveries, 0);
 }
 
+static void many_who_lost_their_right_hide_nobody(struct rig *rig)
+{
+    enum { MANY = 40 };
+    for (unsigned i = 0; i < MANY; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "lost %u", i);
+        struct peer_connect one = bob;
+        one.client_id = name;
+        struct peer *p = peer_connected(rig, shard_of(rig, i), &one, false);
+        peer_subscribed(p, "$share/g/plant/press/#", 1);
+    }
+    must_reload(rig, "rules:\n"
+                     "  - { user: alice, publish: \"#\" }\n"
+                     "  - { user: carl, subscribe: \"#\" }\n");
+    for (unsigned i = 0; i < MANY; i += 2) { /* some come back, and may not have it either */
+        char name[16];
+        (void)snprintf(name, sizeof name, "lost %u", i);
+        struct peer_connect one = bob;
+        one.client_id = name;
+        (void)peer_connected(rig, shard_of(rig, i), &one, true);
+    }
+    struct peer *c = peer_connected(rig, 0, &carl, false), *a = peer_connected(rig, shard_of(rig, 1), &alice, false);
+    peer_subscribed(c, "$share/g/plant/press/#", 1);
+    for (uint8_t qos = 0; qos < 3; qos++)
+        for (int i = 0; i < 5; i++) {
+            (void)peer_publish(a, "plant/press/t", "x", qos, false);
+            struct packet *m = peer_expect_publish(c, "plant/press/t", "x", qos ? 1 : 0);
+            if (qos)
+                peer_accepts(c, m);
+            rig_run(rig);
+        }
+    assert_int_equal(stats_of(rig).dropped_away, 0);
+}
+
 /* A member that lost his right and came back still stands in the group. What others give away, or what waits in his own queue,
  * goes to those who may have it. */
 static void what_a_member_may_not_have_any_more_goes_to_another(struct rig *rig)
@@ -701,6 +735,7 @@ int main(void)
         RIG_TEST(anonymous_has_only_what_rules_give_everybody, with_rules),
         RIG_TEST(without_rules_who_is_in_may_do_everything_but, without_rules),
         RIG_TEST(a_shared_filter_is_judged_by_what_stands_behind_its_name, with_rules),
+        RIG_TEST(many_who_lost_their_right_hide_nobody, with_rules),
         RIG_TEST(what_a_member_may_not_have_any_more_goes_to_another, with_rules),
         RIG_TEST(who_is_no_monitor_any_more_gets_nothing_of_sys, with_rules_and_sys),
         RIG_TEST(who_is_no_monitor_any_more_gets_nothing_of_sys, without_rules_and_sys),

@@ -4,9 +4,9 @@
 #include "base/log.h"
 
 enum {
-    PROBES = 16,  /* members that could have it, of whom one is chosen             */
-    LOOKS = 256,  /* members looked at to find them, so that a large group of full queues costs little */
-    MOVES = 32
+    PROBES = 16, /* members that could have it, of whom one is chosen */
+    LOOKS = 256, /* members looked at to find them: a large group of full queues must not cost much */
+    MOVES = 32   /* in one record */
 };
 
 struct member {
@@ -196,13 +196,22 @@ static struct rating rate(const struct member *m, const struct share_wish *w)
                     : queued ? atomic_load_explicit(&s->load, memory_order_relaxed) +
                                    atomic_load_explicit(&s->coming, memory_order_relaxed)
                              : 0;
-    if (w->access && !access_may_get(w->access, s, w->topic))
-        return unfit; /* the right was withdrawn after he had subscribed */
     if (durable && (load >= w->limits->queued_messages || s->queue.bytes + w->bytes > w->limits->queued_bytes))
         return w->durable ? unfit : (struct rating){ DURABLE_FULL, load };
     bool room = here && !atomic_load_explicit(&s->choked, memory_order_relaxed) &&
                 load < atomic_load_explicit(&s->window, memory_order_relaxed);
     return (struct rating){ room ? HAS_ROOM : !durable ? VOLATILE_BUSY : here ? DURABLE_BUSY : DURABLE_AWAY, load };
+}
+
+static bool better(struct rating a, struct rating b)
+{
+    return a.rank < b.rank || (a.rank == b.rank && a.load < b.load);
+}
+
+/* The right was withdrawn after he had subscribed. Dearer to ask than all else. */
+static bool denied(const struct member *m, const struct share_wish *w)
+{
+    return w->access && !access_may_get(w->access, m->session, w->topic);
 }
 
 struct choice {
@@ -218,8 +227,11 @@ static void look(const struct share *g, const struct share_wish *w, uint32_t fir
     for (; i < n && i < LOOKS && fit < PROBES; i++) {
         struct member *m = g->members[first + (*turn + i) % n];
         struct rating r = rate(m, w);
-        if (r.rank < c->rating.rank || (r.rank == c->rating.rank && r.load < c->rating.load))
+        if (better(r, c->rating)) {
+            if (denied(m, w))
+                continue;
             *c = (struct choice){ m, r };
+        }
         if (c->rating.rank == HAS_ROOM && c->rating.load == 0)
             return;
         fit += r.rank < DURABLE_FULL;
