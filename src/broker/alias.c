@@ -18,7 +18,6 @@ struct aliases {
     struct text **in;
     uint16_t      in_count; /* places */
     uint16_t      out_count;
-    uint64_t      bytes;
     struct place *out;
 };
 
@@ -42,26 +41,18 @@ void aliases_free(struct aliases *a)
     mem_free(a);
 }
 
-uint64_t aliases_bytes(const struct aliases *a)
-{
-    return a ? sizeof *a + a->bytes + a->in_count * sizeof *a->in + a->out_count * sizeof *a->out : 0;
-}
-
 static struct bytes text_of(const struct text *t)
 {
     return bytes_of(t->at, t->len);
 }
 
-static bool set(struct aliases *a, struct text **at, struct bytes topic)
+static bool set(struct text **at, struct bytes topic)
 {
     struct text *t = mem_alloc(sizeof *t + topic.len);
     if (!t)
         return false;
     t->len = (uint32_t)topic.len;
     memcpy(t->at, topic.at, topic.len);
-    a->bytes += sizeof *t + topic.len;
-    if (*at)
-        a->bytes -= sizeof *t + (*at)->len;
     mem_free(*at);
     *at = t;
     return true;
@@ -99,7 +90,7 @@ uint8_t alias_in(struct aliases **all, uint16_t max, uint16_t alias, struct byte
     struct text **at = &a->in[alias - 1];
     if (*at && bytes_equal(text_of(*at), *topic))
         return 0;
-    return set(a, at, *topic) ? 0 : MQTT_SERVER_BUSY;
+    return set(at, *topic) ? 0 : MQTT_SERVER_BUSY;
 }
 
 uint16_t alias_out(struct aliases **all, uint16_t max, struct bytes topic, bool *known)
@@ -128,5 +119,5 @@ uint16_t alias_out(struct aliases **all, uint16_t max, struct bytes topic, bool 
         return 0;
     }
     p->candidate = 0;
-    return set(a, &p->topic, topic) ? alias : 0;
+    return set(&p->topic, topic) ? alias : 0;
 }

@@ -15,7 +15,6 @@
 struct aliases;
 
 void     aliases_free(struct aliases *); /* NULL is fine */
-uint64_t aliases_bytes(const struct aliases *);
 
 /* What a PUBLISH with this alias means: an empty *topic becomes the one set before, another one is set. Returns 0, or the
  * reason to end the connection: 0x94 not in 1 .. max, 0x82 never set [MQTT-3.3.2-12], 0x89 no memory. *topic then points

@@ -424,7 +424,7 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
 static void on_drained(void *ctx, struct conn *conn)
 {
     struct client *c = ctx;
-    conn_set_marks(conn, OUTPUT_HIGH, OUTPUT_LOW); /* takes_more may have lowered them */
+    (void)conn;
     client_resume(c, PAUSE_OUTPUT);
     if (c->choked && client_alive(c))
         deliver_resume(c->shard, c);

@@ -78,7 +78,6 @@ void http_watch(struct http_exchange *, void (*drained)(void *ctx), void (*gone)
  * with it and the exchange is over. During the handler only, and before the handler returns the connection needs filters
  * or events of its own; bytes behind the request are shown to those. */
 struct conn *http_upgrade(struct http_exchange *, const char *protocol);
-struct loop *http_loop(const struct http_exchange *);
 
 /* Of all servers of this process, any thread. */
 struct http_stats {

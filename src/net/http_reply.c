@@ -169,8 +169,3 @@ struct conn *http_upgrade(struct http_exchange *e, const char *protocol)
     buf_add_bytes(out, BYTES_LIT("\r\n"));
     return http_give_away(h);
 }
-
-struct loop *http_loop(const struct http_exchange *e)
-{
-    return http_conn_of(e)->server->loop;
-}
