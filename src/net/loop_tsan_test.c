@@ -1,22 +1,20 @@
 /* loop_tsan_test.c - four loops in four threads that post to each other as fast as they can, and hand each
  * other connections. Meant for ThreadSanitizer; counts and orders are checked everywhere. */
-#include "net/loop.h"
-
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-enum { LOOPS = 4, EACH = 6000, BURST = 50, CONNS = 60 };
+#include "net/net_test_loops.h"
+
+enum { EACH = 6000, BURST = 50, CONNS = 60 };
 
 struct worker {
     struct loop *loop;
-    pthread_t    thread;
     struct timer timer;
     unsigned     index, sent, wrong;
     unsigned     received[LOOPS]; /* by sender; plain: only its own thread writes */
@@ -31,20 +29,11 @@ struct note {
     unsigned      from, number;
 };
 
-static void ok(enum code code, const struct fault *why)
-{
-    if (code != CODE_OK) {
-        (void)fprintf(stderr, "%s\n", why->text);
-        abort();
-    }
-}
-
 static void one_finished(void)
 {
     /* Each worker: all notes of all senders; worker 0 also all connections. */
     if (atomic_fetch_add(&finished, 1) + 1 == LOOPS + 1)
-        for (int i = 0; i < LOOPS; i++)
-            loop_stop(workers[i].loop);
+        loops_stop();
 }
 
 static void open_note(struct letter *l, struct loop *here)
@@ -69,18 +58,13 @@ static void send_burst(struct timer *t)
         for (int to = 0; to < LOOPS; to++) {
             struct note *n = calloc(1, sizeof *n);
             *n = (struct note){ { NULL, open_note }, me->index, me->sent };
-            loop_post(workers[to].loop, &n->letter);
+            loop_post(loops[to], &n->letter);
         }
     if (me->sent < EACH)
         timer_start(me->loop, t, me->sent % 3 ? 0 : 10, send_burst);
 }
 
-/* ---- connections that are accepted on one loop and live on another ---- */
-
-struct parcel {
-    struct letter   letter;
-    struct net_peer peer;
-};
+/* ---- connections ---- */
 
 static size_t echo_bytes(void *ctx, struct conn *c, struct bytes in)
 {
@@ -97,25 +81,6 @@ static void no_close(void *ctx, struct conn *c, const struct fault *why)
 }
 
 static const struct conn_events echo_events = { .on_bytes = echo_bytes, .on_close = no_close };
-
-static void take_parcel(struct letter *l, struct loop *here)
-{
-    struct parcel *p = (struct parcel *)(void *)l;
-    struct conn *c;
-    struct fault why;
-    ok(conn_open(&c, here, &p->peer, &echo_events, NULL, &why), &why);
-    free(p);
-}
-
-static void pass_on(void *ctx, const struct net_peer *peer)
-{
-    static unsigned turn;
-    struct parcel *p = calloc(1, sizeof *p);
-    (void)ctx;
-    p->letter.open = take_parcel;
-    p->peer = *peer;
-    loop_post(workers[turn++ % LOOPS].loop, &p->letter);
-}
 
 static void client_open(void *ctx, struct conn *c)
 {
@@ -156,24 +121,19 @@ static void *run(void *ctx)
 static void letters_and_connections_travel_between_loops(void **state)
 {
     struct fault why;
-    struct listener *l;
     struct conn *c;
     (void)state;
+    loops_open();
     for (unsigned i = 0; i < LOOPS; i++) {
         workers[i].index = i;
-        ok(loop_open_uv(&workers[i].loop, &why), &why);
-        loop_set_user(workers[i].loop, &workers[i]);
+        workers[i].loop = loops[i];
+        loop_set_user(loops[i], &workers[i]);
     }
-    ok(net_listen(&l, workers[0].loop, "127.0.0.1:0", pass_on, NULL, &why), &why);
+    struct listener *l = loops_listen(&echo_events);
     for (int i = 0; i < CONNS; i++)
         ok(conn_dial(&c, workers[0].loop, "127.0.0.1", listener_port(l), &client_events, &workers[0], &why),
            &why);
-    for (int i = 0; i < LOOPS; i++)
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, run, &workers[i]), 0);
-    for (int i = 0; i < LOOPS; i++)
-        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
-    for (int i = 0; i < LOOPS; i++)
-        loop_close(workers[i].loop);
+    loops_run(run, workers, sizeof workers[0]);
     for (int i = 0; i < LOOPS; i++) {
         assert_int_equal(workers[i].wrong, 0);
         for (int from = 0; from < LOOPS; from++)

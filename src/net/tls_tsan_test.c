@@ -1,24 +1,22 @@
 /* tls_tsan_test.c - a storm of TLS connections between four loops in four threads, while the listener's certificate is
  * replaced again and again. Meant for ThreadSanitizer; counts are checked everywhere. */
-#include "net/loop.h"
-#include "net/tls.h"
-#include "support/certs.h"
-
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-enum { LOOPS = 4, DIALS = 60, AT_ONCE = 4, PING = 3000 };
+#include "net/net_test_loops.h"
+#include "net/tls.h"
+#include "support/certs.h"
+
+enum { DIALS = 60, AT_ONCE = 4, PING = 3000 };
 
 struct worker {
     struct loop *loop;
-    pthread_t    thread;
     unsigned     begun, done, wrong;
 };
 
@@ -31,20 +29,7 @@ static struct timer        swap;
 static unsigned            swaps;
 static _Atomic unsigned    finished, served, known;
 
-static void ok(enum code code, const struct fault *why)
-{
-    if (code != CODE_OK) {
-        (void)fprintf(stderr, "%s\n", why->text);
-        abort();
-    }
-}
-
 /* ---- servers ---- */
-
-struct parcel {
-    struct letter   letter;
-    struct net_peer peer;
-};
 
 static size_t echo_bytes(void *ctx, struct conn *c, struct bytes in)
 {
@@ -66,29 +51,10 @@ static void served_one(void *ctx, struct conn *c, const struct fault *why)
 
 static const struct conn_events echo_events = { .on_bytes = echo_bytes, .on_close = served_one };
 
-static void take_parcel(struct letter *l, struct loop *here)
-{
-    struct parcel *p = (struct parcel *)(void *)l;
-    struct conn *c;
-    struct fault why;
-    ok(conn_open(&c, here, &p->peer, &echo_events, NULL, &why), &why);
-    free(p);
-}
-
-static void pass_on(void *ctx, const struct net_peer *peer)
-{
-    static unsigned turn;
-    struct parcel *p = calloc(1, sizeof *p);
-    (void)ctx;
-    p->letter.open = take_parcel;
-    p->peer = *peer;
-    loop_post(workers[turn++ % LOOPS].loop, &p->letter);
-}
-
 static void swap_certificate(struct timer *t)
 {
     listener_set_tls(listener, servers[++swaps % 2]);
-    timer_start(workers[0].loop, t, 10, swap_certificate);
+    timer_start(loops[0], t, 10, swap_certificate);
 }
 
 /* ---- clients ---- */
@@ -121,8 +87,7 @@ static void client_close(void *ctx, struct conn *c, const struct fault *why)
     me->done++;
     dial_more(me);
     if (me->done == DIALS && atomic_fetch_add(&finished, 1) + 1 == LOOPS)
-        for (int i = 0; i < LOOPS; i++)
-            loop_stop(workers[i].loop);
+        loops_stop();
 }
 
 static const struct conn_events client_events = { .on_bytes = client_bytes, .on_close = client_close,
@@ -170,18 +135,14 @@ static void a_storm_while_certificates_change(void **state)
                                            .chain = certs_chain("d.pem", (const struct cert *[]){ &device }, 1),
                                            .key = certs_key("d.key", &device) };
     ok(tls_client_load(&client, &io_system, &co, &why), &why);
+    loops_open();
     for (unsigned i = 0; i < LOOPS; i++)
-        ok(loop_open_uv(&workers[i].loop, &why), &why);
-    ok(net_listen(&listener, workers[0].loop, "127.0.0.1:0", pass_on, NULL, &why), &why);
+        workers[i].loop = loops[i];
+    listener = loops_listen(&echo_events);
     port = listener_port(listener);
     listener_set_tls(listener, servers[0]);
-    timer_start(workers[0].loop, &swap, 10, swap_certificate);
-    for (int i = 0; i < LOOPS; i++)
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, run, &workers[i]), 0);
-    for (int i = 0; i < LOOPS; i++)
-        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
-    for (int i = 0; i < LOOPS; i++)
-        loop_close(workers[i].loop);
+    timer_start(loops[0], &swap, 10, swap_certificate);
+    loops_run(run, workers, sizeof workers[0]);
     for (int i = 0; i < LOOPS; i++) {
         assert_int_equal(workers[i].done, DIALS);
         assert_int_equal(workers[i].wrong, 0);
