@@ -1,25 +1,5 @@
 /* http_door_test.c - who may connect to an HTTP server, and who makes room. */
-#include "net/http.h"
-#include "net/sim.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define H "Host: here\r\n"
-#define GET "GET /a HTTP/1.1\r\n" H
-
-struct stage {
-    struct sim           *sim;
-    struct loop          *loop;
-    struct http_server   *server;
-    struct http_exchange *held;
-    unsigned              calls;
-};
+#include "net/http_test_stage.h"
 
 static void handle(void *ctx, struct http_exchange *e, const struct http_request *r)
 {
@@ -31,43 +11,17 @@ static void handle(void *ctx, struct http_exchange *e, const struct http_request
         http_reply(e, 200, NULL, BYTES_NONE);
 }
 
-static void stage_accept(void *ctx, const struct net_peer *peer)
-{
-    http_serve(((struct stage *)ctx)->server, peer);
-}
-
 static void stage_open(struct stage *t, uint32_t connections)
 {
     struct http_limits limits = http_limits_default;
-    struct listener *l;
-    struct fault why;
-    *t = (struct stage){ 0 };
     limits.connections = connections;
-    assert_int_equal(sim_open(&t->sim, 3), CODE_OK);
-    assert_int_equal(loop_open_sim(&t->loop, t->sim, &why), CODE_OK);
-    assert_int_equal(http_server_open(&t->server, t->loop, &limits, handle, t, &why), CODE_OK);
-    assert_int_equal(net_listen(&l, t->loop, "127.0.0.1:8080", stage_accept, t, &why), CODE_OK);
+    stage_open_with(t, &limits);
 }
 
-static void stage_close(struct stage *t)
+/* It was told this. */
+static bool told(const struct sim_client *c, const char *part)
 {
-    http_server_close(t->server);
-    loop_close(t->loop);
-    sim_close(t->sim);
-}
-
-static struct sim_client *say(struct stage *t, const char *text)
-{
-    struct sim_client *c = sim_connect(t->sim, "127.0.0.1:8080");
-    sim_send(c, bytes_str(text));
-    sim_step(t->sim);
-    return c;
-}
-
-static bool heard(const struct sim_client *c, const char *part)
-{
-    struct bytes b = sim_received(c);
-    return b.len && memmem(b.at, b.len, part, strlen(part));
+    return strstr(heard(c), part) != NULL;
 }
 
 static void the_oldest_who_waits_makes_room(void **state)
@@ -87,8 +41,8 @@ static void the_oldest_who_waits_makes_room(void **state)
     http_reply(t.held, 200, NULL, BYTES_NONE);
     sim_send(c[5], BYTES_LIT("TP/1.1\r\n" H "\r\n"));
     sim_step(t.sim);
-    assert_true(heard(c[0], "HTTP/1.1 200 "));
-    assert_true(heard(c[5], "HTTP/1.1 200 "));
+    assert_true(told(c[0], "HTTP/1.1 200 "));
+    assert_true(told(c[5], "HTTP/1.1 200 "));
     http_stats(&after);
     assert_int_equal(after.made_room - before.made_room, 3);
     assert_int_equal(after.connections - before.connections, 3);
@@ -112,7 +66,7 @@ static void nobody_makes_room_who_is_being_answered(void **state)
     assert_true(sim_closed(late) && sim_received(late).len == 0 && !sim_closed(c));
     http_reply(t.held, 200, NULL, BYTES_NONE);
     sim_step(t.sim);
-    assert_true(heard(c, "HTTP/1.1 200 "));
+    assert_true(told(c, "HTTP/1.1 200 "));
     stage_close(&t);
 }
 
@@ -142,7 +96,7 @@ static void a_guard_says_who_may_connect(void **state)
     guard = (struct guard){ 0 };
     http_server_guard(t.server, &(struct http_guard){ guard_came, guard_went, &guard });
     struct sim_client *c = say(&t, GET "\r\n");
-    assert_true(heard(c, "HTTP/1.1 200 "));
+    assert_true(told(c, "HTTP/1.1 200 "));
     sim_hang_up(c, false);
     sim_step(t.sim);
     assert_int_equal(guard.went, 1);
@@ -151,8 +105,8 @@ static void a_guard_says_who_may_connect(void **state)
     assert_int_equal(guard.went, 1);
     guard.status = 429;
     c = say(&t, GET "\r\n");
-    assert_true(heard(c, "HTTP/1.1 429 "));
-    assert_true(heard(c, "Retry-After: 1\r\n"));
+    assert_true(told(c, "HTTP/1.1 429 "));
+    assert_true(told(c, "Retry-After: 1\r\n"));
     assert_true(sim_closed(c));
     assert_int_equal(guard.went, 2);
     guard.status = 0;
