@@ -10,21 +10,12 @@
  * messages/s published and delivered, the broker's CPU microseconds per delivered message (user + system, from
  * /proc/PID/stat), end-to-end p50 and p99, lost, and how much of its core the generator itself used (per cent).
  */
-#include <arpa/inet.h>
-#include <errno.h>
+#include "client.h"
+
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { BUFFER = 1 << 18, SAMPLES = 1 << 20 };
 
@@ -51,36 +42,6 @@ static uint32_t samples[SAMPLES];
 static uint8_t *packet;
 static size_t   packet_len, payload_at, id_at, number_at;
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void die(const char *what)
-{
-    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double cpu_us(int pid)
-{
-    char path[64], text[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return 0;
-    size_t n = fread(text, 1, sizeof text - 1, f);
-    fclose(f);
-    text[n] = 0;
-    char *at = strrchr(text, ')');
-    unsigned long user = 0, sys = 0;
-    if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) != 2)
-        return 0;
-    return (double)(user + sys) * 1e6 / (double)sysconf(_SC_CLK_TCK);
-}
-
 static double own_us(void)
 {
     struct rusage r;
@@ -88,74 +49,27 @@ static double own_us(void)
     return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1e6 + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
 }
 
-/* ---- blocking set-up ---- */
+/* ---- set-up ---- */
 
-static void send_all(int fd, const void *p, size_t n)
+/* Of one length for all. */
+static const char *topic_of(int number, char text[16])
 {
-    while (n) {
-        ssize_t r = write(fd, p, n);
-        if (r <= 0)
-            die("write");
-        p = (const uint8_t *)p + r;
-        n -= (size_t)r;
-    }
-}
-
-static void read_all(int fd, void *p, size_t n)
-{
-    while (n) {
-        ssize_t r = read(fd, p, n);
-        if (r <= 0)
-            die("read");
-        p = (uint8_t *)p + r;
-        n -= (size_t)r;
-    }
-}
-
-/* The topic with its length; of one length for all. */
-static size_t put_topic(uint8_t *at, int number)
-{
-    char text[16];
-    int n = snprintf(text, sizeof text, o.pairs ? "bench/%05d" : "bench/t", number);
-    at[0] = 0;
-    at[1] = (uint8_t)n;
-    memcpy(at + 2, text, (size_t)n);
-    return 2 + (size_t)n;
+    snprintf(text, 16, o.pairs ? "bench/%05d" : "bench/t", number);
+    return text;
 }
 
 static void open_peer(struct peer *p, int number, bool subscriber)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)o.port) };
-    int one = 1, buffer = 4 << 20;
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    p->fd = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(p->fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
-    if (p->fd < 0 || connect(p->fd, (struct sockaddr *)&a, sizeof a) < 0)
-        die("connect");
-    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    char id[32], topic[16];
+    snprintf(id, sizeof id, "%s-%d", subscriber ? "load-sub" : "load-pub", number);
+    p->fd = open_client(o.port, id, !(subscriber && o.persistent), 4 << 20);
     p->subscriber = subscriber;
     p->in = malloc(BUFFER);
     p->out = malloc(BUFFER);
     p->next_id = 1;
     p->number = o.pairs ? number : 0;
-    char id[32];
-    int n = snprintf(id, sizeof id, "%s-%d", subscriber ? "load-sub" : "load-pub", number);
-    uint8_t c[64] = { 0x10, (uint8_t)(12 + n), 0, 4, 'M', 'Q', 'T', 'T', 4, subscriber && o.persistent ? 0 : 2, 0, 0, 0, (uint8_t)n };
-    memcpy(c + 14, id, (size_t)n);
-    send_all(p->fd, c, (size_t)(14 + n));
-    read_all(p->fd, c, 4);
-    if (c[0] != 0x20 || c[3] != 0)
-        die("refused");
-    if (subscriber) {
-        uint8_t sub[32] = { 0x82, 0, 0, 1 };
-        size_t len = put_topic(sub + 4, p->number);
-        sub[4 + len] = (uint8_t)o.qos;
-        sub[1] = (uint8_t)(3 + len);
-        send_all(p->fd, sub, 5 + len);
-        read_all(p->fd, sub, 5);
-        if (sub[0] != 0x90 || sub[4] > 2)
-            die("subscription refused");
-    }
+    if (subscriber)
+        subscribe(p->fd, topic_of(p->number, topic), o.qos);
     fcntl(p->fd, F_SETFL, O_NONBLOCK);
     struct epoll_event e = { .events = EPOLLIN, .data.ptr = p };
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, p->fd, &e);
@@ -163,26 +77,14 @@ static void open_peer(struct peer *p, int number, bool subscriber)
 
 static void make_packet(void)
 {
-    uint8_t topic[32];
-    size_t topic_len = put_topic(topic, 0), rest = topic_len + (o.qos ? 2 : 0) + (size_t)o.size;
-    packet = malloc(rest + 8);
-    packet[packet_len++] = (uint8_t)(0x30 | o.qos << 1);
-    size_t left = rest;
-    do {
-        packet[packet_len] = (uint8_t)(left & 0x7f);
-        left >>= 7;
-        if (left)
-            packet[packet_len] |= 0x80;
-        packet_len++;
-    } while (left);
-    memcpy(packet + packet_len, topic, topic_len);
-    number_at = packet_len;
-    packet_len += topic_len;
-    id_at = packet_len;
-    packet_len += o.qos ? 2 : 0;
-    payload_at = packet_len;
-    memset(packet + packet_len, 'x', (size_t)o.size);
-    packet_len += (size_t)o.size;
+    char text[16];
+    const char *topic = topic_of(0, text);
+    packet = malloc((size_t)o.size + 64);
+    payload_at = put_head(packet, topic, o.qos, 0, (size_t)o.size);
+    id_at = payload_at - (o.qos ? 2 : 0);
+    number_at = id_at - strlen(topic);
+    memset(packet + payload_at, 'x', (size_t)o.size);
+    packet_len = payload_at + (size_t)o.size;
 }
 
 /* ---- running ---- */
@@ -317,8 +219,9 @@ static uint64_t slowest(void)
 static void publish(struct peer *p, uint64_t budget)
 {
     uint64_t stamp = now_ns();
+    char topic[16];
     if (o.pairs)
-        put_topic(packet + number_at, p->number);
+        memcpy(packet + number_at, topic_of(p->number, topic), strlen(topic));
     while (budget-- && !p->blocked && p->out_len + packet_len <= BUFFER && (!o.qos || p->sent - p->acked < 60000)) {
         memcpy(packet + payload_at, &stamp, o.size >= 8 ? 8 : (size_t)o.size);
         if (o.qos) {
@@ -338,7 +241,7 @@ static void publish_all(uint64_t start, bool running)
     if (!running)
         return;
     uint64_t window = (uint64_t)o.window * (uint64_t)o.pubs;
-    uint64_t got = o.subs ? slowest() : 0;
+    uint64_t got = o.pairs ? delivered : o.subs ? slowest() : 0;
     uint64_t room = published - got < window ? window - (published - got) : 0;
     if (o.rate > 0) {
         uint64_t due = (uint64_t)((double)(now_ns() - start) / 1e9 * o.rate);
@@ -352,12 +255,6 @@ static void publish_all(uint64_t start, bool running)
         publish(p, share);
         room -= p->sent - before;
     }
-}
-
-static int by_size(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void parse_options(int argc, char **argv)

@@ -8,24 +8,15 @@
  * Meanwhile a probe, in a process of its own and with precedence over the load, sends one QoS 0 message every millisecond
  * to itself: its p50 and p99 for 5 s before, and during. Prints what the broker's memory was before, at most, and after.
  */
-#include <arpa/inet.h>
-#include <errno.h>
+#include "client.h"
+
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { SAMPLES = 1 << 17, QUIET_S = 5 };
 
@@ -44,15 +35,7 @@ static struct shared {
 
 static uint64_t now_us(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
-}
-
-static void die(const char *what)
-{
-    fprintf(stderr, "stress: %s: %s\n", what, strerror(errno));
-    exit(1);
+    return now_ns() / 1000u;
 }
 
 static long status_kib(const char *field)
@@ -69,100 +52,14 @@ static long status_kib(const char *field)
     return kib;
 }
 
-static double cpu_us(void)
-{
-    char path[64], text[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", o.pid);
-    FILE *f = fopen(path, "r");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-    if (f)
-        fclose(f);
-    text[n] = 0;
-    char *at = strrchr(text, ')');
-    unsigned long user = 0, sys = 0;
-    if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) != 2)
-        return 0;
-    return (double)(user + sys) * 1e6 / (double)sysconf(_SC_CLK_TCK);
-}
-
-/* ---- MQTT 3.1.1, as much as is needed ---- */
-
-static size_t put_connect(uint8_t *at, const char *id)
-{
-    size_t n = strlen(id);
-    memcpy(at, "\x10\0\0\4MQTT\4\2\0\0\0\0", 14);
-    at[1] = (uint8_t)(12 + n);
-    at[13] = (uint8_t)n;
-    memcpy(at + 14, id, n);
-    return 14 + n;
-}
-
-static size_t put_head(uint8_t *at, const char *topic, int qos, uint16_t pid, size_t payload)
-{
-    size_t topic_len = strlen(topic), left = 2 + topic_len + (qos ? 2 : 0) + payload, n = 0;
-    at[n++] = (uint8_t)(0x30 | qos << 1);
-    do {
-        at[n] = (uint8_t)(left & 0x7f);
-        left >>= 7;
-        at[n++] |= left ? 0x80 : 0;
-    } while (left);
-    at[n++] = (uint8_t)(topic_len >> 8);
-    at[n++] = (uint8_t)topic_len;
-    memcpy(at + n, topic, topic_len);
-    n += topic_len;
-    if (qos) {
-        at[n++] = (uint8_t)(pid >> 8);
-        at[n++] = (uint8_t)pid;
-    }
-    return n;
-}
-
-static void all(int fd, void *p, size_t n, bool out)
-{
-    while (n) {
-        ssize_t r = out ? send(fd, p, n, MSG_NOSIGNAL) : recv(fd, p, n, 0);
-        if (r <= 0)
-            die(out ? "send" : "receive");
-        p = (uint8_t *)p + r;
-        n -= (size_t)r;
-    }
-}
-
-static int open_client(const char *id, const char *filter, int qos, int receive_buffer)
-{
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)o.port) };
-    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    uint8_t b[256];
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (receive_buffer)
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
-        die("connect");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    all(fd, b, put_connect(b, id), true);
-    all(fd, b, 4, false);
-    if (b[3])
-        die("refused");
-    if (filter) {
-        size_t n = strlen(filter);
-        memcpy(b, "\x82\0\0\1\0\0", 6);
-        b[1] = (uint8_t)(5 + n);
-        b[5] = (uint8_t)n;
-        memcpy(b + 6, filter, n);
-        b[6 + n] = (uint8_t)qos;
-        all(fd, b, 7 + n, true);
-        all(fd, b, 5, false);
-    }
-    return fd;
-}
-
 /* ---- the probe ---- */
 
 static void probe(void)
 {
     struct sched_param first = { .sched_priority = 1 };
     uint8_t packet[64], got[64];
-    int fd = open_client("probe", "probe/t", 0, 0);
+    int fd = open_client(o.port, "probe", true, 0);
+    subscribe(fd, "probe/t", 0);
     size_t n = put_head(packet, "probe/t", 0, 0, 16);
     memset(packet + n, 0, 16);
     (void)sched_setscheduler(0, SCHED_FIFO, &first); /* without the right to it, it takes its turn */
@@ -178,12 +75,6 @@ static void probe(void)
             usleep((useconds_t)(1000 - took));
     }
     _exit(0);
-}
-
-static int by_size(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
 }
 
 static uint32_t quantile(int phase, double q)
@@ -227,7 +118,7 @@ static bool go_on(int epoll_fd, const struct epoll_event *e)
     int fd = e->data.fd;
     if (e->events & EPOLLOUT) {
         snprintf(id, sizeof id, "storm-%u", number++);
-        size_t n = put_connect(b, id);
+        size_t n = put_connect(b, id, true);
         struct epoll_event next = { .events = EPOLLIN, .data.fd = fd };
         epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &next);
         if (send(fd, b, n, MSG_NOSIGNAL) == (ssize_t)n)
@@ -272,9 +163,9 @@ static void readers(void)
     uint8_t *packet = malloc((size_t)o.size + 64), acks[4096];
     for (int i = 0; i < o.readers; i++) {
         snprintf(id, sizeof id, "stuck-%d", i);
-        (void)open_client(id, "flood", o.qos, 4096);
+        subscribe(open_client(o.port, id, true, 4096), "flood", o.qos);
     }
-    int fd = open_client("flood", NULL, 0, 0);
+    int fd = open_client(o.port, "flood", true, 0);
     uint64_t begin = now_us(), total = (uint64_t)o.owed_mib << 20, sent = 0, messages = 0;
     fcntl(fd, F_SETFL, O_NONBLOCK);
     memset(packet, 'x', (size_t)o.size + 64);
@@ -343,14 +234,14 @@ int main(int argc, char **argv)
         probe();
     sleep(QUIET_S);
     long before = status_kib("VmRSS:");
-    double cpu = cpu_us();
+    double cpu = cpu_us(o.pid);
     shared->phase = 1;
     if (stormy)
         storm();
     else
         readers();
     shared->phase = 2;
-    cpu = cpu_us() - cpu;
+    cpu = cpu_us(o.pid) - cpu;
     long after = status_kib("VmRSS:");
     shared->stop = true;
     usleep(100000);
