@@ -14,7 +14,8 @@ enum {
     HTTP_BODY_S = 30,       /* without progress of a body                     */
     HTTP_STALL_S = 60,      /* L-OUT: the peer takes nothing                  */
     HTTP_WATCH_S = 10,      /* how often that is looked at                    */
-    HTTP_UNSENT = 1024 * 1024,
+    HTTP_UNSENT = 1024 * 1024, /* of a stream: then it waits */
+    HTTP_AHEAD = 64 * 1024, /* of answers: the next request waits until they have left, or for the next turn */
     HTTP_HELD = 64 * 1024   /* unparsed bytes of later requests: then stop reading */
 };
 

@@ -272,11 +272,17 @@ static void refuse_malformed(struct http_conn *h, enum http_errno err)
         http_refuse(h, 400, http_errno_description(err));
 }
 
+/* Who asks without reading the answers, or for very many at once, has some of them; others have their turn. */
+static bool far_ahead(const struct http_conn *h)
+{
+    return conn_unsent(h->conn) > HTTP_AHEAD;
+}
+
 static size_t on_bytes(void *ctx, struct conn *c, struct bytes in)
 {
     struct http_conn *h = ctx;
     size_t used = 0;
-    while (used < in.len && !h->ex.busy && h->phase != PHASE_REFUSED) {
+    while (used < in.len && !h->ex.busy && h->phase != PHASE_REFUSED && !far_ahead(h)) {
         used += http_parser_execute(&h->parser, &http_finds, (const char *)in.at + used, in.len - used);
         enum http_errno err = HTTP_PARSER_ERRNO(&h->parser);
         if (err == HPE_PAUSED) {
@@ -292,17 +298,18 @@ static size_t on_bytes(void *ctx, struct conn *c, struct bytes in)
     }
     if (h->phase == PHASE_REFUSED)
         return in.len;
-    if (in.len - used > HTTP_HELD)
-        conn_read_pause(c);
+    if (in.len - used > HTTP_HELD || (!h->ex.busy && far_ahead(h)))
+        conn_read_pause(c); /* until http_ended, or on_drained */
     return used;
 }
 
 static void on_drained(void *ctx, struct conn *c)
 {
     struct http_conn *h = ctx;
-    (void)c;
     if (h->ex.busy && h->ex.drained)
         h->ex.drained(h->ex.ctx);
+    else if (!h->ex.busy && h->phase != PHASE_REFUSED)
+        conn_read_resume(c);
 }
 
 static const struct conn_events server_events = {
@@ -361,7 +368,7 @@ void http_serve(struct http_server *s, const struct net_peer *peer)
         mem_free(h);
         return;
     }
-    conn_set_marks(h->conn, HTTP_UNSENT, HTTP_UNSENT / 4);
+    conn_set_marks(h->conn, HTTP_AHEAD, HTTP_AHEAD / 4);
     http_parser_init(&h->parser, HTTP_REQUEST);
     h->parser.data = h;
     h->text.max = (size_t)s->limits.request_line + s->limits.header_bytes + 1;

@@ -434,6 +434,39 @@ static void a_flood_behind_a_held_request_stops_being_read(void **state)
     stage_close(&t);
 }
 
+/* P-LIVE, L-OUT: 40 bytes asked for may be 20 KB of answer. Neither memory nor the turn of others is his. */
+static void who_asks_without_reading_has_few_answers_at_a_time(void **state)
+{
+    enum { MANY = 40000, ANSWER = 190 };
+    struct stage t;
+    (void)state;
+    stage_open(&t);
+    struct sim_client *c = sim_connect(t.sim, "127.0.0.1:8080");
+    sim_stall(c, 50000);
+    for (int i = 0; i < MANY; i++)
+        sim_send(c, BYTES_LIT(GET "\r\n"));
+    sim_step(t.sim);
+    assert_true(t.calls > 100 && t.calls < (50000 + 2 * HTTP_AHEAD) / ANSWER);
+    size_t taken = 0;
+    unsigned before = 0;
+    for (int i = 0; i < 1000 && t.calls < MANY; i++) {
+        size_t n = sim_received(c).len;
+        assert_true(t.calls < before + (50000 + 2 * HTTP_AHEAD) / ANSWER);
+        before = t.calls;
+        taken += n;
+        sim_take(c, n);
+        sim_step(t.sim);
+    }
+    assert_int_equal(t.calls, MANY);
+    sim_stall(c, SIZE_MAX);
+    sim_step(t.sim);
+    taken += sim_received(c).len;
+    struct bytes got = sim_received(c);
+    assert_true(got.len > 12 && memcmp(got.at + got.len - 12, "GET /a ? x= ", 12) == 0);
+    assert_int_equal(taken % MANY, 0); /* every answer is as long as any other */
+    stage_close(&t);
+}
+
 static void a_stream_waits_for_a_slow_reader(void **state)
 {
     struct stage t;
@@ -795,6 +828,7 @@ int main(void)
         cmocka_unit_test(who_takes_nothing_for_a_minute_is_cut_off),
         cmocka_unit_test(answers_come_in_order_also_when_late),
         cmocka_unit_test(a_flood_behind_a_held_request_stops_being_read),
+        cmocka_unit_test(who_asks_without_reading_has_few_answers_at_a_time),
         cmocka_unit_test(a_stream_waits_for_a_slow_reader),
         cmocka_unit_test(gone_is_told_while_waiting_and_while_streaming),
         cmocka_unit_test(an_unwatched_exchange_may_be_answered_after_its_peer_left),
