@@ -9,7 +9,7 @@
 static enum code not_a_time(struct bytes text, struct fault *why)
 {
     return FAIL(why, CODE_USAGE, 0,
-                "a time is 2026-11-22T06:00:00Z, 2026-11-22, today 06:00, yesterday 22:15,"
+                "a time, such as 2026-11-22T06:00:00Z, 2026-11-22, today 06:00, yesterday 22:15,"
                 " 06:00, or how long ago, such as 10m, got '%s'",
                 SAID(text));
 }

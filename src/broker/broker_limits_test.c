@@ -620,6 +620,29 @@ static void who_takes_nothing_is_ended_who_takes_little_is_not(struct rig *rig)
     assert_false(peer_ended(slow));
 }
 
+static void short_patience(struct rig_config *c)
+{
+    small_output(c);
+    c->limits.unsent_s = 2;
+}
+
+/* No later than twice as long, however short. */
+static void who_takes_nothing_is_ended_soon(struct rig *rig)
+{
+    static uint8_t payload[30000];
+    struct peer *dead = peer_connected(rig, 0, &leaves, false);
+    struct peer *from = peer_connected(rig, shard_of(rig, 1), &old, false);
+    peer_subscribed(dead, "flood", 0);
+    sim_stall(dead->sim, 0);
+    for (int i = 0; i < 40; i++)
+        (void)peer_publish_full(from, &(struct peer_publish){ .topic = BYTES_LIT("flood"), .payload = bytes_of(payload, sizeof payload) });
+    rig_run(rig);
+    rig_advance(rig, SECONDS(1));
+    assert_int_equal(stats_of(rig).clients, 2);
+    rig_advance(rig, SECONDS(9)); /* 5 s of them for what it is told */
+    assert_int_equal(stats_of(rig).clients, 1);
+}
+
 static void short_keep_alive(struct rig_config *c)
 {
     c->limits.keep_alive_s = 30;
@@ -852,6 +875,7 @@ int main(void)
         RIG_TEST(keep_alive_has_an_upper_end, short_keep_alive),
         RIG_TEST(silence_ends_at_one_and_a_half_times, short_keep_alive),
         RIG_TEST(who_takes_nothing_is_ended_who_takes_little_is_not, small_output),
+        RIG_TEST(who_takes_nothing_is_ended_soon, short_patience),
         RIG_TEST(no_more_subscriptions_than_allowed, two_subscriptions),
         RIG_TEST(a_packet_above_the_limit_is_told_and_closed, small_packets),
         RIG_TEST(what_is_not_connect_is_closed_at_once, NULL),

@@ -215,7 +215,10 @@ static void on_timer(struct timer *t);
 void client_arm(struct client *c)
 {
     const struct limits *limits = limits_of(c->shard->broker);
+    uint32_t least_s = limits->unsent_s < limits->refuse_s ? limits->unsent_s : limits->refuse_s;
     int64_t ms = c->state == CLIENT_NEW ? (int64_t)limits->connect_s * 1000 : TIMER_MS;
+    if (c->state != CLIENT_NEW && (int64_t)least_s * 1000 < ms)
+        ms = (int64_t)least_s * 1000;
     int64_t late_ms = (connect_late_us(c) + 999) / 1000;
     if (c->state == CLIENT_NEW && late_ms && late_ms < ms)
         ms = late_ms;

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+enum { STANDARD_FILES = 3 };
+
 static const struct verb *const verbs[] = {
     &verb_bench,
     &verb_check,
@@ -24,7 +26,19 @@ static const struct verb *const verbs[] = {
     NULL,
 };
 
+/* Whoever starts us without standard input, output or error gets them nevertheless, so that no file or socket of ours takes
+ * their numbers and what is printed never goes there. Nothing can be written to them: a verb says so as it does of a full disk. */
+static void hold_standard_files(const struct io *io)
+{
+    int file = 0;
+    while (file >= 0 && file < STANDARD_FILES)
+        file = io->open(io->self, "/dev/null", IO_READ);
+    if (file >= STANDARD_FILES)
+        io->close(io->self, file);
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_files(&io_system);
     return verb_main(verbs, &io_system, argc, (const char *const *)argv, (const char *const *)environ, stdout, stderr);
 }

@@ -459,8 +459,11 @@ enum code journal_check(const struct io *io, const char *data_dir,
     int n = snprintf(dir, PATH_MAX_OWN - 64, "%s/journal", data_dir), lock = -1;
     struct io_stat st;
     enum code code = CODE_OK;
-    if (n < 0 || n >= PATH_MAX_OWN - 64 || io->stat(io->self, dir, &st) < 0)
+    int found = n < 0 || n >= PATH_MAX_OWN - 64 ? -ENOENT : io->stat(io->self, dir, &st);
+    if (found == -ENOENT || found == -ENOTDIR)
         code = FAIL(why, CODE_NOTFOUND, 0, "there is no journal in %s", data_dir);
+    else if (found < 0)
+        code = FAIL_SYS(why, CODE_IO, -found, "cannot look into %s", dir);
     if (code == CODE_OK)
         code = format_lock(io, data_dir, &lock, why);
     if (code == CODE_OK)

@@ -292,7 +292,7 @@ test('wrong questions get the right sentence', async (t) => {
         [['--partition', '9'], 1, /^FG3101 there is no partition 9: this hub has 4, 0 to 3$/],
         [['--earliest', '--since', '10m'], 2, /--earliest and --since are both a position to begin at/],
         [['-e', '-f'], 2, /--end and --follow contradict each other/],
-        [['--since', 'soon'], 2, /--since/],
+        [['--since', 'soon'], 2, /--since must be a time, such as /],
         [['-C', '0'], 2, /--count/],
         [['extra'], 2, /takes no arguments/],
         [['--form', 'x'], 2, /--form/],

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from './lib/bounded.mjs';
-import { FIELDGATE } from './lib/node.mjs';
-import { run } from './lib/process.mjs';
+import { FIELDGATE, startNode } from './lib/node.mjs';
+import { run, start } from './lib/process.mjs';
+import { until } from './lib/wait.mjs';
 
 const lines = async (...args) => {
     const { code, out, err } = await run(FIELDGATE, args);
@@ -45,6 +46,39 @@ test('every verb shows examples before its flags', async () => {
         assert.ok(examples.length >= 1 && examples.every((line) => line.includes('fieldgate ')), path.join(' '));
         if (['pub', 'sub', 'bench', 'mqtt-test', 'completion'].includes(path[0])) assert.equal(examples.length, 3);
     }
+});
+
+/** Runs it with some of its standard files closed. */
+const closed = (which, ...args) =>
+    spawnSync('sh', ['-c', `exec "$0" "$@" ${which}`, FIELDGATE, ...args], { encoding: 'utf8', timeout: 20_000, killSignal: 'SIGKILL' });
+
+test('with its standard files closed a verb says that nothing could be written', async (t) => {
+    const node = await startNode({ t });
+    for (const args of [['version'], ['status', '--data', node.dataDir], ['reload', '--data', node.dataDir]]) {
+        const end = closed('>&-', ...args);
+        assert.equal(end.status, 1, `${args}: ${end.signal} ${end.stderr}`);
+        assert.match(end.stderr, /not everything could be written: Bad file descriptor/);
+        assert.equal(closed('<&- >&- 2>&-', ...args).status, 1);
+    }
+});
+
+test('a node runs with its standard files closed, and what it says goes into no file of its own', async (t) => {
+    const node = await startNode({ t });
+    await node.stop();
+    const it = start('sh', ['-c', 'exec "$0" "$@" <&- >&- 2>&-', FIELDGATE, 'run', '--config', node.config]);
+    t.after(() => it.kill('SIGKILL'));
+    await until(async () => (await node.verb('status')).code === 0, 'the node runs');
+    assert.deepEqual(await it.kill('SIGTERM'), { code: 0, signal: null });
+    const check = await run(FIELDGATE, ['check', node.dataDir]);
+    assert.equal(check.code, 0, check.out.join('\n'));
+});
+
+test('check says what it may not read', { skip: process.getuid() !== 0 && 'only root can be somebody else' }, async (t) => {
+    const node = await startNode({ t });
+    await node.stop();
+    const end = await run('setpriv', ['--reuid', '65534', '--clear-groups', FIELDGATE, 'check', node.dataDir]);
+    assert.equal(end.code, 1);
+    assert.match(end.err[0], /cannot look into .*: Permission denied/);
 });
 
 test('bash completes verbs, flags and words', async () => {
