@@ -11,16 +11,37 @@
 
 #include <inttypes.h>
 
+/* All that is shown, at one moment; the rows below say where in here their value stands. */
+struct figures {
+    struct broker_stats    broker;
+    struct websocket_stats websocket;
+    struct journal_stats   journal;
+    struct tls_stats       tls;
+    struct http_stats      http;
+    struct process_usage   process;
+    uint64_t               heap_bytes, message_bytes, uptime_us;
+    bool                   durability_disk;
+};
+
+enum form {
+    WHOLE,   /* a uint64_t */
+    ROUNDED, /* a uint64_t, to nine digits */
+    SECONDS, /* a uint64_t of microseconds, likewise */
+    YES_NO   /* a bool: 1 or 0 */
+};
+
 struct row {
     const char *name, *type, *labels,
         *help; /* rows of one name stand together; only the first has type and help */
     size_t      offset;
+    enum form   form;
 };
 #define COUNTER "counter"
 #define GAUGE "gauge"
-#define B(field) offsetof(struct broker_stats, field)
-#define J(field) offsetof(struct journal_stats, field)
-#define W(field) offsetof(struct websocket_stats, field)
+#define AS(form, field) offsetof(struct figures, field), form
+#define B(field) AS(WHOLE, broker.field)
+#define J(field) AS(WHOLE, journal.field)
+#define W(field) AS(WHOLE, websocket.field)
 
 /* clang-format off */
 static const struct row broker_rows[] = {
@@ -116,6 +137,12 @@ static const struct row journal_rows[] = {
     { "journal_moved_frames_total", COUNTER, "",
       "Frames carried forward so that their file could go.", J(moved_frames) },
     { "journal_refused_total", COUNTER, "", "Records refused for want of room.", J(refused_full) },
+    { "journal_sync_seconds", GAUGE, "", "Median time of recent syncs.", AS(SECONDS, journal.sync_us_p50) },
+    { "journal_sync_seconds_max", GAUGE, "", "Longest of recent syncs.", AS(SECONDS, journal.sync_us_max) },
+    { "journal_failed", GAUGE, "", "1: a sync failed, nothing is acknowledged any more.", AS(YES_NO, journal.failed) },
+    { "journal_full", GAUGE, "", "1: new messages are refused for want of room.", AS(YES_NO, journal.full) },
+    { "journal_verifying", GAUGE, "", "1: older segments are being verified.", AS(YES_NO, journal.verifying) },
+    { "durability_disk", GAUGE, "", "1: an acknowledgement means on disk. 0: durability is memory.", AS(YES_NO, durability_disk) },
 };
 
 static const struct row websocket_rows[] = {
@@ -135,6 +162,26 @@ static const struct row websocket_rows[] = {
     { "websocket_closed_total", NULL, "code=\"1003\"", NULL, W(closed_text) },
     { "websocket_closed_total", NULL, "code=\"1007\"", NULL, W(closed_reason) },
     { "websocket_closed_total", NULL, "code=\"1009\"", NULL, W(closed_too_big) },
+};
+
+static const struct row other_rows[] = {
+    { "tls_handshakes_total", COUNTER, "", "TLS handshakes that were done.", AS(ROUNDED, tls.handshakes) },
+    { "tls_refused_total", COUNTER, "",
+      "TLS connections that ended with an error: FG2101 to FG2109 in the log.", AS(ROUNDED, tls.failed) },
+    { "http_connections", GAUGE, "", "HTTP connections, without those that became WebSockets.", AS(ROUNDED, http.connections) },
+    { "http_refused_total", COUNTER, "reason=\"refused\"",
+      "refused: requests malformed, too large or too late, and peers that may not connect (FG1103); silent: nothing asked "
+      "in time (FG1104); made-room: closed for newer ones (FG1105).", AS(WHOLE, http.refused) },
+    { "http_refused_total", NULL, "reason=\"silent\"", NULL, AS(WHOLE, http.silent) },
+    { "http_refused_total", NULL, "reason=\"made-room\"", NULL, AS(WHOLE, http.made_room) },
+    { "process_resident_memory_bytes", GAUGE, "", "Resident memory.", AS(ROUNDED, process.rss_bytes) },
+    { "process_cpu_seconds_total", COUNTER, "", "Processor time, user and system.", AS(SECONDS, process.cpu_us) },
+    { "process_open_fds", GAUGE, "", "Open files and sockets.", AS(ROUNDED, process.files) },
+    { "process_max_fds", GAUGE, "", "Most files and sockets that may be open.", AS(ROUNDED, process.files_max) },
+    { "process_threads", GAUGE, "", "Threads.", AS(ROUNDED, process.threads) },
+    { "heap_bytes", GAUGE, "", "Heap in use by our own allocations.", AS(ROUNDED, heap_bytes) },
+    { "message_bytes", GAUGE, "", "Heap bytes of messages in memory; part of heap_bytes.", AS(ROUNDED, message_bytes) },
+    { "uptime_seconds", GAUGE, "", "Time since the start.", AS(SECONDS, uptime_us) },
 };
 
 _Static_assert(sizeof broker_rows / sizeof broker_rows[0] == sizeof(struct broker_stats) / sizeof(uint64_t),
@@ -171,23 +218,29 @@ static void announce(struct buf *out, const char *name, const char *type, const 
     buf_printf(out, "# HELP fieldgate_%s %s\n# TYPE fieldgate_%s %s\n", name, help, name, type);
 }
 
-static void put_rows(struct buf *out, const struct row *rows, size_t count, const void *values)
+static void put_value(struct buf *out, const struct row *r, const struct figures *figures)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct row *r = &rows[i];
-        uint64_t v;
-        memcpy(&v, (const char *)values + r->offset, sizeof v);
-        if (r->type)
-            announce(out, r->name, r->type, r->help);
-        buf_printf(out, *r->labels ? "fieldgate_%s{%s} %" PRIu64 "\n" : "fieldgate_%s%s %" PRIu64 "\n",
-                   r->name, r->labels, v);
+    const char *at = (const char *)figures + r->offset;
+    uint64_t v = 0;
+    if (r->form != YES_NO)
+        memcpy(&v, at, sizeof v);
+    switch (r->form) {
+    case WHOLE: buf_printf(out, "%" PRIu64 "\n", v); break;
+    case ROUNDED: buf_printf(out, "%.9g\n", (double)v); break;
+    case SECONDS: buf_printf(out, "%.9g\n", (double)v / 1e6); break;
+    case YES_NO: buf_printf(out, "%d\n", *(const bool *)at); break;
     }
 }
 
-static void put_one(struct buf *out, const char *name, const char *type, const char *help, double value)
+static void put_rows(struct buf *out, const struct row *rows, size_t count, const struct figures *figures)
 {
-    announce(out, name, type, help);
-    buf_printf(out, "fieldgate_%s %.9g\n", name, value);
+    for (size_t i = 0; i < count; i++) {
+        const struct row *r = &rows[i];
+        if (r->type)
+            announce(out, r->name, r->type, r->help);
+        buf_printf(out, *r->labels ? "fieldgate_%s{%s} " : "fieldgate_%s%s ", r->name, r->labels);
+        put_value(out, r, figures);
+    }
 }
 
 /* False: unlimited. */
@@ -206,12 +259,14 @@ static bool limit_of(const struct limits *limits, const struct limit_row *r, uin
 
 /* Of these everybody sees the present use; of the others, which each connection, packet, session or second has of its own,
  * the most that was seen since the start. */
-static uint64_t used_of(enum limit_name name, const struct broker_stats *b, const struct http_stats *h)
+static uint64_t used_of(enum limit_name name, const struct figures *f)
 {
+    const struct broker_stats *b = &f->broker;
+    const struct http_stats *h = &f->http;
     switch (name) {
     case LIMIT_CONNECTIONS: return b->clients;
     case LIMIT_HALF_OPEN: return b->half_open > h->connections ? b->half_open : h->connections; /* each for itself */
-    case LIMIT_MEMORY_BYTES: return mem_in_use();
+    case LIMIT_MEMORY_BYTES: return f->heap_bytes;
     case LIMIT_RETAINED_MESSAGES: return b->retained;
     case LIMIT_RETAINED_BYTES: return b->retained_bytes;
     case LIMIT_SESSIONS: return b->sessions;
@@ -219,10 +274,8 @@ static uint64_t used_of(enum limit_name name, const struct broker_stats *b, cons
     }
 }
 
-static void put_limits(struct buf *out, const struct limits *limits, const struct broker_stats *b)
+static void put_limits(struct buf *out, const struct limits *limits, const struct figures *figures)
 {
-    struct http_stats h;
-    http_stats(&h);
     announce(out, "limit", GAUGE,
              "What is allowed, by key under limits: of the settings, and what is fixed for WebSocket and TLS. +Inf: unlimited.");
     for (int i = 0; i < LIMIT_NAMES; i++) {
@@ -236,22 +289,11 @@ static void put_limits(struct buf *out, const struct limits *limits, const struc
              "How much of each limit is in use; where each connection, packet, session, address or second has its own, the most "
              "that was seen since the start.");
     for (int i = 0; i < LIMIT_NAMES; i++)
-        buf_printf(out, "fieldgate_limit_used{key=\"%s\"} %" PRIu64 "\n", limit_names[i], used_of((enum limit_name)i, b, &h));
+        buf_printf(out, "fieldgate_limit_used{key=\"%s\"} %" PRIu64 "\n", limit_names[i], used_of((enum limit_name)i, figures));
     announce(out, "limit_refused_total", COUNTER, "What was refused, cut, dropped or closed because of each limit.");
     for (int i = 0; i < LIMIT_NAMES; i++)
         buf_printf(out, "fieldgate_limit_refused_total{key=\"%s\"} %" PRIu64 "\n", limit_names[i],
                    atomic_load_explicit(&limits_uses[i].refused, memory_order_relaxed));
-}
-
-static void put_journal_state(struct buf *out, const struct journal_stats *j, const struct settings *s)
-{
-    put_one(out, "journal_sync_seconds", GAUGE, "Median time of recent syncs.", (double)j->sync_us_p50 / 1e6);
-    put_one(out, "journal_sync_seconds_max", GAUGE, "Longest of recent syncs.", (double)j->sync_us_max / 1e6);
-    put_one(out, "journal_failed", GAUGE, "1: a sync failed, nothing is acknowledged any more.", j->failed);
-    put_one(out, "journal_full", GAUGE, "1: new messages are refused for want of room.", j->full);
-    put_one(out, "journal_verifying", GAUGE, "1: older segments are being verified.", j->verifying);
-    put_one(out, "durability_disk", GAUGE, "1: an acknowledgement means on disk. 0: durability is memory.",
-            s->durability == DURABILITY_DISK);
 }
 
 static void put_partitions(struct buf *out, struct journal *j)
@@ -274,64 +316,34 @@ static void put_partitions(struct buf *out, struct journal *j)
     }
 }
 
-static void put_tls(struct buf *out)
+static void look(struct api *a, struct figures *f)
 {
-    struct tls_stats t;
-    tls_stats(&t);
-    put_one(out, "tls_handshakes_total", COUNTER, "TLS handshakes that were done.", (double)t.handshakes);
-    put_one(out, "tls_refused_total", COUNTER,
-            "TLS connections that ended with an error: FG2101 to FG2109 in the log.", (double)t.failed);
-}
-
-static void put_http(struct buf *out)
-{
-    struct http_stats h;
-    http_stats(&h);
-    put_one(out, "http_connections", GAUGE, "HTTP connections, without those that became WebSockets.", (double)h.connections);
-    announce(out, "http_refused_total", COUNTER,
-             "refused: requests malformed, too large or too late, and peers that may not connect (FG1103); silent: nothing asked "
-             "in time (FG1104); made-room: closed for newer ones (FG1105).");
-    buf_printf(out, "fieldgate_http_refused_total{reason=\"refused\"} %" PRIu64 "\n", h.refused);
-    buf_printf(out, "fieldgate_http_refused_total{reason=\"silent\"} %" PRIu64 "\n", h.silent);
-    buf_printf(out, "fieldgate_http_refused_total{reason=\"made-room\"} %" PRIu64 "\n", h.made_room);
-}
-
-static void put_process(struct api *a, struct buf *out)
-{
-    struct process_usage p;
-    process_look(&io_system, &p);
-    put_one(out, "process_resident_memory_bytes", GAUGE, "Resident memory.", (double)p.rss_bytes);
-    put_one(out, "process_cpu_seconds_total", COUNTER, "Processor time, user and system.",
-            (double)p.cpu_us / 1e6);
-    put_one(out, "process_open_fds", GAUGE, "Open files and sockets.", (double)p.files);
-    put_one(out, "process_max_fds", GAUGE, "Most files and sockets that may be open.", (double)p.files_max);
-    put_one(out, "process_threads", GAUGE, "Threads.", (double)p.threads);
-    put_one(out, "heap_bytes", GAUGE, "Heap in use by our own allocations.", (double)mem_in_use());
-    put_one(out, "message_bytes", GAUGE, "Heap bytes of messages in memory; part of heap_bytes.",
-            (double)message_bytes_in_use());
-    put_one(out, "uptime_seconds", GAUGE, "Time since the start.",
-            (double)(a->config.io->monotonic_us(a->config.io->self) - a->since_us) / 1e6);
+    broker_stats(a->config.broker, &f->broker);
+    journal_stats(a->config.journal, &f->journal);
+    websocket_stats(&f->websocket);
+    tls_stats(&f->tls);
+    http_stats(&f->http);
+    process_look(&io_system, &f->process);
+    f->heap_bytes = mem_in_use();
+    f->message_bytes = message_bytes_in_use();
+    f->uptime_us = (uint64_t)(a->config.io->monotonic_us(a->config.io->self) - a->since_us);
+    f->durability_disk = a->config.view.settings->durability == DURABILITY_DISK;
 }
 
 void metrics_reply(struct api *a, struct http_exchange *x)
 {
-    struct broker_stats b;
-    struct journal_stats j;
-    struct websocket_stats w;
+    struct figures f;
     struct buf out = { 0 };
-    broker_stats(a->config.broker, &b);
-    journal_stats(a->config.journal, &j);
-    websocket_stats(&w);
+    look(a, &f);
     announce(&out, "info", GAUGE, "The program.");
     buf_printf(&out, "fieldgate_info{version=\"%s\"} 1\n", a->config.version);
-    put_rows(&out, broker_rows, sizeof broker_rows / sizeof broker_rows[0], &b);
-    put_rows(&out, websocket_rows, sizeof websocket_rows / sizeof websocket_rows[0], &w);
-    put_rows(&out, journal_rows, sizeof journal_rows / sizeof journal_rows[0], &j);
-    put_journal_state(&out, &j, a->config.view.settings);
+#define PUT(rows) put_rows(&out, rows, sizeof rows / sizeof rows[0], &f)
+    PUT(broker_rows);
+    PUT(websocket_rows);
+    PUT(journal_rows);
     put_partitions(&out, a->config.journal);
-    put_limits(&out, &a->config.view.settings->limits, &b);
-    put_tls(&out);
-    put_http(&out);
-    put_process(a, &out);
+    put_limits(&out, &a->config.view.settings->limits, &f);
+    PUT(other_rows);
+#undef PUT
     api_answer(x, "text/plain; version=0.0.4; charset=utf-8", &out);
 }
