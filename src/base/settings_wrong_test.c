@@ -8,6 +8,9 @@ struct wrong {
     const char *said; /* part of the sentence */
 };
 
+/* A file with one of them. */
+#define LISTENER(what) "listeners:\n  - { " what " }\n"
+
 static void assert_wrong(const struct wrong *w)
 {
     const struct settings *s;
@@ -31,6 +34,12 @@ static void assert_wrong(const struct wrong *w)
     assert_int_equal(why.number, w->number);
     assert_int_equal(why.at, ((uint64_t)w->line << 16) | w->column);
     assert_memory_equal(why.text, where, strlen(where));
+}
+
+static void assert_all_wrong(const struct wrong *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        assert_wrong(&table[i]);
 }
 
 static void unknown_keys_are_refused_with_the_nearest(void **state)
@@ -58,8 +67,7 @@ static void unknown_keys_are_refused_with_the_nearest(void **state)
         { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: 1\n",
           1012, 1, 1, "aaaa..'" },
     };
-    for (size_t i = 0; i < COUNT_OF(table); i++)
-        assert_wrong(&table[i]);
+    assert_all_wrong(table, COUNT_OF(table));
 }
 
 static void values_of_the_wrong_kind_are_refused(void **state)
@@ -107,8 +115,7 @@ static void values_of_the_wrong_kind_are_refused(void **state)
         { "just words\n", 1013, 1, 1, "settings are `key: value` lines, got plain text" },
         { "- site: a\n", 1013, 1, 1, "settings are `key: value` lines, got a list" },
     };
-    for (size_t i = 0; i < COUNT_OF(table); i++)
-        assert_wrong(&table[i]);
+    assert_all_wrong(table, COUNT_OF(table));
 }
 
 static void listeners_must_be_whole_and_safe(void **state)
@@ -119,81 +126,80 @@ static void listeners_must_be_whole_and_safe(void **state)
         { "listeners: { type: mqtt }\n", 1013, 1, 12, "listeners must be a list" },
         { "listeners:\n", 1013, 1, 1, "listeners must be a list" },
         { "listeners:\n  - mqtt\n", 1013, 2, 5, "listeners[0] must be a map" },
-        { "listeners:\n  - { at: \"127.0.0.1:1\" }\n", 1013, 2, 5, "listeners[0] has no type" },
-        { "listeners:\n  - { type: mqtt }\n", 1013, 2, 5, "listeners[0] has no at" },
-        { "listeners:\n  - { type: mqqt, at: \"0.0.0.0:8883\" }\n", 1013, 2, 13,
+        { LISTENER("at: \"127.0.0.1:1\""), 1013, 2, 5, "listeners[0] has no type" },
+        { LISTENER("type: mqtt"), 1013, 2, 5, "listeners[0] has no at" },
+        { LISTENER("type: mqqt, at: \"0.0.0.0:8883\""), 1013, 2, 13,
           "listeners[0].type must be mqtt, http, mqtts or https, got 'mqqt'" },
-        { "listeners:\n  - { type: amqps, at: \"127.0.0.1:5671\" }\n", 1013, 2, 13, "got 'amqps'" },
-        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", auth: user }\n", 1013, 2, 44,
+        { LISTENER("type: amqps, at: \"127.0.0.1:5671\""), 1013, 2, 13, "got 'amqps'" },
+        { LISTENER("type: mqtt, at: \"127.0.0.1:1\", auth: user"), 1013, 2, 44,
           "listeners[0].auth must be anonymous, users or certificate, got 'user'" },
-        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", auth: [] }\n", 1013, 2, 44, "listeners[0].auth must be a list" },
-        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", auth: [users, users] }\n", 1013, 2, 44,
+        { LISTENER("type: mqtt, at: \"127.0.0.1:1\", auth: []"), 1013, 2, 44, "listeners[0].auth must be a list" },
+        { LISTENER("type: mqtt, at: \"127.0.0.1:1\", auth: [users, users]"), 1013, 2, 44,
           "listeners[0].auth must be a list without repetition, 'users' is there twice" },
-        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", auth: [users, x] }\n", 1013, 2, 44, "got 'x'" },
-        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", auth: { users: 1 } }\n", 1013, 2, 44,
+        { LISTENER("type: mqtt, at: \"127.0.0.1:1\", auth: [users, x]"), 1013, 2, 44, "got 'x'" },
+        { LISTENER("type: mqtt, at: \"127.0.0.1:1\", auth: { users: 1 }"), 1013, 2, 44,
           "listeners[0].auth must be a list" },
-        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", auth: [users, certificate] }\n", 1014, 2, 5,
+        { LISTENER("type: mqtt, at: \"127.0.0.1:1\", auth: [users, certificate]"), 1014, 2, 5,
           "listeners[0] has auth: certificate, but without encryption no client can show one" },
-        { "listeners:\n  - { type: mqtt, at: \"10.0.0.1:1\", auth: users }\n", 1014, 2, 5,
+        { LISTENER("type: mqtt, at: \"10.0.0.1:1\", auth: users"), 1014, 2, 5,
           "listeners[0] listens on 10.0.0.1:1, which other machines reach, without encryption. Listen" },
-        { "listeners:\n  - { type: mqtt, at: \"10.0.0.1:1\", auth: anonymous }\n", 1014, 2, 5,
+        { LISTENER("type: mqtt, at: \"10.0.0.1:1\", auth: anonymous"), 1014, 2, 5,
           "which other machines reach, without encryption and for anyone (auth: anonymous). Listen" },
-        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", certificate-user: cn }\n", 1013, 2, 56,
+        { LISTENER("type: mqtt, at: \"127.0.0.1:1\", certificate-user: cn"), 1013, 2, 56,
           "listeners[0].certificate-user must be common-name, dns, uri or email, got 'cn'" },
-        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", tls: no }\n", 1012, 2, 38,
+        { LISTENER("type: mqtt, at: \"127.0.0.1:1\", tls: no"), 1012, 2, 38,
           "unknown key 'tls' in listeners[0]. A listener has type, at, auth, certificate-user, insecure, origins, chain" },
-        { "listeners:\n  - { type: http, at: \"127.0.0.1:1\", origins: [\"https://a\", b.example] }\n", 1013, 2, 61,
+        { LISTENER("type: http, at: \"127.0.0.1:1\", origins: [\"https://a\", b.example]"), 1013, 2, 61,
           "listeners[0].origins[1] must be a scheme, a host" },
-        { "listeners:\n  - { type: http, at: \"127.0.0.1:1\", origins: [\"https://a/path\"] }\n", 1013, 2, 48,
+        { LISTENER("type: http, at: \"127.0.0.1:1\", origins: [\"https://a/path\"]"), 1013, 2, 48,
           "listeners[0].origins[0] must be a scheme, a host" },
-        { "listeners:\n  - { type: http, at: \"127.0.0.1:1\", origins: { a: b } }\n", 1013, 2, 47,
+        { LISTENER("type: http, at: \"127.0.0.1:1\", origins: { a: b }"), 1013, 2, 47,
           "listeners[0].origins must be a list" },
-        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", auht: x }\n", 1012, 2, 38,
+        { LISTENER("type: mqtt, at: \"127.0.0.1:1\", auht: x"), 1012, 2, 38,
           "Did you mean 'auth'?" },
-        { "listeners:\n  - { type: mqtt, at: [] }\n", 1013, 2, 23, "listeners[0].at must be a list" },
-        { "listeners:\n  - { type: mqtt, at: [ \"localhost:1883\" ] }\n", 1013, 2, 25,
+        { LISTENER("type: mqtt, at: []"), 1013, 2, 23, "listeners[0].at must be a list" },
+        { LISTENER("type: mqtt, at: [ \"localhost:1883\" ]"), 1013, 2, 25,
           "listeners[0].at[0] must be a numeric address with its port" },
-        { "listeners:\n  - { type: mqtt, at: [ \"127.0.0.1\" ] }\n", 1013, 2, 25, "got '127.0.0.1'" },
-        { "listeners:\n  - { type: mqtt, at: [ \"127.0.0.1:65536\" ] }\n", 1013, 2, 25,
+        { LISTENER("type: mqtt, at: [ \"127.0.0.1\" ]"), 1013, 2, 25, "got '127.0.0.1'" },
+        { LISTENER("type: mqtt, at: [ \"127.0.0.1:65536\" ]"), 1013, 2, 25,
           "the port is from 0 to 65535" },
-        { "listeners:\n  - { type: mqtt, at: [ \"127.0.0.1:\" ] }\n", 1013, 2, 25,
+        { LISTENER("type: mqtt, at: [ \"127.0.0.1:\" ]"), 1013, 2, 25,
           "the port is from 0 to 65535" },
-        { "listeners:\n  - { type: mqtt, at: [ \"::1:1883\" ] }\n", 1013, 2, 25, "got '::1:1883'" },
-        { "listeners:\n  - { type: mqtt, at: [ \"[127.0.0.1]:1883\" ] }\n", 1013, 2, 25,
+        { LISTENER("type: mqtt, at: [ \"::1:1883\" ]"), 1013, 2, 25, "got '::1:1883'" },
+        { LISTENER("type: mqtt, at: [ \"[127.0.0.1]:1883\" ]"), 1013, 2, 25,
           "got '[127.0.0.1]:1883'" },
-        { "listeners:\n  - { type: mqtt, at: [ \"127.1:1883\" ] }\n", 1013, 2, 25, "got '127.1:1883'" },
-        { "listeners:\n  - { type: mqtt, at: [ \":1883\" ] }\n", 1013, 2, 25, "got ':1883'" },
-        { "listeners:\n  - { type: mqtt, at: [ \"1.2.3.4\\0:1883\" ] }\n", 1013, 2, 25, "numeric address" },
-        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1\", insecure: maybe }\n", 1013, 2, 48,
+        { LISTENER("type: mqtt, at: [ \"127.1:1883\" ]"), 1013, 2, 25, "got '127.1:1883'" },
+        { LISTENER("type: mqtt, at: [ \":1883\" ]"), 1013, 2, 25, "got ':1883'" },
+        { LISTENER("type: mqtt, at: [ \"1.2.3.4\\0:1883\" ]"), 1013, 2, 25, "numeric address" },
+        { LISTENER("type: mqtt, at: \"127.0.0.1:1\", insecure: maybe"), 1013, 2, 48,
           "listeners[0].insecure must be true or false, got 'maybe'" },
         /* P-WHO: what other machines reach must be meant. */
-        { "listeners:\n  - { type: mqtt, at: \"0.0.0.0:1883\" }\n", 1014, 2, 5,
+        { LISTENER("type: mqtt, at: \"0.0.0.0:1883\""), 1014, 2, 5,
           "listeners[0] listens on 0.0.0.0:1883, which other machines reach" },
-        { "listeners:\n  - { type: mqtt, at: [\"127.0.0.1:1883\", \"10.0.4.2:1883\"] }\n", 1014, 2, 5,
+        { LISTENER("type: mqtt, at: [\"127.0.0.1:1883\", \"10.0.4.2:1883\"]"), 1014, 2, 5,
           "10.0.4.2:1883" },
-        { "listeners:\n  - { type: http, at: \"[::]:8080\" }\n", 1014, 2, 5, "[::]:8080" },
-        { "listeners:\n  - { type: http, at: \"[::ffff:10.0.0.1]:8080\" }\n", 1014, 2, 5,
+        { LISTENER("type: http, at: \"[::]:8080\""), 1014, 2, 5, "[::]:8080" },
+        { LISTENER("type: http, at: \"[::ffff:10.0.0.1]:8080\""), 1014, 2, 5,
           "which other machines reach" },
-        { "listeners:\n  - { type: mqtt, at: \"128.0.0.1:1\", insecure: false }\n", 1014, 2, 5,
+        { LISTENER("type: mqtt, at: \"128.0.0.1:1\", insecure: false"), 1014, 2, 5,
           "`insecure: true`" },
-        { "listeners:\n  - { type: mqtt, at: [\"127.0.0.1:1\", \"127.0.0.1:1\"] }\n", 1014, 2, 5,
+        { LISTENER("type: mqtt, at: [\"127.0.0.1:1\", \"127.0.0.1:1\"]"), 1014, 2, 5,
           "listeners[0] listens on 127.0.0.1:1, and so does listeners[0]" },
         { "listeners:\n  - { type: mqtt, at: \"[::1]:1\" }\n  - { type: http, at: \"[0:0:0:0:0:0:0:1]:1\""
           " }\n",
           1014, 3, 5, "and so does listeners[0]" },
     };
-    for (size_t i = 0; i < COUNT_OF(table); i++)
-        assert_wrong(&table[i]);
+    assert_all_wrong(table, COUNT_OF(table));
 }
 
-#define TLS_AT(rest) "listeners:\n  - { type: mqtts, at: \"127.0.0.1:8883\"" rest " }\n"
+#define TLS_AT(rest) LISTENER("type: mqtts, at: \"127.0.0.1:8883\"" rest)
 
 static void tls_needs_its_files_and_says_which(void **state)
 {
     (void)state;
     static const struct wrong table[] = {
         { TLS_AT(""), 1014, 2, 7, "listeners[0] is of type mqtts and has no certificate to show" },
-        { "listeners:\n  - { type: https, at: \"127.0.0.1:8443\" }\n", 1014, 2, 7,
+        { LISTENER("type: https, at: \"127.0.0.1:8443\""), 1014, 2, 7,
           "listeners[0] is of type https and has no certificate to show" },
         { TLS_AT(", chain: c.pem"), 1014, 2, 7, "listeners[0] has chain without key" },
         { TLS_AT(", key: k.pem") "gateway: { certificates: { chain: c, key: k } }\n", 1014, 2, 7,
@@ -204,18 +210,17 @@ static void tls_needs_its_files_and_says_which(void **state)
         { TLS_AT(", chain: c, key: k, client-ca: r"), 1014, 2, 60, "asks no client for a certificate" },
         { TLS_AT(", chain: c, key: k, client-certificate: always"), 1013, 2, 80,
           "listeners[0].client-certificate must be none, optional or required, got 'always'" },
-        { "listeners:\n  - { type: mqtt, at: \"127.0.0.1:1883\", chain: c }\n", 1014, 2, 41,
+        { LISTENER("type: mqtt, at: \"127.0.0.1:1883\", chain: c"), 1014, 2, 41,
           "listeners[0] has chain, but type mqtt is not encrypted. Write `type: mqtts`" },
-        { "listeners:\n  - { type: http, at: \"127.0.0.1:80\", client-certificate: required }\n", 1014, 2, 39,
+        { LISTENER("type: http, at: \"127.0.0.1:80\", client-certificate: required"), 1014, 2, 39,
           "Write `type: https`" },
         { TLS_AT(", chain: c, key: k, auth: certificate"), 1014, 2, 7,
           "listeners[0] has auth: certificate, but asks no client for one" },
-        { "listeners:\n  - { type: mqtts, at: \"0.0.0.0:8883\", chain: c, key: k, auth: anonymous }\n", 1014, 2, 5,
+        { LISTENER("type: mqtts, at: \"0.0.0.0:8883\", chain: c, key: k, auth: anonymous"), 1014, 2, 5,
           "listeners[0] listens on 0.0.0.0:8883, which other machines reach, for anyone" },
         { "gateway: { certificates: { chian: c } }\n", 1012, 1, 28, "Did you mean 'chain'?" },
     };
-    for (size_t i = 0; i < COUNT_OF(table); i++)
-        assert_wrong(&table[i]);
+    assert_all_wrong(table, COUNT_OF(table));
 }
 
 static void loopback_in_every_spelling_needs_no_word(void **state)
@@ -260,8 +265,7 @@ static void what_is_no_yaml_or_too_much_of_it_is_refused(void **state)
         { "data: \"a\n  b\"\n", 1011, 1, 1, "a text of several lines" },
         { "a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n", 1011, 1, 19, "more than 16 levels deep" },
     };
-    for (size_t i = 0; i < COUNT_OF(table); i++)
-        assert_wrong(&table[i]);
+    assert_all_wrong(table, COUNT_OF(table));
     const struct settings *s;
     assert_int_equal(parse_with(&s, "site: a\0\n", 9, (struct settings_source){ 0 }), CODE_USAGE);
     assert_int_equal(report.notes[0].column, 8);
