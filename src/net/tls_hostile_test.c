@@ -233,13 +233,26 @@ static int alert_of(const struct talker *t)
     return -1;
 }
 
-/* One peer against a fresh server; `own` NULL: without a certificate. Returns whether it got in. */
-static bool tries(struct world *w, enum tls_ask ask, const struct cert *own, struct talker *t)
+/* One peer and a fresh server; `own` NULL: without a certificate; it speaks `version` at most, 0: any. What else it is like can be
+ * said until talker_begin. */
+static void meet(struct world *w, enum tls_ask ask, const struct cert *own, int version, struct talker *t)
 {
     open_world(w, ask);
     talker_open(t, own);
+    assert_int_equal(SSL_CTX_set_max_proto_version(t->ctx, version), 1);
+}
+
+static bool begins(struct world *w, struct talker *t)
+{
     talker_begin(t);
     return greet(w, t);
+}
+
+/* Returns whether it got in. */
+static bool tries(struct world *w, enum tls_ask ask, const struct cert *own, struct talker *t)
+{
+    meet(w, ask, own, 0, t);
+    return begins(w, t);
 }
 
 static void done(struct world *w, struct talker *t)
@@ -256,12 +269,9 @@ static void both_versions_work_a_byte_at_a_time(void **state)
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
         struct world w;
         struct talker t;
-        open_world(&w, TLS_ASK_REQUIRED);
-        talker_open(&t, &device);
-        assert_int_equal(SSL_CTX_set_max_proto_version(t.ctx, version), 1);
-        talker_begin(&t);
+        meet(&w, TLS_ASK_REQUIRED, &device, version, &t);
         t.piece = 1;
-        assert_true(greet(&w, &t));
+        assert_true(begins(&w, &t));
         assert_int_equal(SSL_version(t.ssl), version);
         assert_string_equal(w.name, "press-1");
         /* Goodbye from there: ours comes back, and that is no truncation. */
@@ -399,12 +409,9 @@ static void old_versions_get_the_right_alert(void **state)
     for (int version = TLS1_VERSION; version <= TLS1_1_VERSION; version++) {
         struct world w;
         struct talker t;
-        open_world(&w, TLS_ASK_NONE);
-        talker_open(&t, NULL);
+        meet(&w, TLS_ASK_NONE, NULL, version, &t);
         assert_int_equal(SSL_CTX_set_min_proto_version(t.ctx, version), 1);
-        assert_int_equal(SSL_CTX_set_max_proto_version(t.ctx, version), 1);
-        talker_begin(&t);
-        assert_false(greet(&w, &t));
+        assert_false(begins(&w, &t));
         assert_int_equal(alert_of(&t), SSL_AD_PROTOCOL_VERSION);
         assert_refused(&w, 2104, version == TLS1_VERSION ? "offers TLS 1.0" : "offers TLS 1.1");
         done(&w, &t);
@@ -419,12 +426,9 @@ static void weak_ciphers_are_not_chosen(void **state)
     for (size_t i = 0; i < sizeof weak / sizeof weak[0]; i++) {
         struct world w;
         struct talker t;
-        open_world(&w, TLS_ASK_NONE);
-        talker_open(&t, NULL);
-        assert_int_equal(SSL_CTX_set_max_proto_version(t.ctx, TLS1_2_VERSION), 1);
+        meet(&w, TLS_ASK_NONE, NULL, TLS1_2_VERSION, &t);
         assert_int_equal(SSL_CTX_set_cipher_list(t.ctx, weak[i]), 1);
-        talker_begin(&t);
-        assert_false(greet(&w, &t));
+        assert_false(begins(&w, &t));
         assert_int_equal(alert_of(&t), SSL_AD_HANDSHAKE_FAILURE);
         assert_refused(&w, 2101, "no cipher");
         done(&w, &t);
@@ -444,11 +448,9 @@ static void the_protocol_is_chosen_when_offered(void **state)
         struct talker t;
         const uint8_t *at;
         unsigned n;
-        open_world(&w, TLS_ASK_NONE);
-        talker_open(&t, NULL);
+        meet(&w, TLS_ASK_NONE, NULL, 0, &t);
         assert_int_equal(SSL_CTX_set_alpn_protos(t.ctx, (const uint8_t *)table[i].offer, table[i].len), 0);
-        talker_begin(&t);
-        assert_true(greet(&w, &t));
+        assert_true(begins(&w, &t));
         SSL_get0_alpn_selected(t.ssl, &at, &n);
         assert_int_equal(n, strlen(table[i].chosen));
         assert_memory_equal(n ? at : (const uint8_t *)"", table[i].chosen, n);
@@ -473,13 +475,10 @@ static bool resumes(enum tls_ask ask, int version, const struct cert *own)
 {
     struct world w;
     struct talker t;
-    open_world(&w, ask);
-    talker_open(&t, own);
-    assert_int_equal(SSL_CTX_set_max_proto_version(t.ctx, version), 1);
+    meet(&w, ask, own, version, &t);
     SSL_CTX_set_session_cache_mode(t.ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(t.ctx, keep_session);
-    talker_begin(&t);
-    assert_true(greet(&w, &t));
+    assert_true(begins(&w, &t));
     SSL_set_shutdown(t.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* else it is not kept */
     SSL_free(t.ssl);
     t.in = BIO_new(BIO_s_mem());
@@ -563,11 +562,9 @@ static void the_clock_decides(void **state)
     for (size_t i = 0; i < sizeof walls / sizeof walls[0]; i++) {
         struct world w;
         struct talker t;
-        open_world(&w, TLS_ASK_REQUIRED);
+        meet(&w, TLS_ASK_REQUIRED, &device, 0, &t);
         sim_set_wall(w.sim, walls[i] * 1000000);
-        talker_open(&t, &device);
-        talker_begin(&t);
-        (void)greet(&w, &t);
+        (void)begins(&w, &t);
         assert_refused(&w, 2106, i < 2 ? "not valid yet" : "has ended");
         done(&w, &t);
     }
@@ -579,7 +576,6 @@ static void try_chain(unsigned count, bool hollow, int number, const char *said)
     struct world w;
     struct talker t;
     struct cert *chain = calloc(count + 1, sizeof *chain);
-    open_world(&w, TLS_ASK_REQUIRED);
     for (unsigned i = 0; i < count; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "CA %u", i);
@@ -587,11 +583,10 @@ static void try_chain(unsigned count, bool hollow, int number, const char *said)
                                             .hollow = hollow, .rsa_bits = hollow ? 9000 : 0 });
     }
     chain[count] = leaf((struct cert_wish){ .issuer = count && !hollow ? &chain[count - 1] : NULL, .name = "deep" });
-    talker_open(&t, &chain[count]);
+    meet(&w, TLS_ASK_REQUIRED, &chain[count], 0, &t);
     for (unsigned i = count; i-- > 0;)
         assert_int_equal(SSL_CTX_add1_chain_cert(t.ctx, chain[i].x), 1);
-    talker_begin(&t);
-    bool in = greet(&w, &t);
+    bool in = begins(&w, &t);
     if (number)
         assert_refused(&w, number, said);
     else
@@ -671,11 +666,8 @@ static void a_renegotiation_ends_the_connection(void **state)
     struct world w;
     struct talker t;
     (void)state;
-    open_world(&w, TLS_ASK_NONE);
-    talker_open(&t, NULL);
-    assert_int_equal(SSL_CTX_set_max_proto_version(t.ctx, TLS1_2_VERSION), 1);
-    talker_begin(&t);
-    assert_true(greet(&w, &t));
+    meet(&w, TLS_ASK_NONE, NULL, TLS1_2_VERSION, &t);
+    assert_true(begins(&w, &t));
     assert_int_equal(SSL_renegotiate(t.ssl), 1);
     (void)SSL_do_handshake(t.ssl);
     pump(&w, &t);
@@ -704,11 +696,9 @@ static void answers_that_nobody_takes_are_bounded(void **state)
     struct talker t;
     size_t most = 0;
     (void)state;
-    open_world(&w, TLS_ASK_NONE);
+    meet(&w, TLS_ASK_NONE, NULL, 0, &t);
     w.silent = true;
-    talker_open(&t, NULL);
-    talker_begin(&t);
-    assert_true(greet(&w, &t));
+    assert_true(begins(&w, &t));
     sim_stall(w.peer, 0);
     for (unsigned i = 0; i < 20000 && !w.closes && w.conn; i++) {
         if (SSL_key_update(t.ssl, SSL_KEY_UPDATE_REQUESTED) != 1 || SSL_do_handshake(t.ssl) != 1 ||
@@ -731,11 +721,9 @@ static void records_of_one_byte_arrive(void **state)
     struct world w;
     struct talker t;
     (void)state;
-    open_world(&w, TLS_ASK_NONE);
+    meet(&w, TLS_ASK_NONE, NULL, 0, &t);
     w.silent = true;
-    talker_open(&t, NULL);
-    talker_begin(&t);
-    assert_true(greet(&w, &t));
+    assert_true(begins(&w, &t));
     for (unsigned i = 0; i < 5000; i++)
         assert_int_equal(SSL_write(t.ssl, "x", 1), 1);
     pump(&w, &t);
@@ -795,8 +783,7 @@ static void each_byte_of_a_handshake_cut_or_changed(void **state)
             struct world w;
             struct talker t;
             char *hello;
-            open_world(&w, TLS_ASK_NONE);
-            talker_open(&t, NULL);
+            meet(&w, TLS_ASK_NONE, NULL, 0, &t);
             talker_begin(&t);
             (void)SSL_do_handshake(t.ssl);
             size_t n = (size_t)BIO_get_mem_data(t.out, &hello);

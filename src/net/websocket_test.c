@@ -120,6 +120,20 @@ static void send_buf(struct stage *t, struct sim_client *c, struct buf *b, size_
     buf_clear(b);
 }
 
+static void send_frame(struct stage *t, struct sim_client *c, unsigned first, struct bytes payload, size_t step)
+{
+    struct buf wire = { 0 };
+    put_frame(&wire, first, payload, true);
+    send_buf(t, c, &wire, step);
+}
+
+/* With a client whose handshake is done. */
+static struct sim_client *open_connected(struct stage *t, uint64_t seed)
+{
+    stage_open(t, seed);
+    return connect_ws(t);
+}
+
 /* ---- heads and masks ---- */
 
 static void heads_are_those_of_the_standard(void **state)
@@ -389,8 +403,7 @@ static void a_turn_is_one_frame(void **state)
     static uint8_t big[200000];
     (void)state;
     struct stage t;
-    stage_open(&t, 5);
-    struct sim_client *c = connect_ws(&t);
+    struct sim_client *c = open_connected(&t, 5);
     for (int round = 0; round < 3; round++) {
         static const size_t sizes[] = { 1, 200, 70000 };
         struct buf expect = { 0 };
@@ -519,8 +532,7 @@ static void try_ending(size_t i, size_t step, bool moves)
     t.moves = moves;
     struct sim_client *c = connect_ws(&t);
     uint64_t counted = closed_with(endings[i].close);
-    put_frame(&wire, 0x82, BYTES_LIT("before"), true);
-    send_buf(&t, c, &wire, 0);
+    send_frame(&t, c, 0x82, BYTES_LIT("before"), 0);
     expect_frame(c, 0x82, BYTES_LIT("before"));
     buf_add(&wire, endings[i].frames, endings[i].size);
     put_frame(&wire, 0x82, BYTES_LIT("behind"), true);
@@ -552,15 +564,12 @@ static void limits_are_exact(void **state)
     (void)state;
     struct stage t;
     struct buf wire = { 0 };
-    stage_open(&t, 1);
-    struct sim_client *c = connect_ws(&t);
-    put_frame(&wire, 0x82, bytes_of(data, FRAME_BYTES), true);
-    send_buf(&t, c, &wire, 0);
+    struct sim_client *c = open_connected(&t, 1);
+    send_frame(&t, c, 0x82, bytes_of(data, FRAME_BYTES), 0);
     assert_int_equal(buf_size(&t.seen), FRAME_BYTES);
     /* 125 bytes in a control frame */
     sim_take(c, sim_received(c).len);
-    put_frame(&wire, 0x89, bytes_of(data, 125), true);
-    send_buf(&t, c, &wire, 1);
+    send_frame(&t, c, 0x89, bytes_of(data, 125), 1);
     expect_frame(c, 0x8a, bytes_of(data, 125));
     /* 1,000 fragments, a ping between; then one more */
     for (int i = 0; i < 1000; i++)
@@ -582,20 +591,15 @@ static void pongs_wait_for_a_reader(void **state)
     static uint8_t data[125];
     (void)state;
     struct stage t;
-    struct buf wire = { 0 };
-    stage_open(&t, 1);
-    struct sim_client *c = connect_ws(&t);
+    struct sim_client *c = open_connected(&t, 1);
     sim_stall(c, 10);
-    for (int i = 0; i < 5000; i++) {
-        put_frame(&wire, 0x89, bytes_of(data, 125), true);
-        send_buf(&t, c, &wire, 0);
-    }
+    for (int i = 0; i < 5000; i++)
+        send_frame(&t, c, 0x89, bytes_of(data, 125), 0);
     assert_true(conn_unsent(t.conn) <= 64 * 1024 + 127);
     sim_stall(c, SIZE_MAX);
     sim_step(t.sim);
     sim_take(c, sim_received(c).len);
-    put_frame(&wire, 0x89, BYTES_LIT("now"), true);
-    send_buf(&t, c, &wire, 0);
+    send_frame(&t, c, 0x89, BYTES_LIT("now"), 0);
     expect_frame(c, 0x8a, BYTES_LIT("now"));
     stage_close(&t);
 }
@@ -603,14 +607,13 @@ static void pongs_wait_for_a_reader(void **state)
 static void we_close_with_a_frame(void **state)
 {
     (void)state;
-    for (int step = 0; step < 2; step++) {
+    for (int moves = 0; moves < 2; moves++) {
         struct stage t;
-        struct buf wire = { 0 };
         stage_open(&t, 1);
+        t.moves = moves;
         t.ends = true;
         struct sim_client *c = connect_ws(&t);
-        put_frame(&wire, 0x82, BYTES_LIT("good bye"), true);
-        send_buf(&t, c, &wire, 0);
+        send_frame(&t, c, 0x82, BYTES_LIT("good bye"), 0);
         expect_frame(c, 0x82, BYTES_LIT("good bye"));
         expect_close(c, 1000);
         assert_int_equal(t.closes, 1);
@@ -685,8 +688,7 @@ static void memory_may_run_out_anywhere(void **state)
         t.seen.bad = false;
         buf_clear(&wire);
         struct sim_client *next = connect_ws(&t);
-        put_frame(&wire, 0x82, BYTES_LIT("next"), true);
-        send_buf(&t, next, &wire, 0);
+        send_frame(&t, next, 0x82, BYTES_LIT("next"), 0);
         expect_frame(next, 0x82, BYTES_LIT("next"));
         unsigned nothing = t.upgrades - t.unmoved - t.came;
         stage_close(&t);
