@@ -1,0 +1,128 @@
+#include "expr/json_reader.h"
+
+enum pick_seen { SEEN_NOT, SEEN_NEAR, SEEN_EXACTLY };
+
+static void forget_below(struct pick *p, const struct plan_node *n)
+{
+    for (uint32_t i = n->child; i < n->end; i++)
+        if (p->plan->node[i].slot >= 0)
+            p->slots[p->plan->node[i].slot] = value_null();
+}
+
+/* From a value that was made whole. */
+static void fill_below(struct pick *p, const struct plan_node *n, struct value v)
+{
+    for (uint32_t i = n->child; i < n->child + n->children; i++) {
+        const struct plan_node *child = &p->plan->node[i];
+        struct value field = value_field(v, child->name);
+        if (child->slot >= 0)
+            p->slots[child->slot] = field;
+        fill_below(p, child, field);
+    }
+}
+
+static bool pick_whole(struct walk *w, struct pick *p, const struct plan_node *n)
+{
+    struct value v;
+    if (!build_value(w, &v))
+        return false;
+    if (n->slot >= 0)
+        p->slots[n->slot] = v;
+    fill_below(p, n, v);
+    return true;
+}
+
+/* Of names in another case the first spelling is taken, until it comes exactly; of equal spellings the last. */
+static bool is_near_wanted(struct pick *p, uint32_t node, struct bytes name)
+{
+    if (p->seen[node] == SEEN_EXACTLY)
+        return false;
+    if (p->seen[node] == SEEN_NEAR)
+        return bytes_equal(p->near[node], name);
+    p->seen[node] = SEEN_NEAR;
+    p->near[node] = name;
+    return true;
+}
+
+static const struct plan_node *find(struct pick *p, const struct plan_node *n, struct bytes name,
+                                    const uint8_t *padded)
+{
+    uint64_t word = plan_word(padded, UINT64_MAX);
+    for (uint32_t i = n->child; i < n->child + n->children; i++) {
+        const struct plan_node *child = &p->plan->node[i];
+        if (child->name.len != name.len || (word & child->mask) != child->begin)
+            continue;
+        if (bytes_equal(child->name, name)) {
+            p->seen[i] = SEEN_EXACTLY;
+            return child;
+        }
+        if (plan_near(child->name, name))
+            return is_near_wanted(p, i, name) ? child : NULL;
+    }
+    return NULL;
+}
+
+static bool pick_record(struct walk *w, struct pick *p, const struct plan_node *n);
+
+static bool pick_value(struct walk *w, struct pick *p, const struct plan_node *n)
+{
+    if (n->slot >= 0 && n->children == 0)
+        return build_value(w, &p->slots[n->slot]);
+    if (n->slot >= 0 || n->ambiguous)
+        return pick_whole(w, p, n);
+    forget_below(p, n);
+    return walk_at(w) == '{' ? pick_record(w, p, n) : walk_skip(w);
+}
+
+static bool pick_field(struct walk *w, struct pick *p, const struct plan_node *n)
+{
+    struct bytes raw, name;
+    if (!walk_name(w, &raw))
+        return false;
+    /* Behind a name in the text there is padding enough; one without its escapes lies elsewhere. */
+    uint8_t copy[8] = {0};
+    const uint8_t *padded = raw.at;
+    name = raw;
+    if (w->escapes) {
+        if (!build_text(w, raw, &name))
+            return false;
+        if (name.len)
+            memcpy(copy, name.at, name.len < 8 ? name.len : 8);
+        padded = copy;
+    }
+    const struct plan_node *child = find(p, n, name, padded);
+    return child ? pick_value(w, p, child) : walk_skip(w);
+}
+
+static bool pick_record(struct walk *w, struct pick *p, const struct plan_node *n)
+{
+    bool more = true;
+    if (n->children)
+        memset(p->seen + n->child, SEEN_NOT, n->children);
+    if (!walk_enter(w))
+        return false;
+    if (walk_at(w) == '}')
+        return walk_more(w, '}', &more);
+    while (more)
+        if (!pick_field(w, p, n) || !walk_more(w, '}', &more))
+            return false;
+    return true;
+}
+
+bool pick_event(struct walk *w, struct pick *p)
+{
+    const struct json_plan *plan = p->plan;
+    const struct plan_node *root = &plan->node[0];
+    if (root->slot >= 0 || root->ambiguous) {
+        if (!pick_whole(w, p, root))
+            return false;
+    } else {
+        for (uint32_t i = 0; i < plan->slots; i++)
+            p->slots[i] = value_null();
+        if (!pick_record(w, p, root))
+            return false;
+    }
+    for (uint32_t i = 0; plan->copies && i < plan->slots; i++)
+        p->slots[i] = p->slots[plan->same_as[i]];
+    return true;
+}
