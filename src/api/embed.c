@@ -208,24 +208,6 @@ bool embed_json(struct buf *out, struct bytes text, unsigned depth)
     return true;
 }
 
-void embed_base64(struct buf *out, struct bytes data)
-{
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint8_t *to = buf_grow(out, (data.len + 2) / 3 * 4);
-    if (!to)
-        return;
-    for (size_t i = 0; i < data.len; i += 3) {
-        size_t left = data.len - i;
-        uint32_t v = (uint32_t)data.at[i] << 16;
-        v |= left > 1 ? (uint32_t)data.at[i + 1] << 8 : 0;
-        v |= left > 2 ? data.at[i + 2] : 0;
-        *to++ = (uint8_t)letters[v >> 18];
-        *to++ = (uint8_t)letters[v >> 12 & 63];
-        *to++ = left > 1 ? (uint8_t)letters[v >> 6 & 63] : '=';
-        *to++ = left > 2 ? (uint8_t)letters[v & 63] : '=';
-    }
-}
-
 void embed_text(struct buf *out, struct bytes text)
 {
     for (size_t i = 0; i < text.len; i++) {

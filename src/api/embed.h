@@ -13,7 +13,5 @@ enum { EMBED_DEPTH_MAX = 32 };
  * most `depth` deep (up to EMBED_DEPTH_MAX), without halves of surrogate pairs. Else false, and `out` is as
  * it was. */
 bool embed_json(struct buf *out, struct bytes text, unsigned depth);
-/* `data` in base64 (RFC 4648, padded), without quotes. */
-void embed_base64(struct buf *out, struct bytes data);
 /* As buf_json, quick for what needs no escape. */
 void embed_text(struct buf *out, struct bytes text);

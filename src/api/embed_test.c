@@ -126,24 +126,6 @@ static void depth_is_limited(void **state)
     buf_clear(&out);
 }
 
-static void base64_is_padded(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *data, *want;
-        size_t      len;
-    } table[] = {
-        { "", "", 0 },        { "f", "Zg==", 1 },          { "fo", "Zm8=", 2 },
-        { "foo", "Zm9v", 3 }, { "foobar", "Zm9vYmFy", 6 }, { "\xff\xfe\xfd\0", "//79AA==", 4 },
-    };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        struct buf out = { 0 };
-        embed_base64(&out, bytes_of(table[i].data, table[i].len));
-        assert_true(bytes_is(buf_bytes(&out), table[i].want));
-        buf_clear(&out);
-    }
-}
-
 static void text_is_quoted(void **state)
 {
     (void)state;
@@ -171,7 +153,6 @@ int main(void)
         cmocka_unit_test(a_json_payload_loses_only_its_blanks),
         cmocka_unit_test(a_value_cut_anywhere_is_no_value),
         cmocka_unit_test(depth_is_limited),
-        cmocka_unit_test(base64_is_padded),
         cmocka_unit_test(text_is_quoted),
         cmocka_unit_test(without_memory_nothing_is_written),
     };

@@ -1,6 +1,7 @@
 #include "api/event.h"
 
 #include "api/embed.h"
+#include "base/base64.h"
 #include "message/message.h"
 #include "mqtt/packet.h"
 
@@ -75,7 +76,7 @@ static void base64_member(struct buf *out, const char *name, struct bytes data, 
 {
     name_member(out, name, first);
     buf_u8(out, '"');
-    embed_base64(out, data);
+    base64_put(out, data);
     buf_u8(out, '"');
 }
 

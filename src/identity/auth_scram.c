@@ -2,6 +2,7 @@
  * nothing goes to the pool. */
 #include "identity/auth_private.h"
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "identity/scram.h"
 

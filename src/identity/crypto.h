@@ -22,8 +22,3 @@ FG_CHECK bool crypto_scrypt(struct bytes password, struct bytes salt, struct scr
 bool crypto_equal(const uint8_t a[SHA256_BYTES], const uint8_t b[SHA256_BYTES]);
 /* Overwrites, also where the compiler sees that nobody looks any more. */
 void crypto_wipe(void *at, size_t n);
-
-/* RFC 4648 with its padding, nothing else: each byte string has exactly one text. */
-void base64_put(struct buf *out, struct bytes data);
-/* False: not such a text, or more than cap bytes. */
-FG_CHECK bool base64_read(struct bytes text, uint8_t *out, size_t cap, size_t *len);

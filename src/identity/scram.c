@@ -1,5 +1,6 @@
 #include "identity/scram.h"
 
+#include "base/base64.h"
 #include "base/mem.h"
 
 struct scram {

@@ -2,6 +2,7 @@
  * file each, after cmocka.h. */
 #pragma once
 
+#include "base/base64.h"
 #include "identity/crypto.h"
 
 #include <stdlib.h>

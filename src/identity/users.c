@@ -1,5 +1,6 @@
 #include "identity/users.h"
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "base/settings_yaml.h"
 #include "base/values.h"

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/base64.h"
 #include "identity/identity_test_users.h"
 
 #define SALT "AAAAAAAAAAAAAAAAAAAAAA=="
