@@ -37,7 +37,7 @@ struct bench_plan {
     uint32_t    pid;        /* of the broker, 0 = unknown                                    */
     const char *acked_file; /* "PUBLISHER NUMBER" a line for each acknowledged message       */
     FILE       *progress;   /* NULL = none                                                   */
-    volatile sig_atomic_t *interrupted;
+    const volatile sig_atomic_t *interrupted; /* as interrupts; or NULL */
 };
 
 struct bench_usage {

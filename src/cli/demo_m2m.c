@@ -2,12 +2,12 @@
 
 #include "base/mem.h"
 #include "base/values.h"
+#include "cli/interrupt.h"
 #include "mqtt/client.h"
 #include "net/http.h"
 #include "sensor/machine.h"
 
 #include <jansson.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,14 +41,6 @@ struct demo {
     bool                   ending, ended;
     int                    status;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
 
 static int64_t now_us(const struct demo *d)
 {
@@ -147,7 +139,7 @@ static void on_end(struct timer *t)
 static void on_watch(struct timer *t)
 {
     struct demo *d = (struct demo *)((char *)t - offsetof(struct demo, watch));
-    if (interrupted)
+    if (interrupts)
         begin_end(d);
     timer_start(d->loop, &d->watch, 50, on_watch);
 }
@@ -406,8 +398,7 @@ int demo_m2m_run(struct verb_call *call, const struct demo_node *node, const str
                                                        .disturb_first = DISTURB_FIRST, .temperature_step = 0.1 });
     if (loop_open_uv(&d.loop, &why) != CODE_OK)
         return verb_fail(call, &why);
-    (void)signal(SIGINT, on_signal);
-    (void)signal(SIGTERM, on_signal);
+    interrupt_watch();
     timer_start(d.loop, &d.watch, 50, on_watch);
     if (plan->for_us)
         timer_start(d.loop, &d.end, (int64_t)(plan->for_us / 1000), on_end);

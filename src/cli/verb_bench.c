@@ -3,11 +3,11 @@
 #include "base/mem.h"
 #include "base/values.h"
 #include "cli/bench.h"
+#include "cli/interrupt.h"
 #include "cli/mqtt_target.h"
 #include "cli/verbs.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
@@ -64,14 +64,6 @@ static const struct flag flags[] = {
     MQTT_PLACE_FLAGS(struct bench_flags, target),
     FLAGS_END,
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
 
 /* ---- words ---- */
 
@@ -413,7 +405,7 @@ static void fill_plan(struct verb_call *call, const struct bench_flags *f, struc
     p->pid = f->pid;
     p->acked_file = f->acked_file;
     p->progress = f->quiet ? NULL : call->err;
-    p->interrupted = &interrupted;
+    p->interrupted = &interrupts;
 }
 
 static int go(struct verb_call *call, const struct bench_plan *plan, struct bench_result *result)
@@ -450,8 +442,7 @@ static int run(struct verb_call *call)
         status = STATUS_FAILED;
     }
     if (status == STATUS_DONE) {
-        (void)signal(SIGINT, on_signal);
-        (void)signal(SIGTERM, on_signal);
+        interrupt_watch();
         fill_plan(call, f, &plan);
         status = go(call, &plan, result);
     }

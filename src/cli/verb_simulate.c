@@ -7,12 +7,12 @@
  */
 #include "base/mem.h"
 #include "base/values.h"
+#include "cli/interrupt.h"
 #include "cli/mqtt_target.h"
 #include "cli/verbs.h"
 #include "sensor/machine.h"
 #include "sensor/replay.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 struct simulate {
@@ -79,14 +79,6 @@ struct run {
     bool              ending, fleet;
     int               status;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
 
 static int64_t now_us(const struct run *r)
 {
@@ -295,9 +287,9 @@ static const struct mqtt_client_events events = { .on_connect = on_connect, .on_
 static void on_watch(struct timer *t)
 {
     struct run *r = (struct run *)((char *)t - offsetof(struct run, watch));
-    if (interrupted > 1 || (interrupted && r->ending && r->open == 0))
+    if (interrupts > 1 || (interrupts && r->ending && r->open == 0))
         loop_stop(r->loop);
-    if (interrupted && !r->ending)
+    if (interrupts && !r->ending)
         end_all(r);
     timer_start(r->loop, &r->watch, 50, on_watch);
 }
@@ -352,8 +344,7 @@ static int go(struct run *r, const struct mqtt_client_settings *settings)
     struct fault why;
     if (mqtt_target_props(&r->sim->target, "PUBLISH", &r->props, &why) != CODE_OK || loop_open_uv(&r->loop, &why) != CODE_OK)
         return verb_fail(r->call, &why);
-    (void)signal(SIGINT, on_signal);
-    (void)signal(SIGTERM, on_signal);
+    interrupt_watch();
     timer_start(r->loop, &r->watch, 50, on_watch);
     if (r->sim->for_us)
         timer_start(r->loop, &r->end, (int64_t)(r->sim->for_us / 1000), on_end);

@@ -1,13 +1,13 @@
 /* verb_sub.c - `fieldgate sub`: subscribe and print what comes, or watch the topics, or count. */
 #include "base/mem.h"
 #include "base/values.h"
+#include "cli/interrupt.h"
 #include "cli/message_format.h"
 #include "cli/mqtt_target.h"
 #include "cli/topic_watch.h"
 #include "cli/verbs.h"
 #include "mqtt/topic.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -98,14 +98,6 @@ struct run {
     int status;
 };
 
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
-
 /* ---- the end ---- */
 
 static void say_goodbye(struct run *r)
@@ -132,7 +124,7 @@ static void end(struct run *r)
 static void on_signals(struct timer *t)
 {
     struct run *r = (struct run *)((char *)t - offsetof(struct run, signals));
-    if (interrupted) {
+    if (interrupts) {
         r->clearing = 0;
         end(r);
     }
@@ -509,8 +501,7 @@ static int go(struct run *r, const struct mqtt_client_settings *settings)
     struct fault why;
     if (make_props(r, settings, &why) != CODE_OK || loop_open_uv(&r->loop, &why) != CODE_OK)
         return verb_fail(r->call, &why);
-    (void)signal(SIGINT, on_signal);
-    (void)signal(SIGTERM, on_signal);
+    interrupt_watch();
     loop_set_turn(r->loop, on_turn, r);
     timer_start(r->loop, &r->signals, WATCH_SIGNAL_MS, on_signals);
     if (r->sub->wait_us)

@@ -2,7 +2,9 @@
 // flags mean the same, byte for byte.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { test } from './lib/bounded.mjs';
@@ -247,4 +249,28 @@ test('--rate counts per filter and per topic', async () => {
     assert.ok(Math.max(...all.map((l) => l.messagesPerSecond)) > 5);
     assert.ok(Math.max(...one.map((l) => l.bytesPerSecond)) > 25);
     assert.ok(none.every((l) => l.messagesPerSecond === 0));
+});
+
+test('simulate ends in order at the first Ctrl-C, and at the second though nothing is acknowledged any more', async () => {
+    let published = false;
+    const silent = createServer((socket) => {
+        socket.on('error', () => {});
+        socket.on('data', (bytes) => {
+            if (bytes[0] === 0x10) socket.write(Buffer.from([0x20, 3, 0, 0, 0]));
+            published ||= bytes[0] >> 4 === 3;
+        });
+    }).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    try {
+        const it = start(FIELDGATE, ['simulate', '-p', String(silent.address().port), '-q', '1', '--quiet']);
+        await until(() => published, 'a reading is published');
+        it.child.kill('SIGINT');
+        await sleep(1000);
+        assert.equal(it.ended, false, 'it waits for what is not acknowledged');
+        const { code } = await it.kill('SIGINT');
+        assert.equal(code, 1);
+        assert.match(it.out.at(-1), /^\d+ sent, 0 acknowledged, 0 refused$/);
+    } finally {
+        silent.close();
+    }
 });
