@@ -14,18 +14,6 @@ uint64_t process_cpu_us(void)
            (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
-/* Files of /proc have no size, so io_load does not help. */
-static bool read_text(const struct io *io, const char *path, char *out, size_t cap)
-{
-    int file = io->open(io->self, path, IO_READ);
-    if (file < 0)
-        return false;
-    int64_t n = io_read_all(io, file, out, cap - 1, 0);
-    io->close(io->self, file);
-    out[n > 0 ? n : 0] = 0;
-    return n > 0;
-}
-
 static void count_entry(void *ctx, const char *name)
 {
     (void)name;
@@ -43,7 +31,7 @@ void process_look(const struct io *io, struct process_usage *out)
     char text[4096];
     struct rlimit files;
     *out = (struct process_usage){ .cpu_us = process_cpu_us() };
-    if (read_text(io, "/proc/self/status", text, sizeof text)) {
+    if (io_read_text(io, "/proc/self/status", text, sizeof text)) {
         out->rss_bytes = field(text, "\nVmRSS:") * 1024;
         out->threads = field(text, "\nThreads:");
     }

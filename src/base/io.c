@@ -290,6 +290,17 @@ enum code io_load(const struct io *io, const char *path, size_t max, char **out,
     return CODE_OK;
 }
 
+bool io_read_text(const struct io *io, const char *path, char *out, size_t cap)
+{
+    int file = io->open(io->self, path, IO_READ);
+    if (file < 0)
+        return false;
+    int64_t n = io_read_all(io, file, out, cap - 1, 0);
+    io->close(io->self, file);
+    out[n > 0 ? n : 0] = 0;
+    return n > 0;
+}
+
 void io_keep_owner(const struct io *io, int file, const char *path, const char *dir)
 {
     struct io_stat st;

@@ -69,6 +69,8 @@ int64_t io_read_all(const struct io *io, int file, void *to, size_t n, uint64_t 
  * (mem_free). CODE_LIMIT above max. */
 FG_CHECK enum code io_load(const struct io *io, const char *path, size_t max, char **out, size_t *len,
                            struct fault *why);
+/* The first cap - 1 bytes of a file that says it has none, as those of /proc do, and a NUL. False: nothing was read. */
+bool io_read_text(const struct io *io, const char *path, char *out, size_t cap);
 /* Root makes files for others: the open file gets the owner of `path`, or of the directory when that is not there. For a file
  * that was just made with IO_EXCL: another could be a link to something else. */
 void io_keep_owner(const struct io *io, int file, const char *path, const char *dir);

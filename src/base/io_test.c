@@ -219,6 +219,19 @@ static void a_small_file_is_loaded_whole(void **state)
 }
 
 /* Root replaces a file of somebody else's in his folder. */
+static void a_file_without_a_size_is_read(void **state)
+{
+    (void)state;
+    char text[16], name[16];
+    assert_true(io_read_text(sys, "/proc/self/comm", name, sizeof name));
+    assert_string_equal(name, "io_test\n");
+    assert_true(io_read_text(sys, "/proc/self/comm", text, 4));
+    assert_string_equal(text, "io_");
+    assert_false(io_read_text(sys, path, text, sizeof text)); /* it is not there */
+    sys->close(sys->self, open_new());
+    assert_false(io_read_text(sys, path, text, sizeof text)); /* and empty */
+}
+
 static void a_replaced_file_stays_its_owners(void **state)
 {
     (void)state;
@@ -451,6 +464,7 @@ int main(void)
         IN_FOLDER(a_lock_has_one_holder),
         IN_FOLDER(clocks_go_on_and_random_differs),
         IN_FOLDER(a_small_file_is_loaded_whole),
+        IN_FOLDER(a_file_without_a_size_is_read),
         IN_FOLDER(a_replaced_file_stays_its_owners),
         IN_FOLDER(a_link_in_the_way_is_not_followed),
         IN_FOLDER(a_replaced_file_leaves_nothing_beside_it),

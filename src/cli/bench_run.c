@@ -36,17 +36,6 @@ void bench_fail(struct bench *b, const struct fault *why)
 
 /* ---- processes ---- */
 
-static bool read_text(const struct io *io, const char *path, char *out, size_t cap)
-{
-    int file = io->open(io->self, path, IO_READ);
-    if (file < 0)
-        return false;
-    int64_t n = io_read_all(io, file, out, cap - 1, 0);
-    io->close(io->self, file);
-    out[n > 0 ? n : 0] = 0;
-    return n > 0;
-}
-
 static uint64_t kib_field(const char *text, const char *name)
 {
     const char *at = strstr(text, name);
@@ -62,13 +51,13 @@ static void look_at(const struct bench *b, struct bench_usage *out)
     if (!b->plan.pid)
         return;
     (void)snprintf(path, sizeof path, "/proc/%u/stat", b->plan.pid);
-    const char *at = read_text(b->plan.io, path, text, sizeof text) ? strrchr(text, ')') : NULL;
+    const char *at = io_read_text(b->plan.io, path, text, sizeof text) ? strrchr(text, ')') : NULL;
     if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) != 2)
         return;
     out->known = true;
     out->cpu_us = (uint64_t)((double)(user + sys) * 1e6 / (double)sysconf(_SC_CLK_TCK));
     (void)snprintf(path, sizeof path, "/proc/%u/status", b->plan.pid);
-    if (read_text(b->plan.io, path, text, sizeof text)) {
+    if (io_read_text(b->plan.io, path, text, sizeof text)) {
         out->rss_bytes = kib_field(text, "\nVmRSS:");
         out->peak_bytes = kib_field(text, "\nVmHWM:");
     }
