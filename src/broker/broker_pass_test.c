@@ -25,7 +25,9 @@ struct play {
 };
 
 static const char *const topics[] = { "a", "a/b", "a/c", "b/c", "a/b/c/d/e/f/g", "factory/hall/press/7/temperature", "none/wants/this" };
-static const char *const filters[] = { "a/#", "+/c", "a/b", "a/+", "factory/#", "b/c", "factory/hall/press/+/temperature", "a" };
+static const char *const filters[] = { "a/#", "+/c", "a/b", "a/+", "factory/#", "b/c", "factory/hall/press/+/temperature", "a", "kept/+" };
+/* Which of two publishers is the last to retain a message is a matter of turns. */
+static const char *const kept[PUBLISHERS] = { "kept/0", "kept/1", "kept/2" };
 
 static const char *any(struct random *r, const char *const *list, size_t n)
 {
@@ -74,8 +76,6 @@ static void subscribe_some(struct play *p, unsigned i)
         f.retain_handling = five ? 2 : 0;
         (void)peer_subscribe_as(p->peers[i], &f, random_chance(&p->dice, 10) && five ? 1 + i : 0);
     }
-    if (random_chance(&p->dice, 30))
-        (void)peer_unsubscribe(p->peers[i], ANY(&p->dice, filters));
 }
 
 /* ---- what comes ---- */
@@ -142,9 +142,8 @@ static void finish_all(struct play *p)
 
 /* ---- what is sent ---- */
 
-static void add_props(struct play *p, unsigned i, const char **topic, struct buf *props)
+static void add_props(struct random *dice, struct buf *props)
 {
-    struct random *dice = &p->dice;
     if (random_chance(dice, 10))
         mqtt_put_u32(props, MQTT_PROP_MESSAGE_EXPIRY, 100 + (uint32_t)random_below(dice, 1000));
     if (random_chance(dice, 20))
@@ -153,11 +152,13 @@ static void add_props(struct play *p, unsigned i, const char **topic, struct buf
         mqtt_put_u8(props, MQTT_PROP_PAYLOAD_FORMAT, 1);
     if (random_chance(dice, 10))
         mqtt_put_bytes(props, MQTT_PROP_CONTENT_TYPE, BYTES_LIT("text/plain"));
-    if (!random_chance(dice, 20))
-        return;
-    unsigned alias = (unsigned)random_below(dice, ALIASES);
+}
+
+static void use_alias(struct play *p, unsigned i, const char **topic, struct buf *props)
+{
+    unsigned alias = (unsigned)random_below(&p->dice, ALIASES);
     mqtt_put_u16(props, MQTT_PROP_TOPIC_ALIAS, (uint16_t)(alias + 1));
-    if (p->aliases[i][alias] && random_chance(dice, 60))
+    if (p->aliases[i][alias] && random_chance(&p->dice, 60))
         *topic = "";
     else
         p->aliases[i][alias] = *topic;
@@ -167,17 +168,20 @@ static void publish_one(struct play *p, unsigned i)
 {
     static char payload[6000];
     struct random *dice = &p->dice;
-    const char *topic = ANY(dice, topics);
+    bool retain = random_chance(dice, 4);
+    const char *topic = retain ? kept[i] : ANY(dice, topics);
     struct buf props = { 0 };
     if (p->kinds[i].version == MQTT_5)
-        add_props(p, i, &topic, &props);
+        add_props(dice, &props);
+    if (p->kinds[i].version == MQTT_5 && !retain && random_chance(dice, 20))
+        use_alias(p, i, &topic, &props);
     memset(payload, 'x', sizeof payload);
     int n = snprintf(payload, sizeof payload, "%u%05u", i, p->serial++);
     payload[n] = 'x';
     size_t len = random_chance(dice, 10) ? sizeof payload : 6 + random_below(dice, 60);
     struct peer_publish out = { .topic = bytes_str(topic), .payload = bytes_of(payload, len), .props = buf_bytes(&props) };
     out.qos = random_chance(dice, 85) ? 0 : (uint8_t)(1 + random_below(dice, 2));
-    out.retain = random_chance(dice, 4);
+    out.retain = retain;
     (void)peer_publish_full(p->peers[i], &out);
     buf_clear(&props);
 }
@@ -194,6 +198,10 @@ static void play(struct play *p, const struct rig_config *config)
         for (unsigned i = 0; i < CLIENTS; i++)
             if (p->peers[i])
                 subscribe_some(p, i);
+        finish_all(p); /* or what is retained would come, or not */
+        for (unsigned i = 0; i < CLIENTS; i++)
+            if (p->peers[i] && random_chance(&p->dice, 30))
+                (void)peer_unsubscribe(p->peers[i], ANY(&p->dice, filters));
         finish_all(p);
         for (unsigned n = 0; n < BURST; n++) {
             unsigned i = (unsigned)random_below(&p->dice, PUBLISHERS);
