@@ -85,34 +85,35 @@ static enum code enter_tree(struct broker *b, struct session *s)
     return CODE_OK;
 }
 
-/* How much of its expiry a session had used up when we started: by the wall clock where that is plausible. */
-static int64_t expires_in_us(const struct session *s, int64_t wall)
+/* How much of its expiry a session had used up when we started: by the journal's age, since wall clocks jump. */
+static int64_t expires_in_us(const struct session *s, int64_t age)
 {
-    int64_t away = wall - s->away_since_wall_us, whole = (int64_t)s->expiry_s * 1000000;
+    int64_t away = age - s->away_since_us, whole = (int64_t)s->expiry_s * 1000000;
     if (away < 0)
         away = 0;
     return away > whole ? 0 : whole - away;
 }
 
 /* A session whose connection the stop or crash cut. */
-static void cut_off(struct broker *b, struct session *s, int64_t wall)
+static void cut_off(struct broker *b, struct session *s)
 {
     uint64_t sent_upto = s->queue.tail - s->queue.head < 65535 ? s->queue.tail : s->queue.head + 65535;
     struct fault why;
-    if (fold_disconnect(b, s, wall, sent_upto, &why) != CODE_OK)
+    if (fold_disconnect(b, s, sent_upto, &why) != CODE_OK)
         log_warn("broker", "FG2031 the end of a connection could not be recorded: %s", why.text);
 }
 
-static enum code revive_sessions(struct broker *b, int64_t now, int64_t wall, struct fault *why)
+static enum code revive_sessions(struct broker *b, int64_t now, struct fault *why)
 {
+    int64_t age = journal_age_us(b->journal);
     for (struct session *s = b->durable_first, *next; s; s = next) {
         next = s->next;
         if (session_list(b, s) != CODE_OK || enter_tree(b, s) != CODE_OK)
             return FAIL(why, CODE_NOMEM, 0, "no memory for sessions");
-        if (s->away_since_wall_us == 0)
-            cut_off(b, s, wall);
+        if (s->away_since_us == 0)
+            cut_off(b, s);
         if (s->expiry_s != UINT32_MAX) {
-            s->expires_us = now + expires_in_us(s, wall);
+            s->expires_us = now + expires_in_us(s, age);
             session_expires_at(b, s->expires_us ? s->expires_us : 1);
         }
     }
@@ -152,10 +153,10 @@ enum code broker_start(struct broker *b, struct journal *j, struct fault *why)
         shard_init(b, (int)i, b->config.loops[i]);
     sys_start(&b->shards[0]);
     atomic_store(&b->shard_count, b->config.loop_count); /* from here on the committer may wake them */
-    int64_t now = loop_now_us(b->config.loops[0]), wall = loop_wall_us(b->config.loops[0]);
+    int64_t now = loop_now_us(b->config.loops[0]);
     pthread_mutex_lock(&b->registry);
     journal_lock(j);
-    enum code c = revive_sessions(b, now, wall, why);
+    enum code c = revive_sessions(b, now, why);
     revive_wills(b, now);
     journal_unlock(j);
     pthread_mutex_unlock(&b->registry);

@@ -291,6 +291,64 @@ static void a_clock_that_jumps_expires_nothing(struct rig *rig)
     peer_close(peer_connected(rig, 0, &keeps, true));
 }
 
+static struct buf expires_after(uint32_t seconds)
+{
+    struct buf props = { 0 };
+    mqtt_put_u32(&props, MQTT_PROP_MESSAGE_EXPIRY, seconds);
+    return props;
+}
+
+/* The clock says `wall_us` when a session goes, and a minute later what time it is; then the node starts anew. */
+static void set_right(struct rig *rig, int64_t wall_us, bool crash)
+{
+    struct peer_connect brief = keeps;
+    struct buf longer = expires_after(300), soon = expires_after(100);
+    brief.expiry_s = 600;
+    rig_jump(rig, wall_us);
+    rig_advance(rig, 5000000);
+    struct peer *p = peer_connected(rig, 0, &brief, false), *from = peer_connected(rig, shard_of(rig, 1), &leaves, false);
+    peer_subscribed(p, "a", 1);
+    peer_disconnect(p, 0);
+    rig_run(rig);
+    struct peer_publish m = { .topic = BYTES_LIT("a"), .qos = 1, .payload = BYTES_LIT("x"), .props = buf_bytes(&longer) };
+    peer_publish_full(from, &m);
+    (void)peer_expect(from, MQTT_PUBACK);
+    m.props = buf_bytes(&soon);
+    peer_publish_full(from, &m);
+    (void)peer_expect(from, MQTT_PUBACK);
+    peer_disconnect(from, 0);
+    rig_advance(rig, 50000000);
+    rig_jump(rig, INT64_C(1790000000000000));
+    rig_advance(rig, 70000000);
+    if (crash)
+        rig_abandon(rig);
+    else
+        rig_close(rig);
+    rig_must_open(rig);
+    rig_advance(rig, 1000000);
+    p = peer_connected(rig, 0, &brief, true);
+    struct packet *k = peer_expect_publish(p, "a", "x", 1);
+    assert_in_range(k->props.message_expiry_s, 177, 181);
+    peer_accepts(p, k);
+    peer_expect_nothing(p);
+    peer_disconnect(p, 0);
+    rig_advance(rig, 598000000);
+    assert_int_equal(stats_of(rig).sessions, 1);
+    rig_advance(rig, 4000000);
+    assert_int_equal(stats_of(rig).sessions, 0);
+    buf_clear(&longer);
+    buf_clear(&soon);
+}
+
+/* A gateway without a battery for its clock boots in 1970, and hears later what time it is; another's clock is an hour wrong.
+ * That ends no session nor what waits in it, and makes neither live longer. */
+static void a_clock_that_is_set_right_loses_nothing(struct rig *rig)
+{
+    static const int64_t seconds[] = { 100, 1789996400, 1790003600 };
+    for (unsigned i = 0; i < 6; i++)
+        set_right(rig, seconds[i / 2] * 1000000, i % 2);
+}
+
 static void disconnect_may_change_the_expiry(struct rig *rig)
 {
     struct peer *p = peer_connected(rig, 0, &keeps, false);
@@ -392,6 +450,7 @@ int main(void)
         RIG_TEST(an_expired_session_is_not_present_before_the_sweep, NULL),
         RIG_TEST(expiry_counts_on_while_the_node_is_down, NULL),
         RIG_TEST(a_clock_that_jumps_expires_nothing, NULL),
+        RIG_TEST(a_clock_that_is_set_right_loses_nothing, NULL),
         RIG_TEST(disconnect_may_change_the_expiry, NULL),
         RIG_TEST(an_expiry_above_the_limit_is_cut_and_told, short_expiry),
         RIG_TEST(no_more_sessions_than_allowed, three_sessions),

@@ -311,8 +311,7 @@ static enum code fetch(struct broker *b, struct stored *st, struct message **out
 {
     const struct io *io = b->config.io;
     struct fault own;
-    enum code code = journal_read(b->journal, st, io->monotonic_us(io->self), io->wall_us(io->self), out,
-                                  &own);
+    enum code code = journal_read(b->journal, st, io->monotonic_us(io->self), out, &own);
     if (code == CODE_DAMAGED) {
         log_error("broker", "FG7011 a message could not be read back: %s", own.text);
         *out = NULL;

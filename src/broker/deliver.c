@@ -227,7 +227,7 @@ static struct message *fetch(struct shard *shard, const struct parcel *p, enum c
 {
     struct message *m = NULL;
     struct fault why;
-    *c = journal_read(shard->broker->journal, p->stored, loop_now_us(shard->loop), loop_wall_us(shard->loop), &m, &why);
+    *c = journal_read(shard->broker->journal, p->stored, loop_now_us(shard->loop), &m, &why);
     if (*c != CODE_OK)
         log_error("broker", "FG7011 a message could not be read back: %s", why.text);
     return *c == CODE_OK ? m : NULL;

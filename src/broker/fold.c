@@ -136,15 +136,15 @@ enum code fold_connect(struct broker *b, struct session *s, uint32_t expiry_s, u
     buf_clear(&meta);
     if (c == CODE_OK) {
         s->expiry_s = expiry_s;
-        s->away_since_wall_us = 0;
+        s->away_since_us = 0;
     }
     return c;
 }
 
-static void apply_disconnect(struct session *s, uint32_t expiry_s, int64_t wall_us, uint64_t sent_upto)
+static void apply_disconnect(struct session *s, uint32_t expiry_s, int64_t age_us, uint64_t sent_upto)
 {
     s->expiry_s = expiry_s;
-    s->away_since_wall_us = wall_us ? wall_us : 1;
+    s->away_since_us = age_us ? age_us : 1;
     s->droppable = s->queue.head;
     for (uint64_t i = s->queue.head; i < sent_upto && i < s->queue.tail; i++) {
         struct entry *e = queue_at(&s->queue, i);
@@ -154,17 +154,18 @@ static void apply_disconnect(struct session *s, uint32_t expiry_s, int64_t wall_
     }
 }
 
-enum code fold_disconnect(struct broker *b, struct session *s, int64_t wall_us, uint64_t sent_upto, struct fault *why)
+enum code fold_disconnect(struct broker *b, struct session *s, uint64_t sent_upto, struct fault *why)
 {
+    int64_t age = journal_age_us(b->journal);
     struct buf meta = { 0 };
     buf_varint(&meta, s->id);
     buf_le32(&meta, s->expiry_s);
-    buf_le64(&meta, (uint64_t)wall_us);
+    buf_le64(&meta, (uint64_t)age);
     buf_varint(&meta, sent_upto);
     enum code c = append(b, BR_DISCONNECT, &meta, NULL, why);
     buf_clear(&meta);
     /* Volatile knowledge is settled even when the log cannot take the record. */
-    apply_disconnect(s, s->expiry_s, wall_us, sent_upto);
+    apply_disconnect(s, s->expiry_s, age, sent_upto);
     return c;
 }
 

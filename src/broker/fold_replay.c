@@ -56,7 +56,7 @@ static enum code replay_connect(struct broker *b, const struct record *r, struct
         return broken(r, why);
     if (s) {
         s->expiry_s = expiry;
-        s->away_since_wall_us = 0;
+        s->away_since_us = 0;
     }
     return CODE_OK;
 }
@@ -66,13 +66,13 @@ static enum code replay_disconnect(struct broker *b, const struct record *r, str
     struct wire w = wire_of(r->meta);
     struct session *s = known(b, &w);
     uint32_t expiry = wire_le32(&w);
-    int64_t wall = (int64_t)wire_le64(&w);
+    int64_t age = (int64_t)wire_le64(&w);
     uint64_t sent_upto = wire_varint(&w);
     if (w.bad)
         return broken(r, why);
     if (s) {
         s->expiry_s = expiry;
-        s->away_since_wall_us = wall ? wall : 1;
+        s->away_since_us = age ? age : 1;
         for (uint64_t i = s->queue.head; i < sent_upto && i < s->queue.tail; i++)
             queue_at(&s->queue, i)->flags |= ENTRY_MAYBE_SENT;
     }
@@ -487,7 +487,7 @@ static enum code replay_session(struct broker *b, struct journal *j, const struc
         if (c != CODE_OK)
             return c;
         s->expiry_s = expiry;
-        s->away_since_wall_us = away;
+        s->away_since_us = away;
         s->queue.head = s->queue.tail = head;
     }
     if (!s)

@@ -83,7 +83,7 @@ static enum code put_session(struct writer *w, struct session *s)
     w->session_id = s->id;
     buf_varint(&w->meta, s->id);
     buf_le32(&w->meta, s->expiry_s);
-    buf_le64(&w->meta, (uint64_t)s->away_since_wall_us);
+    buf_le64(&w->meta, (uint64_t)s->away_since_us);
     buf_le_blob(&w->meta, s->client_id);
     buf_le_blob(&w->meta, s->principal);
     buf_varint(&w->meta, s->queue.head);

@@ -94,7 +94,7 @@ struct session {
     struct held_filter *filters;
     uint32_t            filter_count;
     uint32_t            expiry_s;
-    int64_t             away_since_wall_us; /* 0 = connected */
+    int64_t             away_since_us;  /* by journal_age_us; 0 = connected */
     uint64_t            droppable;   /* drop-oldest: entries before this index cannot be dropped */
     struct session     *dirty_next;  /* J */
     struct session     *prev, *next; /* J: list of durable sessions, for rounds of state */
@@ -462,7 +462,7 @@ void      will_link(struct broker *, struct will *);
 /* Locked (J). Each appends its record and applies it; nothing happens on failure. *seq (may be NULL): the record. */
 enum code fold_open(struct broker *, struct session *, uint64_t *seq, struct fault *why);
 enum code fold_connect(struct broker *, struct session *, uint32_t expiry_s, uint64_t *seq, struct fault *why);
-enum code fold_disconnect(struct broker *, struct session *, int64_t wall_us, uint64_t sent_upto, struct fault *why);
+enum code fold_disconnect(struct broker *, struct session *, uint64_t sent_upto, struct fault *why);
 enum code fold_end(struct broker *, struct session *, struct fault *why);
 enum code fold_subscribe(struct broker *, struct session *, const struct mqtt_filter *, uint32_t id, uint64_t *seq,
                          struct fault *why);

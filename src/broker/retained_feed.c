@@ -362,8 +362,7 @@ static void send_one(struct client *c, struct taken *t, struct origin *origin)
     if (!client_alive(c))
         return;
     if (!t->message) {
-        enum code code = journal_read(shard->broker->journal, t->stored, loop_now_us(shard->loop),
-                                      loop_wall_us(shard->loop), &t->message, &why);
+        enum code code = journal_read(shard->broker->journal, t->stored, loop_now_us(shard->loop), &t->message, &why);
         if (code != CODE_OK) {
             t->message = NULL;
             log_error("broker", "FG7011 a retained message could not be read back: %s", why.text);

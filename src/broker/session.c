@@ -368,7 +368,7 @@ void session_detach(struct client *c, bool publish_will)
         pthread_rwlock_rdlock(&b->tree_lock);
         share_present(s, false);
         journal_lock(b->journal);
-        if (fold_disconnect(b, s, loop_wall_us(shard->loop), c->send_next, &why) != CODE_OK)
+        if (fold_disconnect(b, s, c->send_next, &why) != CODE_OK)
             log_warn("broker", "FG2031 the end of a connection could not be recorded: %s", why.text);
         share_give_away(b, s, SHARE_AWAY, BYTES_NONE);
         cool_down(s);

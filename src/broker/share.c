@@ -417,7 +417,7 @@ static void publish_again(struct shard *shard, struct rescued *r)
     struct broker *b = shard->broker;
     struct fault why;
     struct message *m = r->message ? message_hold(r->message) : NULL;
-    if (!m && journal_read(b->journal, r->stored, loop_now_us(shard->loop), loop_wall_us(shard->loop), &m, &why) != CODE_OK) {
+    if (!m && journal_read(b->journal, r->stored, loop_now_us(shard->loop), &m, &why) != CODE_OK) {
         log_error("broker", "FG7011 a message could not be read back: %s", why.text);
         return;
     }

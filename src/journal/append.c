@@ -152,6 +152,8 @@ static void switch_segment(struct journal *j, struct segment *next, struct chunk
     next->first_seq = j->appended + 1;
     struct segment_head head;
     segment_head_now(j, next, &head);
+    next->head.wall_us = head.wall_us;
+    next->head.age_us = head.age_us;
     segment_head_encode(c->data, &head, j->id);
     c->len = SEGMENT_HEAD;
 }
@@ -188,6 +190,7 @@ enum code append_record(struct journal *j, const struct record_in *in, bool inte
                     "a record of %" PRIu64 " bytes does not fit into a segment of %" PRIu64, body,
                     j->opt.segment_bytes);
     uint64_t need = frame_bytes((uint32_t)body);
+    clock_watch(j, in->wall_us);
     bool in_partition = in->partition != JOURNAL_NO_PARTITION;
     FG_ASSERT(!in_partition || (in->partition < j->partition_count && in->type == RECORD_MESSAGE));
     enum claim who = internal || j->in_slice      ? CLAIM_JOURNAL

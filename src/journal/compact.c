@@ -1,5 +1,5 @@
 /* compact.c - compaction forward. A segment that is kept only for a few messages somebody still waits for is
- * emptied: the messages are appended again as RECORD_MOVED (meta: u64 id, i64 wall time of the origin), and
+ * emptied: the messages are appended again as RECORD_MOVED (meta: u64 id, i64 age of the journal when the origin came), and
  * when the copies are durable the handles point to them and the segment can go.
  *
  * Only segments before the state are touched, and never while a round of state is running or a round while
@@ -59,7 +59,6 @@ static enum code append_copy(struct journal *j, struct copy *c, const struct fra
     uint8_t meta[MOVED_META];
     bool again = f->type == RECORD_MOVED && f->meta_len == MOVED_META;
     put_le64(meta, c->handle->id);
-    put_le64(meta + 8, again ? get_le64(body + 8) : (uint64_t)f->wall_us);
     struct record_in in = {.type = RECORD_MOVED,
                            .partition = JOURNAL_NO_PARTITION,
                            .wall_us = f->wall_us,
@@ -67,6 +66,7 @@ static enum code append_copy(struct journal *j, struct copy *c, const struct fra
                            .payload = bytes_of(body + f->meta_len, f->body_len - f->meta_len)};
     struct record_out out;
     journal_lock(j);
+    put_le64(meta + 8, again ? get_le64(body + 8) : (uint64_t)clock_born(j, c->from, f->wall_us));
     enum code code = append_record(j, &in, true, &out, why);
     if (code == CODE_OK) {
         c->seq = out.seq;

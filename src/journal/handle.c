@@ -197,8 +197,9 @@ enum code journal_keep_at(struct journal *j, uint64_t id, uint64_t segment, uint
 
 /* ---- reading back ---- */
 
+/* *when: what clock_born asks of the segment. */
 static enum code fetch(struct journal *j, struct stored *h, uint8_t **out, uint64_t *segment,
-                       uint32_t *offset, struct fault *why)
+                       uint32_t *offset, struct segment *when, struct fault *why)
 {
     size_t bytes = (size_t)whole(h);
     uint8_t *at = mem_alloc(bytes);
@@ -208,6 +209,7 @@ static enum code fetch(struct journal *j, struct stored *h, uint8_t **out, uint6
     struct segment *s = h->segment;
     *segment = s->number;
     *offset = h->offset;
+    *when = (struct segment){.head = s->head, .sealed = s->sealed, .age_us = s->age_us};
     bool have = append_peek(j, *segment, *offset, at, bytes);
     if (!have)
         segment_pin_locked(s);
@@ -234,13 +236,13 @@ static enum code fetch(struct journal *j, struct stored *h, uint8_t **out, uint6
     return CODE_OK;
 }
 
-enum code journal_read(struct journal *j, struct stored *h, int64_t now_us, int64_t wall_us,
-                       struct message **out, struct fault *why)
+enum code journal_read(struct journal *j, struct stored *h, int64_t now_us, struct message **out, struct fault *why)
 {
     uint8_t *at = NULL;
     uint64_t segment = 0;
     uint32_t offset = 0;
-    enum code code = fetch(j, h, &at, &segment, &offset, why);
+    struct segment when;
+    enum code code = fetch(j, h, &at, &segment, &offset, &when, why);
     if (code != CODE_OK)
         return code;
     struct frame f;
@@ -256,9 +258,9 @@ enum code journal_read(struct journal *j, struct stored *h, int64_t now_us, int6
         code = FAIL(why, CODE_DAMAGED, offset, "message %" PRIu64 " in %s/%s at %u is damaged", h->id, j->dir,
                     name, offset);
     } else {
-        int64_t stamped = moved ? (int64_t)get_le64(body + 8) : f.wall_us;
-        code = message_decode(out, bytes_of(body + f.meta_len, f.body_len - f.meta_len), stamped, now_us,
-                              wall_us - stamped, why);
+        int64_t born = moved ? (int64_t)get_le64(body + 8) : clock_born(j, &when, f.wall_us);
+        code = message_decode(out, bytes_of(body + f.meta_len, f.body_len - f.meta_len), f.wall_us, now_us,
+                              journal_age_us(j) - born, why);
     }
     mem_free(at);
     return code;

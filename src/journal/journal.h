@@ -112,6 +112,10 @@ void journal_close(struct journal *);
 /* As a crash would leave it: closes files, writes nothing (tests). */
 void journal_abandon(struct journal *);
 
+/* How old the journal is: the time it was open, and the time between as far as the wall clock tells it plausibly. It never
+ * goes back while it is open, and hardly by a crash. What has to outlast a restart is measured by it. Any thread. */
+int64_t journal_age_us(const struct journal *);
+
 /* Other bounds for the partitions, from now on. */
 void journal_set_keep(struct journal *, int64_t keep_us, uint64_t keep_bytes);
 
@@ -176,10 +180,9 @@ struct stored *journal_keep(struct journal *, const struct record *);
 FG_CHECK enum code journal_keep_at(struct journal *, uint64_t id, uint64_t segment, uint32_t offset,
                                    uint32_t frame_bytes, struct stored **out, struct fault *why);
 /* Not locked: the caller's reference keeps it. Reads the frame from disk (or the write buffer), verifies it
- * and gives a new message. CODE_DAMAGED names file and offset. now_us: loop time, wall_us: now, for the
- * expiry. */
-FG_CHECK enum code journal_read(struct journal *, struct stored *, int64_t now_us, int64_t wall_us,
-                                struct message **out, struct fault *why);
+ * and gives a new message. CODE_DAMAGED names file and offset. now_us: loop time, for the expiry; how old the message is is
+ * known whatever the wall clock did (journal_age_us). */
+FG_CHECK enum code journal_read(struct journal *, struct stored *, int64_t now_us, struct message **out, struct fault *why);
 
 /* ---- partitions. Any thread, not locked. Only durable records are seen. ---- */
 uint32_t journal_partitions(const struct journal *);

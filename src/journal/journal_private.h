@@ -62,7 +62,7 @@ struct segment {
     bool     unsynced;            /* committer: written to, not synced, pinned, in journal->unsynced */
     struct segment *next_unsynced;
     bool     head_fine;           /* recovery: `head` was read from the file                         */
-    struct segment_head head;
+    struct segment_head head;     /* of one begun since the start: its two clocks only               */
     uint64_t release_seq;         /* the counters that say so                                        */
     int64_t  age_us;              /* the journal's age when it was sealed (retention.c)              */
     int64_t  opened_age_us;       /* and when its first partition record came                        */
@@ -184,6 +184,7 @@ struct journal {
 
     /* The journal's age: time it was running, and plausible time in between. */
     int64_t          age_base_us, age_mono_us, age_wall_us;
+    int64_t          watched_wall_us, apart_us; /* clock.c: when it last looked; the age at which the clocks were apart */
     uint32_t         rolled;         /* segments closed before they were full since the last round */
     bool             moving;
 
@@ -395,6 +396,13 @@ FG_CHECK enum code state_read_partitions(struct journal *, const struct record *
 int64_t retention_age(const struct journal *);
 void    retention_start(struct journal *); /* after recovery */
 bool    retention_step(struct journal *);
+
+/* ---- clock.c. Locked, but for clock_step ---- */
+/* The journal's age when a record of this segment came that was stamped so. */
+int64_t clock_born(const struct journal *, const struct segment *, int64_t wall_us);
+/* A record comes that is stamped so: the active segment is closed if the wall clock has jumped. */
+void clock_watch(struct journal *, int64_t wall_us);
+bool clock_step(struct journal *); /* committer: the same when no record comes, and its trace on disk */
 
 /* ---- compact.c, committer ---- */
 bool compact_step(struct journal *);

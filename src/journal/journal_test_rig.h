@@ -302,7 +302,7 @@ __attribute__((unused)) static const char *rig_read(struct rig *r, uint64_t id, 
     struct message *m;
     if (!s)
         return "not kept";
-    enum code code = journal_read(r->j, s, 1000, rig_wall(r), &m, &r->why);
+    enum code code = journal_read(r->j, s, 1000, &m, &r->why);
     if (code != CODE_OK)
         return code_name(code);
     snprintf(out, 64, "%.*s",

@@ -197,7 +197,7 @@ static void *append_many(void *arg)
         if (reading) {
             struct message *back;
             struct fault why;
-            FG_ASSERT(journal_read(s->j, reading, 0, 0, &back, &why) == CODE_OK);
+            FG_ASSERT(journal_read(s->j, reading, 0, &back, &why) == CODE_OK);
             FG_ASSERT(bytes_equal(back->encoded, m->encoded));
             message_drop(back);
             journal_lock(s->j);
@@ -326,7 +326,7 @@ static void storm(bool no_sync)
         }
         for (size_t i = 0; i < s->held_count; i++) {
             struct message *m;
-            assert_int_equal(journal_read(s->j, s->held[i], 0, 0, &m, NULL), CODE_OK);
+            assert_int_equal(journal_read(s->j, s->held[i], 0, &m, NULL), CODE_OK);
             message_drop(m);
         }
         if (restart)

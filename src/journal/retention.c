@@ -7,7 +7,8 @@
  * Age is not the difference of two wall clocks, which jump. The journal has an age of its own: the time it
  * was running by the monotonic clock, and the time between two runs by the wall clock where that is
  * plausible: not negative, and both readings from after 2024. (A clock that starts at 1970 and is set later
- * while we run adds nothing; so records are kept too long rather than lost.) The age at which a segment was
+ * while we run adds nothing; so records are kept too long rather than lost. clock.c writes down when the wall
+ * clock jumped, so that the jump is not taken for time between two runs.) The age at which a segment was
  * closed is in the header of a later one.
  *
  * A segment's file is deleted when nothing refers to it: no handle, no kept partition record, and the state

@@ -352,7 +352,7 @@ static const char *life_without_memory(void *ctx)
         struct message *m = NULL;
         struct rig_heard h = {.most = 10};
         uint64_t next, seq;
-        (void)!journal_read(r->j, r->kept[0], 0, 0, &m, NULL);
+        (void)!journal_read(r->j, r->kept[0], 0, &m, NULL);
         message_drop(m);
         (void)!journal_partition_read(r->j, 0, 0, 1000, rig_listen, &h, &next, NULL);
         (void)!journal_partition_find_time(r->j, 0, 5, &seq, NULL);

@@ -221,6 +221,7 @@ bool upkeep_step(struct journal *j, bool idle)
     measure(j);
     bool did = make_next(j);
     did |= store_index(j);
+    did |= clock_step(j);
     did |= retention_step(j);
     did |= state_step(j);
     did |= state_witness(j);

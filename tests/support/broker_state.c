@@ -72,7 +72,7 @@ static void add_queue(struct lines *l, struct session *s)
         if (e->state == ENTRY_DONE)
             continue;
         /* While connected, anything may have been sent: that only shows at the next start. */
-        bool maybe = s->away_since_wall_us && e->state != ENTRY_RECEIVED && (e->flags & ENTRY_MAYBE_SENT);
+        bool maybe = s->away_since_us && e->state != ENTRY_RECEIVED && (e->flags & ENTRY_MAYBE_SENT);
         bool retain = e->state != ENTRY_RECEIVED && (e->flags & ENTRY_RETAIN);
         buf_printf(&b, "session %" PRIu64 " entry %010" PRIu64 " qos %u %s%s%s message %" PRIu64, s->id, i, e->qos,
                    states[e->state], retain ? " retain" : "", maybe ? " maybe-sent" : "", e->what ? stored_id(e->what) : 0);
@@ -90,7 +90,7 @@ static void add_session(struct lines *l, struct session *s)
     buf_printf(&b, " of ");
     put_name(&b, s->principal);
     buf_printf(&b, " expiry %u away %" PRId64 " queue %" PRIu64 " to %" PRIu64 " open %u pids", s->expiry_s,
-               s->away_since_wall_us, s->queue.head, s->queue.tail, s->queue.open);
+               s->away_since_us, s->queue.head, s->queue.tail, s->queue.open);
     for (uint32_t i = 0; i < s->in_pids.count; i++)
         buf_printf(&b, " %u", s->in_pids.at[i]);
     if (session_is_consumer(s)) {

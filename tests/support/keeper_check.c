@@ -28,7 +28,7 @@ static void check_message(struct keeper *k, uint64_t n)
         keeper_wrong(k, "message %" PRIu64 " in memory is not the one that was sent", n);
     journal_unlock(k->journal);
     struct message *m = NULL;
-    enum code code = journal_read(k->journal, k->held[n], 1, op->wall_us, &m, &why);
+    enum code code = journal_read(k->journal, k->held[n], 1, &m, &why);
     if (code != CODE_OK) {
         if (code != k->opt.forgiven)
             keeper_wrong(k, "message %" PRIu64 " cannot be read: %s", n, why.text);
