@@ -117,14 +117,14 @@ uint8_t admit_judge(struct admit *a, const struct limits *limits, const char *ad
     return reason;
 }
 
-void admit_weigh(struct admit *a, const struct limits *limits, uint64_t bytes)
+void admit_weigh(struct admit *a, const struct limits *limits, uint64_t bytes, uint64_t spare)
 {
-    bool over = bytes > limits->memory_bytes;
+    bool over = bytes + spare > limits->memory_bytes;
     if (atomic_exchange(&a->over_memory, over) == over)
         return;
     if (over)
-        log_warn("broker", "FG2050 the node uses %" PRIu64 " bytes of memory, limits.memory-bytes is %" PRIu64
-                 ": new clients are refused and publishers wait", bytes, limits->memory_bytes);
+        log_warn("broker", "FG2050 the node uses %" PRIu64 " bytes of memory and keeps %" PRIu64 " free, limits.memory-bytes is %" PRIu64
+                 ": new clients are refused and publishers wait", bytes, spare, limits->memory_bytes);
     else
-        log_info("broker", "memory is below limits.memory-bytes again");
+        log_info("broker", "memory is below what limits.memory-bytes allows again");
 }

@@ -21,7 +21,7 @@ struct admit {
     struct table     addresses;      /* text without port -> struct admit_address */
     size_t           since_sweep;
     _Atomic uint64_t half_open;      /* connections that have not sent CONNECT     */
-    _Atomic bool     over_memory;    /* the node uses more than limits.memory-bytes */
+    _Atomic bool     over_memory;    /* the node uses what it may of limits.memory-bytes */
 };
 
 void admit_init(struct admit *);
@@ -31,5 +31,5 @@ void admit_came(struct admit *, const char *address, int64_t now_us, bool *count
 void admit_went(struct admit *, const char *address);
 /* 0, or the reason for the CONNACK (v5's): too many connections from there, or too fast. */
 uint8_t admit_judge(struct admit *, const struct limits *, const char *address, int64_t now_us);
-/* Once a second: is the node's memory above its budget? `bytes`: what it uses. */
-void admit_weigh(struct admit *, const struct limits *, uint64_t bytes);
+/* Is the node's memory at its budget? `bytes`: what it uses; `spare`: what has to stay free of it. */
+void admit_weigh(struct admit *, const struct limits *, uint64_t bytes, uint64_t spare);

@@ -74,11 +74,15 @@ static void memory_is_weighed(void **state)
     (void)state;
     struct admit a;
     admit_init(&a);
-    admit_weigh(&a, &limits, 1000);
+    admit_weigh(&a, &limits, 1000, 0);
     assert_false(a.over_memory);
-    admit_weigh(&a, &limits, 1001);
+    admit_weigh(&a, &limits, 1001, 0);
     assert_true(a.over_memory);
-    admit_weigh(&a, &limits, 900);
+    admit_weigh(&a, &limits, 900, 0);
+    assert_false(a.over_memory);
+    admit_weigh(&a, &limits, 900, 101);
+    assert_true(a.over_memory);
+    admit_weigh(&a, &limits, 900, 100);
     assert_false(a.over_memory);
     admit_clear(&a);
 }

@@ -416,7 +416,7 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
         /* Who asks without taking the answers is not listened to until he does (L-OUT). on_drained speaks of the mark. */
         size_t unsent = client_alive(c) ? conn_unsent(conn) : 0;
         limits_saw(LIMIT_UNSENT_BYTES, unsent);
-        if (unsent > OUTPUT_HIGH && unsent > limits_of(b)->unsent_bytes)
+        if ((unsent > OUTPUT_HIGH && unsent > limits_of(b)->unsent_bytes) || (unsent && deliver_must_wait(c->shard, c)))
             client_pause(c, PAUSE_OUTPUT);
     }
     COUNT(c->shard, packets_in, packets);
@@ -427,7 +427,7 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
 static void on_drained(void *ctx, struct conn *conn)
 {
     struct client *c = ctx;
-    (void)conn;
+    conn_set_marks(conn, OUTPUT_HIGH, OUTPUT_LOW); /* deliver_must_wait may have lowered them */
     client_resume(c, PAUSE_OUTPUT);
     if (c->choked && client_alive(c))
         deliver_resume(c->shard, c);

@@ -7,10 +7,10 @@
 enum {
     REFERENCE_BYTES = 4096,   /* payloads from here on are sent by reference, smaller ones copied */
     TURN_PARCELS = 1024,      /* per session and turn, so that others get theirs                  */
-    WAITING_SHARE = 4,        /* this part of the memory is for those who do not read             */
-    WAITING_EACH = 8,         /* and this part of what is free of it for one of them              */
     OUTPUT_MARK = 256 * 1024, /* unsent bytes above which a queue waits for the connection        */
     ALIAS_BYTES = 6,          /* an alias makes a packet at most so much longer, its lengths included */
+    HEAD_BYTES = 24,          /* a PUBLISH has no more than this beside its topic, properties and payload */
+    ACKS_LEAST = 64 * 1024,   /* so much sent and not acknowledged is everybody's                 */
     INDEX_SPAN = 65534        /* see queue.h: identifiers must stay unique                        */
 };
 
@@ -85,9 +85,11 @@ static enum sent send_publish(struct shard *shard, struct client *c, struct mess
         own = buf_bytes(props);
     }
     needs(c, props);
-    struct buf *out = conn_out(c->conn);
+    bool by_reference = m->payload.len >= REFERENCE_BYTES;
+    struct buf *out = conn_out_room(c->conn, HEAD_BYTES + topic.len + own.len + carried.len +
+                                                 (by_reference ? 0 : m->payload.len));
     mqtt_encode_publish_head(out, c->version, qos, dup, retain, topic, pid, own, carried, m->payload.len);
-    if (m->payload.len >= REFERENCE_BYTES)
+    if (by_reference)
         conn_send_ref(c->conn, m->payload, release_message, message_hold(m));
     else
         buf_add_bytes(out, m->payload);
@@ -114,23 +116,13 @@ static void count_unsent(struct shard *shard, enum sent what)
         COUNT(shard, denied_deliveries, 1);
 }
 
-/* Besides its own limits: all those who do not take what they are sent share a part of the node's memory, and each may have
- * a part of what is free of that. So one alone may have much, a thousand have little each, and something is left for the
- * next; whoever takes what he gets never notices. */
-static bool over_share(const struct shard *shard, uint64_t holds)
-{
-    uint64_t share = limits_of(shard->broker)->memory_bytes / WAITING_SHARE / shard->broker->shard_count;
-    uint64_t used = loop_backlog(shard->loop) +
-                    (message_bytes_in_use() + queue_bytes_in_use()) / shard->broker->shard_count;
-    return used >= share || holds > (share - used) / WAITING_EACH;
-}
-
 bool deliver_swamped(const struct shard *shard, const struct client *c)
 {
     size_t backlog = conn_backlog(c->conn);
     size_t unsent = conn_unsent(c->conn);
     limits_saw(LIMIT_UNSENT_BYTES, unsent);
-    bool over = unsent > limits_of(shard->broker)->unsent_bytes, over_all = !over && backlog && over_share(shard, backlog);
+    bool over = unsent > limits_of(shard->broker)->unsent_bytes;
+    bool over_all = !over && backlog && budget_spent(shard, BUDGET_WAITING, backlog);
     if (over || over_all)
         limits_refused(over ? LIMIT_UNSENT_BYTES : LIMIT_MEMORY_BYTES);
     return over || over_all;
@@ -153,11 +145,20 @@ void deliver_now(struct shard *shard, struct client *c, struct message *m, const
 
 /* ---- queues ---- */
 
+bool deliver_must_wait(const struct shard *shard, struct client *c)
+{
+    size_t unsent = conn_backlog(c->conn) ? conn_unsent(c->conn) : 0;
+    if (!unsent || !budget_spent(shard, BUDGET_WAITING, unsent))
+        return false;
+    conn_set_marks(c->conn, 0, unsent / 2 + 1);
+    return true;
+}
+
 static bool takes_more(struct client *c)
 {
     if (c->state != CLIENT_LIVE || !c->conn)
         return false;
-    if (conn_unsent(c->conn) <= OUTPUT_MARK)
+    if (conn_unsent(c->conn) <= OUTPUT_MARK && !deliver_must_wait(c->shard, c))
         return true;
     choke(c);
     return false;
@@ -197,7 +198,8 @@ void deliver_gather(struct shard *shard, struct session *s)
             wait_for_journal(shard, s); /* a crash must not make it a second message (P-QOS2) */
             break;
         }
-        if (count >= TURN_PARCELS || bytes > OUTPUT_MARK || !VECTOR_ROOM(shard->parcels)) {
+        bool enough = count >= TURN_PARCELS || bytes > OUTPUT_MARK || (count && budget_turn_full(shard));
+        if (enough || !VECTOR_ROOM(shard->parcels)) {
             shard_mark_dirty(shard, s);
             shard_wake(shard);
             break;
@@ -218,6 +220,7 @@ void deliver_gather(struct shard *shard, struct session *s)
         c->inflight_out++;
         c->send_next++;
         bytes += e->bytes;
+        shard->budget.gathered += sizeof p + (e->bytes < REFERENCE_BYTES ? e->bytes : 0);
         count++;
     }
 }
@@ -298,6 +301,7 @@ void deliver_parcels(struct shard *shard)
     size_t n = shard->parcels.count, cap = shard->parcels.cap;
     shard->parcels.at = NULL; /* sending may end a client, which commits and gathers */
     shard->parcels.count = shard->parcels.cap = 0;
+    shard->budget.gathered = 0;
     for (size_t i = 0; i < n; i++)
         send_parcel(shard, &list[i]);
     journal_lock(shard->broker->journal);
@@ -368,7 +372,12 @@ void deliver_volatile(struct shard *shard, struct session *s, struct message *m,
     if (full)
         limits_refused(q->open >= limits->queued_messages ? LIMIT_QUEUED_MESSAGES : LIMIT_QUEUED_BYTES);
     bool behind = s->client && s->client->send_next < q->tail; /* it has not even been sent what came before */
-    if (full || (behind && over_share(shard, q->bytes + (uint64_t)q->cap * sizeof(struct entry))))
+    uint64_t holds = q->bytes + (uint64_t)q->cap * sizeof(struct entry);
+    bool spent = !full && (behind ? budget_spent(shard, BUDGET_WAITING, holds)
+                                  : holds > ACKS_LEAST && budget_spent(shard, BUDGET_UNANSWERED, holds));
+    if (spent)
+        limits_refused(LIMIT_MEMORY_BYTES);
+    if (full || spent)
         COUNT(shard, dropped_queue, 1);
     else
         queue_volatile(shard, s, m, origin, qos, retain ? ENTRY_RETAIN : 0);

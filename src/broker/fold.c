@@ -473,15 +473,25 @@ static bool drop_oldest(struct broker *b, struct session *s)
     return false;
 }
 
-/* Into the record's meta, and for after it. False: no memory. */
+/* A queue grows by doubling: many that do so because of one message would be far beyond L-MEM before any publisher waits. */
+static bool may_grow(const struct shard *shard, const struct queue *q, uint32_t more)
+{
+    uint64_t growth = queue_growth(q, more);
+    if (growth == 0 || budget_has(shard, growth))
+        return true;
+    limits_refused(LIMIT_MEMORY_BYTES);
+    return false;
+}
+
+/* Into the record's meta, and for after it. False: no memory, or more than L-MEM allows. */
 static bool owe(struct fold_publish *p, const struct target *t, struct origin *origin, struct fanout *held)
 {
     struct shard *shard = p->shard;
     struct session *s = t->session;
     bool retain = t->retain_as_published && p->message->retain;
     uint8_t qos = t->qos < p->message->qos ? t->qos : p->message->qos;
-    /* The same session may be chosen by each of the shares besides. */
-    if (!VECTOR_ROOM(shard->chosen) || !queue_reserve(&s->queue, 1 + p->fanout->share_count, origin != NULL))
+    uint32_t more = 1 + p->fanout->share_count; /* the same session may be chosen by each of the shares besides */
+    if (!VECTOR_ROOM(shard->chosen) || !may_grow(shard, &s->queue, more) || !queue_reserve(&s->queue, more, origin != NULL))
         return false;
     shard->chosen.at[shard->chosen.count++] = (struct chosen){ s, origin, held, qos, retain ? ENTRY_RETAIN : 0 };
     buf_varint(&shard->meta, s->id << HOW_BITS | (origin ? HOW_ORIGIN : 0u) | (retain ? HOW_RETAIN : 0u) | qos);

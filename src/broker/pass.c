@@ -64,6 +64,7 @@ static void pass_to(struct shard *shard, struct client *to, const struct passed 
     same = same && !own.len;
     if (!same)
         mqtt_encode_publish_head(conn_out(to->conn), to->version, 0, false, false, topic, 0, own, props, p->payload.len);
+    shard->budget.lent += m->packet.len;
     conn_send_lent(to->conn, same ? m->packet : p->payload);
     COUNT(shard, sent[0], 1);
     COUNT(shard, sent_bytes, p->payload.len);
@@ -80,6 +81,8 @@ bool pass_publish(struct client *c, const struct mqtt_frame *frame, const struct
     const struct fanout *f = route_look(shard, p->topic);
     if (!f || f->count > limits_of(shard->broker)->fan_out || differs(f, p) || !all_here(shard, f))
         return false;
+    if (budget_turn_full(shard))
+        return false; /* L-MEM: it waits for the next turn */
     struct passed m = { .p = p, .five = five,
                         .packet = bytes_of(frame->body.at - (frame->size - frame->body.len), frame->size) };
     for (uint32_t i = 0; i < f->count; i++) {

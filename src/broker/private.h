@@ -15,6 +15,7 @@
 #include "broker/admit.h"
 #include "broker/alias.h"
 #include "broker/broker.h"
+#include "broker/budget.h"
 #include "broker/consumer.h"
 #include "broker/origin.h"
 #include "broker/owner.h"
@@ -312,6 +313,8 @@ struct shard {
     struct buf     scratch, meta, props;
     struct timer   second;
     struct session *dirty;            /* J */
+    struct session *dirty_late;       /* J: those that a turn was too short for */
+    struct budget_part budget;
     struct letter   wake;
     uint64_t        wake_mask;        /* shards to wake at the end of the commit */
     _Atomic bool    has_dirty;        /* `dirty` may not be empty */
@@ -351,6 +354,7 @@ struct broker {
     struct broker_config config; /* limits and hub topics are those of the start: ask rules_of */
     _Atomic(struct broker_rules *) rules; /* owned; see rules_of */
     struct admit         admit;
+    struct budget        budget;
     struct sys           sys;
     struct journal      *journal;
     struct shard         shards[SHARDS_MAX];
@@ -583,6 +587,8 @@ void deliver_parcels(struct shard *);
 void deliver_volatile(struct shard *, struct session *, struct message *, struct origin *, uint8_t qos, bool retain);
 /* QoS 0. */
 void deliver_now(struct shard *, struct client *, struct message *, const struct origin *, bool retain);
+/* Does its peer take so little that its queue has to wait until half of what is unsent is gone (L-MEM)? on_drained comes then. */
+bool deliver_must_wait(const struct shard *, struct client *);
 /* Does its peer take so little that it gets no more QoS 0 (L-OUT, L-MEM)? */
 bool deliver_swamped(const struct shard *, const struct client *);
 void deliver_resume(struct shard *, struct client *); /* after CONNACK, drained output, journal progress */

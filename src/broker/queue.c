@@ -8,10 +8,14 @@
 /* Moves only when a ring grows or goes. */
 static _Atomic uint64_t in_use;
 
-static void count_ring(uint32_t before, uint32_t after)
+static uint64_t ring_bytes(uint32_t cap, bool origins)
 {
-    uint64_t more = (uint64_t)after * sizeof(struct entry), less = (uint64_t)before * sizeof(struct entry);
-    atomic_fetch_add_explicit(&in_use, more - less, memory_order_relaxed);
+    return (uint64_t)cap * (sizeof(struct entry) + (origins ? sizeof(struct origin *) : 0));
+}
+
+static void count_ring(uint32_t before, uint32_t after, bool origins)
+{
+    atomic_fetch_add_explicit(&in_use, ring_bytes(after, origins) - ring_bytes(before, origins), memory_order_relaxed);
 }
 
 uint64_t queue_bytes_in_use(void)
@@ -19,12 +23,24 @@ uint64_t queue_bytes_in_use(void)
     return atomic_load_explicit(&in_use, memory_order_relaxed);
 }
 
-static bool grow(struct queue *q, uint32_t more)
+static uint32_t next_cap(const struct queue *q, uint64_t needed)
 {
-    uint64_t needed = q->tail - q->head + more;
     uint32_t cap = q->cap ? q->cap : 4;
     while (cap < needed && cap <= UINT32_MAX / 4)
         cap *= 2;
+    return cap;
+}
+
+uint64_t queue_growth(const struct queue *q, uint32_t more)
+{
+    uint64_t needed = q->tail - q->head + more;
+    return needed <= q->cap ? 0 : ring_bytes(next_cap(q, needed), q->origins != NULL);
+}
+
+static bool grow(struct queue *q, uint32_t more)
+{
+    uint64_t needed = q->tail - q->head + more;
+    uint32_t cap = next_cap(q, needed);
     if (cap < needed)
         return false;
     struct entry *ring = mem_alloc(cap * sizeof *ring);
@@ -41,7 +57,7 @@ static bool grow(struct queue *q, uint32_t more)
     }
     mem_free(q->ring);
     mem_free(q->origins);
-    count_ring(q->cap, cap);
+    count_ring(q->cap, cap, origins != NULL);
     q->ring = ring;
     q->origins = origins;
     q->cap = cap;
@@ -52,8 +68,11 @@ bool queue_reserve(struct queue *q, uint32_t more, bool with_origin)
 {
     if (q->tail - q->head + more > q->cap && !grow(q, more))
         return false;
-    if (with_origin && !q->origins)
+    if (with_origin && !q->origins) {
         q->origins = mem_zalloc(q->cap, sizeof(struct origin *));
+        if (q->origins)
+            atomic_fetch_add_explicit(&in_use, q->cap * sizeof(struct origin *), memory_order_relaxed);
+    }
     return !with_origin || q->origins;
 }
 
@@ -106,7 +125,7 @@ static void shrink(struct queue *q)
     if (q->head != q->tail)
         return;
     if (q->cap > 64) {
-        count_ring(q->cap, 0);
+        count_ring(q->cap, 0, q->origins != NULL);
         mem_free(q->ring);
         mem_free(q->origins);
         q->ring = NULL;
@@ -136,7 +155,7 @@ void queue_clear(struct queue *q)
 {
     for (uint64_t i = q->head; q->origins && i < q->tail; i++)
         origin_drop(queue_origin(q, i));
-    count_ring(q->cap, 0);
+    count_ring(q->cap, 0, q->origins != NULL);
     mem_free(q->ring);
     mem_free(q->origins);
     *q = (struct queue){ .head = q->tail, .tail = q->tail };

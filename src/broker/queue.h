@@ -47,6 +47,8 @@ struct queue {
 struct entry *queue_push(struct queue *, struct origin *origin);
 /* False when so many pushes more could fail; with_origin: also of entries that have one. */
 bool          queue_reserve(struct queue *, uint32_t more, bool with_origin);
+/* Heap bytes that so many pushes more would take at once; 0: there is room. */
+uint64_t      queue_growth(const struct queue *, uint32_t more);
 struct origin *queue_origin(const struct queue *, uint64_t index); /* borrowed; NULL for most */
 struct entry *queue_at(struct queue *, uint64_t index); /* head <= index < tail */
 /* The message is no longer needed: returns it for the owner to let go. */

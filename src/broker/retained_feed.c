@@ -434,7 +434,7 @@ void feed_turn(struct shard *shard)
         if (work_off(c, until) && c->feed)
             enlist(c->feed);
         client_drop(c);
-        if (clock_us(shard) >= until)
+        if (clock_us(shard) >= until || budget_turn_full(shard))
             break;
     }
     if (shard->feeds)

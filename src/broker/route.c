@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { ROUTES_MAX = 4096 };
+enum { ROUTES_MAX = 4096, LOOK_EVERY = 64 /* deliveries, see budget_turn_full */ };
 
 /* One subscription that matches, before those of the same session are merged. */
 struct match {
@@ -366,10 +366,13 @@ static void deliver_pick_here(struct shard *shard, struct message *m, const stru
 
 /* ---- on this loop ---- */
 
-static void deliver_some(struct shard *shard, struct message *m, const struct fanout *f, uint64_t from, uint32_t first,
-                         uint32_t end)
+/* Returns where it stopped: at the end, or when the turn was full (L-MEM), but after a few at least. */
+static uint32_t deliver_some(struct shard *shard, struct message *m, const struct fanout *f, uint64_t from, uint32_t first,
+                             uint32_t end)
 {
     for (uint32_t i = first; i < end; i++) {
+        if ((i - first) % LOOK_EVERY == LOOK_EVERY - 1 && budget_turn_full(shard))
+            return i;
         const struct target *t = &f->targets[i];
         if (atomic_load_explicit(&t->session->shard, memory_order_acquire) != shard->number)
             continue;
@@ -382,13 +385,14 @@ static void deliver_some(struct shard *shard, struct message *m, const struct fa
         else
             deliver_volatile(shard, t->session, m, fanout_origin(f, i), (uint8_t)qos, retain);
     }
+    return end;
 }
 
-static bool postpone(struct shard *shard, struct message *m, struct fanout *f, uint64_t from)
+static bool postpone(struct shard *shard, struct message *m, struct fanout *f, uint64_t from, uint32_t next)
 {
     if (!VECTOR_ROOM(shard->slices))
         return false;
-    shard->slices.at[shard->slices.count++] = (struct fan_slice){ message_hold(m), fanout_hold(f), from, 0 };
+    shard->slices.at[shard->slices.count++] = (struct fan_slice){ message_hold(m), fanout_hold(f), from, next };
     atomic_fetch_add(&shard->inbox_bytes, m->encoded.len + sizeof(struct fan_slice)); /* others wait, too, when it is much */
     shard_wake(shard);
     return true;
@@ -396,28 +400,31 @@ static bool postpone(struct shard *shard, struct message *m, struct fanout *f, u
 
 void route_deliver_here(struct shard *shard, struct message *m, struct fanout *f, uint64_t from)
 {
-    bool great = f->count > limits_of(shard->broker)->fan_out, late = shard->slices.count || great;
+    bool great = f->count > limits_of(shard->broker)->fan_out, late = shard->slices.count || great || budget_turn_full(shard);
     if (great)
         limits_refused(LIMIT_FAN_OUT); /* cut into slices */
-    if (late && postpone(shard, m, f, from))
+    if (late && postpone(shard, m, f, from, 0))
         return;
-    if (f->single)
+    if (f->single) {
         deliver_pick_here(shard, m, f);
-    else
-        deliver_some(shard, m, f, from, 0, f->count);
+        return;
+    }
+    uint32_t next = deliver_some(shard, m, f, from, 0, f->count);
+    while (next < f->count && !postpone(shard, m, f, from, next))
+        next = deliver_some(shard, m, f, from, next, f->count);
 }
 
 void route_slices(struct shard *shard)
 {
     uint32_t left = limits_of(shard->broker)->fan_out;
     size_t done = 0;
-    while (done < shard->slices.count && left) {
+    while (done < shard->slices.count && left && !(done && budget_turn_full(shard))) {
         struct fan_slice s = shard->slices.at[done]; /* delivering may end a client: the list may grow meanwhile */
         uint32_t n = s.fanout->count - s.next < left ? s.fanout->count - s.next : left;
         if (s.fanout->single)
             deliver_pick_here(shard, s.message, s.fanout);
         else
-            deliver_some(shard, s.message, s.fanout, s.from, s.next, s.next + n);
+            n = deliver_some(shard, s.message, s.fanout, s.from, s.next, s.next + n) - s.next;
         left -= n ? n : 1;
         shard->slices.at[done].next += n;
         if (shard->slices.at[done].next < s.fanout->count)

@@ -303,6 +303,8 @@ bool shard_push_op(struct shard *shard, const struct op *op)
         shard->will_gathered = shard->commits;
     else if (op->kind == OP_PUBLISH)
         op->client->gathered = shard->commits;
+    if (op->message)
+        budget_took(shard, &shard->budget, op->message->encoded.len);
     if (shard->ops.count >= OPS_SOFT_MAX)
         shard_commit(shard);
     return true;
@@ -480,26 +482,38 @@ static size_t commit_acks(struct shard *shard, struct op *ops, size_t n)
     return used;
 }
 
-static void take_dirty(struct shard *shard)
+/* False: L-FAN, L-MEM: the rest in the next turn. */
+static bool gather_late(struct shard *shard, uint32_t *left)
 {
-    struct session *list = shard->dirty;
-    shard->dirty = NULL;
-    atomic_store(&shard->has_dirty, false);
-    for (uint32_t left = limits_of(shard->broker)->fan_out; list; left--) {
-        if (left == 0) { /* L-FAN: the rest in the next turn */
-            shard->dirty = list;
-            atomic_store(&shard->has_dirty, true);
-            shard_wake(shard);
-            return;
-        }
-        struct session *s = list;
-        list = s->dirty_next;
+    uint32_t most = limits_of(shard->broker)->fan_out;
+    for (struct session *s; (s = shard->dirty_late); --*left) {
+        if (*left == 0 || (*left < most && budget_turn_full(shard)))
+            return false;
+        shard->dirty_late = s->dirty_next;
         s->dirty = false;
         if (atomic_load(&s->shard) == shard->number)
             deliver_gather(shard, s);
         else
             shard_mark_dirty(shard, s); /* it moved to another loop */
         session_drop(s);
+    }
+    return true;
+}
+
+/* First those that had to wait, or those who always want more would be the first for ever. */
+static void take_dirty(struct shard *shard)
+{
+    uint32_t left = limits_of(shard->broker)->fan_out;
+    atomic_store(&shard->has_dirty, false);
+    bool all = gather_late(shard, &left);
+    if (all) {
+        shard->dirty_late = shard->dirty;
+        shard->dirty = NULL;
+        all = gather_late(shard, &left);
+    }
+    if (!all) {
+        atomic_store(&shard->has_dirty, true);
+        shard_wake(shard);
     }
 }
 
@@ -734,6 +748,7 @@ void shard_turn(void *ctx)
         shard_commit(shard);
     }
     post_outboxes(shard);
+    budget_turn_ends(shard);
 }
 
 /* The will as it is at the moment of publishing: its expiry and its date begin now (3.1.3.2.4). */
@@ -810,7 +825,7 @@ static void second(struct timer *t)
     if (shard->number == 0) {
         session_upkeep(shard->broker);
         sys_second(shard);
-        admit_weigh(&shard->broker->admit, limits_of(shard->broker), mem_in_use());
+        budget_second(shard);
     }
     retry_kept(shard);
     retry_withheld(shard);
@@ -829,6 +844,16 @@ void shard_init(struct broker *b, int number, struct loop *loop)
     loop_set_turn(loop, shard_turn, shard);
     timer_start(loop, &shard->second, 1000, second);
     access_take(shard);
+    budget_turn_ends(shard);
+}
+
+static void forget_dirty(struct session **list)
+{
+    for (struct session *s; (s = *list);) {
+        *list = s->dirty_next;
+        s->dirty = false;
+        session_drop(s);
+    }
 }
 
 void shard_clear(struct shard *shard)
@@ -860,13 +885,8 @@ void shard_clear(struct shard *shard)
         fanout_drop(shard->slices.at[i].fanout);
     }
     mem_free(shard->slices.at);
-    for (struct session *s = shard->dirty; s;) {
-        struct session *next = s->dirty_next;
-        s->dirty = false;
-        session_drop(s);
-        s = next;
-    }
-    shard->dirty = NULL;
+    forget_dirty(&shard->dirty_late);
+    forget_dirty(&shard->dirty);
     for (unsigned k = 0; k < SHARDS_MAX; k++)
         if (shard->outbox[k]) {
             atomic_fetch_add(&shard->inbox_bytes, shard->outbox[k]->bytes);

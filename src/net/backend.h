@@ -82,7 +82,6 @@ struct conn {
     uint32_t want;       /* show no less than this   */
     uint32_t high, low;  /* marks                    */
     uint32_t backlog;    /* unsent after the last flush; at most so much as the type holds */
-    uint32_t owned;      /* of them: in memory of its own                                 */
     int64_t  progress_us;
     int64_t  deadline_ms; /* CLOSING: when patience ends */
     struct fault *why;    /* GONE: what on_close is told, owned; NULL: all is well */
@@ -123,8 +122,8 @@ struct loop {
     struct listener *listeners;
     struct timer     closing_timer;
     _Atomic uint64_t sent_bytes;           /* by all of its connections, ever */
+    size_t           left_over;            /* pool.bytes when the last turn had been flushed */
     size_t           outs;                 /* structs out in use: connections with unsent bytes */
-    size_t           backlog;              /* sum of its connections' `owned` */
     bool             sharing;              /* see loop_share_addresses */
     bool             clearing;             /* loop_close has begun: nothing leaves for another loop */
     bool             closed;               /* loop_close has begun: nothing new is opened */

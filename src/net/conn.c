@@ -241,10 +241,18 @@ static struct out *proto_out(struct conn *c)
 
 struct buf *conn_out(struct conn *c)
 {
+    return conn_out_room(c, 0);
+}
+
+struct buf *conn_out_room(struct conn *c, size_t n)
+{
     struct out *o = proto_out(c);
     if (o) {
         if (o->count)
             out_settle(o);
+        if (o->copy.cap - o->copy.len < n)
+            (void)buf_room(&o->copy, n);
+        out_count(&c->loop->pool, o);
         return &o->copy;
     }
     c->loop->sink.bad = true;
@@ -418,13 +426,18 @@ static uint32_t clamp(size_t n)
     return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
+static void count_output(struct conn *c)
+{
+    if (c->out)
+        out_count(&c->loop->pool, c->out);
+    if (c->plain)
+        out_count(&c->loop->pool, c->plain);
+}
+
 /* What is left for later turns. */
 static void account(struct conn *c)
 {
-    uint32_t owned = clamp((c->out ? out_owned(c->out) : 0) + (c->plain ? out_owned(c->plain) : 0));
-    c->loop->backlog += owned;
-    c->loop->backlog -= c->owned;
-    c->owned = owned;
+    count_output(c);
     c->backlog = clamp(conn_unsent(c));
 }
 
@@ -434,6 +447,7 @@ static void keep_lent(struct conn *c)
     kept = (!c->plain || out_keep(c->plain)) && kept;
     if (!kept)
         conn_mark_dirty(c); /* the next flush ends it */
+    count_output(c);
 }
 
 void conn_flush(struct conn *c)

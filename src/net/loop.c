@@ -40,7 +40,12 @@ int64_t loop_wall_us(const struct loop *l)
 
 size_t loop_backlog(const struct loop *l)
 {
-    return l->backlog;
+    return l->pool.bytes;
+}
+
+size_t loop_written(const struct loop *l)
+{
+    return l->pool.bytes > l->left_over ? l->pool.bytes - l->left_over : 0;
 }
 
 void loop_set_turn(struct loop *l, void (*turn)(void *), void *ctx)
@@ -170,6 +175,7 @@ static void flush_all(struct loop *l)
             conn_flush(c);
         c = next;
     }
+    l->left_over = l->pool.bytes;
 }
 
 bool loop_finish(struct loop *l)

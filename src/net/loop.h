@@ -35,8 +35,11 @@ uint64_t loop_sent_bytes(const struct loop *);
 /* Wall clock in microseconds since 1970, read once per turn; may jump. For stamps only. */
 int64_t loop_wall_us(const struct loop *);
 
-/* Memory that its connections hold for peers who have not taken it yet; what is sent by reference is not counted. */
+/* Memory that the output of its connections takes at this moment: what this turn wrote as well as what peers have not taken
+ * yet; the blocks with what is still free in them, but not what is sent by reference. */
 size_t loop_backlog(const struct loop *);
+/* By how much that is more than when the last turn had been flushed; 0: it is not. */
+size_t loop_written(const struct loop *);
 
 /* Called at the end of each turn in which anything happened, before the flush: the place for work gathered in
  * the turn (commit, batched wake-ups). One per loop. */
@@ -147,6 +150,9 @@ FG_CHECK enum code conn_move(struct conn *, struct loop *to, arrived_fn, void *c
  * the next call that concerns this connection. Never NULL; if it goes `bad` the connection is closed at
  * the flush with CODE_NOMEM. After conn_close it is a buffer that takes nothing. */
 struct buf *conn_out(struct conn *);
+/* The same with room for `n` bytes, which loop_backlog counts at once; growing beyond it is counted with the next call that
+ * concerns the connection's output. */
+struct buf *conn_out_room(struct conn *, size_t n);
 /* Sends `b` by reference after what is in the buffer so far: no copy; release(arg) is called once when it
  * is sent or the connection is gone (at once, if it is closing already or `b` is empty), and must not use
  * connections. */

@@ -64,6 +64,10 @@ static void unpack(struct conn *c, const struct conn *from)
     c->plain = from->plain;
     c->out = from->out;
     l->outs += (c->plain ? 1 : 0) + (c->out ? 1 : 0);
+    if (c->out)
+        out_count(&l->pool, c->out);
+    if (c->plain)
+        out_count(&l->pool, c->plain);
     c->left.at = from->left.at;
     c->left.from = from->left.from;
     c->left.len = from->left.len;
@@ -131,9 +135,11 @@ static void pack(struct move *m, struct conn *c)
         (void)out_keep(c->out);
     if (c->plain)
         (void)out_keep(c->plain);
+    if (c->out)
+        out_uncount(&l->pool, c->out);
+    if (c->plain)
+        out_uncount(&l->pool, c->plain);
     m->packed = *c;
-    l->backlog -= c->owned;
-    c->owned = 0;
     l->outs -= (c->plain ? 1 : 0) + (c->out ? 1 : 0);
     c->top = NULL;
     c->out = c->plain = NULL;

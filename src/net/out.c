@@ -71,11 +71,13 @@ struct out *out_take(struct out_pool *p, unsigned size_class)
         out_give(p, o);
         return NULL;
     }
+    out_count(p, o);
     return o;
 }
 
 void out_give(struct out_pool *p, struct out *o)
 {
+    out_uncount(p, o);
     for (; o->count; o->count--, o->first++) {
         struct out_ref *r = &o->refs[o->first & (o->cap - 1)];
         if (r->release)

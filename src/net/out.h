@@ -28,6 +28,7 @@ struct out {
     uint32_t        first, count, cap;
     size_t          ref_bytes;           /* unsent                                            */
     size_t          kept_bytes;          /* of them: copies that out_keep made                */
+    size_t          counted;             /* of its memory, in the pool's `bytes`              */
     bool            bad;                 /* a reference could not be noted                    */
     struct out     *next;                /* in the pool                                       */
 };
@@ -41,6 +42,7 @@ struct out_pool {
         struct out_block *next;
     }       *blocks[OUT_CLASSES];
     uint32_t count[OUT_CLASSES];
+    size_t   bytes; /* memory of the structs that are in use: what each had when it was last counted */
 };
 
 /* A struct with a block of about the class's size; NULL when memory is out. */
@@ -59,6 +61,27 @@ static inline size_t out_unsent(const struct out *o)
 static inline size_t out_owned(const struct out *o)
 {
     return buf_size(&o->copy) + o->kept_bytes;
+}
+
+/* Memory of its own, used or not. */
+static inline size_t out_weight(const struct out *o)
+{
+    return o->copy.cap + o->kept_bytes + o->cap * sizeof *o->refs;
+}
+/* Whoever made it grow tells the pool. */
+static inline void out_count(struct out_pool *p, struct out *o)
+{
+    size_t weight = out_weight(o);
+    if (weight == o->counted)
+        return;
+    p->bytes += weight - o->counted;
+    o->counted = weight;
+}
+/* It goes to another loop, and came from one. */
+static inline void out_uncount(struct out_pool *p, struct out *o)
+{
+    p->bytes -= o->counted;
+    o->counted = 0;
 }
 
 /* Always takes responsibility for release: when it cannot note the reference it calls release and sets

@@ -209,6 +209,36 @@ static void a_pool_keeps_only_so_much(void **state)
     out_pool_clear(&pool);
 }
 
+/* What a budget is kept by. */
+static void a_pool_knows_what_is_in_use(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[5000];
+    struct out_pool pool = { 0 }, other = { 0 };
+    struct out *o = out_take(&pool, 0), *second = out_take(&pool, 1);
+    assert_int_equal(pool.bytes, 3 * OUT_SMALLEST);
+    out_give(&pool, second);
+    assert_int_equal(pool.bytes, OUT_SMALLEST);
+    buf_add(&o->copy, bytes, sizeof bytes);
+    out_count(&pool, o);
+    assert_int_equal(pool.bytes, o->copy.cap);
+    assert_true(pool.bytes >= sizeof bytes);
+    out_lend(o, bytes_of(bytes, sizeof bytes));
+    assert_true(out_keep(o));
+    out_count(&pool, o);
+    assert_int_equal(pool.bytes, o->copy.cap + sizeof bytes + o->cap * sizeof *o->refs);
+    out_uncount(&pool, o); /* to another loop */
+    assert_int_equal(pool.bytes, 0);
+    out_count(&other, o);
+    out_sent(o, 2 * sizeof bytes);
+    out_count(&other, o);
+    assert_int_equal(other.bytes, o->copy.cap + o->cap * sizeof *o->refs);
+    out_give(&other, o);
+    assert_int_equal(other.bytes, 0);
+    out_pool_clear(&pool);
+    out_pool_clear(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +246,7 @@ int main(void)
         cmocka_unit_test(a_reference_that_cannot_be_noted_is_released_and_remembered),
         cmocka_unit_test(lent_pieces_side_by_side_are_one_vector),
         cmocka_unit_test(a_pool_keeps_only_so_much),
+        cmocka_unit_test(a_pool_knows_what_is_in_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
