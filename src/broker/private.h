@@ -550,19 +550,36 @@ void route_slices(struct shard *);
 /* False: it has to go the long way. */
 bool pass_publish(struct client *, const struct mqtt_frame *, const struct mqtt_publish *);
 
-/* ---- shard.c ---- */
+/* ---- shard.c: the turn ---- */
 void shard_init(struct broker *, int number, struct loop *);
 void shard_turn(void *shard);
-/* Commits what is gathered so far: before anything that must come after it in the log. */
-void shard_commit(struct shard *);
 void shard_wake(struct shard *);                         /* any thread */
+void shard_wake_others(struct shard *);                  /* those for whom this turn has made sessions dirty */
 void shard_mark_dirty(struct shard *from, struct session *); /* J */
 void shard_mark_dirty_later(struct broker *, struct session *); /* J; its loop is woken by share_settle */
 void shard_mark_wake(struct broker *, unsigned shard);          /* J; likewise */
+void shard_clear(struct shard *);
+
+/* ---- commit.c ---- */
+/* Commits what is gathered so far: before anything that must come after it in the log. */
+void shard_commit(struct shard *);
 bool shard_push_op(struct shard *, const struct op *);   /* takes the references; false: memory is out, nothing taken */
+void commit_clear(struct shard *);
+
+/* ---- acks.c ---- */
 /* The acknowledgement leaves when the journal has `seq` (0: at once unless others wait before it). blob is copied. */
 void shard_ack(struct shard *, struct client *, uint64_t seq, uint8_t type, uint16_t pid, uint8_t reason, struct bytes blob);
-void shard_clear(struct shard *);
+bool acks_release(struct shard *); /* those the journal has reached; false: none */
+void acks_give_up(struct shard *); /* when the journal has failed: ends those who wait */
+void acks_clear(struct shard *);
+
+/* ---- retry.c ---- */
+void retry_keep(struct shard *, const struct op *);     /* the peer's acknowledgement; takes the client's reference */
+void retry_withhold(struct shard *, const struct op *); /* the acknowledgement of a 3.x client's message */
+void retry_second(struct shard *);
+void retry_clear(struct shard *);
+
+/* ---- will.c ---- */
 /* Publishes a will outside a client's flow, if it is still there. No lock held. */
 void shard_publish_will(struct shard *, uint64_t will_id);
 /* Several, in the order in which they were made: of two of one client the later one must not overtake. Sorts `ids`. */
