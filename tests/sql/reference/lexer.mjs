@@ -54,7 +54,7 @@ export function tokens(text) {
             step();
             put('string', quoted(start, "'", 'string'));
         } else if (c === '[') put('name', quoted(start, ']', 'name in brackets'));
-        else if (c === '"') put('name', quoted(start, '"', 'name in double quotes'));
+        else if (c === '"') put('name', quoted(start, '"', 'name in double quotes')), out.at(-1).doubleQuoted = true;
         else if (/[A-Za-z_\u0080-\u{10ffff}]/u.test(c)) {
             let word = '';
             while (at < chars.length && /[A-Za-z0-9_\u0080-\u{10ffff}]/u.test(chars[at])) word += chars[at], step();

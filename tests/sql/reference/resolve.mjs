@@ -25,11 +25,11 @@ export function pick(names, name) {
 }
 
 export function resolve(query, inputs, references) {
-    const steps = [];
+    const steps = [], columns = new Map();
     const find = (at, name) => {
         for (const [kind, names] of [['step', steps], ['reference', references], ['input', inputs]]) {
             const found = pick(names, name);
-            if (found !== undefined) return { kind, found };
+            if (found !== undefined) return { kind, found, columns: kind === 'step' ? columns.get(found) : null };
         }
         throw new Refused(at, `there is no input "${name}"`);
     };
@@ -45,6 +45,7 @@ export function resolve(query, inputs, references) {
             new Select(s, find).run();
         });
         steps.push(step.name);
+        columns.set(step.name, columnsOf(step.select));
     }
     for (const select of query.selects)
         forEachBranch(select, (s) => {
@@ -61,6 +62,14 @@ export function forEachBranch(select, visit) {
 
 export function sourcesOf(s) {
     return [s.source, ...s.links.filter((l) => l.join).map((l) => l.source)];
+}
+
+/** The names of a step's columns, or null when * makes them unknown. */
+function columnsOf(select) {
+    const names = [];
+    let known = true;
+    forEachBranch(select, (s) => s.items.forEach((i) => i.star ? (known = false) : names.push(i.column)));
+    return known ? names : null;
 }
 
 /** TIMESTAMP BY ... OVER: for all inputs or for none, and the key in GROUP BY and in ON. */
@@ -219,6 +228,12 @@ class Select {
         const sources = this.scope.filter((x) => x.source);
         if (sources.length > 1)
             throw new Refused(e.at, e.parts.length > 1 ? `"${e.parts[0]}" is no alias here` : `in a JOIN "${e.parts[0]}" needs its alias in front`);
+        const { columns } = sources[0].source;
+        if (e.at.doubleQuoted && e.parts.length === 1 && columns && pick(columns, e.parts[0]) === undefined) {
+            e.t = 'literal'; // no such column: a string in the wrong quotes
+            [e.value] = e.parts;
+            return;
+        }
         e.alias = sources[0].alias;
         e.path = e.parts;
     }
