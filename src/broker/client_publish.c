@@ -36,7 +36,7 @@ static struct message *make_message(struct client *c, const struct mqtt_publish 
     return message_new(&parts);
 }
 
-/* A message nobody at all can get needs no copy; the receiver of an acknowledgement still gets it in order. */
+/* Who publishes while the journal, another loop or the memory is behind is not read from until release_halted. */
 /* `read`: a reader inside the node wants it. */
 static void halt_if_busy(struct client *c, bool stored, bool read)
 {

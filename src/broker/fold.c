@@ -578,13 +578,13 @@ struct bytes fold_retained_owner(const struct message *m)
     return owner_counted(m->principal, OWNED_RETAINED) ? m->principal : BYTES_NONE;
 }
 
-/* In all, and of whoever is charged with it; what replaces his own is none more. */
 static bool over(enum limit_name limit)
 {
     limits_refused(limit);
     return false;
 }
 
+/* In all, and of whoever is charged with it; what replaces his own is none more. */
 static bool retained_fits(const struct broker *b, const struct message *m, struct bytes owner)
 {
     const struct limits *l = limits_of(b);

@@ -382,7 +382,6 @@ struct broker {
     struct retained  retained;
     struct will     *wills, *round_will;
     struct table     wills_by_id;
-    uint64_t         round_retained; /* how far the round has come */
     uint8_t          round_phase;
     _Atomic uint64_t queued_messages, queued_bytes;
     struct rescued  *rescued, *last_rescued;

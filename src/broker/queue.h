@@ -55,7 +55,6 @@ struct entry *queue_at(struct queue *, uint64_t index); /* head <= index < tail 
 void         *queue_received(struct queue *, uint64_t index);
 /* Marks it done and moves head over what is done. Returns what it held, or NULL. */
 void         *queue_done(struct queue *, uint64_t index);
-/* An entry that exists only to keep its index (replay of a partly acknowledged window). */
 void          queue_clear(struct queue *); /* the owner has let the entries go */
 
 /* Heap bytes of all queues' entries, for the budget. */

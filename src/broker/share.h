@@ -6,7 +6,8 @@
  * QoS 1 and 2 first those whose session is durable, since what was acknowledged must outlast a crash: a connected one with
  * room (its window is open and it takes what is sent), of several the one with the shortest backlog, in turn among equals; a
  * connected one without room; one that is away. Only when there is none, or their queues are full, a connected one whose
- * session ends with its connection. With QoS 0 any connected one. A few members are looked at, however many there are.
+ * session ends with its connection. With QoS 0 any connected one. Of those who can have it a few are looked at, however
+ * many there are.
  *
  * What was not sent yet is given to others when a member unsubscribes, when its session ends (then also what was sent with
  * QoS 1 and not acknowledged) and, to connected durable members, when its connection ends. From a durable session to a

@@ -77,7 +77,7 @@ struct bench {
     int64_t  start_us, phase_us, heard_us, progress_us; /* clock times */
     uint64_t published, delivered, acked, flying;
     uint64_t published0, delivered0, acked0; /* when measuring began */
-    uint64_t stall_seen, forgiven;
+    uint64_t forgiven;
     uint64_t next_due;          /* open loop: messages scheduled so far        */
     uint32_t turn_first;        /* whose turn it is                            */
     struct bench_usage broker0;

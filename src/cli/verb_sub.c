@@ -93,7 +93,7 @@ struct run {
     uint64_t printed;
     struct topic_watch topic_values, filter_rates;
     size_t drawn; /* lines on the terminal that the next drawing replaces */
-    bool changed, dirty, leave_sent, ended, closing;
+    bool changed, dirty, ended, closing;
     unsigned clearing; /* retained messages that are being removed */
     int status;
 };

@@ -35,7 +35,7 @@ struct check {
 
     uint64_t synced, expect, last_segment, state_segment;
     uint64_t last_seq, end_segment, end_offset;
-    bool in_batch, hole; /* hole: something may be missing before the next frame */
+    bool in_batch;
     uint64_t *partition_next;
     uint64_t *partition_hole;    /* holes counted when the partition was seen last      */
     uint64_t *partition_deleted; /* and deleted segments                              */

@@ -124,9 +124,9 @@ struct journal {
     int              lock_file;
 
     pthread_mutex_t  lock;
-    pthread_mutex_t  kick_lock; /* guards the two words below and the sleep */
+    pthread_mutex_t  kick_lock; /* guards `closing` and the sleep */
     pthread_cond_t   kick_cond;
-    bool             kicked_locked, closing;
+    bool             closing;
     _Atomic bool     kicked;
     pthread_t        committer, verifier;
     bool             has_committer, has_verifier, opened;

@@ -116,7 +116,7 @@ struct conn_events {
      * again, with more behind it. conn_want tells how much the next call should have at least. After
      * conn_close in here the return value does not matter. */
     size_t (*on_bytes)(void *ctx, struct conn *, struct bytes in);
-    /* The unsent bytes fell below conn_low after having been above conn_high. */
+    /* The unsent bytes fell below the low mark after having been above the high one (conn_set_marks). */
     void (*on_drained)(void *ctx, struct conn *);
     /* The last call for this ctx, always exactly once per opened connection; never from inside conn_close
      * itself but later in the turn or in the next. `why` NULL: closed by us after a complete flush. */
