@@ -16,13 +16,13 @@ export const MUTATIONS = [
     // ---- CONNECT ----
     ['3.1.1 3.1.0-2', 'connect', 'src/broker/client.c', 'if (c->state == CLIENT_LIVE)\n        handle_live', 'if (c->state == CLIENT_LIVE && type == MQTT_CONNECT)\n        return;\n    else if (c->state == CLIENT_LIVE)\n        handle_live'],
     ['3.1.1 3.1.2-3', 'connect', 'src/mqtt/packet_connect.c', 'if (flags & RESERVED)', 'if (false)'],
-    ['5.0 3.1.2-4', 'connect', 'src/broker/client_connect.c', 'if (s && (ask->connect.clean_start || expired || foreign)) {', 'if (s && (expired || foreign)) {'],
+    ['5.0 3.1.2-4', 'connect', 'src/broker/client_claim.c', 'if (s && (ask->connect.clean_start || expired || foreign)) {', 'if (s && (expired || foreign)) {'],
     ['5.0 3.1.2-13', 'connect', 'src/mqtt/packet_connect.c', 'if (!out->has_will && (out->will_qos || out->will_retain))', 'if (!out->has_will && out->will_qos)'],
     ['3.1.1 3.1.2-22', 'connect', 'src/mqtt/packet_connect.c', 'if (out->version < MQTT_5 && out->has_password && !out->has_user)', 'if (false)'],
     ['3.1.1 3.1.3-8', 'connect', 'src/mqtt/packet_connect.c', '(out->version == MQTT_3_1_1 && out->clean_start)', 'out->version == MQTT_3_1_1'],
     ['5.0 3.1.3-7', 'connect', 'src/broker/client_connect.c', 'ask->assigned_id = ask->connect.version == MQTT_5;', 'ask->assigned_id = false;'],
-    ['5.0 3.1.4-3', 'connect', 'src/broker/client_connect.c', 'client_end(old, MQTT_TAKEN_OVER, &why, true);', 'client_end(old, 0, &why, true);'],
-    ['5.0 3.2.2-3', 'connect', 'src/broker/client_connect.c', '*present = !fresh;', '*present = false;'],
+    ['5.0 3.1.4-3', 'connect', 'src/broker/client_claim.c', 'client_end(old, MQTT_TAKEN_OVER, &why, true);', 'client_end(old, 0, &why, true);'],
+    ['5.0 3.2.2-3', 'connect', 'src/broker/client_claim.c', '*present = !fresh;', '*present = false;'],
     ['5.0 3.2.2-19', 'limits', 'src/broker/client_connect.c', '(!most || strlen(because) + 10 <= most)', 'true'],
     ['5.0 3.1.2-22', 'connect', 'src/broker/client.c', '(int64_t)c->keep_alive_s * 1500000)', '(int64_t)c->keep_alive_s * 15000000)'],
     ['3.1.1 3.12.4-1', 'connect', 'src/broker/client.c', 'mqtt_encode_empty(conn_out(c->conn), MQTT_PINGRESP);', ''],
@@ -30,9 +30,9 @@ export const MUTATIONS = [
     // ---- sessions and wills ----
     ['5.0 4.1.0-2', 'session', 'src/broker/session.c', 's->expires_us = now + (int64_t)s->expiry_s * 1000000;', 's->expires_us = now + (int64_t)s->expiry_s * 100000000;'],
     ['5.0 3.1.2-8', 'session', 'src/broker/session.c', '} else if (w && w->delay_s && !session_ends) {', '} else if (w && w->delay_s && (!session_ends || w->delay_s > 1)) {'],
-    ['5.0 3.1.3-9', 'session', 'src/broker/client_connect.c', 'if (resumed) {', 'if (resumed && !w->delay_s) {'],
-    ['3.1.1 3.1.2-17', 'session', 'src/broker/client_connect.c', '.retain = ask->will_retain,', '.retain = false,'],
-    ['3.1.1 3.14.4-3', 'session', 'src/broker/client_connect.c', 'client_end(c, 0, NULL, d.reason != 0);', 'client_end(c, 0, NULL, true);'],
+    ['5.0 3.1.3-9', 'session', 'src/broker/client_claim.c', 'if (resumed) {', 'if (resumed && !w->delay_s) {'],
+    ['3.1.1 3.1.2-17', 'session', 'src/broker/client_claim.c', '.retain = ask->will_retain,', '.retain = false,'],
+    ['3.1.1 3.14.4-3', 'session', 'src/broker/client_disconnect.c', 'client_end(c, 0, NULL, d.reason != 0);', 'client_end(c, 0, NULL, true);'],
 
     // ---- PUBLISH ----
     ['3.1.1 3.3.1-1', 'publish', 'src/broker/deliver.c', 'p->pid, p->dup, retain);', 'p->pid, false, retain);'],
@@ -47,7 +47,7 @@ export const MUTATIONS = [
     ['5.0 4.3.3-6', 'publish', 'src/broker/deliver.c', 'if (p->state == ENTRY_RECEIVED) {', 'if (false) {'],
     ['5.0 4.3.3-10', 'publish', 'src/broker/client_publish.c', 'op.duplicate = p.qos == 2 && pidset_has(&c->in_pids, p.packet_id);', 'op.duplicate = false;'],
     ['5.0 4.4.0-2', 'publish', 'src/broker/client_publish.c', 'op.kind = OP_PUBREC_REFUSED;', 'op.kind = OP_PUBREC;'],
-    ['3.1.1 4.6.0-2', 'publish', 'src/broker/shard.c', 'if (c->pending == 0 && (seq == 0', 'if ((seq == 0'],
+    ['3.1.1 4.6.0-2', 'publish', 'src/broker/acks.c', 'if (c->pending == 0 && (seq == 0', 'if ((seq == 0'],
 
     // ---- SUBSCRIBE, UNSUBSCRIBE, topics ----
     ['5.0 3.3.1-10', 'subscribe', 'src/broker/client_subscribe.c', '(f->retain_handling == 1 && !asked->existed)', 'f->retain_handling == 1'],
@@ -74,9 +74,9 @@ export const MUTATIONS = [
     ['3.1.1 4.8.0-2', 'limits', 'src/broker/client.c', 'if ((c->paused & PAUSE_WITHHELD) && now', 'if (false && now'],
 
     // ---- aliases, shared subscriptions, AUTH, WebSocket ----
-    ['5.0 3.1.2-27', 'alias', 'src/broker/client_connect.c', 'c->alias_max = five ? ask->props.topic_alias_max : 0;', 'c->alias_max = five ? 5 : 0;'],
+    ['5.0 3.1.2-27', 'alias', 'src/broker/client_connack.c', 'c->alias_max = five ? ask->props.topic_alias_max : 0;', 'c->alias_max = five ? 5 : 0;'],
     ['5.0 4.8.2-2', 'shared', 'src/mqtt/topic.c', 'if (share.len == 0 || inner.len == 0 || scan(share).wild)', 'if (share.len == 0 || inner.len == 0)'],
-    ['5.0 4.12.0-5', 'auth', 'src/broker/client_connect.c', 'mqtt_put_bytes(&props, MQTT_PROP_AUTH_METHOD, ask->connect.props.auth_method);', ''],
+    ['5.0 4.12.0-5', 'auth', 'src/broker/client_connack.c', 'mqtt_put_bytes(&props, MQTT_PROP_AUTH_METHOD, ask->connect.props.auth_method);', ''],
     ['5.0 4.12.1-1', 'auth', 'src/broker/client_auth.c', 'if (!bytes_is(p.props.auth_method, SCRAM_SHA_256)) {', 'if (false) {'],
     ['5.0 6.0.0-1', 'websocket', 'src/net/websocket.c', 'if (h.opcode == WS_TEXT)', 'if (false)'],
 
