@@ -7,6 +7,7 @@
 #   make torture [KILLS=] [STATES=] [ONLY=]
 #   make fuzz [FUZZ_SECONDS=300] [TARGETS="packet frame"]
 #   make bench                     what it costs and how fast it is
+#   make nab [NAB_DATA= NAB_SCORE=] what the anomaly detectors score on the Numenta Anomaly Benchmark
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 #   make clean
 SHELL  := /bin/bash
@@ -14,7 +15,7 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 300
 export FUZZ_SECONDS
 
-.PHONY: build demo test test-full torture fuzz bench install clean
+.PHONY: build demo test test-full torture fuzz bench nab install clean
 .DEFAULT_GOAL := build
 
 build:
@@ -47,6 +48,11 @@ bench:
 	@scripts/build.sh release fieldgate
 	@scripts/build.sh test
 	@bench/run.sh
+
+nab:
+	@scripts/need.sh build
+	@scripts/build.sh release fg_detect fg_base
+	@bench/nab.sh
 
 # As root after `make build`, it installs what was built and compiles nothing.
 install:

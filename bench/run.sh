@@ -136,3 +136,10 @@ if wants idle; then
     printf '\n'
     FIELDGATE=$binary python3 bench/idle.py "$dir"
 fi
+
+# Detection models: no broker, one thread.
+if wants detect; then
+    printf '\n'
+    cc -O2 -std=c17 -D_GNU_SOURCE -Isrc -o "$dir/detect" bench/detect_bench.c build/libfg_detect.a build/libfg_base.a -lfyaml -lm -pthread
+    $pin_load "$dir/detect"
+fi

@@ -8,14 +8,14 @@
 
 enum { STATE_VERSION = 1 };
 
-static const struct algorithm *const algorithms[] = {
-    [DETECT_FIELDGATE] = NULL, /* refused by detect_prepare */
-    [DETECT_KDE] = &kde_algorithm,
+static const struct algorithm *const algorithms[][2] = {
+    [DETECT_FIELDGATE] = {&fieldgate_algorithm, &change_algorithm},
+    [DETECT_KDE] = {&kde_algorithm, &kde_algorithm},
 };
 
 static const struct algorithm *algorithm_of(const struct detect_config *c)
 {
-    return algorithms[c->algorithm];
+    return algorithms[c->algorithm][c->kind];
 }
 
 double score_of_p(double surprise)
@@ -32,8 +32,6 @@ enum code detect_prepare(struct detect_config *c, struct fault *why)
 {
     if ((unsigned)c->algorithm >= sizeof algorithms / sizeof *algorithms)
         return FAIL(why, CODE_USAGE, 0, "there is no detection model %d", (int)c->algorithm);
-    if (!algorithms[c->algorithm])
-        return FAIL(why, CODE_UNSUPPORTED, 0, "this version has no model 'fieldgate' yet; use 'kde'");
     if (c->kind != DETECT_SPIKE_AND_DIP && c->kind != DETECT_CHANGE_POINT)
         return FAIL(why, CODE_USAGE, 0, "there is no kind of detection %d", (int)c->kind);
     if (c->kind == DETECT_CHANGE_POINT)
@@ -49,6 +47,7 @@ enum code detect_prepare(struct detect_config *c, struct fault *why)
         return FAIL(why, CODE_USAGE, 0, "the duration is %g s; it may be above 0 and up to 7 days",
                     (double)c->duration / (double)DETECT_SECOND);
     c->threshold = -log(1 - c->confidence / 100);
+    c->fade = exp(-4.0 / c->history_size);
     return CODE_OK;
 }
 

@@ -32,8 +32,8 @@ struct buf;
 #define DETECT_HISTORY_MAX  UINT32_C(100000)
 
 enum detect_algorithm {
-    DETECT_FIELDGATE, /* the default: several views against a long memory (fieldgate.h)                      */
-    DETECT_KDE /* kernel density and exchangeability martingale as documented for the cloud (kde.h)   */
+    DETECT_FIELDGATE, /* the default: several views against a long memory (fieldgate.h)                    */
+    DETECT_KDE        /* kernel density and exchangeability martingale as documented for the cloud (kde.h) */
 };
 
 enum detect_kind { DETECT_SPIKE_AND_DIP, DETECT_CHANGE_POINT };
@@ -44,42 +44,44 @@ enum detect_mode { DETECT_SPIKES = 1, DETECT_DIPS = 2, DETECT_SPIKES_AND_DIPS = 
 struct detect_config {
     /* The caller's. */
     enum detect_algorithm algorithm;
-    enum detect_kind kind;
-    enum detect_mode mode; /* SpikeAndDip only                                               */
-    double confidence;     /* per cent, 1..100: higher = fewer alarms; 100 = never           */
-    uint32_t history_size; /* events, 1..DETECT_HISTORY_MAX                                  */
-    int64_t duration;      /* ticks, 1..DETECT_DURATION_MAX: older events leave the history  */
-    bool warm_up_report;   /* `warm-up: report`: verdicts from the first event, as the cloud */
+    enum detect_kind      kind;
+    enum detect_mode      mode;           /* SpikeAndDip only                                               */
+    double                confidence;     /* per cent, 1..100: higher = fewer alarms; 100 = never           */
+    uint32_t              history_size;   /* events, 1..DETECT_HISTORY_MAX                                  */
+    int64_t               duration;       /* ticks, 1..DETECT_DURATION_MAX: older events leave the history  */
+    bool                  warm_up_report; /* `warm-up: report`: verdicts from the first event, as the cloud */
 
     /* Filled by detect_prepare. */
-    double threshold; /* -ln(1 - confidence/100); infinite at 100                       */
+    double threshold; /* -ln(1 - confidence/100); infinite at 100 */
+    double fade;      /* exp(-4 / history_size)                   */
 };
 
 /* LEARNING: scores are given, nothing is flagged (unless warm_up_report). */
 enum detect_state { DETECT_LEARNING, DETECT_READY };
 
 struct detect_result {
-    bool is_anomaly;
-    bool has_score;    /* false: the value was NULL, NaN or infinite, and was not learned                 */
-    double score;      /* SpikeAndDip: p-value, 1e-300..1, smaller = more anomalous.                      */
-                       /* ChangePoint: martingale, grows with evidence, 1e-300..1e308                     */
-    double surprise;   /* for ranking: -ln p, or ln of the martingale; not capped where score is          */
-    bool has_expected; /* fieldgate: once something was learned. kde: with an anomaly (it costs 40 scores)*/
-    double expected_low, expected_high; /* of this event, from what was known before it                     */
-    enum detect_state state;            /* before this event: what the verdict was based on                 */
+    bool   is_anomaly;
+    bool   has_score;    /* false: the value was NULL, NaN or infinite, and was not learned                   */
+    double score;        /* SpikeAndDip: p-value, 1e-300..1, smaller = more anomalous.                        */
+                         /* ChangePoint: martingale, grows with evidence, 1e-300..1e308                       */
+    double surprise;     /* what is compared with the threshold, for ranking alarms: -ln p, or ln of the      */
+                         /* martingale, not capped where score is; 0 where alarm hygiene holds the alarm back */
+    bool   has_expected; /* fieldgate: once something was learned. kde: with an anomaly (it costs 80 scores)  */
+    double expected_low, expected_high; /* of this event, from what was known before it                       */
+    enum detect_state state;            /* before this event: what the verdict was based on                   */
 };
 
 /* What `job models` shows. */
 struct detect_info {
     enum detect_state state;
-    uint64_t seen;          /* values learned, ever                                                         */
-    uint64_t anomalies;     /* flagged, ever                                                                */
-    uint32_t learned, need; /* `learning 37/120`                                                            */
-    bool has_last;          /* the three below                                                              */
-    double last_value, last_score;
-    int64_t last_time;
-    bool has_expected; /* of the next value                                                            */
-    double expected_low, expected_high;
+    uint64_t seen;          /* values learned, ever              */
+    uint64_t anomalies;     /* flagged, ever                     */
+    uint32_t learned, need; /* `learning 37/120`                 */
+    bool     has_last;      /* the three below                   */
+    double   last_value, last_score;
+    int64_t  last_time;
+    bool     has_expected;  /* of the next value, were it to come at last_time */
+    double   expected_low, expected_high;
 };
 
 struct detect_model;
@@ -101,7 +103,7 @@ void detect_inspect(const struct detect_model *,
                     struct detect_info *out); /* microseconds, not for every event */
 
 /* What the model has asked of the heap now, and the most a model of this config ever will. The heap itself adds at most
- * 16 bytes for each of the model's blocks (three). */
+ * 16 bytes for each of the model's blocks (at most three). */
 size_t detect_bytes(const struct detect_model *);
 size_t detect_bytes_max(const struct detect_config *);
 

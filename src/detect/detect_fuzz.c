@@ -14,7 +14,7 @@ static struct detect_config config_of(uint8_t choice)
 {
     static const uint32_t history[] = {1, 8, 60, 300};
     struct detect_config c = {
-        .algorithm = DETECT_KDE,
+        .algorithm = choice & 1 ? DETECT_FIELDGATE : DETECT_KDE,
         .kind = choice & 2 ? DETECT_CHANGE_POINT : DETECT_SPIKE_AND_DIP,
         .history_size = history[choice >> 2 & 3],
         .duration = choice & 16 ? 60 * DETECT_SECOND : DETECT_DURATION_MAX,

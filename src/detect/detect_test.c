@@ -151,18 +151,18 @@ static void refused_memory_is_said_and_the_model_goes_on(void **state)
         for (int i = 0; i < 3000; i++) {
             struct detect_result a, b;
             double v = stream_next(&s, i);
-            observe(steady, i * DETECT_SECOND, v, &a);
+            observe(steady, i * 60 * DETECT_SECOND, v, &a);
             mem_fail_at(1);
-            enum code code = detect_observe(poor, i * DETECT_SECOND, v, false, &b);
+            enum code code = detect_observe(poor, i * 60 * DETECT_SECOND, v, false, &b);
             mem_fail_at(0);
             if (code) {
                 assert_int_equal(code, CODE_NOMEM);
                 refused++;
-                observe(poor, i * DETECT_SECOND, v, &b);
+                observe(poor, i * 60 * DETECT_SECOND, v, &b);
             }
             assert_results_equal(&a, &b);
         }
-        assert_true(refused > 3);
+        assert_true(refused > 0);
         mem_fail_at(1);
         struct detect_model *none = NULL;
         assert_int_equal(detect_create(&c, &none), CODE_NOMEM);

@@ -28,7 +28,7 @@ struct algorithm {
     enum code (*load)(struct detect_model *, struct wire *, struct fault *why);
 };
 
-extern const struct algorithm kde_algorithm;
+extern const struct algorithm kde_algorithm, fieldgate_algorithm, change_algorithm;
 
 #define SCORE_P_MIN          1e-300
 #define SCORE_MARTINGALE_MAX 1e308

@@ -8,6 +8,8 @@
 
 /* Magnitudes from here on count as infinite: their squares could not be summed. */
 #define STATE_VALUE_MAX 1e150
+/* No difference of two of them, nor a mean of such, is larger. */
+#define STATE_DIFFERENCE_MAX 1e151
 /* No logarithm of a probability or a bet that a model keeps is larger. */
 #define STATE_LOG_MAX 1e300
 
@@ -22,6 +24,21 @@ static inline double state_take_double(struct wire *w)
 {
     uint64_t bits = wire_le64(w);
     double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+static inline void state_put_float(struct buf *b, float v)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    buf_le32(b, bits);
+}
+
+static inline float state_take_float(struct wire *w)
+{
+    uint32_t bits = wire_le32(w);
+    float    v;
     memcpy(&v, &bits, sizeof v);
     return v;
 }

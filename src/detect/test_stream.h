@@ -12,7 +12,7 @@
         for (struct detect_config c = config_of(i_##c, (int[]){__VA_ARGS__}), *once_##c = &c; once_##c;      \
              once_##c = NULL)
 
-enum { ALGORITHMS = 1 };
+enum { ALGORITHMS = 2 };
 static const enum detect_algorithm test_algorithms[ALGORITHMS] = {DETECT_KDE};
 
 static inline struct detect_config config_of(int i, const int *sizes)
