@@ -3,73 +3,9 @@
 #include "base/suggest.h"
 #include "expr/expr.h"
 
-static const char *const names[] = {
-    "ABS",
-    "ACOS",
-    "ASIN",
-    "ATAN",
-    "ATN2",
-    "CEILING",
-    "CHARINDEX",
-    "COALESCE",
-    "CONCAT",
-    "CONCAT_WS",
-    "COS",
-    "COT",
-    "CreateLineString",
-    "CreatePoint",
-    "CreatePolygon",
-    "DATEADD",
-    "DATEDIFF",
-    "DATENAME",
-    "DATEPART",
-    "DATETIMEFROMPARTS",
-    "DAY",
-    "DEGREES",
-    "EXP",
-    "FLOOR",
-    "GetArrayElement",
-    "GetArrayElements",
-    "GetArrayLength",
-    "GetRecordProperties",
-    "GetRecordPropertyValue",
-    "GetType",
-    "IIF",
-    "LEN",
-    "LOG",
-    "LOG10",
-    "LOWER",
-    "LTRIM",
-    "MONTH",
-    "NCHAR",
-    "NULLIF",
-    "PATINDEX",
-    "PI",
-    "POWER",
-    "RADIANS",
-    "REGEXMATCH",
-    "REGEXREPLACE",
-    "REPLACE",
-    "REPLICATE",
-    "REVERSE",
-    "ROUND",
-    "RTRIM",
-    "SIGN",
-    "SIN",
-    "SQRT",
-    "SQUARE",
-    "ST_DISTANCE",
-    "ST_INTERSECTS",
-    "ST_OVERLAPS",
-    "ST_WITHIN",
-    "SUBSTRING",
-    "TAN",
-    "TRANSLATE",
-    "TRIM",
-    "UNICODE",
-    "UPPER",
-    "YEAR",
-};
+static const struct functions *const groups[] = {&functions_date, &functions_geo, &functions_math,
+                                                 &functions_nested, &functions_text};
+enum { GROUPS = sizeof groups / sizeof groups[0] };
 
 bool function_name_is(struct bytes written, const char *name)
 {
@@ -84,21 +20,39 @@ bool function_name_is(struct bytes written, const char *name)
     return true;
 }
 
+const struct function *function_find(struct bytes name)
+{
+    for (size_t g = 0; g < GROUPS; g++)
+        for (size_t i = 0; i < groups[g]->count; i++)
+            if (function_name_is(name, groups[g]->list[i].name))
+                return &groups[g]->list[i];
+    return NULL;
+}
+
+uint16_t function_type(const struct function *f, uint32_t i)
+{
+    uint32_t last = 3;
+    while (last && !f->types[last])
+        last--;
+    return f->types[i < last ? i : last];
+}
+
 bool function_takes_unit(struct bytes name)
 {
-    return function_name_is(name, "DATEADD") || function_name_is(name, "DATEDIFF") ||
-           function_name_is(name, "DATENAME") || function_name_is(name, "DATEPART");
+    const struct function *f = function_find(name);
+    return f && (f->flags & FUNCTION_UNIT);
 }
 
 bool function_is_scalar(struct bytes name)
 {
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (function_name_is(name, names[i]))
-            return true;
-    return false;
+    return function_find(name) != NULL;
 }
 
 const char *function_nearest(struct bytes name)
 {
-    return suggest_word(name, names, sizeof names / sizeof names[0]);
+    struct suggest s = {0};
+    for (size_t g = 0; g < GROUPS; g++)
+        for (size_t i = 0; i < groups[g]->count; i++)
+            suggest_offer(&s, name, groups[g]->list[i].name);
+    return s.best;
 }

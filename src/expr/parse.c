@@ -456,7 +456,8 @@ static enum code parse_primary(struct parser *p, struct ast **out)
     if ((token_is(t, "CAST") || token_is(t, "TRY_CAST")) && token_mark(&p->next, "("))
         return parse_cast(p, out);
     bool dollar = token_mark(t, "$") && p->next.kind == TOKEN_NAME && p->next.text.at == t->text.at + 1;
-    if (!dollar && (!is_name(t) || is_reserved(t)))
+    bool left = token_is(t, "LEFT") && token_mark(&p->next, "("); /* the function, not the join */
+    if (!dollar && !left && (!is_name(t) || is_reserved(t)))
         return parser_refuse(p, "an expression");
     return parse_name(p, out);
 }
