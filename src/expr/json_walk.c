@@ -179,7 +179,7 @@ bool walk_literal(struct walk *w, struct value *out)
     } table[] = {{"true", 4, VALUE_BIT, 1}, {"false", 5, VALUE_BIT, 0}, {"null", 4, VALUE_NULL, 0}};
     for (size_t k = 0; k < sizeof table / sizeof table[0]; k++)
         if (memcmp(at, table[k].word, table[k].len) == 0 && ends_word(at[table[k].len])) {
-            *out = (struct value){.type = table[k].type, .i = table[k].i};
+            *out = (struct value){.type = table[k].type, .len = table[k].type == VALUE_NULL, .i = table[k].i};
             w->word++;
             return true;
         }

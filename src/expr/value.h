@@ -4,7 +4,8 @@
  * an arena; they live as long as what they came from (one event, unless it says otherwise). Who keeps a value longer
  * copies it with value_copy into memory of its own.
  *
- * NULL is a missing field, JSON null and a failed TRY_CAST alike.
+ * NULL is a missing field, JSON null and a failed TRY_CAST alike. (The `len` of one that stands in JSON as null is 1: conditions
+ * tell the two apart, see condition.h; SQL does not.)
  */
 #pragma once
 
