@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { difference, expectation, readAnswer } from '../sql/compare.mjs';
 import { answer } from '../sql/reference.mjs';
+import { SCALARS } from '../sql/reference/functions.mjs';
+import { AGGREGATES } from '../sql/reference/resolve.mjs';
 import { test } from './lib/bounded.mjs';
 
 const examples = (name) => readFileSync(new URL(`../sql/${name}`, import.meta.url), 'utf8').split('\n').filter(Boolean);
@@ -23,6 +25,12 @@ test('there are enough of them, each with its basis', () => {
     assert.ok(own.length >= 200, `${own.length}`);
     assert.deepEqual(own.filter((c) => !c.basis || !c.name).map((c) => c.n), []);
     assert.equal(new Set(own.map((c) => c.n)).size, own.length);
+});
+
+test('every function occurs in an example that gives rows', () => {
+    const queries = ['examples.jsonl', 'more.jsonl'].flatMap(examples).map((line) => JSON.parse(line)).filter((c) => c.expect).map((c) => c.query.toUpperCase()).join('\n');
+    const all = [...Object.keys(SCALARS), ...Object.keys(AGGREGATES), 'LAG', 'LAST', 'ISFIRST', 'GETARRAYELEMENTS', 'GETRECORDPROPERTIES', 'CAST', 'TRY_CAST'];
+    assert.deepEqual(all.filter((name) => !new RegExp(`\\b${name}\\s*\\(`).test(queries)), []);
 });
 
 const CASE = '{"expect":[{"a":1,"b":"x"},{"a":2,"b":"y"},{"a":1.5,"b":"z"}],"counts":{"OutOfOrderEvent":1}';
