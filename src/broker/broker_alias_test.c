@@ -171,6 +171,54 @@ static void the_largest_packet_is_kept_to(struct rig *rig)
     assert_true(known.left_out > 10);
 }
 
+/* Each connection's own maximum holds for it, and what was given with another one is forgotten. */
+static void each_connection_has_its_own_maximum(struct rig *rig)
+{
+    static const uint16_t maxima[] = { 5, 1, 0, 65535, 2, 64 };
+    struct peer *from = peer_connected(rig, shard_of(rig, 1), &sender, false);
+    for (size_t n = 0; n < sizeof maxima / sizeof maxima[0]; n++) {
+        struct peer_connect c = { .client_id = "keeper", .expiry_s = 3600, .alias_max = maxima[n] };
+        struct known known = { .max = maxima[n] < 64 ? maxima[n] : 64 };
+        struct peer *to = peer_connected(rig, shard_of(rig, (unsigned)n), &c, n > 0);
+        if (n == 0)
+            peer_subscribed(to, "factory/#", 1);
+        for (unsigned i = 0; i < 40; i++) {
+            char topic[32];
+            (void)snprintf(topic, sizeof topic, "factory/line/%u", i / 2 % 8);
+            peer_published(from, topic, "x", i % 2, false, 0);
+            struct packet *k = peer_expect(to, MQTT_PUBLISH);
+            learn(&known, k, topic);
+            peer_accepts(to, k);
+        }
+        assert_true((known.left_out > 0) == (maxima[n] > 0));
+        peer_hang_up(to);
+        rig_run(rig);
+    }
+}
+
+static void all_aliases(struct rig_config *config)
+{
+    config->limits.topic_aliases = 65535;
+}
+static void the_largest_number_is_one_too(struct rig *rig)
+{
+    struct peer *to = peer_connected(rig, 0, &keeps, false);
+    peer_subscribed(to, "#", 0);
+    struct peer *from = peer_open(rig, shard_of(rig, 1));
+    peer_connect(from, &sender);
+    assert_int_equal(peer_expect(from, MQTT_CONNACK)->props.topic_alias_max, 65535);
+    static const uint16_t numbers[] = { 65535, 1, 32768, 65534 };
+    char topic[32];
+    for (size_t i = 0; i < 2 * sizeof numbers / sizeof numbers[0]; i++) {
+        uint16_t alias = numbers[i % 4];
+        (void)snprintf(topic, sizeof topic, "factory/%u", alias);
+        publish_alias(from, i < 4 ? topic : "", "x", 0, alias);
+        (void)peer_expect_publish(to, topic, "x", 0);
+    }
+    publish_alias(from, "", "x", 0, 2);
+    assert_int_equal(peer_expect(from, MQTT_DISCONNECT)->reason, MQTT_PROTOCOL_ERROR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +229,8 @@ int main(void)
         RIG_TEST(they_are_used_where_the_client_takes_them, NULL),
         RIG_TEST(what_is_sent_again_is_whole, NULL),
         RIG_TEST(the_largest_packet_is_kept_to, NULL),
+        RIG_TEST(each_connection_has_its_own_maximum, NULL),
+        RIG_TEST(the_largest_number_is_one_too, all_aliases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

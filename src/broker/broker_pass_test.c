@@ -290,6 +290,116 @@ static void both_ways_are_one(void **state)
     assert_true(away && too_large);
 }
 
+/* ---- everything at once ---- */
+
+enum { CROWD = 6, ROUNDS = 150 };
+
+struct crowd {
+    struct rig   *rig;
+    struct random dice;
+    struct peer  *peers[CROWD];
+    unsigned      life[CROWD], serial; /* life: how often it has connected */
+    unsigned      last[CROWD][CROWD];  /* the highest number that the one got from the other with QoS 0 */
+    unsigned      got;
+};
+
+/* Its publisher's number, which connection of it, and a number that counts up. */
+static void say(struct crowd *w, unsigned i)
+{
+    char text[32], topic[8];
+    (void)snprintf(text, sizeof text, "%u %u %u", i, w->life[i], ++w->serial);
+    (void)snprintf(topic, sizeof topic, "t/%u", (unsigned)random_below(&w->dice, 3));
+    peer_publish(w->peers[i], topic, text, random_chance(&w->dice, 20), random_chance(&w->dice, 3));
+}
+
+static void connect_one(struct crowd *w, unsigned i)
+{
+    static const char *const names[CROWD] = { "c0", "c1", "c2", "c3", "c4", "c5" };
+    struct peer_connect c = { .client_id = names[i], .expiry_s = i % 2 ? 3600 : 0, .alias_max = (uint16_t)(i % 3 * 5),
+                              .version = i == 4 ? MQTT_3_1_1 : MQTT_5, .clean_start = i == 4, .max_packet = i == 5 ? 30 : 0 };
+    w->peers[i] = peer_open(w->rig, shard_of(w->rig, (unsigned)random_below(&w->dice, 3)));
+    peer_connect(w->peers[i], &c);
+    w->life[i]++;
+}
+
+static void act(struct crowd *w, unsigned i)
+{
+    struct mqtt_filter f = { .filter = random_chance(&w->dice, 50) ? BYTES_LIT("t/+") : BYTES_LIT("t/1"),
+                             .qos = (uint8_t)random_below(&w->dice, 2), .retain_handling = i == 4 ? 0 : 2 };
+    switch (random_below(&w->dice, 12)) {
+    case 0:
+        (void)peer_subscribe_full(w->peers[i], &f);
+        break;
+    case 1:
+        (void)peer_unsubscribe(w->peers[i], "t/1");
+        break;
+    case 2:
+        if (random_chance(&w->dice, 50))
+            peer_hang_up(w->peers[i]);
+        else
+            peer_disconnect(w->peers[i], 0);
+        peer_close(w->peers[i]);
+        w->peers[i] = NULL;
+        break;
+    case 3: { /* takeover */
+        struct peer *old = w->peers[i];
+        connect_one(w, i);
+        peer_close(old);
+        break;
+    }
+    default:
+        say(w, i);
+        break;
+    }
+}
+
+static void hear(struct crowd *w, unsigned i)
+{
+    for (struct packet *k; w->peers[i] && (k = peer_take(w->peers[i]));) {
+        char text[32] = "";
+        unsigned from, life, number;
+        if (k->type != MQTT_PUBLISH)
+            continue;
+        if (k->qos)
+            peer_ack(w->peers[i], MQTT_PUBACK, k->pid, 0);
+        assert_true(k->payload.len < sizeof text);
+        memcpy(text, k->payload.at, k->payload.len);
+        assert_int_equal(sscanf(text, "%u %u %u", &from, &life, &number), 3);
+        w->got++;
+        if (k->qos || k->retain || life != w->life[from])
+            continue;
+        if (number <= w->last[i][from])
+            fail_msg("%u got %u from %u after %u", i, number, from, w->last[i][from]);
+        w->last[i][from] = number;
+    }
+}
+
+/* Connections come, go, subscribe and are taken over in the turn in which others publish: nobody is sent to who is gone, and
+ * what one connection says with QoS 0 keeps its order. */
+static void a_turn_full_of_changes(struct rig *rig)
+{
+    struct crowd w = { .rig = rig, .dice = { rig->config.seed * 4711 } };
+    for (unsigned i = 0; i < CROWD; i++)
+        connect_one(&w, i);
+    rig_run(rig);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned n = (unsigned)random_below(&w.dice, 20); n; n--) {
+            unsigned i = (unsigned)random_below(&w.dice, CROWD);
+            if (w.peers[i])
+                act(&w, i);
+            else
+                connect_one(&w, i);
+        }
+        rig_run(rig);
+        for (unsigned i = 0; i < CROWD; i++)
+            hear(&w, i);
+    }
+    assert_true(w.got > ROUNDS);
+    for (unsigned i = 0; i < CROWD; i++)
+        peer_close(w.peers[i]);
+    rig_run(rig);
+}
+
 /* ---- a session that comes up on another loop meanwhile ---- */
 
 struct flicker {
@@ -375,6 +485,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ways_are_one),
+        RIG_TEST(a_turn_full_of_changes, NULL),
         cmocka_unit_test(another_loops_connection_is_not_touched),
         RIG_TEST(who_is_just_coming_counts_as_away, NULL),
     };
