@@ -36,8 +36,8 @@ static struct message *make_message(struct client *c, const struct mqtt_publish 
     return message_new(&parts);
 }
 
-/* Who publishes while the journal, another loop or the memory is behind is not read from until release_halted. */
-/* `read`: a reader inside the node wants it. */
+/* Who publishes while the journal, another loop or the memory is behind is not read from until release_halted. `read`: a
+ * reader inside the node wants it, and may be behind, too. */
 static void halt_if_busy(struct client *c, bool stored, bool read)
 {
     struct shard *shard = c->shard;

@@ -9,8 +9,6 @@
 
 enum { LOOK_MS = 10000, IDLE_LEAST = 8 * 1024 * 1024 };
 
-static void look(struct timer *t);
-
 static void give_back(struct pool_job *job)
 {
     (void)job;
