@@ -158,6 +158,25 @@ enum code consumer_open(struct consumer **out, struct broker *b, const struct co
     return code;
 }
 
+/* J: as if it had. */
+static void catch_up(struct consumer *c)
+{
+    if (!c->behind)
+        return;
+    c->options.high = UINT64_MAX;
+    consumer_went(c->session);
+}
+
+void consumer_set_high(struct consumer *c, uint64_t high)
+{
+    journal_lock(c->broker->journal);
+    if (!high)
+        catch_up(c);
+    c->options.high = high;
+    journal_unlock(c->broker->journal);
+    share_settle(c->broker);
+}
+
 static void let_go(struct consumer *c)
 {
     struct broker *b = c->broker;
@@ -168,10 +187,7 @@ static void let_go(struct consumer *c)
             *at = c->next;
             break;
         }
-    if (c->behind) {
-        c->options.high = UINT64_MAX; /* as if it had caught up */
-        consumer_went(c->session);
-    }
+    catch_up(c);
     c->session->reader = NULL;
     journal_unlock(b->journal);
     pthread_mutex_unlock(&b->readers_lock);
@@ -485,7 +501,7 @@ void consumer_word_refuse(const struct op *op, uint8_t reason)
 struct session *consumer_word_from(const struct op *op, uint64_t *ordinal)
 {
     *ordinal = op->word->ordinal;
-    return op->batch->from->session;
+    return *ordinal ? op->batch->from->session : NULL;
 }
 
 static struct fanout *word_fanout(struct shard *shard, const struct consumer_word *w)

@@ -39,6 +39,8 @@ struct consumer_options {
 /* Finds it, with what waits, or makes it. CODE_EXISTS: it is open already. CODE_FULL, CODE_NOMEM, CODE_CLOSED. */
 FG_CHECK enum code consumer_open(struct consumer **out, struct broker *, const struct consumer_options *,
                                  struct fault *why);
+/* Another `high`: 0 for an owner that does not work just now, so that nobody waits for it. */
+void consumer_set_high(struct consumer *, uint64_t high);
 /* It stays, and what comes for it waits. After the last consumer_publish is done. */
 void consumer_close(struct consumer *);
 /* It is over, and what waits is let go. Frees like consumer_close. On failure it is closed only. */
@@ -85,7 +87,7 @@ uint64_t consumer_published(struct consumer *); /* the highest ordinal that is i
 /* ---- publishing ---- */
 struct consumer_word {
     struct message *message; /* the batch's reference                                                       */
-    uint64_t ordinal;        /* counts up from 1                                                            */
+    uint64_t ordinal;         /* counts up from 1; 0: it has none, and is published however often it comes */
     struct consumer *to;     /* NULL: to whoever wants its topic; or only into the queue of this one        */
     uint32_t number;         /* for `to`                                                                    */
     uint8_t result;          /* out: 0, or an MQTT reason why it was refused                                */

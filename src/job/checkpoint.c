@@ -1,0 +1,211 @@
+/* checkpoint.c - a job's state in a file beside the journal.
+ *
+ *   DATA/jobs/NAME.GENERATION     "FGJOB1\n\0", u64 mark, u32 CRC-32C of the rest, the stream's state
+ *
+ * Written and synced first; then the record that lets go of what was read names it (struct place_note). The file before stays until
+ * that record is on disk: a crash finds the record with its file, whichever it is.
+ */
+#include "job/job_private.h"
+
+#include "base/crc32c.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/wire.h"
+#include "journal/journal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { HEAD = 20, NAME_BYTES = JOB_NAME_MAX + 24, PATH_BYTES = 4096 };
+static const char magic[8] = "FGJOB1\n";
+
+void place_note_put(const struct place_note *n, uint8_t out[PLACE_NOTE_BYTES])
+{
+    uint64_t values[] = {n->generation, n->mark, n->ordinal};
+    out[0] = 1;
+    for (size_t v = 0; v < 3; v++)
+        for (size_t i = 0; i < 8; i++)
+            out[1 + v * 8 + i] = (uint8_t)(values[v] >> (8 * i));
+}
+
+bool place_note_get(struct place_note *n, struct bytes b)
+{
+    struct wire w = wire_of(b);
+    uint8_t version = wire_u8(&w);
+    n->generation = wire_le64(&w);
+    n->mark = wire_le64(&w);
+    n->ordinal = wire_le64(&w);
+    return !w.bad && version == 1 && wire_left(&w) == 0;
+}
+
+static void file_name(const struct job *j, uint64_t generation, char out[NAME_BYTES])
+{
+    (void)snprintf(out, NAME_BYTES, "%s.%" PRIu64, j->plan->name, generation);
+}
+
+static void remove_file(const struct job *j, uint64_t generation)
+{
+    char name[NAME_BYTES], path[PATH_BYTES];
+    file_name(j, generation, name);
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", j->jobs->dir, name) < sizeof path)
+        (void)j->jobs->io->unlink(j->jobs->io->self, path);
+}
+
+static enum code write_file(struct job *j, uint64_t generation, size_t *size, struct fault *why)
+{
+    struct buf file = {0};
+    char name[NAME_BYTES];
+    buf_add(&file, magic, sizeof magic);
+    buf_le64(&file, j->plan->mark);
+    buf_le32(&file, 0);
+    enum code c = stream_save(j->stream, &file);
+    if (c == CODE_OK && file.bad)
+        c = CODE_NOMEM;
+    if (c != CODE_OK) {
+        buf_clear(&file);
+        return FAIL(why, c, 0, "the state of job %s could not be written down: no memory", j->plan->name);
+    }
+    uint32_t crc = crc32c(0, file.at + HEAD, file.len - HEAD);
+    for (int i = 0; i < 4; i++)
+        file.at[16 + i] = (uint8_t)(crc >> (8 * i));
+    file_name(j, generation, name);
+    c = io_replace(j->jobs->io, j->jobs->dir, name, buf_bytes(&file), why);
+    *size = file.len;
+    buf_clear(&file);
+    return c;
+}
+
+enum code checkpoint_write(struct job *j, struct fault *why)
+{
+    const struct io *io = j->jobs->io;
+    int64_t begun = io->monotonic_us(io->self);
+    size_t size;
+    if (j->old_generation && journal_durable(j->jobs->journal) < j->old_until)
+        return CODE_AGAIN; /* a third file would be needed */
+    checkpoint_tidy(j);
+    uint64_t generation = j->generation + 1;
+    enum code c = write_file(j, generation, &size, why);
+    if (c != CODE_OK)
+        return c;
+    uint8_t note[PLACE_NOTE_BYTES];
+    place_note_put(&(struct place_note){generation, j->plan->mark, j->ordinal}, note);
+    uint64_t seq = 0;
+    c = consumer_finish(j->consumer, j->position, bytes_of(note, sizeof note), &seq, why);
+    if (c != CODE_OK) {
+        remove_file(j, generation);
+        return c;
+    }
+    j->old_generation = j->generation;
+    j->old_until = seq;
+    j->generation = generation;
+    j->since = 0;
+    j->checkpoints++;
+    j->checkpoint_bytes = size;
+    j->checkpoint_us = io->monotonic_us(io->self);
+    j->checkpoint_cost_us = j->checkpoint_us - begun;
+    return CODE_OK;
+}
+
+void checkpoint_tidy(struct job *j)
+{
+    if (!j->old_generation || journal_durable(j->jobs->journal) < j->old_until)
+        return;
+    remove_file(j, j->old_generation);
+    j->old_generation = 0;
+}
+
+static enum code check(const struct job *j, struct bytes file, struct fault *why)
+{
+    struct wire w = wire_of(file);
+    struct bytes head = wire_bytes(&w, sizeof magic);
+    uint64_t mark = wire_le64(&w);
+    uint32_t crc = wire_le32(&w);
+    if (w.bad || !bytes_equal(head, bytes_of(magic, sizeof magic)) || mark != j->plan->mark)
+        return FAIL(why, CODE_DAMAGED, 0, "it is not the state of this job");
+    if (crc != crc32c(0, file.at + HEAD, file.len - HEAD))
+        return FAIL(why, CODE_DAMAGED, 0, "its checksum does not hold");
+    return CODE_OK;
+}
+
+static enum code read_file(struct job *j, uint64_t generation, struct fault *why)
+{
+    char name[NAME_BYTES], path[PATH_BYTES];
+    char *text;
+    size_t len;
+    file_name(j, generation, name);
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", j->jobs->dir, name) >= sizeof path)
+        return FAIL(why, CODE_LIMIT, 0, "its path is too long");
+    enum code c = io_load(j->jobs->io, path, (size_t)1 << 30, &text, &len, why);
+    if (c != CODE_OK)
+        return c;
+    c = check(j, bytes_of(text, len), why);
+    if (c == CODE_OK)
+        c = stream_load(j->stream, bytes_from(bytes_of(text, len), HEAD), why);
+    mem_free(text);
+    return c;
+}
+
+/* The files that no note names: of a crash between the two steps, or of a job of that name that was. */
+struct sweep {
+    const struct job *job;
+    uint64_t keep;
+};
+
+static void sweep_one(void *ctx, const char *name)
+{
+    const struct sweep *s = ctx;
+    size_t n = strlen(s->job->plan->name);
+    char *end;
+    if (strncmp(name, s->job->plan->name, n) != 0 || name[n] != '.')
+        return;
+    uint64_t generation = strtoull(name + n + 1, &end, 10);
+    if (*end == 0 && end != name + n + 1 && generation != s->keep)
+        remove_file(s->job, generation);
+}
+
+static void sweep(const struct job *j, uint64_t keep)
+{
+    const struct io *io = j->jobs->io;
+    (void)io->list(io->self, j->jobs->dir, sweep_one, &(struct sweep){j, keep});
+}
+
+enum code checkpoint_read(struct job *j, struct fault *why)
+{
+    uint8_t text[CONSUMER_NOTE];
+    struct place_note note;
+    bool known = place_note_get(&note, bytes_of(text, consumer_note(j->consumer, text)));
+    uint64_t published = consumer_published(j->consumer);
+    j->position = consumer_head(j->consumer);
+    j->ordinal = published; /* should the state be of no use: no row to come has a number that is taken */
+    sweep(j, known ? note.generation : 0);
+    if (!known)
+        return CODE_OK;
+    j->generation = note.generation;
+    if (note.mark != j->plan->mark) {
+        log_info("job", "FG6120 job %s: its text or settings have changed, it begins anew", j->plan->name);
+        return CODE_OK;
+    }
+    struct fault lost;
+    enum code c = read_file(j, note.generation, &lost);
+    if (c == CODE_OK) {
+        j->ordinal = note.ordinal;
+        return CODE_OK;
+    }
+    if (c == CODE_NOMEM) {
+        if (why)
+            *why = lost;
+        return c;
+    }
+    log_error("job", "FG6121 job %s: its state %s.%" PRIu64 " cannot be used, it begins anew: %s",
+              j->plan->name, j->plan->name, note.generation, lost.text);
+    stream_free(j->stream); /* it may have taken a part */
+    j->stream = NULL;
+    return stream_new(&j->stream, j->plan->query, &(struct stream_sink){j, job_sink.row, job_sink.trouble},
+                      why);
+}
+
+void checkpoint_remove(struct job *j)
+{
+    sweep(j, 0);
+}

@@ -1,0 +1,82 @@
+/* job.h - streaming SQL that runs in the node: one `.sql` file is one job.
+ *
+ *   topics, routes ──► queue of the job (broker/consumer.h) ──► stream (its thread) ──► topics, $jobs/JOB/OUTPUT
+ *                            ▲                                        │
+ *                            └── place, in the journal ── DATA/jobs/JOB.N, its state
+ *
+ * A job is exactly once inside the node: after a crash it takes its last checkpoint, reads on from there, makes the same rows
+ * with the same ordinals, and what is in the log already is not published again (docs/decisions/0009).
+ *
+ * Names. A name after FROM or JOIN is, in this order: one of the job's `inputs`; reference data, if it is one of its
+ * `references`; a topic filter, if it has a `/` or a wildcard ([factory/+/telemetry]); `events`: what goes into the
+ * partitions; otherwise an input that routes bring messages to. A name after INTO is one of the job's `outputs`; a topic,
+ * if it has a `/`; otherwise an output: topic $jobs/JOB/OUTPUT, which routes and actions read.
+ *
+ * Threads: jobs_* from any thread but the loops' (a job waits for those); each job has a thread of its own.
+ */
+#pragma once
+
+#include "broker/broker.h"
+#include "stream/stream.h"
+
+struct jobs;
+struct job_plan;
+
+struct job_pair {
+    const char *name,
+        *to; /* of inputs: a topic filter; of outputs: a topic; of references: a file (.csv or JSON) */
+};
+enum { JOB_NAME_MAX = 64, JOBS_MAX = 100, JOB_INPUTS_MAX = 32 };
+struct job_spec {
+    const char *name; /* letters, digits, - and _, up to JOB_NAME_MAX */
+    const char *file; /* for messages: as the person wrote it         */
+    struct bytes sql;
+    struct query_options options; /* is_reference is set here                     */
+    const struct job_pair *inputs, *outputs, *references;
+    size_t input_count, output_count, reference_count;
+    const char *const *events; /* filters of what goes into the partitions     */
+    size_t event_count;
+};
+/* Checked and compiled; copies what it keeps. CODE_USAGE: `why` names file, line, column and the nearest right thing. */
+FG_CHECK enum code job_plan_new(struct job_plan **out, const struct job_spec *, struct fault *why);
+void job_plan_free(struct job_plan *); /* NULL is fine */
+const char *job_plan_name(const struct job_plan *);
+const struct query *job_plan_query(const struct job_plan *);
+/* Where an input of the query comes from: its topic filters, as one text separated by ", "; empty: routes bring it. */
+void job_plan_source(const struct job_plan *, uint32_t input, struct buf *out);
+struct bytes job_plan_target(const struct job_plan *, uint32_t output); /* its topic */
+/* What a route must say with a message for this input; 0: there is no such input, or it reads topics. */
+uint32_t job_input_number(const struct job_plan *, struct bytes input);
+
+FG_CHECK enum code jobs_open(struct jobs **out, struct broker *, struct journal *, const struct io *,
+                             const char *data_dir, struct fault *why);
+/* Stops all with a checkpoint. */
+void jobs_close(struct jobs *);
+/* Exactly these run from now on: new ones are started, changed ones go on with the new text (and learn anew), the others are not
+ * touched; what is not there any more ends, its state and what waited for it are gone. Takes the plans, also on failure. */
+FG_CHECK enum code jobs_apply(struct jobs *, struct job_plan **plans, size_t n, struct fault *why);
+
+enum job_state {
+    JOB_RUNNING,
+    JOB_BLOCKED /* an output is refused: tried again */,
+    JOB_PAUSED /* its state is full */,
+    JOB_STOPPED /* an event it must not go on after */
+};
+struct job_status {
+    const char *name;
+    enum job_state state;
+    const char *why;    /* of a job that does not run; else "" */
+    uint64_t lag;       /* messages that wait to be read        */
+    uint64_t published; /* rows, since the job is there         */
+    uint64_t checkpoints, checkpoint_bytes;
+    struct stream_stats stream;
+};
+/* Calls each() for every job, or only for the one of that name; false: there is none. Blocks for the time of a batch. */
+bool jobs_status(struct jobs *, const char *name, void (*each)(void *ctx, const struct job_status *),
+                 void *ctx);
+/* See stream_models, stream_forget. False: no such job, or no such model. */
+bool jobs_models(struct jobs *, const char *name, bool (*each)(void *ctx, const struct stream_model_info *),
+                 void *ctx);
+bool jobs_forget_model(struct jobs *, const char *name, struct bytes key);
+/* Calls each() with the plans of all jobs, or of the one of that name. False: there is none. */
+bool jobs_plans(struct jobs *, const char *name, void (*each)(void *ctx, const struct job_plan *), void *ctx);

@@ -1,0 +1,367 @@
+/* jobs.c - all jobs of a node: started, stopped, replaced, looked at. */
+#include "job/job_private.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static void consumer_name(const char *job, char out[JOB_NAME_MAX + 8])
+{
+    (void)snprintf(out, JOB_NAME_MAX + 8, "job/%s", job);
+}
+
+/* ---- one job ---- */
+
+static enum code set_filters(struct job *j, struct fault *why)
+{
+    struct consumer_filter filters[JOB_INPUTS_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < j->plan->way_count; i++) {
+        const struct way *w = &j->plan->ways[i];
+        bool there = !w->filter.len;
+        for (size_t k = 0; k < n; k++) /* two inputs of one topic */
+            there = there || bytes_equal(filters[k].filter, w->filter);
+        if (!there)
+            filters[n++] = (struct consumer_filter){w->filter, w->number};
+    }
+    return consumer_subscribe(j->consumer, filters, n, why);
+}
+
+static void sleep_init(struct job *j)
+{
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&j->wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    (void)pthread_mutex_init(&j->sleep_lock, NULL);
+    (void)pthread_mutex_init(&j->lock, NULL);
+}
+
+static void job_free(struct job *j)
+{
+    if (!j)
+        return;
+    FG_ASSERT(j->word_count == 0); /* all were published, or forgotten */
+    consumer_close(j->consumer);
+    stream_free(j->stream);
+    job_plan_free(j->plan);
+    mem_free(j->words);
+    mem_free(j->references);
+    (void)pthread_cond_destroy(&j->wake);
+    (void)pthread_mutex_destroy(&j->sleep_lock);
+    (void)pthread_mutex_destroy(&j->lock);
+    mem_free(j);
+}
+
+static enum code open_parts(struct job *j, struct fault *why)
+{
+    char name[JOB_NAME_MAX + 8];
+    consumer_name(j->plan->name, name);
+    struct consumer_options o = {.name = name, .high = JOB_HIGH, .ready = job_wake, .ctx = j};
+    enum code c = consumer_open(&j->consumer, j->jobs->broker, &o, why);
+    if (c == CODE_OK)
+        c = stream_new(&j->stream, j->plan->query, &(struct stream_sink){j, job_sink.row, job_sink.trouble},
+                       why);
+    if (c == CODE_OK)
+        c = checkpoint_read(j, why);
+    return c == CODE_OK ? set_filters(j, why) : c;
+}
+
+/* Takes the plan when it succeeds. */
+static enum code start(struct jobs *all, struct job_plan *plan, struct fault *why)
+{
+    struct job *j = mem_zalloc(1, sizeof *j);
+    struct reference_seen *references = mem_zalloc(query_references(plan->query) + 1, sizeof *references);
+    if (!j || !references) {
+        mem_free(j);
+        mem_free(references);
+        return FAIL(why, CODE_NOMEM, 0, "no memory for job %s", plan->name);
+    }
+    *j = (struct job){.jobs = all, .plan = plan, .references = references};
+    j->checkpoint_us = j->clock_us = all->io->monotonic_us(all->io->self);
+    sleep_init(j);
+    enum code c = open_parts(j, why);
+    if (c == CODE_OK && pthread_create(&j->thread, NULL, job_run, j) != 0)
+        c = FAIL(why, CODE_NOMEM, 0, "no thread for job %s", plan->name);
+    if (c != CODE_OK) {
+        j->plan = NULL;
+        job_free(j);
+        return c;
+    }
+    j->started = true;
+    struct job **end = &all->first;
+    while (*end)
+        end = &(*end)->next;
+    *end = j;
+    log_info("job", "FG6130 job %s runs (%s)", plan->name, plan->file);
+    return CODE_OK;
+}
+
+/* Out of the list; its thread has ended, with a checkpoint. */
+static void stop(struct jobs *all, struct job *j)
+{
+    for (struct job **at = &all->first; *at; at = &(*at)->next)
+        if (*at == j) {
+            *at = j->next;
+            break;
+        }
+    pthread_mutex_lock(&j->sleep_lock);
+    j->stop = true;
+    (void)pthread_cond_signal(&j->wake);
+    pthread_mutex_unlock(&j->sleep_lock);
+    if (j->started)
+        (void)pthread_join(j->thread, NULL);
+}
+
+static void end_job(struct jobs *all, struct job *j)
+{
+    struct fault why;
+    stop(all, j);
+    checkpoint_remove(j);
+    enum code c = consumer_end(j->consumer, &why);
+    j->consumer = NULL;
+    if (c == CODE_OK)
+        log_info("job", "FG6131 job %s has ended; what waited for it and what it had learned are gone",
+                 j->plan->name);
+    else
+        log_warn("job", "FG6132 job %s has ended, but that could not be recorded: %s", j->plan->name,
+                 why.text);
+    job_free(j);
+}
+
+static struct job *find(struct jobs *all, const char *name)
+{
+    for (struct job *j = all->first; j; j = j->next)
+        if (strcmp(j->plan->name, name) == 0)
+            return j;
+    return NULL;
+}
+
+/* ---- all ---- */
+
+enum code jobs_open(struct jobs **out, struct broker *b, struct journal *journal, const struct io *io,
+                    const char *data_dir, struct fault *why)
+{
+    struct jobs *all = mem_zalloc(1, sizeof *all);
+    size_t n = strlen(data_dir) + sizeof "/jobs";
+    char *dir = all ? mem_alloc(n) : NULL;
+    if (!dir) {
+        mem_free(all);
+        return FAIL(why, CODE_NOMEM, 0, "no memory for jobs");
+    }
+    (void)snprintf(dir, n, "%s/jobs", data_dir);
+    *all = (struct jobs){.broker = b, .journal = journal, .io = io, .dir = dir};
+    (void)pthread_mutex_init(&all->lock, NULL);
+    int e = io->mkdir(io->self, dir);
+    if (e < 0 && e != -EEXIST) {
+        enum code c = FAIL_SYS(why, CODE_IO, -e, "%s cannot be made", dir);
+        (void)pthread_mutex_destroy(&all->lock);
+        mem_free(dir);
+        mem_free(all);
+        return c;
+    }
+    *out = all;
+    return CODE_OK;
+}
+
+void jobs_close(struct jobs *all)
+{
+    if (!all)
+        return;
+    while (all->first) {
+        struct job *j = all->first;
+        stop(all, j);
+        job_free(j);
+    }
+    (void)pthread_mutex_destroy(&all->lock);
+    mem_free(all->dir);
+    mem_free(all);
+}
+
+static struct job_plan *take_plan(struct job_plan **plans, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (plans[i] && strcmp(plans[i]->name, name) == 0) {
+            struct job_plan *p = plans[i];
+            plans[i] = NULL;
+            return p;
+        }
+    return NULL;
+}
+
+/* Jobs of which only what waits for them is left: their settings went while the node was down. */
+struct orphans {
+    struct jobs *all;
+    char (*names)[JOB_NAME_MAX + 8];
+    size_t count;
+};
+
+static void see_name(void *ctx, struct bytes name, bool open)
+{
+    struct orphans *o = ctx;
+    if (!open && bytes_starts(name, "job/") && name.len < sizeof o->names[0] && o->count < JOBS_MAX)
+        (void)snprintf(o->names[o->count++], sizeof o->names[0], "%.*s", BYTES_FMT(name));
+}
+
+static void nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+static void remove_files(struct jobs *all, const char *name)
+{
+    struct job_plan plan = {.name = name};
+    struct job j = {.jobs = all, .plan = &plan};
+    checkpoint_remove(&j);
+}
+
+static void end_orphans(struct jobs *all)
+{
+    struct orphans o = {all, mem_zalloc(JOBS_MAX, sizeof o.names[0]), 0};
+    if (!o.names)
+        return; /* another time */
+    consumer_names(all->broker, see_name, &o);
+    for (size_t i = 0; i < o.count; i++) {
+        struct consumer *c;
+        struct fault why;
+        if (consumer_open(&c, all->broker, &(struct consumer_options){.name = o.names[i], .ready = nothing},
+                          &why) != CODE_OK)
+            continue;
+        if (consumer_end(c, &why) == CODE_OK)
+            log_info("job", "FG6131 job %s has ended; what waited for it and what it had learned are gone",
+                     o.names[i] + 4);
+        remove_files(all, o.names[i] + 4);
+    }
+    mem_free(o.names);
+}
+
+static enum code apply(struct jobs *all, struct job_plan **plans, size_t n, struct fault *why)
+{
+    enum code c = CODE_OK;
+    for (struct job *j = all->first, *next; j; j = next) {
+        next = j->next;
+        struct job_plan *p = take_plan(plans, n, j->plan->name);
+        if (!p) {
+            end_job(all, j);
+        } else if (p->mark == j->plan->mark) {
+            job_plan_free(p);
+        } else {
+            stop(all, j);
+            job_free(j);
+            struct fault own;
+            enum code one = start(all, p, &own);
+            if (one != CODE_OK) {
+                job_plan_free(p);
+                c = one;
+                if (why)
+                    *why = own;
+            }
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (plans[i] && c == CODE_OK && (c = start(all, plans[i], why)) == CODE_OK)
+            plans[i] = NULL;
+        job_plan_free(plans[i]);
+        plans[i] = NULL;
+    }
+    end_orphans(all);
+    return c;
+}
+
+enum code jobs_apply(struct jobs *all, struct job_plan **plans, size_t n, struct fault *why)
+{
+    pthread_mutex_lock(&all->lock);
+    enum code c = apply(all, plans, n, why);
+    pthread_mutex_unlock(&all->lock);
+    return c;
+}
+
+/* ---- looked at ---- */
+
+static void tell_status(struct job *j, void (*each)(void *ctx, const struct job_status *), void *ctx)
+{
+    pthread_mutex_lock(&j->lock);
+    uint64_t head = consumer_head(j->consumer), waiting = consumer_waiting(j->consumer);
+    uint64_t read = j->position > head ? j->position - head : 0;
+    struct job_status s = {.name = j->plan->name,
+                           .state = j->state,
+                           .why = j->state == JOB_RUNNING ? "" : j->why.text,
+                           .lag = waiting > read ? waiting - read : 0,
+                           .published = consumer_published(j->consumer),
+                           .checkpoints = j->checkpoints,
+                           .checkpoint_bytes = j->checkpoint_bytes};
+    if (j->stream)
+        stream_stats(j->stream, &s.stream);
+    each(ctx, &s);
+    pthread_mutex_unlock(&j->lock);
+}
+
+bool jobs_status(struct jobs *all, const char *name, void (*each)(void *ctx, const struct job_status *),
+                 void *ctx)
+{
+    bool any = false;
+    pthread_mutex_lock(&all->lock);
+    for (struct job *j = all->first; j; j = j->next)
+        if (!name || strcmp(j->plan->name, name) == 0) {
+            tell_status(j, each, ctx);
+            any = true;
+        }
+    pthread_mutex_unlock(&all->lock);
+    return any;
+}
+
+bool jobs_models(struct jobs *all, const char *name,
+                 bool (*each)(void *ctx, const struct stream_model_info *), void *ctx)
+{
+    pthread_mutex_lock(&all->lock);
+    struct job *j = find(all, name);
+    if (j) {
+        pthread_mutex_lock(&j->lock);
+        if (j->stream)
+            stream_models(j->stream, each, ctx);
+        pthread_mutex_unlock(&j->lock);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return j != NULL;
+}
+
+static bool forget(struct job *j, struct bytes key)
+{
+    struct fault why;
+    bool gone = j->stream && stream_forget(j->stream, key);
+    if (gone &&
+        checkpoint_write(j, &why) != CODE_OK) /* it must not come back with the next crash: soon, then */
+        j->since++;
+    return gone;
+}
+
+bool jobs_forget_model(struct jobs *all, const char *name, struct bytes key)
+{
+    pthread_mutex_lock(&all->lock);
+    struct job *j = find(all, name);
+    bool gone = false;
+    if (j) {
+        pthread_mutex_lock(&j->lock);
+        gone = forget(j, key);
+        pthread_mutex_unlock(&j->lock);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return gone;
+}
+
+bool jobs_plans(struct jobs *all, const char *name, void (*each)(void *ctx, const struct job_plan *),
+                void *ctx)
+{
+    bool any = false;
+    pthread_mutex_lock(&all->lock);
+    for (struct job *j = all->first; j; j = j->next)
+        if (!name || strcmp(j->plan->name, name) == 0) {
+            each(ctx, j->plan);
+            any = true;
+        }
+    pthread_mutex_unlock(&all->lock);
+    return any;
+}
