@@ -385,7 +385,7 @@ enum code settings_keep(const struct settings *fresh, const struct settings *old
         const struct setting *row = &settings_rows[i];
         if (!row->size || !keep(row->key))
             continue;
-        FG_ASSERT(row->kind != AS_TEXTS && row->kind != AS_LISTENERS);
+        FG_ASSERT(row->kind != AS_TEXTS && row->kind != AS_LISTENERS && row->kind != AS_ENTRIES);
         void *to = (char *)&inner->settings + row->offset;
         memcpy(to, (const char *)old + row->offset, row->size);
         if (row->kind == AS_TEXT) {

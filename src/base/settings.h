@@ -50,6 +50,69 @@ struct settings_texts {
     size_t             count;
 };
 
+/* NAME: TEXT below a key, in the order written. */
+struct settings_pair {
+    const char *name, *to;
+};
+struct settings_pairs {
+    const struct settings_pair *at;
+    size_t                      count;
+};
+
+/* What `jobs`, `routes` and `actions` hold: maps of entries, each with a name of its own. */
+struct settings_entry {
+    const char *name;
+    uint32_t    line, column; /* of the name in the file */
+};
+
+enum settings_job_policy { JOB_ADJUST, JOB_DROP };
+enum settings_job_model { JOB_MODEL_FIELDGATE, JOB_MODEL_KDE };
+enum settings_job_warm_up { JOB_WARM_UP_SILENT, JOB_WARM_UP_REPORT };
+enum settings_job_error { JOB_ERROR_DROP, JOB_ERROR_STOP };
+enum settings_job_names { JOB_NAMES_KEEP, JOB_NAMES_LOWER };
+enum settings_job_collation { JOB_COLLATION_ORDINAL, JOB_COLLATION_IGNORE_CASE };
+struct settings_job {
+    struct settings_entry       entry;
+    const char                 *sql;     /* file */
+    struct settings_pairs       inputs, outputs, references;
+    uint32_t                    late_s, out_of_order_s;
+    enum settings_job_policy    policy;
+    enum settings_job_model     model;
+    enum settings_job_warm_up   warm_up;
+    enum settings_job_error     on_error;
+    enum settings_job_names     names;
+    enum settings_job_collation collation;
+    uint64_t                    state_bytes;
+};
+
+struct settings_route {
+    struct settings_entry entry;
+    const char           *route;    /* FROM ... WHERE ... INTO ... */
+    uint32_t              priority; /* 0 is the highest; SETTINGS_PRIORITY_NONE when not given */
+    uint64_t              ttl_s;    /* 0: for ever */
+};
+#define SETTINGS_PRIORITY_NONE 2000000000u
+
+struct settings_action {
+    struct settings_entry entry;
+    const char           *on;         /* JOB.OUTPUT, or a topic filter */
+    struct {
+        const char *topic, *message;  /* with ${field} in them; topic "": none */
+        uint32_t    qos;
+        bool        retain;
+    } publish;
+    struct {
+        const char           *url;    /* "": none */
+        const char           *body;   /* "": the event itself */
+        struct settings_pairs headers;
+    } webhook;
+    struct settings_texts program;    /* the file and its arguments; the event comes on standard input */
+    const char           *at_least, *at_most; /* "2 in 10s", "1 per 5m"; "": no guard */
+    bool                  dry_run;
+    uint32_t              retry;      /* how often more, when it failed */
+    uint32_t              timeout_s;  /* for one try */
+};
+
 struct settings_listener {
     enum settings_listener_type    type;
     struct settings_choices        auth; /* enum settings_auth: asked in this order; never empty */
@@ -104,6 +167,19 @@ struct settings {
         enum log_format format;
         int             levels[LOG_AREA_COUNT]; /* an enum log_level, or LOG_AS_ALL */
     } log;
+    struct settings_texts job_files; /* `jobs:` as patterns of files */
+    struct {
+        const struct settings_job *at;
+        size_t                     count;
+    } jobs;
+    struct {
+        const struct settings_route *at;
+        size_t                       count;
+    } routes;
+    struct {
+        const struct settings_action *at;
+        size_t                        count;
+    } actions;
     const struct settings_listener *listeners;
     size_t                          listener_count;
 

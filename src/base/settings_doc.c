@@ -98,6 +98,13 @@ static void print_range(const struct setting *row, struct buf *out)
     case AS_LISTENERS:
         buf_printf(out, "list, see [listeners](#listeners)");
         return;
+    case AS_PAIRS:
+        buf_printf(out, "map of names to texts, at most %" PRIu64, row->max);
+        return;
+    case AS_ENTRIES:
+        buf_printf(out, "%smap of names to entries, see [%s](#%s)", row->entries->other ? "pattern of files, list of them, or " : "",
+                   row->key, row->key);
+        return;
     default:
         break;
     }
@@ -120,7 +127,7 @@ static void print_row(const struct setting *row, const char *name, struct buf *o
     else if (row->def[0])
         buf_printf(out, "`%s`", row->def);
     else
-        buf_printf(out, row->kind == AS_TEXTS ? "`[]`" : "empty");
+        buf_printf(out, row->kind == AS_TEXTS ? "`[]`" : row->kind == AS_PAIRS ? "`{}`" : "empty");
     buf_printf(out, " | %s |\n", row->help);
 }
 
@@ -140,6 +147,14 @@ static void print_group(const struct setting_group *group, struct buf *out)
     }
 }
 
+static void print_entries(const struct setting *row, struct buf *out)
+{
+    const struct entry_kind *kind = row->entries;
+    buf_printf(out, "\n### %s\n\n%s\n\n```yaml\n%s```\n\n%s", row->key, kind->help, kind->example, table_head);
+    for (size_t k = 0; k < kind->row_count; k++)
+        print_row(&kind->rows[k], kind->rows[k].key, out);
+}
+
 void settings_doc(struct buf *out)
 {
     buf_printf(out, "%s", head);
@@ -149,6 +164,9 @@ void settings_doc(struct buf *out)
             buf_printf(out, "%s%s", listeners_help, table_head);
             for (size_t k = 0; k < listener_row_count; k++)
                 print_row(&listener_rows[k], listener_rows[k].key, out);
+            for (size_t k = 0; k < settings_row_count; k++)
+                if (settings_rows[k].kind == AS_ENTRIES)
+                    print_entries(&settings_rows[k], out);
         }
     }
 }

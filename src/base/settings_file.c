@@ -227,6 +227,8 @@ static void read_row(struct loading *l, const struct setting *row, const struct 
     struct origin *origin = &l->inner->origins[row - settings_rows];
     if (row->kind == AS_LISTENERS) {
         settings_read_listeners(l, row, n, origin);
+    } else if (row->kind == AS_ENTRIES) {
+        settings_read_entries(l, row, n, origin);
     } else if (row->kind == AS_TEXTS) {
         read_texts(l, row, n, origin);
     } else if (setting_one_value(l, n, row->key, row)) {

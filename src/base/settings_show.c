@@ -52,6 +52,26 @@ static void show_listeners(struct showing *s, const struct origin *o)
         }
 }
 
+/* routes.all.route and so on; what an entry does not say itself is not shown. */
+static void show_entries(struct showing *s, const struct setting *row, const struct origin *o)
+{
+    const struct entry_kind *kind = row->entries;
+    struct entry_list list;
+    memcpy(&list, (const char *)s->settings + row->offset, sizeof list);
+    if (kind->other && o->kind == FROM_FILE && list.count == 0)
+        show(s, row->key, kind->other, s->settings, o);
+    for (size_t i = 0; i < list.count; i++)
+        for (size_t k = 0; k < kind->row_count; k++) {
+            const char *base = (const char *)list.at + i * kind->size;
+            struct settings_entry entry;
+            char key[128];
+            memcpy(&entry, base, sizeof entry);
+            struct origin own = { .kind = FROM_FILE, .place = { entry.line, entry.column } };
+            setting_path(key, sizeof key, "%s.%s.%s", row->key, entry.name, kind->rows[k].key);
+            show(s, key, &kind->rows[k], base, &own);
+        }
+}
+
 enum code settings_each(const struct settings *settings, void (*each)(void *, const struct settings_line *),
                         void *ctx)
 {
@@ -60,6 +80,8 @@ enum code settings_each(const struct settings *settings, void (*each)(void *, co
         const struct origin *o = &settings->inner->origins[i];
         if (settings_rows[i].kind == AS_LISTENERS)
             show_listeners(&s, o);
+        else if (settings_rows[i].kind == AS_ENTRIES)
+            show_entries(&s, &settings_rows[i], o);
         else
             show(&s, settings_rows[i].key, &settings_rows[i], settings, o);
     }

@@ -33,6 +33,12 @@ const struct setting settings_rows[] = {
     { "listeners", AS_LISTENERS, 0, 0, 0, LISTENERS_MAX, NULL,
       .def_said = "mqtt on `127.0.0.1:1883` and `[::1]:1883`, http on `127.0.0.1:8080`",
       .help = "Where to listen and for what; replaces the default list as a whole." },
+    { "jobs", AS_ENTRIES, FIELD(jobs), 0, ENTRIES_MAX, NULL, .def_said = "none", .entries = &job_entries,
+      .help = "Streaming SQL that runs in this node: files, each a job that is called as its file is, or entries." },
+    { "routes", AS_ENTRIES, FIELD(routes), 0, ENTRIES_MAX, NULL, .def_said = "none", .entries = &route_entries,
+      .help = "Which messages go where." },
+    { "actions", AS_ENTRIES, FIELD(actions), 0, ENTRIES_MAX, NULL, .def_said = "none", .entries = &action_entries,
+      .help = "What is done when a job has found something." },
     { "users", AS_TEXT, FIELD(users), 0, 1024, "", .def_said = "`users` in the data directory",
       .help = "The file of users and their passwords, made by `fieldgate user`. It is read again when it changes;"
               " an empty one lets nobody in." },

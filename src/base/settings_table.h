@@ -16,7 +16,9 @@ enum setting_kind {
     AS_TEXT,     /* const char *, min..max bytes                   */
     AS_TEXTS,    /* struct settings_texts                          */
     AS_ADDRESSES,/* at and at_count of a listener                  */
-    AS_LISTENERS /* listeners and listener_count                   */
+    AS_LISTENERS,/* listeners and listener_count                   */
+    AS_PAIRS,    /* struct settings_pairs                          */
+    AS_ENTRIES   /* a pointer to entries and their number          */
 };
 
 /* What the word `unlimited` stores, where it is allowed. */
@@ -33,6 +35,25 @@ struct setting {
     const char *const     *words;    /* AS_CHOICE, NULL at the end                                  */
     enum setting_unlimited unlimited;
     bool                   bare;     /* AS_SECONDS: the key says seconds, so a bare number is right */
+    const struct entry_kind *entries; /* AS_ENTRIES */
+};
+
+/* A map of entries of one kind, each a map with rows of its own. A row's key may have dots: maps within. */
+struct entry_kind {
+    const char           *what;  /* "route": for messages                                                        */
+    const struct setting *rows;
+    size_t                row_count, size; /* of the struct; it begins with a struct settings_entry               */
+    const char           *main;  /* the row that an entry of one text means, or NULL                              */
+    const struct setting *other; /* where one text, or a list of them, goes instead of entries, or NULL           */
+    const char           *example;
+    const char           *help;  /* docs/settings.md */
+};
+extern const struct entry_kind job_entries, route_entries, action_entries;
+enum { ENTRY_ROWS_MAX = 20, ENTRIES_MAX = 200, PAIRS_MAX = 100 };
+/* What stands where. */
+struct entry_list {
+    void  *at;
+    size_t count;
 };
 
 extern const struct setting settings_rows[];
@@ -119,6 +140,7 @@ enum { PATH_MAX_BYTES = 128 };
 void settings_read_tree(struct loading *, const struct yaml_node *root);
 void settings_read_listeners(struct loading *, const struct setting *, const struct yaml_node *,
                              struct origin *);
+void settings_read_entries(struct loading *, const struct setting *, const struct yaml_node *, struct origin *);
 /* Fills in what listeners take from elsewhere in the file, and says what then does not fit. After all has been read. */
 void settings_settle_listeners(struct loading *);
 /* What both read a value with; each notes what is wrong itself. `path` is "listeners[0].at". */

@@ -312,6 +312,20 @@ static void print_texts(const struct settings_texts *list, struct buf *out, bool
     buf_u8(out, ']');
 }
 
+static void print_pairs(const struct setting *row, const void *base, struct buf *out, bool json)
+{
+    struct settings_pairs list;
+    memcpy(&list, (const char *)base + row->offset, sizeof list);
+    buf_u8(out, '{');
+    for (size_t i = 0; i < list.count; i++) {
+        buf_printf(out, "%s", !i ? "" : json ? "," : ", ");
+        buf_json(out, bytes_str(list.at[i].name));
+        buf_printf(out, json ? ":" : ": ");
+        buf_json(out, bytes_str(list.at[i].to));
+    }
+    buf_u8(out, '}');
+}
+
 static void print_choices(const struct setting *row, const void *base, struct buf *out, bool json)
 {
     struct settings_choices list;
@@ -384,7 +398,11 @@ static void print(const struct setting *row, const void *base, struct buf *out, 
     case AS_ADDRESSES:
         print_addresses(base, out, json);
         return;
+    case AS_PAIRS:
+        print_pairs(row, base, out, json);
+        return;
     case AS_LISTENERS:
+    case AS_ENTRIES:
         return;
     default:
         break;
