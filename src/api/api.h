@@ -15,6 +15,7 @@
 
 struct api;
 struct broker;
+struct flow;
 struct journal;
 
 struct api_listener {
@@ -49,6 +50,7 @@ struct api_config { /* all borrowed until api_free */
     const char                *data_dir; /* absolute */
     struct broker             *broker;
     struct journal            *journal;
+    struct flow               *flow;
     const char                *version;
     /* Begins a reload; done is called once, later, on the loop. */
     void (*reload)(void *reload_ctx, api_reload_done done, void *arg);

@@ -38,6 +38,7 @@ struct job_spec {
     size_t event_count;
 };
 /* Checked and compiled; copies what it keeps. CODE_USAGE: `why` names file, line, column and the nearest right thing. */
+bool job_name_ok(const char *);
 FG_CHECK enum code job_plan_new(struct job_plan **out, const struct job_spec *, struct fault *why);
 void job_plan_free(struct job_plan *); /* NULL is fine */
 const char *job_plan_name(const struct job_plan *);

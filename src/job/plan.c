@@ -24,7 +24,7 @@ static bool is_reference(void *ctx, struct bytes name)
     return pair_of(spec->references, spec->reference_count, name) != NULL;
 }
 
-static bool name_ok(const char *name)
+bool job_name_ok(const char *name)
 {
     size_t n = strlen(name);
     for (size_t i = 0; i < n; i++)
@@ -227,7 +227,7 @@ static enum code make(struct job_plan *p, const struct job_spec *spec, struct fa
 enum code job_plan_new(struct job_plan **out, const struct job_spec *spec, struct fault *why)
 {
     char said[128];
-    if (!name_ok(spec->name))
+    if (!job_name_ok(spec->name))
         return FAIL_FG(why, CODE_USAGE, 6114,
                        "'%s' cannot be the name of a job: letters, digits, - and _, up to %d of them",
                        bytes_escape(bytes_str(spec->name), said, sizeof said), JOB_NAME_MAX);

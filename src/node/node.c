@@ -147,11 +147,16 @@ static enum code open_journal(struct node *n, struct fault *why)
     return data_open_journal(n, &o, why);
 }
 
+static enum code open_flow(struct node *n, struct fault *why)
+{
+    return flow_open(&n->flow, n->broker, n->journal, n->options.io, n->data_dir, why);
+}
+
 static enum code open_api(struct node *n, struct fault *why)
 {
     struct api_config config = {
         .loop = n->loops[0], .io = n->options.io, .view = listen_view(n), .data_dir = n->data_dir, .broker = n->broker,
-        .journal = n->journal, .version = n->options.version, .reload = reload_begin, .reload_ctx = n,
+        .journal = n->journal, .version = n->options.version, .reload = reload_begin, .reload_ctx = n, .flow = n->flow,
     };
     enum code code = api_open(&n->api, &config, why);
     pthread_mutex_lock(&n->durable_lock);
@@ -174,7 +179,7 @@ enum code node_open(struct node **out, const struct node_options *options, struc
      * off, which must not happen when an address is taken and nothing starts. */
     static enum code (*const steps[])(struct node *, struct fault *) = {
         signals_begin,  data_prepare, auth_open, open_loops, open_broker,  open_journal,
-        listen_prepare, open_api,     listen_all, start_broker,
+        listen_prepare, open_flow,    open_api,   listen_all, start_broker, flow_prepare_first,
     };
     struct node *n = mem_zalloc(1, sizeof *n);
     if (!n)
@@ -206,11 +211,9 @@ void node_log_levels(const struct settings *s)
 
 /* ---- running ---- */
 
-static void open_stop(struct letter *letter, struct loop *here)
+/* The jobs have stopped: what they had to say was said while the loops ran. */
+static void stop_rest(struct node *n)
 {
-    (void)here;
-    struct node *n = (struct node *)(void *)((char *)letter - offsetof(struct node, stop_letter));
-    listen_end(n);
     timer_stop(n->loops[0], &n->trouble);
     auth_end(n);
     heap_end(n);
@@ -218,6 +221,14 @@ static void open_stop(struct letter *letter, struct loop *here)
     broker_stop(n->broker);
     for (unsigned i = 0; i < n->loop_count; i++)
         loop_stop(n->loops[i]);
+}
+
+static void open_stop(struct letter *letter, struct loop *here)
+{
+    (void)here;
+    struct node *n = (struct node *)(void *)((char *)letter - offsetof(struct node, stop_letter));
+    listen_end(n);
+    flow_finish(n, stop_rest);
 }
 
 static void post_stop(struct node *n)
@@ -265,6 +276,7 @@ enum code node_run(struct node *n, struct fault *why)
     atomic_store(&n->running, true);
     if (code != CODE_OK || atomic_load(&n->stopping))
         post_stop(n);
+    flow_begin(n);
     reload_pass_on(n);
     loop_run(n->loops[0]);
     for (unsigned i = 0; i < n->thread_count; i++)
@@ -300,6 +312,8 @@ void node_close(struct node *n)
         data_end(n);
     }
     api_free(n->api);
+    flow_plan_free(n->first_plan);
+    flow_free(n->flow);
     broker_free(n->broker);
     auth_free(n->auth);
     listen_free(n);

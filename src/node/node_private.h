@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "broker/broker.h"
+#include "flow/flow.h"
 #include "identity/auth.h"
 #include "journal/journal.h"
 #include "net/loop.h"
@@ -50,6 +51,8 @@ struct node {
     struct journal *journal;
     struct api     *api;
     struct auth    *auth;
+    struct flow    *flow;
+    struct flow_plan *first_plan; /* until the loops run */
 
     struct doors         doors;
     struct sockets       sockets; /* of loop 0 */
@@ -79,6 +82,9 @@ struct node {
     struct letter  reload_letter;
     _Atomic bool   reload_wished, reload_posted;
 
+    struct pool_job flow_job;   /* the end of the jobs */
+    struct timer    flow_timer; /* of loop 0 */
+    void          (*flow_then)(struct node *);
     struct letter stop_letter;
     _Atomic bool  stopping, running, stop_posted;
     bool          closing; /* node_halt: no other loop runs any more */
@@ -124,6 +130,14 @@ void               tls_close(struct node *); /* harmless if done */
 FG_CHECK enum code auth_open(struct node *, struct fault *why); /* the data directory is prepared */
 void               auth_watch(struct node *);                   /* looks at their files from now on */
 void               auth_end(struct node *);                     /* on loop 0 */
+
+/* ---- node_flow.c: jobs, on loop 0 ---- */
+FG_CHECK enum code flow_prepare_first(struct node *, struct fault *why); /* the broker has started */
+void               flow_begin(struct node *);                            /* the loops are about to run */
+/* On the pool; takes the plan. */
+void               flow_change(struct node *, struct flow_plan *);
+/* When all jobs have stopped: then(). */
+void               flow_finish(struct node *, void (*then)(struct node *));
 
 /* ---- node_heap.c: on loop 0 ---- */
 void heap_watch(struct node *);

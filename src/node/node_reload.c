@@ -37,6 +37,7 @@ struct reload {
     struct broker_rules     *rules;
     struct listen_stage      listen;
     struct tls_stage         tls;
+    struct flow_plan        *flow;
 };
 
 /* ---- which keys ---- */
@@ -44,6 +45,7 @@ struct reload {
 /* Everything that is not here keeps its value until the next start, so that a new key never does half of what it says. */
 static const char *const live[] = {
     "site", "listeners[", "limits.", "hub.topics", "hub.keep", "hub.keep-size", "gateway.certificates.", "log.",
+    "jobs", "jobs.",
 };
 static const char *const not_live[] = { "limits.auth-failures" };
 
@@ -287,6 +289,23 @@ static void certificates_discard(struct reload *r)
     tls_discard(&r->tls);
 }
 
+static enum code jobs_prepare(struct reload *r, struct fault *why)
+{
+    return flow_plan_new(&r->flow, r->fresh, r->node->options.io, r->node->data_dir, why);
+}
+
+/* They are started and stopped afterwards, on the pool: they wait for loops. */
+static void jobs_commit(struct reload *r)
+{
+    flow_change(r->node, r->flow);
+    r->flow = NULL;
+}
+
+static void jobs_discard(struct reload *r)
+{
+    flow_plan_free(r->flow);
+}
+
 /* What cannot fail: bounds of the partitions, the API's view, the log. */
 static void rest_commit(struct reload *r)
 {
@@ -307,6 +326,7 @@ static const struct part {
     void (*retire)(struct reload *);  /* of what was before */
 } parts[] = {
     { true, settings_prepare, settings_commit, settings_discard, settings_retire },
+    { true, jobs_prepare, jobs_commit, jobs_discard, NULL },
     { true, access_prepare, access_commit, access_discard, NULL },
     { false, doors_prepare, doors_commit, doors_drop, doors_drop },
     { false, rules_prepare, rules_commit, rules_drop, rules_drop },

@@ -1,0 +1,46 @@
+/* flow.h - what a node does with messages besides passing them on: its jobs, as the settings and `fieldgate job` declare them,
+ * checked together and applied as one step.
+ *
+ * Where jobs come from: `jobs` in the settings, and DATA/jobs/NAME.sql, which `fieldgate job apply` makes. The same name in both is
+ * an error. A file may begin with lines of its own settings, YAML with the keys of docs/settings.md behind "--@ ":
+ *
+ *     --@ late: 20s
+ *     --@ inputs: { machines: factory/+/telemetry }
+ *     SELECT ...
+ *
+ * Threads: a plan is made on any thread (files are read). flow_apply, flow_enter and flow_stop on any thread but a loop's, since
+ * jobs wait for loops; one of them at a time, the others wait.
+ */
+#pragma once
+
+#include "base/settings.h"
+#include "broker/broker.h"
+#include "job/job.h"
+
+struct flow;
+struct flow_plan;
+
+/* All that `s` says, read, compiled and checked. CODE_USAGE: `why` names file, line, column, what and the fix. */
+FG_CHECK enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const struct io *, const char *data_dir,
+                                 struct fault *why);
+void               flow_plan_free(struct flow_plan *); /* NULL is fine */
+/* One file, as `job check` and `job apply` see it. `name`: NULL for the file's name without .sql. */
+FG_CHECK enum code flow_check_file(struct job_plan **out, const struct settings *s, const struct io *, const char *path,
+                                   const char *name, struct fault *why);
+
+FG_CHECK enum code flow_open(struct flow **out, struct broker *, struct journal *, const struct io *, const char *data_dir,
+                             struct fault *why);
+/* From now on this is what is done. Takes the plan, also on failure. */
+FG_CHECK enum code flow_apply(struct flow *, struct flow_plan *, struct fault *why);
+/* The jobs, until flow_leave; NULL: it was stopped (flow_leave is not owed then). */
+struct jobs       *flow_enter(struct flow *);
+void               flow_leave(struct flow *);
+void               flow_stop(struct flow *); /* all jobs, with a checkpoint; while the loops still run. Harmless if done */
+void               flow_free(struct flow *); /* NULL is fine; stopped, or nothing was ever applied */
+
+/* DATA/jobs/NAME.sql, for verbs: made, replaced, removed. What the settings declare is not theirs: CODE_EXISTS. Afterwards: a new
+ * plan, applied. */
+FG_CHECK enum code flow_put_file(const struct settings *, const struct io *, const char *data_dir, const char *name, struct bytes sql,
+                                 struct fault *why);
+FG_CHECK enum code flow_remove_file(const struct settings *, const struct io *, const char *data_dir, const char *name,
+                                    struct fault *why);

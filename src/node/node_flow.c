@@ -1,0 +1,83 @@
+/* node_flow.c - the node's jobs: begun when the loops run, changed by a reload, ended before the loops. They wait for loops, so
+ * nothing of this is done on one: the pool does it. */
+#include "node/node_private.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+struct change {
+    struct pool_job   job;
+    struct node      *node;
+    struct flow_plan *plan;
+    struct fault      why;
+};
+
+static void apply(struct pool_job *job)
+{
+    struct change *c = (struct change *)job;
+    struct flow_plan *plan = c->plan;
+    c->plan = NULL;
+    c->why.code = flow_apply(c->node->flow, plan, &c->why);
+}
+
+static void applied(struct pool_job *job, struct loop *here)
+{
+    struct change *c = (struct change *)job;
+    (void)here;
+    if (c->why.code != CODE_OK && c->why.code != CODE_CLOSED)
+        log_error("job", "FG6134 not all jobs could be started: %s. A reload tries again", c->why.text);
+    mem_free(c);
+}
+
+void flow_change(struct node *n, struct flow_plan *plan)
+{
+    struct change *c = mem_alloc(sizeof *c);
+    if (c)
+        *c = (struct change){ .job = { apply, applied }, .node = n, .plan = plan };
+    if (c && pool_submit(n->loops[0], &c->job) == CODE_OK)
+        return;
+    log_error("job", "FG6134 the jobs could not be changed: too much is waiting for a thread. A reload tries again");
+    flow_plan_free(plan);
+    mem_free(c);
+}
+
+enum code flow_prepare_first(struct node *n, struct fault *why)
+{
+    return flow_plan_new(&n->first_plan, n->options.settings, n->options.io, n->data_dir, why);
+}
+
+void flow_begin(struct node *n)
+{
+    struct flow_plan *plan = n->first_plan;
+    n->first_plan = NULL;
+    flow_change(n, plan);
+}
+
+/* ---- the end ---- */
+
+static void stop_all(struct pool_job *job)
+{
+    struct node *n = (struct node *)(void *)((char *)job - offsetof(struct node, flow_job));
+    flow_stop(n->flow);
+}
+
+static void all_stopped(struct pool_job *job, struct loop *here)
+{
+    struct node *n = (struct node *)(void *)((char *)job - offsetof(struct node, flow_job));
+    (void)here;
+    n->flow_then(n);
+}
+
+static void try_again(struct timer *t)
+{
+    struct node *n = (struct node *)(void *)((char *)t - offsetof(struct node, flow_timer));
+    flow_finish(n, n->flow_then);
+}
+
+void flow_finish(struct node *n, void (*then)(struct node *))
+{
+    n->flow_then = then;
+    n->flow_job = (struct pool_job){ stop_all, all_stopped };
+    if (pool_submit(n->loops[0], &n->flow_job) != CODE_OK)
+        timer_start(n->loops[0], &n->flow_timer, 20, try_again);
+}
