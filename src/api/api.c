@@ -107,6 +107,10 @@ static const struct route routes[] = {
     { "/api/v1/events", false, true, READS, events_serve },
     { "/api/v1/log", false, true, READS | POSTS, log_serve },
     { "/api/v1/reload", false, true, POSTS, reload_serve },
+    { "/api/v1/jobs", false, true, READS | POSTS, jobs_serve },
+    { "/api/v1/jobs/explain", false, true, READS, jobs_explain_serve },
+    { "/api/v1/jobs/models", false, true, READS | POSTS, jobs_models_serve },
+    { "/api/v1/jobs/remove", false, true, POSTS, jobs_remove_serve },
 };
 
 static bool takes(const struct route *r, struct bytes method)

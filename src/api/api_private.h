@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-struct stream; /* events.c */
+struct event_stream; /* events.c */
 
 /* Counters at one moment; rates are the difference of two of them. */
 struct sample {
@@ -38,7 +38,7 @@ struct api {
 
     struct oldest *oldest; /* of each partition, as last read; NULL: never */
 
-    struct stream *streams;
+    struct event_stream *streams;
     struct letter  wake;
     _Atomic bool   wanted; /* a stream waits for more          */
     _Atomic bool   posted; /* the wake letter is on its way    */
@@ -58,6 +58,12 @@ void status_end(struct api *);
 /* ---- manage.c ---- */
 void log_serve(struct api *, struct http_exchange *, const struct http_request *);    /* GET, POST */
 void reload_serve(struct api *, struct http_exchange *, const struct http_request *); /* POST */
+
+/* ---- jobs.c ---- */
+void jobs_serve(struct api *, struct http_exchange *, const struct http_request *);         /* GET, POST */
+void jobs_explain_serve(struct api *, struct http_exchange *, const struct http_request *); /* GET */
+void jobs_models_serve(struct api *, struct http_exchange *, const struct http_request *);  /* GET, POST: forgets */
+void jobs_remove_serve(struct api *, struct http_exchange *, const struct http_request *);  /* POST */
 
 /* ---- websocket.c ---- */
 void websocket_serve(struct api *, struct http_exchange *, const struct http_request *);

@@ -12,8 +12,8 @@
 
 #define JSONL "application/jsonl"
 
-struct stream {
-    struct stream        *prev, *next; /* api->streams */
+struct event_stream {
+    struct event_stream        *prev, *next; /* api->streams */
     struct api           *api;
     struct http_exchange *exchange;    /* NULL: over; freed when the letter is back */
     struct reader        *reader;
@@ -25,13 +25,13 @@ struct stream {
     bool                  complete;    /* what is in `out` is the last of it */
 };
 
-static void stream_free(struct stream *s)
+static void stream_free(struct event_stream *s)
 {
     mem_free(s);
 }
 
 /* The exchange is over or gone. */
-static void stream_end(struct stream *s)
+static void stream_end(struct event_stream *s)
 {
     if (s->prev)
         s->prev->next = s->next;
@@ -47,14 +47,14 @@ static void stream_end(struct stream *s)
         stream_free(s);
 }
 
-static void stream_finish(struct stream *s)
+static void stream_finish(struct event_stream *s)
 {
     http_end(s->exchange);
     stream_end(s);
 }
 
 /* Gives what was read to the connection; false: it takes nothing for now. */
-static bool stream_push(struct stream *s)
+static bool stream_push(struct event_stream *s)
 {
     if (buf_size(&s->out) && http_chunk(s->exchange, buf_bytes(&s->out)) == CODE_AGAIN) {
         s->blocked = true;
@@ -65,7 +65,7 @@ static bool stream_push(struct stream *s)
 }
 
 /* The status line has left already: the failure becomes the last line. */
-static void stream_fail(struct stream *s, const struct fault *why)
+static void stream_fail(struct event_stream *s, const struct fault *why)
 {
     buf_reset(&s->out);
     buf_printf(&s->out, "{\"error\":{\"code\":\"FG%04d\",\"message\":", why->number ? why->number : 7005);
@@ -86,7 +86,7 @@ static void stream_fail(struct stream *s, const struct fault *why)
 
 static void open_letter(struct letter *letter, struct loop *here);
 
-static void stream_post(struct stream *s)
+static void stream_post(struct event_stream *s)
 {
     if (s->posted)
         return;
@@ -95,7 +95,7 @@ static void stream_post(struct stream *s)
     loop_post(s->api->config.loop, &s->letter);
 }
 
-static void stream_step(struct stream *s)
+static void stream_step(struct event_stream *s)
 {
     struct fault why;
     struct api *a = s->api;
@@ -128,7 +128,7 @@ static void stream_step(struct stream *s)
 static void open_letter(struct letter *letter, struct loop *here)
 {
     (void)here;
-    struct stream *s = (struct stream *)(void *)((char *)letter - offsetof(struct stream, letter));
+    struct event_stream *s = (struct event_stream *)(void *)((char *)letter - offsetof(struct event_stream, letter));
     s->posted = false;
     if (s->exchange)
         stream_step(s);
@@ -138,7 +138,7 @@ static void open_letter(struct letter *letter, struct loop *here)
 
 static void on_drained(void *ctx)
 {
-    struct stream *s = ctx;
+    struct event_stream *s = ctx;
     s->blocked = false;
     stream_post(s);
 }
@@ -150,7 +150,7 @@ static void on_gone(void *ctx)
 
 static void on_until(struct timer *t);
 
-static void until_start(struct stream *s)
+static void until_start(struct event_stream *s)
 {
     int64_t left_us = s->until_us - loop_wall_us(s->api->config.loop), most_us = INT64_C(86400) * 1000000;
     left_us = left_us < 0 ? 0 : left_us > most_us ? most_us : left_us;
@@ -159,7 +159,7 @@ static void until_start(struct stream *s)
 
 static void on_until(struct timer *t)
 {
-    struct stream *s = (struct stream *)(void *)((char *)t - offsetof(struct stream, until));
+    struct event_stream *s = (struct event_stream *)(void *)((char *)t - offsetof(struct event_stream, until));
     if (s->until_us > loop_wall_us(s->api->config.loop)) /* more than a day, or the clock was set back */
         until_start(s);
     else
@@ -169,7 +169,7 @@ static void on_until(struct timer *t)
 static enum code stream_open(struct api *a, struct http_exchange *x, const struct reader_ask *ask,
                              struct fault *why)
 {
-    struct stream *s = mem_zalloc(1, sizeof *s);
+    struct event_stream *s = mem_zalloc(1, sizeof *s);
     if (!s)
         return FAIL(why, CODE_NOMEM, 0, "no memory for one more reader");
     enum code code = reader_open(&s->reader, a->config.journal, ask, why);
@@ -221,7 +221,7 @@ void events_serve(struct api *a, struct http_exchange *x, const struct http_requ
 
 void events_wake(struct api *a)
 {
-    for (struct stream *s = a->streams, *next; s; s = next) {
+    for (struct event_stream *s = a->streams, *next; s; s = next) {
         next = s->next;
         if (s->waiting)
             stream_step(s);
@@ -232,7 +232,7 @@ void events_end_all(struct api *a)
 {
     struct fault why;
     (void)FAIL_FG(&why, CODE_CLOSED, 8005, "the node is stopping");
-    for (struct stream *s = a->streams, *next; s; s = next) {
+    for (struct event_stream *s = a->streams, *next; s; s = next) {
         next = s->next;
         if (!s->blocked) /* a peer that does not read is cut off, which does not look like a good end */
             stream_fail(s, &why);

@@ -359,9 +359,15 @@ enum code settings_parse(const struct settings **out, const struct io *io,
     return load(out, io, source, name, &text, report, why);
 }
 
+const struct settings *settings_hold(const struct settings *s)
+{
+    (void)atomic_fetch_add(&s->inner->others, 1);
+    return s;
+}
+
 void settings_free(const struct settings *s)
 {
-    if (!s)
+    if (!s || atomic_fetch_sub(&s->inner->others, 1) > 0)
         return;
     struct settings_inner *inner = s->inner;
     arena_clear(&inner->arena);

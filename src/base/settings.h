@@ -231,6 +231,8 @@ FG_CHECK enum code settings_load(const struct settings **out, const struct io *,
 FG_CHECK enum code settings_parse(const struct settings **out, const struct io *,
                                   const struct settings_source *, const char *name, struct bytes text,
                                   struct settings_report *report, struct fault *why);
+/* One more who reads them; each, and who loaded them, gives them back with settings_free. Any thread. */
+const struct settings *settings_hold(const struct settings *);
 void settings_free(const struct settings *); /* NULL is fine */
 
 /* Puts the values that `old` has for the keys that `keep` names into `fresh`, which nobody else reads yet: what a running

@@ -5,6 +5,8 @@
 #include "base/settings.h"
 #include "base/settings_yaml.h"
 
+#include <stdatomic.h>
+
 enum setting_kind {
     AS_COUNT,    /* uint32_t                                       */
     AS_BYTES,    /* uint32_t or uint64_t, "64MiB"                  */
@@ -88,6 +90,7 @@ struct origin {
 };
 
 struct settings_inner {
+    _Atomic int others; /* who reads them besides the one that loaded them */
     struct settings settings; /* what settings_load hands out */
     struct arena    arena;    /* texts, lists, listeners      */
     const char     *file;     /* its name, or NULL            */

@@ -39,6 +39,7 @@ struct call {
     struct buf               held;   /* a refusal's body; of a stream the line that is not whole yet */
     struct buf              *body;   /* of a plain GET */
     const char              *method; /* NULL: GET */
+    struct bytes             sent;   /* with a POST */
     const struct api_lines  *lines;  /* of a stream */
     void                    *ctx;
     bool                     over, too_long, timed_out;
@@ -174,7 +175,7 @@ static enum code perform(struct call *c, const char *target, uint64_t wait_us)
     if (code != CODE_OK)
         return code;
     c->held.max = c->lines ? 0 : API_BODY_MAX; /* one event may be as large as a message */
-    code = http_call_open(&c->http, c->loop, c->client->host, 0, c->method ? c->method : "GET", target, BYTES_NONE, &events, c,
+    code = http_call_open(&c->http, c->loop, c->client->host, 0, c->method ? c->method : "GET", target, c->sent, &events, c,
                           c->why);
     if (code == CODE_OK) {
         if (wait_us)
@@ -202,6 +203,14 @@ enum code api_client_get(const struct api_client *client, const char *target, st
 enum code api_client_post(const struct api_client *client, const char *target, struct buf *body, struct fault *why)
 {
     struct call c = { .client = client, .body = body, .why = why, .method = "POST" };
+    body->max = API_BODY_MAX;
+    return perform(&c, target, POST_SECONDS * UINT64_C(1000000));
+}
+
+enum code api_client_send(const struct api_client *client, const char *target, struct bytes sent, struct buf *body,
+                          struct fault *why)
+{
+    struct call c = { .client = client, .body = body, .why = why, .method = "POST", .sent = sent };
     body->max = API_BODY_MAX;
     return perform(&c, target, POST_SECONDS * UINT64_C(1000000));
 }

@@ -25,6 +25,9 @@ FG_CHECK enum code api_client_get(const struct api_client *, const char *target,
 /* POST without a body, up to 60 s. `body` has the answer's, of a refusal too. */
 FG_CHECK enum code api_client_post(const struct api_client *, const char *target, struct buf *body,
                                    struct fault *why);
+/* The same with a body. */
+FG_CHECK enum code api_client_send(const struct api_client *, const char *target, struct bytes sent, struct buf *body,
+                                   struct fault *why);
 /* What a stream's reader is told. */
 struct api_lines {
     bool (*line)(void *ctx,

@@ -13,6 +13,7 @@ static const struct verb *const verbs[] = {
     &verb_demo,
     &verb_events,
     &verb_help,
+    &verb_job,
     &verb_log,
     &verb_mqtt_test,
     &verb_pub,

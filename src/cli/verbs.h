@@ -10,6 +10,7 @@ extern const struct verb verb_config;
 extern const struct verb verb_demo;
 extern const struct verb verb_events;
 extern const struct verb verb_help;
+extern const struct verb verb_job;
 extern const struct verb verb_log;
 extern const struct verb verb_mqtt_test;
 extern const struct verb verb_pub;

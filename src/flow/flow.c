@@ -108,6 +108,14 @@ enum code flow_check_file(struct job_plan **out, const struct settings *s, const
     return job_file_plan(out, s, io, path, name ? name : own, NULL, why);
 }
 
+enum code flow_check_text(struct job_plan **out, const struct settings *s, const struct io *io, const char *name, struct bytes sql,
+                          struct fault *why)
+{
+    char file[JOB_NAME_MAX + 5];
+    (void)snprintf(file, sizeof file, "%.*s.sql", JOB_NAME_MAX, name);
+    return job_text_plan(out, s, io, file, name, sql, NULL, why);
+}
+
 /* ---- what is done ---- */
 
 enum code flow_open(struct flow **out, struct broker *b, struct journal *journal, const struct io *io, const char *data_dir,

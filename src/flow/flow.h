@@ -28,6 +28,10 @@ void               flow_plan_free(struct flow_plan *); /* NULL is fine */
 FG_CHECK enum code flow_check_file(struct job_plan **out, const struct settings *s, const struct io *, const char *path,
                                    const char *name, struct fault *why);
 
+/* The same of a text. */
+FG_CHECK enum code flow_check_text(struct job_plan **out, const struct settings *s, const struct io *, const char *name,
+                                   struct bytes sql, struct fault *why);
+
 FG_CHECK enum code flow_open(struct flow **out, struct broker *, struct journal *, const struct io *, const char *data_dir,
                              struct fault *why);
 /* From now on this is what is done. Takes the plan, also on failure. */

@@ -18,6 +18,9 @@ void file_job_name(const char *path, char out[JOB_NAME_MAX + 1]);
 bool made_path(const char *data_dir, const char *name, char *out, size_t cap);
 
 /* ---- job_file.c ---- */
+/* `path` is for messages. */
+FG_CHECK enum code job_text_plan(struct job_plan **out, const struct settings *s, const struct io *, const char *path, const char *name,
+                                 struct bytes sql, const struct settings_job *said, struct fault *why);
 /* Reads the file, and its settings; `said` are those of the settings' entry, or NULL. */
 FG_CHECK enum code job_file_plan(struct job_plan **out, const struct settings *s, const struct io *, const char *path, const char *name,
                                  const struct settings_job *said, struct fault *why);

@@ -46,18 +46,6 @@ static enum code own_settings(const struct settings **out, const struct io *io, 
 
 /* ---- together ---- */
 
-static size_t add_pairs(struct job_pair *to, size_t n, const struct settings_pairs *from)
-{
-    for (size_t i = 0; i < from->count && n < PAIRS; i++) {
-        size_t at = 0;
-        while (at < n && strcmp(to[at].name, from->at[i].name) != 0)
-            at++;
-        to[at] = (struct job_pair){ from->at[i].name, from->at[i].to }; /* the later one holds */
-        n += at == n;
-    }
-    return n;
-}
-
 static int64_t ticks(uint32_t seconds)
 {
     return (int64_t)seconds * 10000000;
@@ -76,22 +64,26 @@ static void set_options(struct query_options *o, const struct settings_job *j)
     o->state_bytes = j->state_bytes;
 }
 
+static size_t put_pairs(struct job_pair *to, const struct settings_pairs *from)
+{
+    size_t n = from->count < PAIRS ? from->count : PAIRS;
+    for (size_t i = 0; i < n; i++)
+        to[i] = (struct job_pair){ from->at[i].name, from->at[i].to };
+    return n;
+}
+
 static enum code make_plan(struct job_plan **out, const struct settings *s, const char *path, const char *name, struct bytes sql,
-                           const struct settings_job *own, const struct settings_job *said, struct fault *why)
+                           const struct settings_job *said, struct fault *why)
 {
     struct job_pair inputs[PAIRS], outputs[PAIRS], references[PAIRS];
     struct job_spec spec = { .name = name, .file = path, .sql = sql, .inputs = inputs, .outputs = outputs,
                              .references = references, .events = s->hub.topics.at, .event_count = s->hub.topics.count };
-    const struct settings_job *both[] = { own, said };
     query_options_default(&spec.options);
-    for (size_t i = 0; i < 2; i++) {
-        if (!both[i])
-            continue;
-        /* What an entry of the settings says counts as a whole: what it does not say has its default there. */
-        set_options(&spec.options, both[i]);
-        spec.input_count = add_pairs(inputs, spec.input_count, &both[i]->inputs);
-        spec.output_count = add_pairs(outputs, spec.output_count, &both[i]->outputs);
-        spec.reference_count = add_pairs(references, spec.reference_count, &both[i]->references);
+    if (said) {
+        set_options(&spec.options, said);
+        spec.input_count = put_pairs(inputs, &said->inputs);
+        spec.output_count = put_pairs(outputs, &said->outputs);
+        spec.reference_count = put_pairs(references, &said->references);
     }
     return job_plan_new(out, &spec, why);
 }
@@ -104,29 +96,36 @@ static bool says_anything(const struct settings_job *j)
                  j->on_error != JOB_ERROR_DROP || j->names != JOB_NAMES_KEEP || j->collation != JOB_COLLATION_ORDINAL);
 }
 
+enum code job_text_plan(struct job_plan **out, const struct settings *s, const struct io *io, const char *path, const char *name,
+                        struct bytes sql, const struct settings_job *said, struct fault *why)
+{
+    const struct settings *own;
+    bool any = says_anything(said);
+    enum code c = own_settings(&own, io, path, sql, why);
+    if (c != CODE_OK)
+        return c;
+    const struct settings_job *mine = own ? own->jobs.at : NULL;
+    if (mine && any)
+        c = FAIL_FG(why, CODE_EXISTS, 6118, "%s has settings of its own (--@), and the entry of job %s has some, too: keep one of them",
+                    path, name);
+    else
+        c = make_plan(out, s, path, name, sql, any ? said : mine, why);
+    settings_free(own);
+    return c;
+}
+
 enum code job_file_plan(struct job_plan **out, const struct settings *s, const struct io *io, const char *path, const char *name,
                         const struct settings_job *said, struct fault *why)
 {
     char *text;
     size_t len;
     struct fault inner;
-    const struct settings *own;
     enum code c = io_load(io, path, SQL_BYTES_MAX, &text, &len, &inner);
     if (c == CODE_LIMIT)
         return FAIL_FG(why, CODE_LIMIT, 6116, "%s: a query of more than %d KiB (L-SQL)", path, SQL_BYTES_MAX / 1024);
     if (c != CODE_OK)
         return FAIL_FG(why, c, 6117, "job %s: %s", name, inner.text);
-    c = own_settings(&own, io, path, bytes_of(text, len), why);
-    if (c == CODE_OK) {
-        const struct settings_job *mine = own ? own->jobs.at : NULL;
-        if (own && says_anything(said))
-            c = FAIL_FG(why, CODE_EXISTS, 6118, "%s has settings of its own (--@), and the entry of job %s has some, too: keep one of them",
-                        path, name);
-        else
-            c = make_plan(out, s, path, name, bytes_of(text, len), says_anything(said) ? NULL : mine, says_anything(said) ? said : NULL,
-                          why);
-    }
-    settings_free(own);
+    c = job_text_plan(out, s, io, path, name, bytes_of(text, len), said, why);
     mem_free(text);
     return c;
 }
