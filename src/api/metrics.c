@@ -4,6 +4,7 @@
 
 #include "base/limits_use.h"
 #include "base/mem.h"
+#include "flow/flow.h"
 #include "message/message.h"
 #include "net/http.h"
 #include "net/tls.h"
@@ -317,6 +318,40 @@ static void put_partitions(struct buf *out, struct journal *j)
     }
 }
 
+struct job_line {
+    struct buf *out;
+    const char *name;
+    size_t      offset;
+};
+
+static void put_job(void *ctx, const struct job_glance *g)
+{
+    const struct job_line *l = ctx;
+    uint64_t v = l->offset ? *(const uint64_t *)(const void *)((const char *)g + l->offset) : g->state == JOB_RUNNING;
+    buf_printf(l->out, "fieldgate_%s{job=\"%s\"} %" PRIu64 "\n", l->name, g->name, v);
+}
+
+static void put_jobs(struct buf *out, struct flow *flow)
+{
+    static const struct {
+        const char *name;
+        const char *kind;
+        const char *help;
+        size_t      offset;
+    } kinds[] = {
+        { "job_running", GAUGE, "1: the job runs; 0: it is blocked, paused or stopped.", 0 },
+        { "job_lag_messages", GAUGE, "Messages that wait to be read by the job.", offsetof(struct job_glance, lag) },
+        { "job_events_total", COUNTER, "Events read since the job was started.", offsetof(struct job_glance, events) },
+        { "job_rows_total", COUNTER, "Rows put out since the job was started.", offsetof(struct job_glance, rows) },
+        { "job_dropped_total", COUNTER, "Messages and events dropped or adjusted by a policy.", offsetof(struct job_glance, dropped) },
+        { "job_state_bytes", GAUGE, "What the job remembers.", offsetof(struct job_glance, state_bytes) },
+    };
+    for (size_t k = 0; flow && k < sizeof kinds / sizeof kinds[0]; k++) {
+        announce(out, kinds[k].name, kinds[k].kind, kinds[k].help);
+        (void)flow_glance(flow, put_job, &(struct job_line){ out, kinds[k].name, kinds[k].offset });
+    }
+}
+
 static void look(struct api *a, struct figures *f)
 {
     broker_stats(a->config.broker, &f->broker);
@@ -343,6 +378,7 @@ void metrics_reply(struct api *a, struct http_exchange *x)
     PUT(websocket_rows);
     PUT(journal_rows);
     put_partitions(&out, a->config.journal);
+    put_jobs(&out, a->config.flow);
     put_limits(&out, &a->config.view.settings->limits, &f);
     PUT(other_rows);
 #undef PUT

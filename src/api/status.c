@@ -4,6 +4,7 @@
 #include "api/embed.h"
 #include "api/event.h"
 #include "base/mem.h"
+#include "flow/flow.h"
 #include "message/message.h"
 
 #include <inttypes.h>
@@ -200,6 +201,31 @@ static void put_accounts(struct buf *out, const struct broker_stats *b, const st
                b->dropped_queue, j->damaged_frames);
 }
 
+static void put_job(void *ctx, const struct job_glance *g)
+{
+    static const char *const states[] = { "running", "blocked", "paused", "stopped" };
+    struct buf *out = ctx;
+    buf_printf(out, "%s{\"name\":\"%s\",\"state\":\"%s\",\"lag\":%" PRIu64 ",\"events\":%" PRIu64 ",\"rows\":%" PRIu64
+                    ",\"dropped\":%" PRIu64 "}",
+               out->at[out->len - 1] == '[' ? "" : ",", g->name, states[g->state], g->lag, g->events, g->rows, g->dropped);
+}
+
+/* null: they are just being changed. */
+static void put_jobs(struct api *a, struct buf *out)
+{
+    struct buf list = { 0 };
+    buf_printf(&list, "[");
+    bool known = a->config.flow && flow_glance(a->config.flow, put_job, &list);
+    buf_printf(&list, "]");
+    buf_printf(out, "\"jobs\":");
+    if (known && !list.bad)
+        buf_add_bytes(out, buf_bytes(&list));
+    else
+        buf_printf(out, "null");
+    buf_printf(out, ",");
+    buf_clear(&list);
+}
+
 static void put_journal(struct buf *out, const struct journal_stats *j)
 {
     buf_printf(out,
@@ -223,6 +249,7 @@ void status_reply(struct api *a, struct http_exchange *x)
     put_listeners(a, &out);
     put_mqtt(&out, &b, &rates);
     put_hub(a, &out);
+    put_jobs(a, &out);
     put_accounts(&out, &b, &j);
     put_journal(&out, &j);
     api_answer(x, "application/json", &out);

@@ -126,6 +126,29 @@ static void print_hub(const json_t *o, FILE *to)
     (void)fputc('\n', to);
 }
 
+/* Nothing is said where there are none. */
+static void print_jobs(const json_t *o, FILE *to)
+{
+    size_t i, running = 0, behind = 0;
+    uint64_t rows = 0;
+    const json_t *list = json_object_get(o, "jobs"), *job;
+    char first[64];
+    if (!json_array_size(list))
+        return;
+    json_array_foreach(list, i, job) {
+        running += strcmp(text_at(job, NULL, "state"), "running") == 0;
+        behind += count_at(job, NULL, "lag") > 1000;
+        rows += count_at(job, NULL, "rows");
+    }
+    size_t all = json_array_size(list);
+    (void)snprintf(first, sizeof first, running == all ? "%zu running" : "%zu of %zu running", running, all);
+    begin_line(to, "jobs", first);
+    (void)fprintf(to, "%zu behind   %s rows\n", behind, counted(rows));
+    json_array_foreach(list, i, job)
+        if (strcmp(text_at(job, NULL, "state"), "running") != 0)
+            (void)fprintf(to, "    %s is %s: fieldgate job list\n", text_at(job, NULL, "name"), text_at(job, NULL, "state"));
+}
+
 static const char *relation(uint64_t a, uint64_t b)
 {
     return a == b ? "=" : a > b ? ">" : "<";
@@ -159,6 +182,7 @@ static int print_people(const json_t *o, FILE *to)
     }
     print_mqtt(o, to);
     print_hub(o, to);
+    print_jobs(o, to);
     print_accounts(o, to);
     if (strcmp(text_at(o, NULL, "durability"), "memory") == 0) {
         begin_line(to, "durability", "memory");

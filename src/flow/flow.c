@@ -147,6 +147,15 @@ void flow_leave(struct flow *f)
     pthread_mutex_unlock(&f->lock);
 }
 
+bool flow_glance(struct flow *f, void (*each)(void *ctx, const struct job_glance *), void *ctx)
+{
+    if (pthread_mutex_trylock(&f->lock) != 0)
+        return false;
+    bool ok = f->jobs && jobs_glance(f->jobs, each, ctx);
+    pthread_mutex_unlock(&f->lock);
+    return ok;
+}
+
 enum code flow_apply(struct flow *f, struct flow_plan *p, struct fault *why)
 {
     struct jobs *jobs = flow_enter(f);

@@ -39,6 +39,8 @@ FG_CHECK enum code flow_apply(struct flow *, struct flow_plan *, struct fault *w
 /* The jobs, until flow_leave; NULL: it was stopped (flow_leave is not owed then). */
 struct jobs       *flow_enter(struct flow *);
 void               flow_leave(struct flow *);
+/* See jobs_glance; any thread. */
+bool               flow_glance(struct flow *, void (*each)(void *ctx, const struct job_glance *), void *ctx);
 void               flow_stop(struct flow *); /* all jobs, with a checkpoint; while the loops still run. Harmless if done */
 void               flow_free(struct flow *); /* NULL is fine; stopped, or nothing was ever applied */
 

@@ -87,6 +87,11 @@ struct job {
         int64_t told_us;
     } troubles[TROUBLES_MAX];
 
+    struct { /* for jobs_glance */
+        _Atomic int      state;
+        _Atomic uint64_t lag, events, rows, dropped, state_bytes;
+    } shown;
+
     pthread_mutex_t sleep_lock; /* of what wakes the thread */
     pthread_cond_t wake;
     bool due, stop;
@@ -102,6 +107,7 @@ void checkpoint_tidy(
 void checkpoint_remove(struct job *); /* all of them */
 
 /* ---- run.c ---- */
+uint64_t job_lag(struct job *); /* messages that wait to be read */
 void *job_run(void *job);
 void job_wake(void *job);
 extern const struct stream_sink job_sink; /* ctx is the job */

@@ -284,12 +284,10 @@ enum code jobs_apply(struct jobs *all, struct job_plan **plans, size_t n, struct
 static void tell_status(struct job *j, void (*each)(void *ctx, const struct job_status *), void *ctx)
 {
     pthread_mutex_lock(&j->lock);
-    uint64_t head = consumer_head(j->consumer), waiting = consumer_waiting(j->consumer);
-    uint64_t read = j->position > head ? j->position - head : 0;
     struct job_status s = {.name = j->plan->name,
                            .state = j->state,
                            .why = j->state == JOB_RUNNING ? "" : j->why.text,
-                           .lag = waiting > read ? waiting - read : 0,
+                           .lag = job_lag(j),
                            .published = consumer_published(j->consumer),
                            .checkpoints = j->checkpoints,
                            .checkpoint_bytes = j->checkpoint_bytes};
@@ -311,6 +309,19 @@ bool jobs_status(struct jobs *all, const char *name, void (*each)(void *ctx, con
         }
     pthread_mutex_unlock(&all->lock);
     return any;
+}
+
+bool jobs_glance(struct jobs *all, void (*each)(void *ctx, const struct job_glance *), void *ctx)
+{
+    if (pthread_mutex_trylock(&all->lock) != 0)
+        return false;
+    for (struct job *j = all->first; j; j = j->next) {
+        struct job_glance g = { j->plan->name, (enum job_state)atomic_load(&j->shown.state), j->shown.lag, j->shown.events,
+                                j->shown.rows, j->shown.dropped, j->shown.state_bytes };
+        each(ctx, &g);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return true;
 }
 
 bool jobs_models(struct jobs *all, const char *name,

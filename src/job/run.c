@@ -383,6 +383,26 @@ static bool look_at_references(struct job *j)
 
 /* ---- the thread ---- */
 
+uint64_t job_lag(struct job *j)
+{
+    uint64_t head = consumer_head(j->consumer), waiting = consumer_waiting(j->consumer);
+    uint64_t read = j->position > head ? j->position - head : 0;
+    return waiting > read ? waiting - read : 0;
+}
+
+static void show(struct job *j)
+{
+    struct stream_stats s = { 0 };
+    if (j->stream)
+        stream_stats(j->stream, &s);
+    atomic_store(&j->shown.state, (int)j->state);
+    atomic_store(&j->shown.lag, job_lag(j));
+    atomic_store(&j->shown.events, s.events);
+    atomic_store(&j->shown.rows, s.rows);
+    atomic_store(&j->shown.state_bytes, s.state_bytes);
+    atomic_store(&j->shown.dropped, s.malformed + s.no_timestamp + s.no_over_value + s.late + s.early + s.out_of_order + s.wrong_type);
+}
+
 static bool checkpoint_due(const struct job *j, int64_t now)
 {
     if (!j->since || now - j->checkpoint_us < j->checkpoint_cost_us * CHECKPOINT_SHARE)
@@ -430,6 +450,7 @@ void *job_run(void *ctx)
         bool more;
         pthread_mutex_lock(&j->lock);
         turn(j, &looked_us, &more);
+        show(j);
         pthread_mutex_unlock(&j->lock);
         if (!more)
             sleep_for(j, j->state == JOB_RUNNING ? 1000 : RETRY_MS, j->state == JOB_RUNNING);
