@@ -216,8 +216,8 @@ void handle_connect(struct client *c, struct bytes body)
         connect_refuse(c, MQTT_SERVER_UNAVAILABLE, "the node is stopping"); /* 3.2.2.2: CONNACK has no 0x8B */
         return;
     }
-    if (ask->connect.has_will && sys_topic(ask->connect.will_topic)) {
-        connect_refuse(c, MQTT_NOT_AUTHORIZED, "its will is for a $SYS topic, where only the broker speaks");
+    if (ask->connect.has_will && own_topic(ask->connect.will_topic)) {
+        connect_refuse(c, MQTT_NOT_AUTHORIZED, "its will is for a topic below $SYS, $jobs or $actions, where only the node speaks");
         return;
     }
     if (atomic_load(&b->clients) > limits_of(b)->connections) {

@@ -131,7 +131,7 @@ void handle_publish(struct client *c, const struct mqtt_frame *frame)
     if (!admit(c, &p))
         return;
     /* What it repeats was accepted; its release would wait for ever. If that is refused yet, commit_publish notices. */
-    bool forbidden = sys_topic(p.topic) || !client_may(c, RIGHT_PUBLISH, p.topic);
+    bool forbidden = own_topic(p.topic) || !client_may(c, RIGHT_PUBLISH, p.topic);
     if (forbidden && !(p.qos == 2 && pidset_has(&c->in_pids, p.packet_id))) {
         deny(c, &p);
         return;

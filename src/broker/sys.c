@@ -119,9 +119,20 @@ static struct message *message_of(struct shard *shard, const struct value *v)
 
 /* ---- new subscriptions ---- */
 
+static bool below(struct bytes topic, const char *first)
+{
+    size_t n = strlen(first);
+    return bytes_starts(topic, first) && (topic.len == n || topic.at[n] == '/');
+}
+
 bool sys_topic(struct bytes topic)
 {
-    return topic.len >= 4 && memcmp(topic.at, "$SYS", 4) == 0 && (topic.len == 4 || topic.at[4] == '/');
+    return below(topic, "$SYS");
+}
+
+bool own_topic(struct bytes topic)
+{
+    return topic.len && topic.at[0] == '$' && (below(topic, "$SYS") || below(topic, "$jobs") || below(topic, "$actions"));
 }
 
 bool sys_greet(struct client *c, struct bytes filter, uint32_t id)

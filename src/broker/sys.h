@@ -31,6 +31,8 @@ struct sys {
 
 /* Is this a topic that only the broker speaks to? */
 bool sys_topic(struct bytes topic);
+/* $SYS, $jobs, $actions: what the node itself says. No client may. */
+bool own_topic(struct bytes topic);
 void sys_start(struct shard *);
 void sys_second(struct shard *);
 /* What matches this new subscription. False: memory is out. */
