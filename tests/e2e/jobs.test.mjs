@@ -1,0 +1,250 @@
+// Streaming SQL jobs in a running node: what they read and say, verbs, reload, errors, stops and crashes.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from './lib/bounded.mjs';
+import { mosquittoPub } from './lib/mosquitto.mjs';
+import { mqttConnect, mqttRefused } from './lib/mqttjs.mjs';
+import { FIELDGATE, startNode } from './lib/node.mjs';
+import { run } from './lib/process.mjs';
+import { sleep, until } from './lib/wait.mjs';
+
+function folder(t, files) {
+    const dir = mkdtempSync(join(tmpdir(), 'fieldgate-jobs-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
+    return dir;
+}
+
+const json = (messages) => messages.map((m) => JSON.parse(m.text));
+const cli = (node, verb, ...args) => run(FIELDGATE, [...verb.split(' '), '--data', node.dataDir, ...args], { timeoutMs: 20_000 });
+const jobs = async (node) => JSON.parse((await cli(node, 'job list', '-o', 'json')).out.join('')).jobs;
+
+/** Until the job has read everything that was published so far. */
+async function caughtUp(node, name, events) {
+    await until(async () => {
+        const job = (await jobs(node)).find((one) => one.name === name);
+        return job?.lag === 0 && job.events >= events;
+    }, `job ${name} has read ${events} events`);
+}
+
+const HOT = 'SELECT deviceId, temperature INTO [alarms/hot] FROM [factory/+/t] WHERE temperature > 80';
+
+test('a job reads a topic at every QoS and publishes to another', async (t) => {
+    const dir = folder(t, { 'hot.sql': HOT });
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });
+    const watch = await mqttConnect({ t, node });
+    await watch.subscribeAsync('alarms/#', { qos: 1 });
+    const line = (deviceId, temperature) => JSON.stringify({ deviceId, temperature, more: [1, { deep: null }] });
+    for (const [qos, value] of [[0, 81], [1, 82.5], [2, 83]])
+        await mosquittoPub({ port: node.mqttPort, topic: 'factory/1/t', message: line(`press-${qos}`, value), qos });
+    await mosquittoPub({ port: node.mqttPort, topic: 'factory/1/t', message: line('cold', 20) });
+    await mosquittoPub({ port: node.mqttPort, topic: 'elsewhere', message: line('other', 99) });
+    const got = await watch.take(3);
+    assert.deepEqual(json(got), [{ deviceId: 'press-0', temperature: 81 }, { deviceId: 'press-1', temperature: 82.5 },
+        { deviceId: 'press-2', temperature: 83 }]);
+    assert.deepEqual([got[0].topic, got[0].qos, got[0].properties.contentType], ['alarms/hot', 1, 'application/json']);
+    await caughtUp(node, 'hot', 4);
+    assert.equal(watch.messages.length, 3);
+});
+
+test('an output without a topic is below $jobs, where no client may publish', async (t) => {
+    const dir = folder(t, { 'a.sql': 'SELECT v INTO found FROM x' });
+    const node = await startNode({ t, settings: { jobs: { watcher: { sql: join(dir, 'a.sql'), inputs: { x: 'in/#' } } } } });
+    const client = await mqttConnect({ t, node });
+    await client.subscribeAsync(['$jobs/#', '#'], { qos: 1 });
+    await client.publishAsync('in/1', '{"v":1}', { qos: 1 });
+    await client.take(2);
+    assert.deepEqual(client.messages.map((m) => m.topic).sort(), ['$jobs/watcher/found', 'in/1']);
+    const forger = await mqttConnect({ t, node });
+    await assert.rejects(forger.publishAsync('$jobs/watcher/found', '{"v":2}', { qos: 1 }), /[Nn]ot authorized/);
+    await mqttRefused({ t, node, will: { topic: '$jobs/watcher/found', payload: 'x' } });
+});
+
+test('verbs: apply, list, explain, rm', async (t) => {
+    const dir = folder(t, { 'hot.sql': HOT, 'bad.sql': 'SELECT temperature FROM [t] WHERE temprature >', 'other.sql': 'SELECT v INTO o FROM i' });
+    const node = await startNode({ t });
+    assert.deepEqual(await jobs(node), []);
+    assert.equal((await cli(node, 'job apply', join(dir, 'hot.sql'))).code, 0);
+    const bad = await cli(node, 'job apply', join(dir, 'bad.sql'));
+    assert.equal(bad.code, 1);
+    assert.match(bad.err.join('\n'), /bad\.sql:1:4[0-9]/);
+    const [job] = await jobs(node);
+    assert.deepEqual([job.name, job.state, job.lag], ['hot', 'running', 0]);
+    const plan = await cli(node, 'job explain', 'hot');
+    assert.match(plan.out.join('\n'), /reads .*factory\/\+\/t\n.*writes .*alarms\/hot/);
+    const check = await run(FIELDGATE, ['job', 'check', join(dir, 'other.sql'), join(dir, 'bad.sql')], {});
+    assert.equal(check.code, 1);
+    assert.match(check.out.join('\n'), /other\.sql: ok\n +reads +i from routes\n +writes +o to \$jobs\/other\/o/);
+    assert.match((await cli(node, 'status')).out.join('\n'), /jobs +1 running +0 behind/);
+    await node.restart();
+    assert.deepEqual((await jobs(node)).map((one) => one.name), ['hot']);
+    assert.equal((await cli(node, 'job rm', 'hot')).code, 0);
+    assert.deepEqual(await jobs(node), []);
+    const gone = await cli(node, 'job rm', 'hot');
+    assert.equal(gone.code, 1);
+    assert.match(gone.err.join('\n'), /FG6133/);
+    assert.equal((await cli(node, 'job rm', '../users')).code, 1);
+});
+
+test('what the settings declare, verbs do not change', async (t) => {
+    const dir = folder(t, { 'hot.sql': HOT });
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });
+    for (const args of [['job apply', join(dir, 'hot.sql')], ['job rm', 'hot']]) {
+        const end = await cli(node, ...args);
+        assert.equal(end.code, 1);
+        assert.match(end.err.join('\n'), /FG6119 job hot is declared by the settings file/);
+    }
+});
+
+test('a wrong query stops the start, and a reload changes nothing', async (t) => {
+    const dir = folder(t, { 'hot.sql': HOT });
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });
+    writeFileSync(join(dir, 'wrong.sql'), 'SELECT AVG(v) INTO o FROM [x]');
+    const end = await node.verb('reload');
+    assert.equal(end.code, 1);
+    assert.match(end.err.join('\n'), /wrong\.sql:1:8/);
+    assert.deepEqual((await jobs(node)).map((one) => one.name), ['hot']);
+    await assert.rejects(node.restart(), /wrong\.sql:1:8/);
+});
+
+test('a reload begins, changes and ends jobs, and does not touch the others', async (t) => {
+    // LAG remembers: were the job touched, it would not know the value before.
+    const lag = (to) => `SELECT v, LAG(v) OVER (LIMIT DURATION(hour, 1)) AS before INTO [${to}] FROM [in]`;
+    const dir = folder(t, { 'kept.sql': lag('kept'), 'changed.sql': lag('changed'), 'ended.sql': lag('ended') });
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });
+    const client = await mqttConnect({ t, node });
+    await client.subscribeAsync(['kept', 'changed', 'ended', 'new'], { qos: 1 });
+    await client.publishAsync('in', '{"v":1}', { qos: 1 });
+    await client.take(3);
+    writeFileSync(join(dir, 'changed.sql'), `${lag('changed')} WHERE v > 0`);
+    writeFileSync(join(dir, 'new.sql'), lag('new'));
+    rmSync(join(dir, 'ended.sql'));
+    assert.equal((await node.verb('reload')).code, 0);
+    await until(async () => (await jobs(node)).map((one) => one.name).join() === 'changed,kept,new' ||
+        (await jobs(node)).map((one) => one.name).sort().join() === 'changed,kept,new', 'the jobs are those of the folder');
+    await client.publishAsync('in', '{"v":2}', { qos: 1 });
+    await client.take(6);
+    const second = Object.fromEntries(client.messages.slice(3).map((m) => [m.topic, JSON.parse(m.text)]));
+    assert.deepEqual(second, { kept: { v: 2, before: 1 }, changed: { v: 2, before: null }, new: { v: 2, before: null } });
+});
+
+test('what is not JSON is dropped and counted, and stops nothing', async (t) => {
+    const dir = folder(t, { 'a.sql': 'SELECT v + 1 AS w INTO [out] FROM [in]' });
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });
+    const client = await mqttConnect({ t, node });
+    await client.subscribeAsync('out', { qos: 1 });
+    for (const body of ['{"v":1}', '{"v":', 'no json', Buffer.from([0xff, 0xfe]), '{"v":"text"}', '[{"v":2},{"v":3}]', '{"v":9223372036854775808}'])
+        await client.publishAsync('in', body, { qos: 1 });
+    await client.publishAsync('in', '{"v":4}', { qos: 1 });
+    await client.take(4);
+    assert.deepEqual(json(client.messages), [{ w: 2 }, { w: 3 }, { w: 4 }, { w: 5 }]);
+    const [job] = await jobs(node);
+    assert.equal(job.state, 'running');
+    assert.equal(job.dropped.malformed, 4);
+    assert.equal(job.dropped['wrong-type'], 1);
+    const { text } = await node.get('/metrics');
+    assert.match(text, /^fieldgate_job_dropped_total\{job="a"\} 5$/m);
+    await until(() => /FG6122 job a: InputDeserializationError/.test(node.log()), 'the log says what was dropped');
+});
+
+test('with on-error: stop the job stops, says why, and what comes waits', async (t) => {
+    const dir = folder(t, { 'a.sql': '--@ on-error: stop\nSELECT v + 1 AS w INTO [out] FROM [in]' });
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });
+    const client = await mqttConnect({ t, node });
+    await client.subscribeAsync('out', { qos: 1 });
+    for (const v of ['1', '"text"', '3']) await client.publishAsync('in', `{"v":${v}}`, { qos: 1 });
+    await until(async () => (await jobs(node))[0].state === 'stopped', 'the job has stopped');
+    const [job] = await jobs(node);
+    assert.match(job.why, /\+|nvarchar/);
+    assert.match((await cli(node, 'status')).out.join('\n'), /jobs +0 of 1 running[^]*a is stopped/);
+    assert.deepEqual(json(client.messages), [{ w: 2 }]);
+    await client.publishAsync('in', '{"v":4}', { qos: 1 }); // still accepted
+});
+
+test('settings in front of a query', async (t) => {
+    const dir = folder(t, {
+        'a.sql': '--@ inputs: { machine: in/# }\n--@ outputs: { seen: out }\n--@ names: lower\nSELECT Value INTO seen FROM machine',
+        'b.sql': '--@ inputs: { machine: in/# }\n--@ lat: 20s\nSELECT v INTO o FROM machine',
+    });
+    const bad = await run(FIELDGATE, ['job', 'check', join(dir, 'b.sql')], {});
+    assert.equal(bad.code, 1);
+    assert.match(bad.err.join('\n'), /b\.sql:2:.*unknown key 'lat'.*Did you mean 'late'/);
+    rmSync(join(dir, 'b.sql'));
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });
+    const client = await mqttConnect({ t, node });
+    await client.subscribeAsync('out', { qos: 1 });
+    await client.publishAsync('in/1', '{"Value":1}', { qos: 1 });
+    await client.take(1);
+    assert.deepEqual(json(client.messages), [{ value: 1 }]);
+});
+
+test('reference data is joined, and read again when its file changes', async (t) => {
+    const dir = folder(t, {
+        'a.sql': 'SELECT i.id AS id, r.name AS name INTO [out] FROM [in] AS i JOIN machines AS r ON i.id = r.id',
+        'machines.csv': 'id,name\n1,press\n2,oven\n',
+    });
+    const node = await startNode({ t, settings: { jobs: { a: { sql: join(dir, 'a.sql'), references: { machines: join(dir, 'machines.csv') } } } } });
+    const client = await mqttConnect({ t, node });
+    await client.subscribeAsync('out', { qos: 1 });
+    await client.publishAsync('in', '{"id":1}', { qos: 1 });
+    await client.take(1);
+    writeFileSync(join(dir, 'machines.csv'), 'id,name\n1,big press\n2,oven\n3,saw\n');
+    await until(() => node.log().split('FG6127').length > 2, 'the file was read again');
+    for (const id of [1, 3]) await client.publishAsync('in', `{"id":${id}}`, { qos: 1 });
+    await client.take(3);
+    assert.deepEqual(json(client.messages), [{ id: 1, name: 'press' }, { id: 1, name: 'big press' }, { id: 3, name: 'saw' }]);
+});
+
+test('jobs feed each other, and partitions', async (t) => {
+    const dir = folder(t, {
+        'first.sql': 'SELECT v INTO [mid] FROM [in] WHERE v > 1',
+        'second.sql': 'SELECT v * 10 AS v INTO [out] FROM events',
+    });
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql'), hub: { topics: ['mid'] } } });
+    const client = await mqttConnect({ t, node });
+    await client.subscribeAsync('out', { qos: 1 });
+    for (const v of [1, 2, 3]) await client.publishAsync('in', `{"v":${v}}`, { qos: 1 });
+    await client.take(2);
+    assert.deepEqual(json(client.messages), [{ v: 20 }, { v: 30 }]);
+    const stored = await node.verb('events', '--earliest', '-C', '2', '-e', '-o', 'jsonl');
+    assert.deepEqual(stored.out.map((line) => JSON.parse(line).source), ['first', 'first']);
+});
+
+// The window ends when a later event, or the clock, says so.
+const WINDOW = 'SELECT System.Timestamp() AS w, COUNT(*) AS c, SUM(v) AS s INTO [out] FROM [in] TIMESTAMP BY t GROUP BY TumblingWindow(second, 10)';
+const at = (s) => new Date(Date.UTC(2026, 0, 1) + s * 1000).toISOString();
+
+test('a stop and a crash in the middle of a window change nothing', async (t) => {
+    const dir = folder(t, { 'a.sql': WINDOW });
+    const node = await startNode({ t, settings: { jobs: { a: { sql: join(dir, 'a.sql'), late: '20d' } } } });
+    const keeper = { clientId: 'keeper', clean: false, properties: { sessionExpiryInterval: 600 } };
+    let watch = await mqttConnect({ t, node, ...keeper });
+    await watch.subscribeAsync('out', { qos: 1 });
+    const rows = [];
+    let now = Date.now();
+    for (let i = 0; i < 6; i++) {
+        const client = await mqttConnect({ t, node });
+        // Times are near now: an event from the far past would be moved by the policy for late ones.
+        for (let k = 0; k < 5; k++) await client.publishAsync('in', JSON.stringify({ t: new Date(now - 600_000 + i * 20_000 + k * 4_000).toISOString(), v: i }), { qos: 1 });
+        await sleep(i % 3 ? 50 : 300);
+        rows.push(...json(watch.messages));
+        await watch.endAsync(true);
+        await node.restart({ kill9: i % 2 === 0 });
+        watch = await mqttConnect({ t, port: node.mqttPort, ...keeper });
+    }
+    await until(async () => (await jobs(node))[0].lag === 0, 'everything is read');
+    await sleep(300);
+    rows.push(...json(watch.messages));
+    const ends = rows.map((row) => row.w);
+    assert.deepEqual(ends, [...new Set(ends)].sort(), 'each window once, in order');
+    const client = await mqttConnect({ t, port: node.mqttPort });
+    await client.publishAsync('in', JSON.stringify({ t: new Date(now).toISOString(), v: 0 }), { qos: 1 });
+    await until(() => json(watch.messages).length + rows.length > rows.length, 'the last window has ended');
+    const all = [...rows, ...json(watch.messages)];
+    assert.equal(new Set(all.map((row) => row.w)).size, all.length);
+    const closed = all.reduce((sum, row) => sum + row.c, 0);
+    assert.ok(closed === 30 || closed === 31, `${closed} of 30 events are in windows`);
+});
