@@ -59,7 +59,7 @@ let acknowledged = 0;
 let over = false;
 function reading(n) {
     const machine = `press-${n % MACHINES}`;
-    const v = n % 97 === 0 ? 60 + random.int(0, 20) : 20 + Math.sin(n / 40) + random.int(0, 100) / 100;
+    const v = n % 97 === 0 ? 60 + (0 + random.below(21)) : 20 + Math.sin(n / 40) + (0 + random.below(101)) / 100;
     return JSON.stringify({ n, machine, v, t: new Date(BASE + n * 200).toISOString() });
 }
 async function publisher() {
@@ -94,11 +94,11 @@ const publishing = publisher();
 
 // ---- kills ----
 for (let k = 0; k < kills; k++) {
-    await sleep(random.int(20, 600));
+    await sleep((20 + random.below(581)));
     await node.restart({ kill9: true });
     say(`kill ${k + 1}: ${acknowledged} acknowledged`);
-    if (random.int(0, 9) === 0) { // now and then while it starts
-        await sleep(random.int(0, 5));
+    if ((0 + random.below(10)) === 0) { // now and then while it starts
+        await sleep((0 + random.below(6)));
     }
 }
 await sleep(300);
