@@ -88,14 +88,24 @@ struct http_stats {
 };
 void http_stats(struct http_stats *);
 
-/* ---- client ---- one request per connection; for the verbs (api.sock) and later webhooks over plain
- * HTTP. */
+/* ---- client ---- one request per connection: the verbs (api.sock), webhooks. */
 struct http_call_events {
     void (*on_head)(void *ctx, unsigned status);
     void (*on_body)(void *ctx, struct bytes part);
     void (*on_done)(void *ctx, const struct fault *why); /* why NULL: complete. The last call. */
 };
 struct http_call;
+struct tls_client;
+struct http_call_options { /* borrowed for the call */
+    const char        *host;    /* or unix:/path */
+    uint16_t           port;
+    const char        *method, *target;
+    const char        *headers; /* more lines, each with its CRLF; may be NULL. No Content-Type there: it is JSON's */
+    struct bytes       body;
+    struct tls_client *tls;     /* NULL: plain */
+};
+FG_CHECK enum code http_call_start(struct http_call **out, struct loop *, const struct http_call_options *,
+                                   const struct http_call_events *, void *ctx, struct fault *why);
 FG_CHECK enum code http_call_open(struct http_call **out, struct loop *, const char *host /* or unix:/path */,
                                   uint16_t port, const char *method, const char *target, struct bytes body,
                                   const struct http_call_events *, void *ctx, struct fault *why);

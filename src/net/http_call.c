@@ -1,6 +1,7 @@
 /* http_call.c - one request to an HTTP server, one connection. */
 #include "base/mem.h"
 #include "net/http.h"
+#include "net/tls.h"
 
 #include <http_parser.h>
 #include <stdio.h>
@@ -110,37 +111,43 @@ static const struct conn_events call_events = {
     .on_bytes = on_bytes, .on_open = on_open, .on_close = on_close
 };
 
-static void write_request(struct buf *out, const char *host, uint16_t port, const char *method,
-                          const char *target, struct bytes body)
+static void write_request(struct buf *out, const struct http_call_options *o)
 {
-    bool local = strncmp(host, "unix:", 5) == 0;
-    buf_printf(out, "%s %s HTTP/1.1\r\n", method, target);
+    bool local = strncmp(o->host, "unix:", 5) == 0;
+    bool sends = strcmp(o->method, "POST") == 0 || strcmp(o->method, "PUT") == 0 || strcmp(o->method, "PATCH") == 0;
+    buf_printf(out, "%s %s HTTP/1.1\r\n", o->method, o->target);
     if (local)
         buf_printf(out, "Host: localhost\r\n");
     else
-        buf_printf(out, strchr(host, ':') ? "Host: [%s]:%u\r\n" : "Host: %s:%u\r\n", host, port);
-    buf_printf(out, "Connection: close\r\n");
-    if (body.len || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0)
-        buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body.len);
+        buf_printf(out, strchr(o->host, ':') ? "Host: [%s]:%u\r\n" : "Host: %s:%u\r\n", o->host, o->port);
+    buf_printf(out, "Connection: close\r\n%s", o->headers ? o->headers : "");
+    if (o->body.len || sends)
+        buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", o->body.len);
     buf_add_bytes(out, BYTES_LIT("\r\n"));
-    buf_add_bytes(out, body);
+    buf_add_bytes(out, o->body);
 }
 
-enum code http_call_open(struct http_call **out, struct loop *l, const char *host, uint16_t port,
-                         const char *method, const char *target, struct bytes body,
-                         const struct http_call_events *events, void *ctx, struct fault *why)
+static enum code dial(struct http_call *call, struct loop *l, const struct http_call_options *o, struct fault *why)
+{
+    if (call->request.bad)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a request");
+    return o->tls ? conn_dial_tls(&call->conn, l, o->host, o->port, o->tls, &call_events, call, why)
+                  : conn_dial(&call->conn, l, o->host, o->port, &call_events, call, why);
+}
+
+enum code http_call_start(struct http_call **out, struct loop *l, const struct http_call_options *o,
+                          const struct http_call_events *events, void *ctx, struct fault *why)
 {
     struct http_call *call = mem_zalloc(1, sizeof *call);
     if (!call)
         return FAIL(why, CODE_NOMEM, 0, "no memory for a request");
     call->events = events;
     call->ctx = ctx;
-    call->head_only = strcmp(method, "HEAD") == 0;
+    call->head_only = strcmp(o->method, "HEAD") == 0;
     http_parser_init(&call->parser, HTTP_RESPONSE);
     call->parser.data = call;
-    write_request(&call->request, host, port, method, target, body);
-    enum code code = call->request.bad ? FAIL(why, CODE_NOMEM, 0, "no memory for a request")
-                                       : conn_dial(&call->conn, l, host, port, &call_events, call, why);
+    write_request(&call->request, o);
+    enum code code = dial(call, l, o, why);
     if (code != CODE_OK) {
         buf_clear(&call->request);
         mem_free(call);
@@ -148,6 +155,14 @@ enum code http_call_open(struct http_call **out, struct loop *l, const char *hos
     }
     *out = call;
     return CODE_OK;
+}
+
+enum code http_call_open(struct http_call **out, struct loop *l, const char *host, uint16_t port, const char *method,
+                         const char *target, struct bytes body, const struct http_call_events *events, void *ctx,
+                         struct fault *why)
+{
+    struct http_call_options o = { .host = host, .port = port, .method = method, .target = target, .body = body };
+    return http_call_start(out, l, &o, events, ctx, why);
 }
 
 void http_call_cancel(struct http_call *call)

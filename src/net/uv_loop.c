@@ -83,6 +83,7 @@ static void close_uv(struct loop *l)
     struct uv_loop *u = uv_loop_of(l);
     loop_clear(l);
     uv_conn_stop_lingering(u);
+    uv_process_kill_all(u);
     uv_close((uv_handle_t *)&u->bell, NULL);
     uv_close((uv_handle_t *)&u->alarm, NULL);
     (void)uv_run(&u->uv, UV_RUN_DEFAULT);

@@ -17,6 +17,7 @@ struct uv_loop {
     struct conn_list lingering; /* detached, in the order of their deadlines */
     unsigned         lingerers;
     struct timer     linger_timer;
+    struct process  *processes; /* that run */
 };
 
 struct uv_dial;
@@ -58,6 +59,9 @@ void    uv_conn_stop_lingering(struct uv_loop *l);
 
 /* uv_pool.c */
 enum code uv_pool_submit(struct loop *l, struct pool_job *job);
+
+/* uv_process.c */
+void uv_process_kill_all(struct uv_loop *l); /* the loop is being closed */
 
 /* uv_dial.c */
 enum code uv_dial_start(struct conn *c, const char *host, uint16_t port, struct fault *why);

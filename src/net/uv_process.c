@@ -1,0 +1,218 @@
+/* uv_process.c - child processes on libuv. */
+#include "base/mem.h"
+#include "net/process.h"
+#include "net/uv_loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct process {
+    struct process *next, *prev; /* of the loop */
+    struct loop *loop;
+    uv_process_t child;
+    uv_pipe_t    in, said_pipe;
+    uv_write_t   write;
+    uint8_t     *input; /* owned */
+    struct timer timer;
+    void       (*on_end)(void *ctx, const struct process_end *);
+    void        *ctx;
+    uint8_t      said[PROCESS_SAID_MAX];
+    size_t       said_len;
+    uint8_t      rest[4096]; /* read and forgotten, so that it does not stand still */
+    int          code, signal;
+    bool         late, exited, said_all, spawned;
+    unsigned     open; /* handles that are not closed yet */
+};
+
+static void on_closed(uv_handle_t *h)
+{
+    struct process *p = h->data;
+    if (--p->open)
+        return;
+    struct process_end end = { .code = p->signal ? -1 : p->code, .signal = p->signal, .late = p->late,
+                               .said = bytes_of(p->said, p->said_len) };
+    loop_begin(p->loop);
+    timer_stop(p->loop, &p->timer);
+    *(p->prev ? &p->prev->next : &uv_loop_of(p->loop)->processes) = p->next;
+    if (p->next)
+        p->next->prev = p->prev;
+    p->on_end(p->ctx, &end);
+    mem_free(p->input);
+    mem_free(p);
+}
+
+static void close_handle(uv_handle_t *h)
+{
+    if (!uv_is_closing(h))
+        uv_close(h, on_closed);
+}
+
+/* It has ended and everything it said is read. Whoever it left behind with its output is not waited for. */
+static void over(struct process *p)
+{
+    if (!p->exited)
+        return;
+    close_handle((uv_handle_t *)&p->in);
+    close_handle((uv_handle_t *)&p->said_pipe);
+    if (p->spawned)
+        close_handle((uv_handle_t *)&p->child);
+}
+
+static void give_room(uv_handle_t *h, size_t wanted, uv_buf_t *out)
+{
+    struct process *p = h->data;
+    (void)wanted;
+    size_t left = sizeof p->said - p->said_len;
+    *out = left ? uv_buf_init((char *)p->said + p->said_len, (unsigned)left) : uv_buf_init((char *)p->rest, sizeof p->rest);
+}
+
+static void on_said(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+    struct process *p = s->data;
+    if (n > 0 && (uint8_t *)buf->base != p->rest)
+        p->said_len += (size_t)n;
+    if (n >= 0)
+        return;
+    (void)uv_read_stop(s);
+    p->said_all = true;
+    over(p);
+}
+
+static void on_ended(uv_process_t *child, int64_t status, int signal)
+{
+    struct process *p = child->data;
+    p->exited = true;
+    p->code = (int)status;
+    p->signal = signal;
+    if (!p->said_all)
+        (void)kill(-child->pid, SIGKILL); /* what it left behind would hold its output open */
+    over(p);
+}
+
+static void on_written(uv_write_t *w, int status)
+{
+    struct process *p = w->handle->data;
+    (void)status; /* it need not read what it is given */
+    close_handle((uv_handle_t *)&p->in);
+}
+
+void process_kill(struct process *p)
+{
+    if (!p->exited)
+        (void)kill(-p->child.pid, SIGKILL);
+}
+
+void uv_process_kill_all(struct uv_loop *l)
+{
+    for (struct process *p = l->processes; p; p = p->next)
+        process_kill(p);
+}
+
+static void on_late(struct timer *t)
+{
+    struct process *p = (struct process *)(void *)((char *)t - offsetof(struct process, timer));
+    p->late = true;
+    process_kill(p);
+}
+
+/* Ours, and what is wanted besides. NULL: no memory. */
+static char **make_environment(const char *const *more)
+{
+    size_t own = 0, extra = 0;
+    while (environ[own])
+        own++;
+    while (more && more[extra])
+        extra++;
+    char **all = mem_zalloc(own + extra + 1, sizeof *all);
+    for (size_t i = 0; all && i < own; i++)
+        all[i] = environ[i];
+    for (size_t i = 0; all && i < extra; i++)
+        all[own + i] = (char *)(uintptr_t)more[i];
+    return all;
+}
+
+static enum code spawn(struct process *p, const struct process_options *o, struct fault *why)
+{
+    uv_loop_t *uv = &uv_loop_of(p->loop)->uv;
+    int ends[2];
+    FG_ASSERT(uv_pipe_init(uv, &p->in, 0) == 0 && uv_pipe_init(uv, &p->said_pipe, 0) == 0);
+    p->in.data = p->said_pipe.data = p;
+    p->open = 2; /* the child's handle is one when uv_spawn has been called */
+    char **environment = make_environment(o->environment);
+    if (!environment)
+        return FAIL(why, CODE_NOMEM, 0, "no memory to start a program");
+    if (pipe(ends) != 0) {
+        mem_free(environment);
+        return FAIL_SYS(why, CODE_IO, errno, "a program cannot be started");
+    }
+    uv_stdio_container_t files[3] = {
+        { .flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&p->in },
+        { .flags = UV_INHERIT_FD, .data.fd = ends[1] },
+        { .flags = UV_INHERIT_FD, .data.fd = ends[1] },
+    };
+    uv_process_options_t options = { .exit_cb = on_ended, .file = o->args[0], .args = (char **)(uintptr_t)o->args,
+                                     .env = environment, .flags = UV_PROCESS_DETACHED, .stdio = files, .stdio_count = 3 };
+    int r = uv_spawn(uv, &p->child, &options);
+    p->child.data = p;
+    p->spawned = true;
+    p->open = 3;
+    (void)close(ends[1]);
+    mem_free(environment);
+    if (r == 0)
+        r = uv_pipe_open(&p->said_pipe, ends[0]);
+    if (r != 0) {
+        (void)close(ends[0]);
+        return FAIL_SYS(why, r == UV_ENOENT ? CODE_NOTFOUND : CODE_IO, -r, "%s cannot be started", o->args[0]);
+    }
+    return CODE_OK;
+}
+
+static void ended_before(void *ctx, const struct process_end *end)
+{
+    (void)ctx;
+    (void)end;
+}
+
+enum code process_start(struct process **out, struct loop *l, const struct process_options *o,
+                        void (*on_end)(void *ctx, const struct process_end *), void *ctx, struct fault *why)
+{
+    if (l->back->submit != uv_pool_submit)
+        return FAIL(why, CODE_UNSUPPORTED, 0, "this loop starts no programs");
+    if (o->input.len > PROCESS_INPUT_MAX)
+        return FAIL(why, CODE_LIMIT, 0, "more than %d bytes for the standard input of a program", PROCESS_INPUT_MAX);
+    struct process *p = mem_zalloc(1, sizeof *p);
+    uint8_t *input = p && o->input.len ? mem_alloc(o->input.len) : NULL;
+    if (!p || (o->input.len && !input)) {
+        mem_free(p);
+        return FAIL(why, CODE_NOMEM, 0, "no memory to start a program");
+    }
+    p->loop = l;
+    p->input = input;
+    p->on_end = ended_before;
+    p->next = uv_loop_of(l)->processes;
+    uv_loop_of(l)->processes = p;
+    if (p->next)
+        p->next->prev = p;
+    enum code c = spawn(p, o, why);
+    if (c != CODE_OK) { /* the handles are closed by the loop */
+        p->exited = true;
+        over(p);
+        return c;
+    }
+    p->on_end = on_end;
+    p->ctx = ctx;
+    (void)uv_read_start((uv_stream_t *)&p->said_pipe, give_room, on_said);
+    if (o->input.len)
+        memcpy(input, o->input.at, o->input.len);
+    uv_buf_t buf = uv_buf_init((char *)input, (unsigned)o->input.len);
+    if (!o->input.len || uv_write(&p->write, (uv_stream_t *)&p->in, &buf, 1, on_written) != 0)
+        close_handle((uv_handle_t *)&p->in);
+    timer_start(l, &p->timer, o->timeout_ms, on_late);
+    *out = p;
+    return CODE_OK;
+}
