@@ -1,0 +1,107 @@
+/* plan.c - what the settings say of an action, checked. */
+#include "action/action_private.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+
+enum { PLAN_BYTES_MAX = 1 << 20 };
+
+static enum code one_guard(const struct action_plan *p, const char *key, const char *text, const char *word, struct guard_rule *out,
+                           struct fault *why)
+{
+    struct fault inner;
+    if (guard_parse(text, word, out, &inner) == CODE_OK)
+        return CODE_OK;
+    return FAIL_FG(why, CODE_USAGE, 6301, "action %s: %s must be %s", p->name, key, inner.text);
+}
+
+static enum code choose_kind(struct action_plan *p, const struct settings_action *s, const struct io *io, struct fault *why)
+{
+    for (size_t i = 0; action_kinds[i]; i++) {
+        enum code c = action_kinds[i]->plan(p, s, io, why);
+        if (c == CODE_NOTFOUND)
+            continue;
+        if (c != CODE_OK)
+            return c;
+        if (p->kind)
+            return FAIL_FG(why, CODE_USAGE, 6301, "action %s does two things, %s and %s: make two actions of it", p->name,
+                           p->kind->name, action_kinds[i]->name);
+        p->kind = action_kinds[i];
+    }
+    return p->kind ? CODE_OK : FAIL_FG(why, CODE_USAGE, 6301, "action %s does nothing: `do` needs publish, webhook or program", p->name);
+}
+
+static void mix(uint64_t *mark, const void *at, size_t n)
+{
+    *mark = hash_partition(bytes_of(at, n)) ^ (*mark << 9 | *mark >> 55);
+}
+
+static void mix_text(uint64_t *mark, const char *text)
+{
+    mix(mark, text, strlen(text) + 1);
+}
+
+static uint64_t mark_of(const struct action_plan *p, const struct settings_action *s)
+{
+    uint64_t mark = 1;
+    uint32_t numbers[] = { s->publish.qos, s->publish.retain, s->dry_run, s->retry, s->timeout_s };
+    const char *const texts[] = { s->publish.topic, s->publish.message, s->webhook.url, s->webhook.body, s->at_least, s->at_most };
+    mix(&mark, p->topic.at, p->topic.len);
+    mix(&mark, numbers, sizeof numbers);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        mix_text(&mark, texts[i]);
+    for (size_t i = 0; i < s->webhook.headers.count; i++) {
+        mix_text(&mark, s->webhook.headers.at[i].name);
+        mix_text(&mark, s->webhook.headers.at[i].to);
+    }
+    for (size_t i = 0; i < s->program.count; i++)
+        mix_text(&mark, s->program.at[i]);
+    return mark;
+}
+
+static enum code make(struct action_plan *p, const struct settings_action *s, struct bytes topic, const struct io *io,
+                      struct fault *why)
+{
+    p->name = arena_text(&p->arena, bytes_str(s->entry.name));
+    char *copy = arena_text(&p->arena, topic);
+    if (!p->name || !copy)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for an action");
+    p->topic = bytes_of(copy, topic.len);
+    p->dry_run = s->dry_run;
+    p->retry = s->retry;
+    p->timeout_ms = (int64_t)s->timeout_s * 1000;
+    enum code c = one_guard(p, "guard.at-least", s->at_least, "in", &p->at_least, why);
+    if (c == CODE_OK)
+        c = one_guard(p, "guard.at-most", s->at_most, "per", &p->at_most, why);
+    if (c == CODE_OK)
+        c = choose_kind(p, s, io, why);
+    if (c == CODE_OK)
+        p->mark = mark_of(p, s);
+    return c;
+}
+
+enum code action_plan_new(struct action_plan **out, const struct settings_action *s, struct bytes topic, const struct io *io,
+                          struct fault *why)
+{
+    struct action_plan *p = mem_zalloc(1, sizeof *p);
+    if (!p)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for an action");
+    arena_init(&p->arena, NULL, 0, PLAN_BYTES_MAX);
+    enum code c = make(p, s, topic, io, why);
+    if (c == CODE_OK)
+        *out = p;
+    else
+        action_plan_free(p);
+    return c;
+}
+
+void action_plan_free(struct action_plan *p)
+{
+    if (!p)
+        return;
+    tls_client_drop(p->webhook.tls);
+    arena_clear(&p->arena);
+    mem_free(p);
+}
