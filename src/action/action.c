@@ -10,7 +10,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { ARENA_BYTES_MAX = 4 << 20, RETRY_FIRST_MS = 1000, RETRY_LAST_MS = 60000, LATER_MS = 1000, STACK_BYTES = 512 * 1024 };
+enum {
+    ARENA_BYTES_MAX = 4 << 20,
+    RETRY_FIRST_MS = 1000,
+    RETRY_LAST_MS = 60000,
+    LATER_MS = 1000,
+    STACK_BYTES = 512 * 1024
+};
 
 static void go_on(struct action *a);
 
@@ -20,7 +26,7 @@ static void let_go(struct action *a)
 {
     message_drop(a->now.message);
     arena_clear(&a->now.arena);
-    a->now = (struct attempt){ 0 };
+    a->now = (struct attempt){0};
 }
 
 static void pass_on(struct action *a, struct bytes json)
@@ -29,10 +35,15 @@ static void pass_on(struct action *a, struct bytes json)
     const struct io *io = a->all->io;
     struct fault why;
     (void)snprintf(topic, sizeof topic, "$actions/%s", a->plan->name);
-    struct message *m = message_new(&(struct message_parts){ .qos = 1, .text = true, .wall_us = io->wall_us(io->self),
-        .now_us = io->monotonic_us(io->self), .topic = bytes_str(topic), .principal = bytes_str("node"),
-        .source = bytes_str(a->plan->name), .payload = json });
-    struct consumer_word w = { .message = m };
+    struct message *m = message_new(&(struct message_parts){.qos = 1,
+                                                            .text = true,
+                                                            .wall_us = io->wall_us(io->self),
+                                                            .now_us = io->monotonic_us(io->self),
+                                                            .topic = bytes_str(topic),
+                                                            .principal = bytes_str("node"),
+                                                            .source = bytes_str(a->plan->name),
+                                                            .payload = json});
+    struct consumer_word w = {.message = m};
     if (m && consumer_publish(a->consumer, &w, 1, &why) != CODE_OK)
         log_debug("action", "what action %s did could not be published: %s", a->plan->name, why.text);
     message_drop(m);
@@ -40,14 +51,19 @@ static void pass_on(struct action *a, struct bytes json)
 
 static void account(struct action *a, const char *result, const char *said)
 {
-    struct buf what = { 0 }, json = { 0 };
+    struct buf what = {0}, json = {0};
     const struct io *io = a->all->io;
     a->plan->kind->describe(a->plan, &a->now, &what);
     buf_u8(&what, 0);
     int64_t took = io->wall_us(io->self) - a->now.message->wall_us;
-    struct audit_line line = { .action = a->plan->name, .event = a->now.id, .what = what.bad ? a->plan->kind->name : (const char *)what.at,
-                               .result = result, .said = said, .took_us = took > 0 ? took : 0, .tries = a->now.tries,
-                               .message = a->now.message->payload };
+    struct audit_line line = {.action = a->plan->name,
+                              .event = a->now.id,
+                              .what = what.bad ? a->plan->kind->name : (const char *)what.at,
+                              .result = result,
+                              .said = said,
+                              .took_us = took > 0 ? took : 0,
+                              .tries = a->now.tries,
+                              .message = a->now.message->payload};
     audit_write(a->all->audit, &line, &json);
     atomic_store(&a->last_us, line.took_us);
     if (!json.bad)
@@ -63,7 +79,8 @@ static void finish(struct action *a, _Atomic uint64_t *counter, const char *resu
     atomic_fetch_add(counter, 1);
     account(a, result, said);
     if (consumer_finish(a->consumer, a->now.index + 1, BYTES_NONE, NULL, &why) != CODE_OK)
-        log_warn("action", "FG6312 action %s: that it was done could not be recorded: %s", a->plan->name, why.text);
+        log_warn("action", "FG6312 action %s: that it was done could not be recorded: %s", a->plan->name,
+                 why.text);
     atomic_store(&a->waiting, consumer_waiting(a->consumer));
     let_go(a);
 }
@@ -88,8 +105,8 @@ void action_tried(struct action *a, enum action_result result, const char *said)
         if (a->now.tries < 7)
             wait = (int64_t)RETRY_FIRST_MS << (a->now.tries - 1);
         atomic_fetch_add(&a->retries, 1);
-        log_warn("action", "FG6313 action %s: try %" PRIu32 " failed: %s; again in %d s", a->plan->name, a->now.tries, said,
-                 (int)((wait < RETRY_LAST_MS ? wait : RETRY_LAST_MS) / 1000));
+        log_warn("action", "FG6313 action %s: try %" PRIu32 " failed: %s; again in %d s", a->plan->name,
+                 a->now.tries, said, (int)((wait < RETRY_LAST_MS ? wait : RETRY_LAST_MS) / 1000));
         timer_start(a->all->loop, &a->timer, wait < RETRY_LAST_MS ? wait : RETRY_LAST_MS, try_again);
         return;
     }
@@ -103,13 +120,17 @@ void action_tried(struct action *a, enum action_result result, const char *said)
 static void begin(struct action *a, const struct consumer_item *item)
 {
     struct fault why;
-    a->now = (struct attempt){ .index = item->index, .message = item->message, .event = value_null(), .open = true,
-                               .begun_us = loop_now_us(a->all->loop) };
+    a->now = (struct attempt){.index = item->index,
+                              .message = item->message,
+                              .event = value_null(),
+                              .open = true,
+                              .begun_us = loop_now_us(a->all->loop)};
     arena_init(&a->now.arena, NULL, 0, ARENA_BYTES_MAX);
     (void)snprintf(a->now.id, sizeof a->now.id, "%s-%" PRIu64, a->plan->name, item->index);
     if (json_value(item->message->payload, &a->now.arena, &a->now.event, &why) != CODE_OK)
         a->now.event = value_null();
-    enum guard_verdict v = guard_ask(&a->plan->at_least, &a->seen, &a->plan->at_most, &a->done, item->message->wall_us);
+    enum guard_verdict v = guard_ask(&a->plan->at_least, &a->seen, &a->plan->at_most, &a->done,
+                                     item->message->wall_us);
     if (v != GUARD_GO) {
         finish(a, &a->held_back, "held back", v == GUARD_TOO_FEW ? "guard.at-least" : "guard.at-most");
     } else if (a->plan->dry_run) {
@@ -136,7 +157,8 @@ static void go_on(struct action *a)
         atomic_store(&a->due, false);
         enum code c = consumer_take(a->consumer, a->position, &item, 1, &n, &why);
         if (c != CODE_OK) {
-            log_warn("action", "FG6314 action %s: its next event cannot be read: %s", a->plan->name, why.text);
+            log_warn("action", "FG6314 action %s: its next event cannot be read: %s", a->plan->name,
+                     why.text);
             timer_start(a->all->loop, &a->timer, LATER_MS, later);
             return;
         }
@@ -195,10 +217,12 @@ static enum code start(struct actions *all, struct action_plan *plan, struct act
     a->all = all;
     a->plan = plan;
     consumer_name(plan->name, name);
-    struct consumer_options o = { .name = name, .ready = ready, .ctx = a };
-    struct consumer_filter filter = { plan->topic, 1 };
-    enum code c = guard_init(&a->seen, &plan->at_least) == CODE_OK && guard_init(&a->done, &plan->at_most) == CODE_OK
-                      ? CODE_OK : FAIL(why, CODE_NOMEM, 0, "no memory for action %s", plan->name);
+    struct consumer_options o = {.name = name, .ready = ready, .ctx = a};
+    struct consumer_filter filter = {plan->topic, 1};
+    enum code c = guard_init(&a->seen, &plan->at_least) == CODE_OK &&
+                          guard_init(&a->done, &plan->at_most) == CODE_OK
+                      ? CODE_OK
+                      : FAIL(why, CODE_NOMEM, 0, "no memory for action %s", plan->name);
     if (c == CODE_OK)
         c = consumer_open(&a->consumer, all->broker, &o, why);
     if (c == CODE_OK)
@@ -209,7 +233,8 @@ static enum code start(struct actions *all, struct action_plan *plan, struct act
         return c;
     }
     a->position = consumer_head(a->consumer);
-    log_info("action", "FG6302 action %s: %s for each event of %.*s", plan->name, plan->kind->name, BYTES_FMT(plan->topic));
+    log_info("action", "FG6302 action %s: %s for each event of %.*s", plan->name, plan->kind->name,
+             BYTES_FMT(plan->topic));
     *out = a;
     return CODE_OK;
 }
@@ -217,13 +242,13 @@ static enum code start(struct actions *all, struct action_plan *plan, struct act
 /* ---- on the loop, for who changes something ---- */
 
 struct errand {
-    struct letter    letter;
-    struct actions  *all;
-    struct action   *action;
-    void           (*run)(struct errand *);
-    pthread_mutex_t  lock;
-    pthread_cond_t   cond;
-    bool             done;
+    struct letter letter;
+    struct actions *all;
+    struct action *action;
+    void (*run)(struct errand *);
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
 };
 
 static void open_errand(struct letter *letter, struct loop *here)
@@ -239,8 +264,12 @@ static void open_errand(struct letter *letter, struct loop *here)
 
 static void send(struct actions *all, struct action *a, void (*run)(struct errand *))
 {
-    struct errand e = { .letter = { .open = open_errand }, .all = all, .action = a, .run = run, .lock = PTHREAD_MUTEX_INITIALIZER,
-                        .cond = PTHREAD_COND_INITIALIZER };
+    struct errand e = {.letter = {.open = open_errand},
+                       .all = all,
+                       .action = a,
+                       .run = run,
+                       .lock = PTHREAD_MUTEX_INITIALIZER,
+                       .cond = PTHREAD_COND_INITIALIZER};
     loop_post(all->loop, &e.letter);
     pthread_mutex_lock(&e.lock);
     while (!e.done)
@@ -299,7 +328,8 @@ static enum code start_thread(struct actions *all, struct fault *why)
     return r ? FAIL_SYS(why, CODE_IO, r, "no thread for the actions") : CODE_OK;
 }
 
-enum code actions_open(struct actions **out, struct broker *b, const struct io *io, const char *data_dir, struct fault *why)
+enum code actions_open(struct actions **out, struct broker *b, const struct io *io, const char *data_dir,
+                       struct fault *why)
 {
     struct actions *all = mem_zalloc(1, sizeof *all);
     if (!all)
@@ -339,7 +369,8 @@ static void end_action(struct actions *all, struct action *a)
     struct fault why;
     stop(all, a);
     if (consumer_end(a->consumer, &why) != CODE_OK)
-        log_warn("action", "FG6303 action %s has ended, but that could not be recorded: %s", a->plan->name, why.text);
+        log_warn("action", "FG6303 action %s has ended, but that could not be recorded: %s", a->plan->name,
+                 why.text);
     else
         log_info("action", "FG6304 action %s has ended; what waited for it is gone", a->plan->name);
     a->consumer = NULL;
@@ -417,8 +448,14 @@ void actions_glance(struct actions *all, void (*each)(void *ctx, const struct ac
 {
     pthread_mutex_lock(&all->lock);
     for (struct action *a = all->first; a; a = a->next) {
-        struct action_glance g = { .name = a->plan->name, .waiting = a->waiting, .done = a->good, .failed = a->failed,
-                                   .held_back = a->held_back, .dry = a->dry, .retries = a->retries, .last_us = a->last_us };
+        struct action_glance g = {.name = a->plan->name,
+                                  .waiting = a->waiting,
+                                  .done = a->good,
+                                  .failed = a->failed,
+                                  .held_back = a->held_back,
+                                  .dry = a->dry,
+                                  .retries = a->retries,
+                                  .last_us = a->last_us};
         each(ctx, &g);
     }
     pthread_mutex_unlock(&all->lock);

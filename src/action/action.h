@@ -26,11 +26,12 @@ struct action_plan;
 enum { ACTIONS_MAX = 200 };
 /* Checked; copies what it keeps. `topic`: what events it reads (the caller knows which topic JOB.OUTPUT is); borrowed.
  * CODE_USAGE: FG6301 names the action, what, and the fix. */
-FG_CHECK enum code action_plan_new(struct action_plan **out, const struct settings_action *, struct bytes topic, const struct io *,
-                                   struct fault *why);
-void               action_plan_free(struct action_plan *); /* NULL is fine */
+FG_CHECK enum code action_plan_new(struct action_plan **out, const struct settings_action *,
+                                   struct bytes topic, const struct io *, struct fault *why);
+void action_plan_free(struct action_plan *); /* NULL is fine */
 
-FG_CHECK enum code actions_open(struct actions **out, struct broker *, const struct io *, const char *data_dir, struct fault *why);
+FG_CHECK enum code actions_open(struct actions **out, struct broker *, const struct io *,
+                                const char *data_dir, struct fault *why);
 /* Exactly these from now on; unchanged ones are not touched. Takes the plans, also on failure. */
 FG_CHECK enum code actions_apply(struct actions *, struct action_plan **plans, size_t n, struct fault *why);
 /* Waits for what is under way, as long as its time lasts at most. NULL is fine */
@@ -38,10 +39,10 @@ void actions_close(struct actions *);
 
 struct action_glance {
     const char *name;
-    uint64_t    waiting;                            /* events */
-    uint64_t    done, failed, held_back, dry;       /* succeeded; given up; by a guard; dry runs */
-    uint64_t    retries;
-    int64_t     last_us;                            /* how long the last one took, 0 = none */
+    uint64_t waiting;                      /* events */
+    uint64_t done, failed, held_back, dry; /* succeeded; given up; by a guard; dry runs */
+    uint64_t retries;
+    int64_t last_us; /* how long the last one took, 0 = none */
 };
 /* Any thread. */
 void actions_glance(struct actions *, void (*each)(void *ctx, const struct action_glance *), void *ctx);

@@ -16,10 +16,10 @@ enum { FILE_BYTES_MAX = 16 << 20, TAIL_BYTES = 8192, EVENT_BYTES = 1024, PATH_BY
 
 struct audit {
     const struct io *io;
-    char             dir[PATH_BYTES], path[PATH_BYTES + 32], old[PATH_BYTES + 32];
-    int              file;
-    uint64_t         size, number;
-    bool             told;
+    char dir[PATH_BYTES], path[PATH_BYTES + 32], old[PATH_BYTES + 32];
+    int file;
+    uint64_t size, number;
+    bool told;
 };
 
 /* The number of the last whole line. */
@@ -38,7 +38,7 @@ static uint64_t last_number(struct audit *a)
 
 static enum code open_file(struct audit *a, struct fault *why)
 {
-    struct io_stat st = { 0 };
+    struct io_stat st = {0};
     a->file = a->io->open(a->io->self, a->path, IO_READ | IO_WRITE | IO_CREATE);
     if (a->file < 0)
         return FAIL_SYS(why, CODE_IO, -a->file, "%s cannot be written", a->path);
@@ -61,7 +61,8 @@ enum code audit_open(struct audit **out, const struct io *io, const char *data_d
     (void)snprintf(a->path, sizeof a->path, "%s/actions.jsonl", a->dir);
     (void)snprintf(a->old, sizeof a->old, "%s/actions.1.jsonl", a->dir);
     int e = io->mkdir(io->self, a->dir);
-    enum code c = e < 0 && e != -EEXIST ? FAIL_SYS(why, CODE_IO, -e, "%s cannot be made", a->dir) : open_file(a, why);
+    enum code c = e < 0 && e != -EEXIST ? FAIL_SYS(why, CODE_IO, -e, "%s cannot be made", a->dir)
+                                        : open_file(a, why);
     if (c != CODE_OK) {
         mem_free(a);
         return c;
@@ -93,8 +94,8 @@ static void put_time(struct buf *out, int64_t wall_us)
     time_t s = (time_t)(wall_us / 1000000);
     struct tm tm;
     (void)gmtime_r(&s, &tm);
-    buf_printf(out, "\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-               tm.tm_sec, (int)(wall_us % 1000000));
+    buf_printf(out, "\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+               tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(wall_us % 1000000));
 }
 
 static void put_line(struct audit *a, const struct audit_line *l, struct buf *out)
@@ -103,8 +104,8 @@ static void put_line(struct audit *a, const struct audit_line *l, struct buf *ou
     put_time(out, a->io->wall_us(a->io->self));
     buf_printf(out, ",\"action\":\"%s\",\"event\":\"%s\",\"what\":", l->action, l->event);
     buf_json(out, bytes_str(l->what));
-    buf_printf(out, ",\"result\":\"%s\",\"tries\":%" PRIu32 ",\"took-ms\":%.3f,\"said\":", l->result, l->tries,
-               (double)l->took_us / 1000);
+    buf_printf(out, ",\"result\":\"%s\",\"tries\":%" PRIu32 ",\"took-ms\":%.3f,\"said\":", l->result,
+               l->tries, (double)l->took_us / 1000);
     buf_json(out, bytes_str(l->said));
     buf_printf(out, ",\"message\":");
     buf_json(out, bytes_of(l->message.at, l->message.len > EVENT_BYTES ? EVENT_BYTES : l->message.len));
@@ -127,12 +128,13 @@ void audit_write(struct audit *a, const struct audit_line *l, struct buf *json)
     if (json->bad || a->file < 0)
         return;
     struct bytes line = buf_bytes(json);
-    struct buf whole = { 0 };
+    struct buf whole = {0};
     buf_add_bytes(&whole, line);
     buf_u8(&whole, '\n');
     int e = whole.bad ? -ENOMEM : io_write_all(a->io, a->file, whole.at, whole.len, a->size);
     if (e < 0 && !a->told)
-        log_error("action", "FG6311 the audit %s cannot be written (error %d); the log has what is missing", a->path, -e);
+        log_error("action", "FG6311 the audit %s cannot be written (error %d); the log has what is missing",
+                  a->path, -e);
     a->told = e < 0;
     if (e >= 0)
         a->size += whole.len;

@@ -87,7 +87,7 @@ static void put_value(struct buf *out, struct value v)
 
 static void put_level(struct buf *out, struct value v)
 {
-    struct buf text = { 0 };
+    struct buf text = {0};
     put_value(&text, v);
     struct bytes b = buf_bytes(&text);
     for (size_t i = 0; i < b.len; i++)
@@ -96,7 +96,8 @@ static void put_level(struct buf *out, struct value v)
     buf_clear(&text);
 }
 
-static void fill_with(struct buf *out, const char *text, struct value event, void (*put)(struct buf *, struct value))
+static void fill_with(struct buf *out, const char *text, struct value event,
+                      void (*put)(struct buf *, struct value))
 {
     const char *begin, *rest = text;
     struct bytes name;

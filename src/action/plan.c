@@ -8,8 +8,8 @@
 
 enum { PLAN_BYTES_MAX = 1 << 20 };
 
-static enum code one_guard(const struct action_plan *p, const char *key, const char *text, const char *word, struct guard_rule *out,
-                           struct fault *why)
+static enum code one_guard(const struct action_plan *p, const char *key, const char *text, const char *word,
+                           struct guard_rule *out, struct fault *why)
 {
     struct fault inner;
     if (guard_parse(text, word, out, &inner) == CODE_OK)
@@ -17,7 +17,8 @@ static enum code one_guard(const struct action_plan *p, const char *key, const c
     return FAIL_FG(why, CODE_USAGE, 6301, "action %s: %s must be %s", p->name, key, inner.text);
 }
 
-static enum code choose_kind(struct action_plan *p, const struct settings_action *s, const struct io *io, struct fault *why)
+static enum code choose_kind(struct action_plan *p, const struct settings_action *s, const struct io *io,
+                             struct fault *why)
 {
     for (size_t i = 0; action_kinds[i]; i++) {
         enum code c = action_kinds[i]->plan(p, s, io, why);
@@ -26,11 +27,14 @@ static enum code choose_kind(struct action_plan *p, const struct settings_action
         if (c != CODE_OK)
             return c;
         if (p->kind)
-            return FAIL_FG(why, CODE_USAGE, 6301, "action %s does two things, %s and %s: make two actions of it", p->name,
+            return FAIL_FG(why, CODE_USAGE, 6301,
+                           "action %s does two things, %s and %s: make two actions of it", p->name,
                            p->kind->name, action_kinds[i]->name);
         p->kind = action_kinds[i];
     }
-    return p->kind ? CODE_OK : FAIL_FG(why, CODE_USAGE, 6301, "action %s does nothing: `do` needs publish, webhook or program", p->name);
+    return p->kind ? CODE_OK
+                   : FAIL_FG(why, CODE_USAGE, 6301,
+                             "action %s does nothing: `do` needs publish, webhook or program", p->name);
 }
 
 static void mix(uint64_t *mark, const void *at, size_t n)
@@ -46,8 +50,9 @@ static void mix_text(uint64_t *mark, const char *text)
 static uint64_t mark_of(const struct action_plan *p, const struct settings_action *s)
 {
     uint64_t mark = 1;
-    uint32_t numbers[] = { s->publish.qos, s->publish.retain, s->dry_run, s->retry, s->timeout_s };
-    const char *const texts[] = { s->publish.topic, s->publish.message, s->webhook.url, s->webhook.body, s->at_least, s->at_most };
+    uint32_t numbers[] = {s->publish.qos, s->publish.retain, s->dry_run, s->retry, s->timeout_s};
+    const char *const texts[] = {s->publish.topic, s->publish.message, s->webhook.url,
+                                 s->webhook.body,  s->at_least,        s->at_most};
     mix(&mark, p->topic.at, p->topic.len);
     mix(&mark, numbers, sizeof numbers);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -61,8 +66,8 @@ static uint64_t mark_of(const struct action_plan *p, const struct settings_actio
     return mark;
 }
 
-static enum code make(struct action_plan *p, const struct settings_action *s, struct bytes topic, const struct io *io,
-                      struct fault *why)
+static enum code make(struct action_plan *p, const struct settings_action *s, struct bytes topic,
+                      const struct io *io, struct fault *why)
 {
     p->name = arena_text(&p->arena, bytes_str(s->entry.name));
     char *copy = arena_text(&p->arena, topic);
@@ -82,8 +87,8 @@ static enum code make(struct action_plan *p, const struct settings_action *s, st
     return c;
 }
 
-enum code action_plan_new(struct action_plan **out, const struct settings_action *s, struct bytes topic, const struct io *io,
-                          struct fault *why)
+enum code action_plan_new(struct action_plan **out, const struct settings_action *s, struct bytes topic,
+                          const struct io *io, struct fault *why)
 {
     struct action_plan *p = mem_zalloc(1, sizeof *p);
     if (!p)

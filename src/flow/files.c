@@ -26,9 +26,9 @@ bool made_path(const char *data_dir, const char *name, char *out, size_t cap)
 
 struct found {
     const char *pattern; /* of the last part */
-    char      **at;
-    size_t      count, cap;
-    bool        nomem;
+    char **at;
+    size_t count, cap;
+    bool nomem;
 };
 
 static void see(void *ctx, const char *name)
@@ -56,8 +56,9 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static enum code call_each(const struct found *f, const char *dir, enum code (*each)(void *, const char *, struct fault *),
-                           void *ctx, struct fault *why)
+static enum code call_each(const struct found *f, const char *dir,
+                           enum code (*each)(void *, const char *, struct fault *), void *ctx,
+                           struct fault *why)
 {
     enum code c = CODE_OK;
     for (size_t i = 0; c == CODE_OK && i < f->count; i++) {
@@ -69,24 +70,29 @@ static enum code call_each(const struct found *f, const char *dir, enum code (*e
     return c;
 }
 
-enum code files_each(const struct io *io, const char *pattern, enum code (*each)(void *ctx, const char *path, struct fault *why),
-                     void *ctx, struct fault *why)
+enum code files_each(const struct io *io, const char *pattern,
+                     enum code (*each)(void *ctx, const char *path, struct fault *why), void *ctx,
+                     struct fault *why)
 {
     if (!strpbrk(pattern, "*?[")) {
         struct io_stat st;
         int e = io->stat(io->self, pattern, &st);
-        return e < 0 ? FAIL_SYS(why, CODE_NOTFOUND, -e, "%s cannot be read", pattern) : each(ctx, pattern, why);
+        return e < 0 ? FAIL_SYS(why, CODE_NOTFOUND, -e, "%s cannot be read", pattern)
+                     : each(ctx, pattern, why);
     }
     const char *last = strrchr(pattern, '/');
     char dir[PATH_BYTES];
     size_t n = last ? (size_t)(last - pattern) + 1 : 0;
     if (n >= sizeof dir || (n && strcspn(pattern, "*?[") < n))
-        return FAIL_FG(why, CODE_USAGE, 6115, "jobs: '%.200s' has a pattern in its folder; only the last part may have one", pattern);
+        return FAIL_FG(why, CODE_USAGE, 6115,
+                       "jobs: '%.200s' has a pattern in its folder; only the last part may have one",
+                       pattern);
     (void)snprintf(dir, sizeof dir, "%.*s", (int)n, pattern);
-    struct found f = { .pattern = pattern + n };
+    struct found f = {.pattern = pattern + n};
     int e = io->list(io->self, n ? dir : ".", see, &f);
     enum code c = f.nomem ? FAIL(why, CODE_NOMEM, 0, "no memory for the list of jobs")
-                  : e < 0 ? FAIL_SYS(why, CODE_NOTFOUND, -e, "the folder of %s cannot be read", pattern) : CODE_OK;
+                  : e < 0 ? FAIL_SYS(why, CODE_NOTFOUND, -e, "the folder of %s cannot be read", pattern)
+                          : CODE_OK;
     if (f.count > 1)
         qsort(f.at, f.count, sizeof *f.at, by_name);
     if (c == CODE_OK)

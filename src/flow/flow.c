@@ -11,16 +11,16 @@ enum { PATH_BYTES = 4096 };
 
 struct flow {
     pthread_mutex_t lock;
-    struct jobs    *jobs; /* NULL: stopped */
+    struct jobs *jobs; /* NULL: stopped */
 };
 
 /* ---- what the settings say ---- */
 
 struct gathering {
-    struct flow_plan      *plan;
+    struct flow_plan *plan;
     const struct settings *settings;
-    const struct io       *io;
-    const char            *from; /* for messages: where the file was named */
+    const struct io *io;
+    const char *from; /* for messages: where the file was named */
 };
 
 static struct job_plan *known(const struct flow_plan *p, const char *name)
@@ -31,12 +31,16 @@ static struct job_plan *known(const struct flow_plan *p, const char *name)
     return NULL;
 }
 
-static enum code add_job(struct gathering *g, const char *path, const char *name, const struct settings_job *said, struct fault *why)
+static enum code add_job(struct gathering *g, const char *path, const char *name,
+                         const struct settings_job *said, struct fault *why)
 {
     struct flow_plan *p = g->plan;
     if (known(p, name))
-        return FAIL_FG(why, CODE_EXISTS, 6119, "there are two jobs with the name %s: %s is the second one. Rename it, or remove one of"
-                       " them (fieldgate job rm %s, if it was made by `job apply`)", name, path, name);
+        return FAIL_FG(
+            why, CODE_EXISTS, 6119,
+            "there are two jobs with the name %s: %s is the second one. Rename it, or remove one of"
+            " them (fieldgate job rm %s, if it was made by `job apply`)",
+            name, path, name);
     if (p->job_count == JOBS_MAX)
         return FAIL_FG(why, CODE_LIMIT, 6119, "more than %d jobs", JOBS_MAX);
     enum code c = job_file_plan(&p->jobs[p->job_count], g->settings, g->io, path, name, said, why);
@@ -74,13 +78,13 @@ static enum code add_made(struct gathering *g, const char *data_dir, struct faul
     return files_each(g->io, pattern, add_file, g, why);
 }
 
-enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const struct io *io, const char *data_dir,
-                        struct fault *why)
+enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const struct io *io,
+                        const char *data_dir, struct fault *why)
 {
     struct flow_plan *p = mem_zalloc(1, sizeof *p);
     if (!p)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the jobs");
-    struct gathering g = { .plan = p, .settings = s, .io = io };
+    struct gathering g = {.plan = p, .settings = s, .io = io};
     enum code c = add_declared(&g, why);
     if (c == CODE_OK && data_dir)
         c = add_made(&g, data_dir, why);
@@ -100,16 +104,16 @@ void flow_plan_free(struct flow_plan *p)
     mem_free(p);
 }
 
-enum code flow_check_file(struct job_plan **out, const struct settings *s, const struct io *io, const char *path, const char *name,
-                          struct fault *why)
+enum code flow_check_file(struct job_plan **out, const struct settings *s, const struct io *io,
+                          const char *path, const char *name, struct fault *why)
 {
     char own[JOB_NAME_MAX + 1];
     file_job_name(path, own);
     return job_file_plan(out, s, io, path, name ? name : own, NULL, why);
 }
 
-enum code flow_check_text(struct job_plan **out, const struct settings *s, const struct io *io, const char *name, struct bytes sql,
-                          struct fault *why)
+enum code flow_check_text(struct job_plan **out, const struct settings *s, const struct io *io,
+                          const char *name, struct bytes sql, struct fault *why)
 {
     char file[JOB_NAME_MAX + 5];
     (void)snprintf(file, sizeof file, "%.*s.sql", JOB_NAME_MAX, name);
@@ -118,8 +122,8 @@ enum code flow_check_text(struct job_plan **out, const struct settings *s, const
 
 /* ---- what is done ---- */
 
-enum code flow_open(struct flow **out, struct broker *b, struct journal *journal, const struct io *io, const char *data_dir,
-                    struct fault *why)
+enum code flow_open(struct flow **out, struct broker *b, struct journal *journal, const struct io *io,
+                    const char *data_dir, struct fault *why)
 {
     struct flow *f = mem_zalloc(1, sizeof *f);
     if (!f)
@@ -193,7 +197,7 @@ void flow_free(struct flow *f)
 
 struct looking {
     const char *name;
-    bool        found;
+    bool found;
 };
 
 static enum code look(void *ctx, const char *path, struct fault *why)
@@ -206,19 +210,24 @@ static enum code look(void *ctx, const char *path, struct fault *why)
     return CODE_OK;
 }
 
-static enum code not_declared(const struct settings *s, const struct io *io, const char *name, struct fault *why)
+static enum code not_declared(const struct settings *s, const struct io *io, const char *name,
+                              struct fault *why)
 {
-    struct looking l = { .name = name };
+    struct looking l = {.name = name};
     for (size_t i = 0; i < s->job_files.count; i++)
         (void)files_each(io, s->job_files.at[i], look, &l, NULL);
     for (size_t i = 0; i < s->jobs.count; i++)
         l.found = l.found || strcmp(s->jobs.at[i].entry.name, name) == 0;
-    return l.found ? FAIL_FG(why, CODE_EXISTS, 6119, "job %s is declared by the settings file: change its file there, then fieldgate reload",
-                             name) : CODE_OK;
+    return l.found
+               ? FAIL_FG(
+                     why, CODE_EXISTS, 6119,
+                     "job %s is declared by the settings file: change its file there, then fieldgate reload",
+                     name)
+               : CODE_OK;
 }
 
-enum code flow_put_file(const struct settings *s, const struct io *io, const char *data_dir, const char *name, struct bytes sql,
-                        struct fault *why)
+enum code flow_put_file(const struct settings *s, const struct io *io, const char *data_dir, const char *name,
+                        struct bytes sql, struct fault *why)
 {
     char path[PATH_BYTES], file[JOB_NAME_MAX + 5], dir[PATH_BYTES];
     enum code c = not_declared(s, io, name, why);
@@ -231,7 +240,8 @@ enum code flow_put_file(const struct settings *s, const struct io *io, const cha
     return io_replace(io, dir, file, sql, why);
 }
 
-enum code flow_remove_file(const struct settings *s, const struct io *io, const char *data_dir, const char *name, struct fault *why)
+enum code flow_remove_file(const struct settings *s, const struct io *io, const char *data_dir,
+                           const char *name, struct fault *why)
 {
     char path[PATH_BYTES];
     if (!job_name_ok(name))

@@ -21,32 +21,32 @@ struct flow;
 struct flow_plan;
 
 /* All that `s` says, read, compiled and checked. CODE_USAGE: `why` names file, line, column, what and the fix. */
-FG_CHECK enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const struct io *, const char *data_dir,
-                                 struct fault *why);
-void               flow_plan_free(struct flow_plan *); /* NULL is fine */
+FG_CHECK enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const struct io *,
+                                 const char *data_dir, struct fault *why);
+void flow_plan_free(struct flow_plan *); /* NULL is fine */
 /* One file, as `job check` and `job apply` see it. `name`: NULL for the file's name without .sql. */
-FG_CHECK enum code flow_check_file(struct job_plan **out, const struct settings *s, const struct io *, const char *path,
-                                   const char *name, struct fault *why);
+FG_CHECK enum code flow_check_file(struct job_plan **out, const struct settings *s, const struct io *,
+                                   const char *path, const char *name, struct fault *why);
 
 /* The same of a text. */
-FG_CHECK enum code flow_check_text(struct job_plan **out, const struct settings *s, const struct io *, const char *name,
-                                   struct bytes sql, struct fault *why);
+FG_CHECK enum code flow_check_text(struct job_plan **out, const struct settings *s, const struct io *,
+                                   const char *name, struct bytes sql, struct fault *why);
 
-FG_CHECK enum code flow_open(struct flow **out, struct broker *, struct journal *, const struct io *, const char *data_dir,
-                             struct fault *why);
+FG_CHECK enum code flow_open(struct flow **out, struct broker *, struct journal *, const struct io *,
+                             const char *data_dir, struct fault *why);
 /* From now on this is what is done. Takes the plan, also on failure. */
 FG_CHECK enum code flow_apply(struct flow *, struct flow_plan *, struct fault *why);
 /* The jobs, until flow_leave; NULL: it was stopped (flow_leave is not owed then). */
-struct jobs       *flow_enter(struct flow *);
-void               flow_leave(struct flow *);
+struct jobs *flow_enter(struct flow *);
+void flow_leave(struct flow *);
 /* See jobs_glance; any thread. */
-bool               flow_glance(struct flow *, void (*each)(void *ctx, const struct job_glance *), void *ctx);
-void               flow_stop(struct flow *); /* all jobs, with a checkpoint; while the loops still run. Harmless if done */
-void               flow_free(struct flow *); /* NULL is fine; stopped, or nothing was ever applied */
+bool flow_glance(struct flow *, void (*each)(void *ctx, const struct job_glance *), void *ctx);
+void flow_stop(struct flow *); /* all jobs, with a checkpoint; while the loops still run. Harmless if done */
+void flow_free(struct flow *); /* NULL is fine; stopped, or nothing was ever applied */
 
 /* DATA/jobs/NAME.sql, for verbs: made, replaced, removed. What the settings declare is not theirs: CODE_EXISTS. Afterwards: a new
  * plan, applied. */
-FG_CHECK enum code flow_put_file(const struct settings *, const struct io *, const char *data_dir, const char *name, struct bytes sql,
-                                 struct fault *why);
-FG_CHECK enum code flow_remove_file(const struct settings *, const struct io *, const char *data_dir, const char *name,
-                                    struct fault *why);
+FG_CHECK enum code flow_put_file(const struct settings *, const struct io *, const char *data_dir,
+                                 const char *name, struct bytes sql, struct fault *why);
+FG_CHECK enum code flow_remove_file(const struct settings *, const struct io *, const char *data_dir,
+                                    const char *name, struct fault *why);

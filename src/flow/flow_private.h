@@ -5,13 +5,14 @@
 
 struct flow_plan {
     struct job_plan *jobs[JOBS_MAX];
-    size_t           job_count;
+    size_t job_count;
 };
 
 /* ---- files.c ---- */
 /* Calls each() for every file that a pattern means: `*` and `?` in its last part. CODE_NOTFOUND: none; CODE_IO. */
-FG_CHECK enum code files_each(const struct io *, const char *pattern, enum code (*each)(void *ctx, const char *path, struct fault *why),
-                              void *ctx, struct fault *why);
+FG_CHECK enum code files_each(const struct io *, const char *pattern,
+                              enum code (*each)(void *ctx, const char *path, struct fault *why), void *ctx,
+                              struct fault *why);
 /* "humidity" for "/etc/jobs/humidity.sql". */
 void file_job_name(const char *path, char out[JOB_NAME_MAX + 1]);
 /* DATA/jobs/NAME.sql; false: it does not fit. */
@@ -19,8 +20,10 @@ bool made_path(const char *data_dir, const char *name, char *out, size_t cap);
 
 /* ---- job_file.c ---- */
 /* `path` is for messages. */
-FG_CHECK enum code job_text_plan(struct job_plan **out, const struct settings *s, const struct io *, const char *path, const char *name,
-                                 struct bytes sql, const struct settings_job *said, struct fault *why);
-/* Reads the file, and its settings; `said` are those of the settings' entry, or NULL. */
-FG_CHECK enum code job_file_plan(struct job_plan **out, const struct settings *s, const struct io *, const char *path, const char *name,
+FG_CHECK enum code job_text_plan(struct job_plan **out, const struct settings *s, const struct io *,
+                                 const char *path, const char *name, struct bytes sql,
                                  const struct settings_job *said, struct fault *why);
+/* Reads the file, and its settings; `said` are those of the settings' entry, or NULL. */
+FG_CHECK enum code job_file_plan(struct job_plan **out, const struct settings *s, const struct io *,
+                                 const char *path, const char *name, const struct settings_job *said,
+                                 struct fault *why);

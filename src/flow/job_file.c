@@ -16,9 +16,10 @@ static struct bytes line_of(struct bytes text, size_t from)
 }
 
 /* The settings in front of the query, as a settings file with one job; its first line is the file's first. */
-static enum code own_settings(const struct settings **out, const struct io *io, const char *path, struct bytes sql, struct fault *why)
+static enum code own_settings(const struct settings **out, const struct io *io, const char *path,
+                              struct bytes sql, struct fault *why)
 {
-    struct buf yaml = { 0 };
+    struct buf yaml = {0};
     bool any = false;
     *out = NULL;
     for (size_t at = 0; at < sql.len;) {
@@ -26,7 +27,9 @@ static enum code own_settings(const struct settings **out, const struct io *io, 
         if (!bytes_starts(line, "--@"))
             break;
         if (!any)
-            buf_printf(&yaml, "jobs: { own: { sql: \"-\" "); /* on the first line, so that lines are those of the file */
+            buf_printf(
+                &yaml,
+                "jobs: { own: { sql: \"-\" "); /* on the first line, so that lines are those of the file */
         any = true;
         struct bytes said = bytes_from(line, 3);
         if (said.len && said.at[said.len - 1] == '\r')
@@ -37,7 +40,7 @@ static enum code own_settings(const struct settings **out, const struct io *io, 
     if (!any)
         return CODE_OK;
     buf_printf(&yaml, "} }\n");
-    struct settings_source source = { 0 };
+    struct settings_source source = {0};
     enum code c = yaml.bad ? FAIL(why, CODE_NOMEM, 0, "no memory for a job's settings")
                            : settings_parse(out, io, &source, path, buf_bytes(&yaml), NULL, why);
     buf_clear(&yaml);
@@ -68,16 +71,23 @@ static size_t put_pairs(struct job_pair *to, const struct settings_pairs *from)
 {
     size_t n = from->count < PAIRS ? from->count : PAIRS;
     for (size_t i = 0; i < n; i++)
-        to[i] = (struct job_pair){ from->at[i].name, from->at[i].to };
+        to[i] = (struct job_pair){from->at[i].name, from->at[i].to};
     return n;
 }
 
-static enum code make_plan(struct job_plan **out, const struct settings *s, const char *path, const char *name, struct bytes sql,
-                           const struct settings_job *said, struct fault *why)
+static enum code make_plan(struct job_plan **out, const struct settings *s, const char *path,
+                           const char *name, struct bytes sql, const struct settings_job *said,
+                           struct fault *why)
 {
     struct job_pair inputs[PAIRS], outputs[PAIRS], references[PAIRS];
-    struct job_spec spec = { .name = name, .file = path, .sql = sql, .inputs = inputs, .outputs = outputs,
-                             .references = references, .events = s->hub.topics.at, .event_count = s->hub.topics.count };
+    struct job_spec spec = {.name = name,
+                            .file = path,
+                            .sql = sql,
+                            .inputs = inputs,
+                            .outputs = outputs,
+                            .references = references,
+                            .events = s->hub.topics.at,
+                            .event_count = s->hub.topics.count};
     query_options_default(&spec.options);
     if (said) {
         set_options(&spec.options, said);
@@ -91,13 +101,15 @@ static enum code make_plan(struct job_plan **out, const struct settings *s, cons
 /* An entry that says nothing but its file leaves the file's own settings alone. */
 static bool says_anything(const struct settings_job *j)
 {
-    return j && (j->inputs.count || j->outputs.count || j->references.count || j->late_s != 5 || j->out_of_order_s ||
-                 j->policy != JOB_ADJUST || j->model != JOB_MODEL_FIELDGATE || j->warm_up != JOB_WARM_UP_SILENT ||
-                 j->on_error != JOB_ERROR_DROP || j->names != JOB_NAMES_KEEP || j->collation != JOB_COLLATION_ORDINAL);
+    return j && (j->inputs.count || j->outputs.count || j->references.count || j->late_s != 5 ||
+                 j->out_of_order_s || j->policy != JOB_ADJUST || j->model != JOB_MODEL_FIELDGATE ||
+                 j->warm_up != JOB_WARM_UP_SILENT || j->on_error != JOB_ERROR_DROP ||
+                 j->names != JOB_NAMES_KEEP || j->collation != JOB_COLLATION_ORDINAL);
 }
 
-enum code job_text_plan(struct job_plan **out, const struct settings *s, const struct io *io, const char *path, const char *name,
-                        struct bytes sql, const struct settings_job *said, struct fault *why)
+enum code job_text_plan(struct job_plan **out, const struct settings *s, const struct io *io,
+                        const char *path, const char *name, struct bytes sql, const struct settings_job *said,
+                        struct fault *why)
 {
     const struct settings *own;
     bool any = says_anything(said);
@@ -106,23 +118,27 @@ enum code job_text_plan(struct job_plan **out, const struct settings *s, const s
         return c;
     const struct settings_job *mine = own ? own->jobs.at : NULL;
     if (mine && any)
-        c = FAIL_FG(why, CODE_EXISTS, 6118, "%s has settings of its own (--@), and the entry of job %s has some, too: keep one of them",
-                    path, name);
+        c = FAIL_FG(
+            why, CODE_EXISTS, 6118,
+            "%s has settings of its own (--@), and the entry of job %s has some, too: keep one of them", path,
+            name);
     else
         c = make_plan(out, s, path, name, sql, any ? said : mine, why);
     settings_free(own);
     return c;
 }
 
-enum code job_file_plan(struct job_plan **out, const struct settings *s, const struct io *io, const char *path, const char *name,
-                        const struct settings_job *said, struct fault *why)
+enum code job_file_plan(struct job_plan **out, const struct settings *s, const struct io *io,
+                        const char *path, const char *name, const struct settings_job *said,
+                        struct fault *why)
 {
     char *text;
     size_t len;
     struct fault inner;
     enum code c = io_load(io, path, SQL_BYTES_MAX, &text, &len, &inner);
     if (c == CODE_LIMIT)
-        return FAIL_FG(why, CODE_LIMIT, 6116, "%s: a query of more than %d KiB (L-SQL)", path, SQL_BYTES_MAX / 1024);
+        return FAIL_FG(why, CODE_LIMIT, 6116, "%s: a query of more than %d KiB (L-SQL)", path,
+                       SQL_BYTES_MAX / 1024);
     if (c != CODE_OK)
         return FAIL_FG(why, c, 6117, "job %s: %s", name, inner.text);
     c = job_text_plan(out, s, io, path, name, bytes_of(text, len), said, why);
