@@ -2,6 +2,9 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/suggest.h"
+#include "broker/consumer.h"
+#include "mqtt/topic.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,7 +14,11 @@ enum { PATH_BYTES = 4096 };
 
 struct flow {
     pthread_mutex_t lock;
-    struct jobs *jobs; /* NULL: stopped */
+    struct jobs *jobs;       /* NULL: stopped */
+    struct actions *actions; /* NULL: there were never any */
+    struct broker *broker;
+    const struct io *io;
+    char *data_dir;
 };
 
 /* ---- what the settings say ---- */
@@ -78,6 +85,92 @@ static enum code add_made(struct gathering *g, const char *data_dir, struct faul
     return files_each(g->io, pattern, add_file, g, why);
 }
 
+/* ---- actions ---- */
+
+static bool is_filter(const char *on)
+{
+    return strpbrk(on, "/+#") != NULL;
+}
+
+static const char *near_output(const struct job_plan *p, const char *name)
+{
+    const struct query *q = job_plan_query(p);
+    static char best[64];
+    const char *words[64];
+    char texts[64][64];
+    uint32_t n = query_outputs(q) < 64 ? query_outputs(q) : 64;
+    for (uint32_t i = 0; i < n; i++) {
+        (void)snprintf(texts[i], sizeof texts[i], "%.*s", BYTES_FMT(query_output(q, i)));
+        words[i] = texts[i];
+    }
+    const char *near = suggest_word(bytes_str(name), words, n);
+    if (near)
+        (void)snprintf(best, sizeof best, "%s", near);
+    return near ? best : NULL;
+}
+
+static const char *near_job(const struct flow_plan *p, struct bytes name)
+{
+    const char *words[JOBS_MAX];
+    for (size_t i = 0; i < p->job_count; i++)
+        words[i] = job_plan_name(p->jobs[i]);
+    return suggest_word(name, words, p->job_count);
+}
+
+/* What topic the events of `on` have. */
+static enum code find_events(const struct flow_plan *p, const struct settings_action *a, struct bytes *topic,
+                             struct fault *why)
+{
+    const char *dot = strchr(a->on, '.');
+    char job[JOB_NAME_MAX + 1];
+    if (is_filter(a->on)) {
+        *topic = bytes_str(a->on);
+        return topic_filter_valid(*topic, 1024, 32)
+                   ? CODE_OK
+                   : FAIL_FG(why, CODE_USAGE, 6301, "action %s: on '%.100s' is not a topic filter",
+                             a->entry.name, a->on);
+    }
+    if (!dot || dot == a->on || (size_t)(dot - a->on) > JOB_NAME_MAX)
+        return FAIL_FG(why, CODE_USAGE, 6301,
+                       "action %s: on must be JOB.OUTPUT or a topic filter with a `/`, got '%.100s'",
+                       a->entry.name, a->on);
+    (void)snprintf(job, sizeof job, "%.*s", (int)(dot - a->on), a->on);
+    struct job_plan *plan = known(p, job);
+    if (!plan) {
+        const char *near = near_job(p, bytes_str(job));
+        return FAIL_FG(why, CODE_USAGE, 6301, "action %s: on names job '%s', there is none%s%s%s",
+                       a->entry.name, job, near ? ". Did you mean '" : "", near ? near : "",
+                       near ? "'?" : "");
+    }
+    const struct query *q = job_plan_query(plan);
+    for (uint32_t i = 0; i < query_outputs(q); i++)
+        if (bytes_is(query_output(q, i), dot + 1)) {
+            *topic = job_plan_target(plan, i);
+            return CODE_OK;
+        }
+    const char *near = near_output(plan, dot + 1);
+    return FAIL_FG(why, CODE_USAGE, 6301, "action %s: job %s has no output '%.60s'%s%s%s", a->entry.name, job,
+                   dot + 1, near ? ". Did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static enum code add_actions(struct gathering *g, struct fault *why)
+{
+    const struct settings *s = g->settings;
+    struct flow_plan *p = g->plan;
+    enum code c = CODE_OK;
+    for (size_t i = 0; c == CODE_OK && i < s->actions.count; i++) {
+        struct bytes topic = BYTES_NONE;
+        struct fault inner;
+        c = find_events(p, &s->actions.at[i], &topic, &inner);
+        if (c == CODE_OK)
+            c = action_plan_new(&p->actions[p->action_count], &s->actions.at[i], topic, g->io, &inner);
+        p->action_count += c == CODE_OK;
+        if (c != CODE_OK && why)
+            *why = inner;
+    }
+    return c;
+}
+
 enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const struct io *io,
                         const char *data_dir, struct fault *why)
 {
@@ -88,6 +181,8 @@ enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const 
     enum code c = add_declared(&g, why);
     if (c == CODE_OK && data_dir)
         c = add_made(&g, data_dir, why);
+    if (c == CODE_OK)
+        c = add_actions(&g, why);
     if (c == CODE_OK)
         *out = p;
     else
@@ -101,6 +196,8 @@ void flow_plan_free(struct flow_plan *p)
         return;
     for (size_t i = 0; i < p->job_count; i++)
         job_plan_free(p->jobs[i]);
+    for (size_t i = 0; i < p->action_count; i++)
+        action_plan_free(p->actions[i]);
     mem_free(p);
 }
 
@@ -129,7 +226,11 @@ enum code flow_open(struct flow **out, struct broker *b, struct journal *journal
     if (!f)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the jobs");
     (void)pthread_mutex_init(&f->lock, NULL);
-    enum code c = jobs_open(&f->jobs, b, journal, io, data_dir, why);
+    f->broker = b;
+    f->io = io;
+    f->data_dir = mem_strdup(data_dir);
+    enum code c = !f->data_dir ? FAIL(why, CODE_NOMEM, 0, "no memory for the jobs")
+                               : jobs_open(&f->jobs, b, journal, io, data_dir, why);
     if (c == CODE_OK)
         *out = f;
     else
@@ -160,6 +261,37 @@ bool flow_glance(struct flow *f, void (*each)(void *ctx, const struct job_glance
     return ok;
 }
 
+bool flow_glance_actions(struct flow *f, void (*each)(void *ctx, const struct action_glance *), void *ctx)
+{
+    if (pthread_mutex_trylock(&f->lock) != 0)
+        return false;
+    if (f->actions)
+        actions_glance(f->actions, each, ctx);
+    pthread_mutex_unlock(&f->lock);
+    return true;
+}
+
+static void ignore_name(void *ctx, struct bytes name, bool open)
+{
+    bool *any = ctx;
+    *any = *any || (!open && bytes_starts(name, "action/"));
+}
+
+/* Their loop and thread are there only when there are some, or were when the node last ran. */
+static enum code apply_actions(struct flow *f, struct flow_plan *p, struct fault *why)
+{
+    bool left = false;
+    consumer_names(f->broker, ignore_name, &left);
+    if (!p->action_count && !left && !f->actions)
+        return CODE_OK;
+    enum code c = f->actions ? CODE_OK : actions_open(&f->actions, f->broker, f->io, f->data_dir, why);
+    if (c != CODE_OK)
+        return c;
+    c = actions_apply(f->actions, p->actions, p->action_count, why);
+    p->action_count = 0;
+    return c;
+}
+
 enum code flow_apply(struct flow *f, struct flow_plan *p, struct fault *why)
 {
     struct jobs *jobs = flow_enter(f);
@@ -167,6 +299,13 @@ enum code flow_apply(struct flow *f, struct flow_plan *p, struct fault *why)
     if (jobs) {
         c = jobs_apply(jobs, p->jobs, p->job_count, why);
         p->job_count = 0;
+        struct fault own;
+        enum code second = apply_actions(f, p, &own);
+        if (second != CODE_OK && c == CODE_OK) {
+            c = second;
+            if (why)
+                *why = own;
+        }
         flow_leave(f);
     } else {
         (void)FAIL(why, CODE_CLOSED, 0, "the node is stopping");
@@ -179,8 +318,10 @@ void flow_stop(struct flow *f)
 {
     if (!flow_enter(f))
         return;
-    jobs_close(f->jobs);
+    jobs_close(f->jobs); /* first: what they still say waits for the actions */
     f->jobs = NULL;
+    actions_close(f->actions);
+    f->actions = NULL;
     flow_leave(f);
 }
 
@@ -189,6 +330,8 @@ void flow_free(struct flow *f)
     if (!f)
         return;
     jobs_close(f->jobs);
+    actions_close(f->actions);
+    mem_free(f->data_dir);
     (void)pthread_mutex_destroy(&f->lock);
     mem_free(f);
 }

@@ -1,6 +1,8 @@
 /* flow.h - what a node does with messages besides passing them on: its jobs, as the settings and `fieldgate job` declare them,
  * checked together and applied as one step.
  *
+ * An action's `on` is JOB.OUTPUT, or a topic filter (it has a `/`, a wildcard, or no job has that name before its dot).
+ *
  * Where jobs come from: `jobs` in the settings, and DATA/jobs/NAME.sql, which `fieldgate job apply` makes. The same name in both is
  * an error. A file may begin with lines of its own settings, YAML with the keys of docs/settings.md behind "--@ ":
  *
@@ -13,6 +15,7 @@
  */
 #pragma once
 
+#include "action/action.h"
 #include "base/settings.h"
 #include "broker/broker.h"
 #include "job/job.h"
@@ -41,6 +44,8 @@ struct jobs *flow_enter(struct flow *);
 void flow_leave(struct flow *);
 /* See jobs_glance; any thread. */
 bool flow_glance(struct flow *, void (*each)(void *ctx, const struct job_glance *), void *ctx);
+/* See actions_glance; likewise. */
+bool flow_glance_actions(struct flow *, void (*each)(void *ctx, const struct action_glance *), void *ctx);
 void flow_stop(struct flow *); /* all jobs, with a checkpoint; while the loops still run. Harmless if done */
 void flow_free(struct flow *); /* NULL is fine; stopped, or nothing was ever applied */
 

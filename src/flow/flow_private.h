@@ -6,6 +6,8 @@
 struct flow_plan {
     struct job_plan *jobs[JOBS_MAX];
     size_t job_count;
+    struct action_plan *actions[ACTIONS_MAX];
+    size_t action_count;
 };
 
 /* ---- files.c ---- */
