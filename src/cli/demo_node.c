@@ -35,7 +35,7 @@ static uint16_t choose_port(struct loop *loop, uint16_t usual)
 }
 
 static enum code write_settings(struct demo_node *n, const struct io *io, uint16_t mqtt, uint16_t http, const char *topics,
-                                struct fault *why)
+                                const char *more, struct fault *why)
 {
     struct buf text = { 0 };
     buf_printf(&text, "version: 1\nsite: demo\ndata: ");
@@ -45,7 +45,7 @@ static enum code write_settings(struct demo_node *n, const struct io *io, uint16
     buf_printf(&text, "hub:\n  partitions: 4\n  topics: [");
     buf_json(&text, bytes_str(topics));
     /* A demo must run on a small disk, too. */
-    buf_printf(&text, "]\njournal: { segment-bytes: 4MiB, disk-reserve: 1MiB }\n");
+    buf_printf(&text, "]\njournal: { segment-bytes: 4MiB, disk-reserve: 1MiB }\n%s", more);
     enum code c = text.bad ? FAIL(why, CODE_NOMEM, 0, "no memory") : io_replace(io, n->dir, "fieldgate.yaml", buf_bytes(&text), why);
     buf_clear(&text);
     return c;
@@ -118,8 +118,9 @@ static enum code wait_ready(struct demo_node *n, const struct io *io, int in, st
     }
 }
 
-static enum code make_dir(struct demo_node *n, const char *keep_dir, struct fault *why)
+enum code demo_node_make(struct demo_node *n, const char *keep_dir, struct fault *why)
 {
+    *n = (struct demo_node){ 0 };
     const char *temp = getenv("TMPDIR");
     if (keep_dir) {
         (void)snprintf(n->dir, sizeof n->dir, "%s", keep_dir);
@@ -134,21 +135,17 @@ static enum code make_dir(struct demo_node *n, const char *keep_dir, struct faul
     return CODE_OK;
 }
 
-enum code demo_node_start(struct demo_node *n, const struct io *io, const char *keep_dir, const char *topics,
-                          struct fault *why)
+enum code demo_node_start(struct demo_node *n, const struct io *io, const char *topics, const char *more, struct fault *why)
 {
     struct loop *loop;
     int ends[2];
-    *n = (struct demo_node){ 0 };
-    enum code c = make_dir(n, keep_dir, why);
-    if (c == CODE_OK)
-        c = loop_open_uv(&loop, why);
+    enum code c = loop_open_uv(&loop, why);
     if (c != CODE_OK)
         return c;
     uint16_t mqtt = choose_port(loop, 1883), http = choose_port(loop, 8080);
     loop_close(loop);
     n->other_ports = !mqtt || !http;
-    c = write_settings(n, io, mqtt, http, topics, why);
+    c = write_settings(n, io, mqtt, http, topics, more, why);
     if (c != CODE_OK)
         return c;
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -192,7 +189,7 @@ static void remove_all(const char *path, int depth)
     (void)rmdir(path);
 }
 
-enum code demo_node_stop(struct demo_node *n, bool keep, struct fault *why)
+enum code demo_node_halt(struct demo_node *n, struct fault *why)
 {
     enum code c = CODE_OK;
     int status = 0;
@@ -213,6 +210,12 @@ enum code demo_node_stop(struct demo_node *n, bool keep, struct fault *why)
         }
         n->pid = 0;
     }
+    return c;
+}
+
+enum code demo_node_stop(struct demo_node *n, bool keep, struct fault *why)
+{
+    enum code c = demo_node_halt(n, why);
     if (!keep && n->dir[0])
         remove_all(n->dir, 0);
     return c;
