@@ -30,6 +30,21 @@ static const struct topic {
       "      what was kept of the last minute\n"
       "\n"
       "Any MQTT client does as well: mosquitto_sub -t 'factory/#' -v\n" },
+    { "anomaly", "anomaly detection, by hand",
+      "Anomaly detection, by hand: what `fieldgate demo anomaly` does.\n"
+      "\n"
+      "  cat > humidity.sql\n"
+      "      SELECT deviceId, humidity, AnomalyDetection_SpikeAndDip(CAST(humidity AS float), 95, 120, 'spikesanddips')\n"
+      "        OVER (PARTITION BY deviceId LIMIT DURATION(minute, 10)) AS s\n"
+      "      INTO [factory/anomalies] FROM [factory/+/+/telemetry]\n"
+      "  fieldgate job check humidity.sql\n"
+      "      what the query does, or what is wrong with it; needs no node\n"
+      "  fieldgate run &  fieldgate job apply humidity.sql\n"
+      "      the node, and the job in it\n"
+      "  fieldgate simulate machine --name press-1 &  fieldgate sub -t factory/anomalies\n"
+      "      a machine, and what the job says of it\n"
+      "  fieldgate job models humidity\n"
+      "      what it has learned, and what would not surprise it\n" },
     { "mqtt", "any broker, by hand",
       "Any broker, by hand: all of these take -h HOST -p PORT, mqtts://HOST or wss://HOST/mqtt, and -u NAME -P @FILE.\n"
       "\n"
