@@ -377,20 +377,18 @@ static void end_action(struct actions *all, struct action *a)
     action_free(a);
 }
 
-static struct action_plan *take_plan(struct action_plan **plans, size_t n, const char *name)
+/* Its place among the plans, or n. */
+static size_t plan_of(struct action_plan *const *plans, size_t n, const char *name)
 {
-    for (size_t i = 0; i < n; i++)
-        if (plans[i] && strcmp(plans[i]->name, name) == 0) {
-            struct action_plan *p = plans[i];
-            plans[i] = NULL;
-            return p;
-        }
-    return NULL;
+    size_t i = 0;
+    while (i < n && !(plans[i] && strcmp(plans[i]->name, name) == 0))
+        i++;
+    return i;
 }
 
 static enum code begin_one(struct actions *all, struct action_plan *plan, struct fault *why)
 {
-    struct action *a;
+    struct action *a = NULL;
     enum code c = start(all, plan, &a, why);
     if (c == CODE_OK)
         send(all, a, enter_list);
@@ -404,22 +402,19 @@ enum code actions_apply(struct actions *all, struct action_plan **plans, size_t 
     enum code c = CODE_OK;
     for (struct action *a = all->first, *next; a; a = next) { /* only this thread changes the list */
         next = a->next;
-        struct action_plan *p = take_plan(plans, n, a->plan->name);
-        if (!p) {
+        size_t at = plan_of(plans, n, a->plan->name);
+        if (at == n) {
             end_action(all, a);
-        } else if (p->mark == a->plan->mark) {
-            action_plan_free(p);
+        } else if (plans[at]->mark == a->plan->mark) {
+            action_plan_free(plans[at]);
+            plans[at] = NULL;
         } else {
-            stop(all, a);
+            stop(all, a); /* begun with its new plan below */
             action_free(a);
-            enum code one = begin_one(all, p, why);
-            c = one == CODE_OK ? c : one;
         }
     }
     for (size_t i = 0; i < n; i++) {
-        if (!plans[i])
-            continue;
-        enum code one = begin_one(all, plans[i], why);
+        enum code one = plans[i] ? begin_one(all, plans[i], why) : CODE_OK;
         c = one == CODE_OK ? c : one;
         plans[i] = NULL;
     }

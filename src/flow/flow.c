@@ -92,10 +92,9 @@ static bool is_filter(const char *on)
     return strpbrk(on, "/+#") != NULL;
 }
 
-static const char *near_output(const struct job_plan *p, const char *name)
+static const char *near_output(const struct job_plan *p, const char *name, char best[64])
 {
     const struct query *q = job_plan_query(p);
-    static char best[64];
     const char *words[64];
     char texts[64][64];
     uint32_t n = query_outputs(q) < 64 ? query_outputs(q) : 64;
@@ -105,7 +104,7 @@ static const char *near_output(const struct job_plan *p, const char *name)
     }
     const char *near = suggest_word(bytes_str(name), words, n);
     if (near)
-        (void)snprintf(best, sizeof best, "%s", near);
+        (void)snprintf(best, 64, "%s", near);
     return near ? best : NULL;
 }
 
@@ -148,7 +147,8 @@ static enum code find_events(const struct flow_plan *p, const struct settings_ac
             *topic = job_plan_target(plan, i);
             return CODE_OK;
         }
-    const char *near = near_output(plan, dot + 1);
+    char best[64];
+    const char *near = near_output(plan, dot + 1, best);
     return FAIL_FG(why, CODE_USAGE, 6301, "action %s: job %s has no output '%.60s'%s%s%s", a->entry.name, job,
                    dot + 1, near ? ". Did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
@@ -358,7 +358,8 @@ static enum code not_declared(const struct settings *s, const struct io *io, con
 {
     struct looking l = {.name = name};
     for (size_t i = 0; i < s->job_files.count; i++)
-        (void)files_each(io, s->job_files.at[i], look, &l, NULL);
+        if (files_each(io, s->job_files.at[i], look, &l, NULL) != CODE_OK)
+            continue; /* a folder that is gone declares nothing */
     for (size_t i = 0; i < s->jobs.count; i++)
         l.found = l.found || strcmp(s->jobs.at[i].entry.name, name) == 0;
     return l.found

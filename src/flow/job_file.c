@@ -34,12 +34,12 @@ static enum code own_settings(const struct settings **out, const struct io *io, 
         struct bytes said = bytes_from(line, 3);
         if (said.len && said.at[said.len - 1] == '\r')
             said.len--;
-        buf_printf(&yaml, ", %.*s\n", BYTES_FMT(said));
+        buf_printf(&yaml, "  , %.*s\n", BYTES_FMT(said)); /* indented, or it ends what the first line began */
         at += line.len + 1;
     }
     if (!any)
         return CODE_OK;
-    buf_printf(&yaml, "} }\n");
+    buf_printf(&yaml, "  } }\n");
     struct settings_source source = {0};
     enum code c = yaml.bad ? FAIL(why, CODE_NOMEM, 0, "no memory for a job's settings")
                            : settings_parse(out, io, &source, path, buf_bytes(&yaml), NULL, why);

@@ -80,7 +80,7 @@ enum code checkpoint_write(struct job *j, struct fault *why)
 {
     const struct io *io = j->jobs->io;
     int64_t begun = io->monotonic_us(io->self);
-    size_t size;
+    size_t size = 0;
     if (j->old_generation && journal_durable(j->jobs->journal) < j->old_until)
         return CODE_AGAIN; /* a third file would be needed */
     checkpoint_tidy(j);
@@ -170,39 +170,48 @@ static void sweep(const struct job *j, uint64_t keep)
     (void)io->list(io->self, j->jobs->dir, sweep_one, &(struct sweep){j, keep});
 }
 
+/* From here on with nothing learned. That is a place, too: what is made from it has the numbers behind those that are taken, after
+ * each crash the same. */
+static enum code begin_anew(struct job *j, struct fault *why)
+{
+    uint8_t note[PLACE_NOTE_BYTES];
+    j->ordinal = consumer_published(j->consumer);
+    place_note_put(&(struct place_note){ 0, j->plan->mark, j->ordinal }, note);
+    return consumer_finish(j->consumer, j->position, bytes_of(note, sizeof note), NULL, why);
+}
+
+static enum code begin_without(struct job *j, uint64_t generation, const struct fault *lost, struct fault *why)
+{
+    log_error("job", "FG6121 job %s: its state %s.%" PRIu64 " cannot be used, it begins anew: %s", j->plan->name, j->plan->name,
+              generation, lost->text);
+    stream_free(j->stream); /* it may have taken a part */
+    j->stream = NULL;
+    enum code c = stream_new(&j->stream, j->plan->query, &(struct stream_sink){ j, job_sink.row, job_sink.trouble }, why);
+    return c == CODE_OK ? begin_anew(j, why) : c;
+}
+
 enum code checkpoint_read(struct job *j, struct fault *why)
 {
     uint8_t text[CONSUMER_NOTE];
     struct place_note note;
+    struct fault lost;
     bool known = place_note_get(&note, bytes_of(text, consumer_note(j->consumer, text)));
-    uint64_t published = consumer_published(j->consumer);
     j->position = consumer_head(j->consumer);
-    j->ordinal = published; /* should the state be of no use: no row to come has a number that is taken */
     sweep(j, known ? note.generation : 0);
     if (!known)
-        return CODE_OK;
+        return begin_anew(j, why);
     j->generation = note.generation;
     if (note.mark != j->plan->mark) {
         log_info("job", "FG6120 job %s: its text or settings have changed, it begins anew", j->plan->name);
-        return CODE_OK;
+        return begin_anew(j, why);
     }
-    struct fault lost;
-    enum code c = read_file(j, note.generation, &lost);
-    if (c == CODE_OK) {
-        j->ordinal = note.ordinal;
-        return CODE_OK;
-    }
-    if (c == CODE_NOMEM) {
-        if (why)
-            *why = lost;
-        return c;
-    }
-    log_error("job", "FG6121 job %s: its state %s.%" PRIu64 " cannot be used, it begins anew: %s",
-              j->plan->name, j->plan->name, note.generation, lost.text);
-    stream_free(j->stream); /* it may have taken a part */
-    j->stream = NULL;
-    return stream_new(&j->stream, j->plan->query, &(struct stream_sink){j, job_sink.row, job_sink.trouble},
-                      why);
+    j->ordinal = note.ordinal;
+    enum code c = note.generation ? read_file(j, note.generation, &lost) : CODE_OK;
+    if (c != CODE_OK && c != CODE_NOMEM)
+        return begin_without(j, note.generation, &lost, why);
+    if (c == CODE_NOMEM && why)
+        *why = lost;
+    return c;
 }
 
 void checkpoint_remove(struct job *j)

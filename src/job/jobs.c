@@ -181,15 +181,13 @@ void jobs_close(struct jobs *all)
     mem_free(all);
 }
 
-static struct job_plan *take_plan(struct job_plan **plans, size_t n, const char *name)
+/* Its place among the plans, or n. */
+static size_t plan_of(struct job_plan *const *plans, size_t n, const char *name)
 {
-    for (size_t i = 0; i < n; i++)
-        if (plans[i] && strcmp(plans[i]->name, name) == 0) {
-            struct job_plan *p = plans[i];
-            plans[i] = NULL;
-            return p;
-        }
-    return NULL;
+    size_t i = 0;
+    while (i < n && !(plans[i] && strcmp(plans[i]->name, name) == 0))
+        i++;
+    return i;
 }
 
 /* Jobs of which only what waits for them is left: their settings went while the node was down. */
@@ -243,28 +241,26 @@ static enum code apply(struct jobs *all, struct job_plan **plans, size_t n, stru
     enum code c = CODE_OK;
     for (struct job *j = all->first, *next; j; j = next) {
         next = j->next;
-        struct job_plan *p = take_plan(plans, n, j->plan->name);
-        if (!p) {
+        size_t at = plan_of(plans, n, j->plan->name);
+        if (at == n) {
             end_job(all, j);
-        } else if (p->mark == j->plan->mark) {
-            job_plan_free(p);
+        } else if (plans[at]->mark == j->plan->mark) {
+            job_plan_free(plans[at]);
+            plans[at] = NULL;
         } else {
-            stop(all, j);
+            stop(all, j); /* begun with its new plan below */
             job_free(j);
-            struct fault own;
-            enum code one = start(all, p, &own);
-            if (one != CODE_OK) {
-                job_plan_free(p);
-                c = one;
-                if (why)
-                    *why = own;
-            }
         }
     }
     for (size_t i = 0; i < n; i++) {
-        if (plans[i] && c == CODE_OK && (c = start(all, plans[i], why)) == CODE_OK)
-            plans[i] = NULL;
-        job_plan_free(plans[i]);
+        struct fault own;
+        enum code one = plans[i] ? start(all, plans[i], &own) : CODE_OK;
+        if (one != CODE_OK) {
+            job_plan_free(plans[i]);
+            c = one;
+            if (why)
+                *why = own;
+        }
         plans[i] = NULL;
     }
     end_orphans(all);

@@ -45,7 +45,7 @@ struct reload {
 /* Everything that is not here keeps its value until the next start, so that a new key never does half of what it says. */
 static const char *const live[] = {
     "site", "listeners[", "limits.", "hub.topics", "hub.keep", "hub.keep-size", "gateway.certificates.", "log.",
-    "jobs", "jobs.", "actions", "actions.",
+    "jobs", "jobs.", "routes", "routes.", "actions", "actions.",
 };
 static const char *const not_live[] = { "limits.auth-failures" };
 

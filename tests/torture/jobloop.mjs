@@ -117,7 +117,7 @@ await node.stop();
 await node.start();
 const events = (await run(FIELDGATE, ['events', '--data', node.dataDir, '--earliest', '-e', '-o', 'jsonl'], { timeoutMs: 120_000 })).out.map((line) => JSON.parse(line));
 await node.stop();
-const text = (event) => (typeof event.payload === 'string' ? event.payload : JSON.stringify(event.payload));
+const text = (event) => JSON.stringify(event.body);
 const input = events.filter((event) => event.topic.startsWith('in/')).map(text);
 writeFileSync(join(dir, 'input.jsonl'), input.map((line) => `${line}\n`).join(''));
 const distinct = new Set(input.map((line) => JSON.parse(line).n));
