@@ -13,7 +13,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import mqtt from 'mqtt';
+import { mqttConnect } from '../e2e/lib/mqttjs.mjs';
 import { FIELDGATE, startNode } from '../e2e/lib/node.mjs';
 import { run } from '../e2e/lib/process.mjs';
 import { sleep, until } from '../e2e/lib/wait.mjs';
@@ -47,6 +47,7 @@ const node = await startNode({
         jobs: join(dir, '*.sql'),
         hub: { partitions: 1, keep: '7d', topics: ['in/+', 'out/+'] },
         journal: { 'segment-bytes': '1MiB', 'disk-reserve': '1MiB' },
+        limits: { 'packet-bytes': '256KiB' },
         log: { level: 'warn' },
     },
 });
@@ -70,10 +71,14 @@ async function publisher() {
             await sleep(5);
             continue;
         }
-        const client = mqtt.connect(`mqtt://127.0.0.1:${node.mqttPort}`, { reconnectPeriod: 0, protocolVersion: 5, connectTimeout: 3000 });
-        client.on('error', () => {});
-        const gone = new Promise((resolve) => client.once('close', resolve));
-        await Promise.race([new Promise((resolve) => client.once('connect', resolve)), gone]);
+        let client;
+        let gone;
+        try {
+            client = await mqttConnect({ port: node.mqttPort, timeoutMs: 3000, onClient: (c) => (gone = new Promise((resolve) => c.once('close', resolve))) });
+        } catch {
+            await sleep(5); // it died again
+            continue;
+        }
         while (client.connected && (!over || open.size)) {
             const batch = [...open.values()];
             while (!over && batch.length < 20) {
@@ -127,7 +132,7 @@ let rows = 0;
 for (const [name, sql] of Object.entries(QUERIES)) {
     writeFileSync(join(dir, `${name}.q`), sql);
     const alone = await run(FIELDGATE, ['sql', '--late', '20d', join(dir, `${name}.q`), join(dir, 'input.jsonl')], { timeoutMs: 120_000 });
-    if (alone.code !== 0) {
+    if (alone.code !== 0 && alone.code !== 4) { // 4: events were out of order, which is the same for both
         wrong.push(`${name}: fieldgate sql ended with ${alone.code}: ${alone.err.slice(0, 3).join(' / ')}`);
         continue;
     }
