@@ -4,7 +4,7 @@
 #   KILLS=200       kill -9 of a loaded node, so many times
 #   STATES=1000000  crash states of recorded writes and syncs: a broker is started on each, its clients come back
 #   JOBS=2          processors for the second
-#   ONLY="kills crash damage"
+#   ONLY="kills jobs crash damage"
 #
 # `damage` flips every bit of a small journal and cuts it at every byte.
 #
@@ -15,7 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 KILLS=${KILLS:-200}
 STATES=${STATES:-1000000}
 SEED=${SEED:-$RANDOM}
-ONLY=${ONLY:-kills crash damage}
+ONLY=${ONLY:-kills jobs crash damage}
 JOBS=${JOBS:-$(nproc)}
 export FIELDGATE=${FIELDGATE:-$PWD/build/fieldgate}
 FG_BUILD_TEST=${FG_BUILD_TEST:-$PWD/build-test}
@@ -26,6 +26,10 @@ has() { [[ " $ONLY " == *" $1 "* ]]; }
 if has kills; then
     echo "== $KILLS kills of a loaded node"
     node tests/torture/killloop.mjs --kills "$KILLS" --seed "$SEED" || bad=1
+fi
+if has jobs; then
+    echo "== $((KILLS / 2)) kills of a node whose jobs are at work"
+    node tests/torture/jobloop.mjs --kills "$((KILLS / 2))" --seed "$SEED" || bad=1
 fi
 if has crash; then
     echo "== $STATES crash states, seed $SEED"

@@ -16,6 +16,13 @@ for what in sync all-syncs ack pid; do
     echo "crashsim --break $what: seen after $last"
 done
 
+if out=$(FIELDGATE=$FG_BUILD_TEST/fieldgate node tests/torture/jobloop.mjs --kills 8 --break forget-ordinal 2>&1); then
+    printf '%s\njobloop --break forget-ordinal: nobody noticed\n' "$out"
+    exit 1
+fi
+said=$(grep -E '^WRONG: 8 kills, .* compared' <<<"$out") || { printf '%s\n' "$out" | tail -n 20; exit 1; }
+echo "jobloop --break forget-ordinal: seen: $said"
+
 if out=$(FIELDGATE=$FG_BUILD_TEST/fieldgate node tests/torture/killloop.mjs --kills 10 --break early-ack 2>&1); then
     printf '%s\nkillloop --break early-ack: nobody noticed\n' "$out"
     exit 1

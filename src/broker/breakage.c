@@ -19,6 +19,8 @@ void broker_break_by_name(const char *name)
         broker_break(BREAK_EARLY_ACK, 0);
     else if (name && strcmp(name, "forget-pid") == 0)
         broker_break(BREAK_FORGET_PID, 0);
+    else if (name && strcmp(name, "forget-ordinal") == 0)
+        broker_break(BREAK_FORGET_ORDINAL, 0);
 }
 
 bool broker_breaks(enum broker_breakage what)

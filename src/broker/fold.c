@@ -695,7 +695,7 @@ static enum code publish(struct broker *b, struct fold_publish *p, struct fault 
     p->seq = 0;
     if (p->will_id && !will_by_id(b, p->will_id))
         return CODE_NOTFOUND; /* published or withdrawn meanwhile */
-    if (p->producer && p->ordinal <= p->producer->published) { /* before a crash, see consumer.h */
+    if (p->producer && p->ordinal <= p->producer->published && !broker_breaks(BREAK_FORGET_ORDINAL)) { /* before a crash, see consumer.h */
         p->duplicate = true;
         return CODE_OK;
     }

@@ -25,7 +25,7 @@ enum {
     BEFORE_PAUSE = FIRST_SPIKE + SPIKES * BETWEEN_SPIKES,
     AFTER_PAUSE = 200,
     INTERVAL_MS = 10,     /* real time between two readings; of machine time it is a second */
-    LOOK_MS = 250,
+    LOOK_MS = 50,
     SETTLE_MS = 3000
 };
 
@@ -90,11 +90,10 @@ static int spike_of(uint64_t number)
     return i < SPIKES ? (int)i : -1;
 }
 
-/* A sensor that shows 18 per cent, and a tenth more or less. */
+/* A sensor that shows whole per cent: 18, and nothing else but the spikes. */
 static double humidity(const struct demo *d)
 {
-    static const double small[] = { 0, 0.1, 0, -0.1, 0, 0, 0.1, -0.1, 0.1, 0 };
-    return spike_of(d->number) >= 0 ? d->plan->spike : 18 + small[d->number * 7 % 10];
+    return spike_of(d->number) >= 0 ? d->plan->spike : 18;
 }
 
 static void end_act(struct timer *t)

@@ -8,11 +8,13 @@ import { test } from "node:test";
 
 const binary = process.env.FIELDGATE ?? "build/fieldgate";
 
-function demo(t, ...args) {
+const demo = (t, ...args) => run(t, "m2m", ...args);
+
+function run(t, ...args) {
   const temp = mkdtempSync(join(tmpdir(), "fg-demo-"));
   t.after(() => rmSync(temp, { recursive: true, force: true }));
   return new Promise((resolve, reject) => {
-    const child = spawn(binary, ["demo", "m2m", ...args], { env: { ...process.env, TMPDIR: temp } });
+    const child = spawn(binary, ["demo", ...args], { env: { ...process.env, TMPDIR: temp } });
     let out = "", err = "";
     child.stdout.on("data", (b) => (out += b));
     child.stderr.on("data", (b) => (err += b));
@@ -75,3 +77,27 @@ test("what it does not know is wrong usage", { timeout: 30_000 }, async (t) => {
   assert.equal(r.status, 2);
   assert.match(r.err, /--for/);
 });
+
+const FOUND = /^anomaly ok: 3 of 3 planted spikes found, 0 false, 0 after restart; stopped 3 times, slowest [\d.]+ ms after the reading\. /m;
+
+test("anomaly: what is planted is found, the machine is stopped, and a pause brings no false alarm", { timeout: 90_000 }, async (t) => {
+  const r = await run(t, "anomaly");
+  assert.equal(r.status, 0, r.out + r.err);
+  assert.match(r.out, FOUND);
+  assert.match(r.out, /anomaly +press-1 Humidity 25\.0 \(expected 18\.0\.\.18\.0\)  score [\d.e-]+$/m);
+  assert.match(r.out, /action +press-1 stopped, [\d.]+ ms after the reading$/m);
+  assert.match(r.out, /restart +Fieldgate was away for 131 s of machine time/m);
+  assert.deepEqual(r.left, []);
+});
+
+for (const [what, args] of [
+  ["spikes that are none", ["--spike", "18"]],
+  ["a confidence that nothing reaches", ["--confidence", "100"]],
+  ["a pause shorter than the window", ["--pause", "5s"]],
+])
+  test(`anomaly: ${what}: it fails`, { timeout: 90_000 }, async (t) => {
+    const r = await run(t, "anomaly", ...args);
+    assert.equal(r.status, 1, r.out + r.err);
+    assert.match(r.out, /^anomaly failed: /m);
+    assert.deepEqual(r.left, []);
+  });

@@ -1,12 +1,13 @@
 // Kills a node whose jobs are at work, and compares what they put out with an undisturbed run over the same input.
 //
-//   node tests/torture/jobloop.mjs [--kills 10] [--seed N] [--keep] [--verbose]
+//   node tests/torture/jobloop.mjs [--kills 10] [--seed N] [--break NAME] [--keep] [--verbose]
 //
 // Publishers send numbered readings of several machines at QoS 1, again when the node died before it acknowledged; four jobs read
 // them: an average by machine over tumbling windows, the value before, a self join, anomalies. What comes in and what the jobs put
 // out both go into one partition, so that the log itself says in which order the jobs saw their input. In the end `fieldgate sql` runs
 // each query over that input, without a node, and must give the same rows in the same order.
 //
+// --break passes FIELDGATE_TEST_BREAK=NAME to a node built with test hooks, to see this turn red.
 // Status 0 when nothing was wrong, else 1, and the data stays where the last lines say.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +22,7 @@ import { random as seeded } from './random.mjs';
 
 const { values: flags } = parseArgs({
     options: {
-        kills: { type: 'string', default: '10' }, seed: { type: 'string' },
+        kills: { type: 'string', default: '10' }, seed: { type: 'string' }, break: { type: 'string' },
         keep: { type: 'boolean', default: false }, verbose: { type: 'boolean', default: false },
     },
 });
@@ -43,6 +44,7 @@ const dir = mkdtempSync(join(tmpdir(), 'fieldgate-jobloop-'));
 for (const [name, sql] of Object.entries(QUERIES)) writeFileSync(join(dir, `${name}.sql`), `--@ late: 20d\n${sql}\n`);
 const node = await startNode({
     keepData: true,
+    env: flags.break ? { FIELDGATE_TEST_BREAK: flags.break } : {},
     settings: {
         jobs: join(dir, '*.sql'),
         hub: { partitions: 1, keep: '7d', topics: ['in/+', 'out/+'] },
