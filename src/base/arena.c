@@ -80,6 +80,23 @@ char *arena_text(struct arena *a, struct bytes b)
     return p;
 }
 
+struct arena_mark arena_mark(const struct arena *a)
+{
+    return (struct arena_mark){ a->at, a->end, a->blocks };
+}
+
+void arena_release(struct arena *a, struct arena_mark mark)
+{
+    while (a->blocks != mark.blocks) {
+        struct arena_block *next = a->blocks->next;
+        a->used -= a->blocks->size;
+        mem_free(a->blocks);
+        a->blocks = next;
+    }
+    a->at = mark.at;
+    a->end = mark.end;
+}
+
 void arena_clear(struct arena *a)
 {
     while (a->blocks) {

@@ -24,5 +24,12 @@ void *arena_take(struct arena *a, size_t size) __attribute__((malloc, warn_unuse
 void *arena_zero(struct arena *a, size_t size) __attribute__((malloc, warn_unused_result));
 /* A NUL-terminated copy. */
 char *arena_text(struct arena *a, struct bytes b) __attribute__((warn_unused_result));
+/* A place to come back to: pieces taken after arena_mark are given back by arena_release; earlier ones stay. */
+struct arena_mark {
+    uint8_t            *at, *end;
+    struct arena_block *blocks;
+};
+struct arena_mark arena_mark(const struct arena *a);
+void  arena_release(struct arena *a, struct arena_mark mark);
 void  arena_reset(struct arena *a);  /* forget the pieces, give blocks back, usable again */
 void  arena_clear(struct arena *a);  /* the end */

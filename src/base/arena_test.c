@@ -47,6 +47,26 @@ static void the_lent_block_is_used_first(void **state)
     arena_clear(&a);
 }
 
+static void what_was_taken_after_a_mark_is_given_back(void **state)
+{
+    (void)state;
+    struct arena a;
+    uint8_t lent[256];
+    arena_init(&a, lent, sizeof lent, 1 << 20);
+    uint8_t *before = arena_take(&a, 32);
+    memset(before, 7, 32);
+    struct arena_mark mark = arena_mark(&a);
+    uint8_t *first = arena_take(&a, 64);
+    for (size_t i = 0; i < 10; i++)
+        assert_non_null(arena_take(&a, 5000));
+    assert_true(a.used > 50000);
+    arena_release(&a, mark);
+    assert_int_equal(a.used, 0);
+    assert_ptr_equal(arena_take(&a, 64), first);
+    assert_int_equal(before[31], 7);
+    arena_clear(&a);
+}
+
 static void a_lent_block_too_small_to_align_is_left_alone(void **state)
 {
     (void)state;
@@ -122,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_aligned_and_apart),
         cmocka_unit_test(the_lent_block_is_used_first),
+        cmocka_unit_test(what_was_taken_after_a_mark_is_given_back),
         cmocka_unit_test(a_lent_block_too_small_to_align_is_left_alone),
         cmocka_unit_test(blocks_stay_below_the_ceiling),
         cmocka_unit_test(a_large_piece_does_not_waste_the_block_before),

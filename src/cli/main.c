@@ -19,6 +19,7 @@ static const struct verb *const verbs[] = {
     &verb_reload,
     &verb_run,
     &verb_simulate,
+    &verb_sql,
     &verb_status,
     &verb_sub,
     &verb_user,

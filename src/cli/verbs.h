@@ -16,6 +16,7 @@ extern const struct verb verb_pub;
 extern const struct verb verb_reload;
 extern const struct verb verb_run;
 extern const struct verb verb_simulate;
+extern const struct verb verb_sql;
 extern const struct verb verb_status;
 extern const struct verb verb_sub;
 extern const struct verb verb_user;

@@ -1,0 +1,111 @@
+#include "stream/stream_test_rig.h"
+
+static void a_filter_passes_what_is_true_and_names_the_columns(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r);
+    assert_int_equal(rig_query(&r, "SELECT id, s.v AS v, v + 1 FROM input WHERE v > 10"), CODE_OK);
+    (void)rig_feed_at(&r, 0, "{\"id\":\"a\",\"v\":11,\"s\":{\"v\":[1,{\"x\":null}]}}", 0);
+    (void)rig_feed_at(&r, 0, "{\"id\":\"b\",\"v\":10}", 1);
+    (void)rig_feed_at(&r, 0, "{\"id\":\"c\"}", 2);
+    (void)rig_feed_at(&r, 0, "{\"id\":\"d\",\"v\":12.5}", 3);
+    rig_expect(&r, "{\"id\":\"a\",\"v\":[1,{\"x\":null}],\"Col3\":12}\n{\"id\":\"d\",\"v\":null,\"Col3\":13.5}\n");
+    rig_end(&r);
+}
+
+static void a_broken_message_is_dropped_whole_and_counted(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct stream_stats stats;
+    rig_begin(&r);
+    assert_int_equal(rig_query(&r, "SELECT v FROM input"), CODE_OK);
+    (void)rig_feed_at(&r, 0, "[{\"v\":1},{\"v\":2}]{\"v\":3}\n{\"v\":4}", 0);
+    (void)rig_feed_at(&r, 0, "[{\"v\":5},{\"v\":6]", 1);
+    (void)rig_feed_at(&r, 0, "", 2);
+    (void)rig_feed_at(&r, 0, "{\"v\":7}", 3);
+    rig_expect(&r, "{\"v\":1}\n{\"v\":2}\n{\"v\":3}\n{\"v\":4}\n{\"v\":7}\n");
+    stream_stats(r.stream, &stats);
+    assert_int_equal(stats.malformed, 2);
+    assert_int_equal(stats.events, 5);
+    assert_string_equal(rig_text(&r.troubles), "InputDeserializationError\nInputDeserializationError\n");
+    rig_end(&r);
+}
+
+static void a_wrong_type_drops_the_event_or_stops(void **state)
+{
+    (void)state;
+    struct rig r;
+    for (int stop = 0; stop < 2; stop++) {
+        rig_begin(&r);
+        r.options.stop_on_error = stop;
+        assert_int_equal(rig_query(&r, "SELECT v + 1 AS w FROM input"), CODE_OK);
+        assert_int_equal(rig_feed_at(&r, 0, "{\"v\":\"x\"}", 0), stop ? CODE_MALFORMED : CODE_OK);
+        if (!stop) {
+            (void)rig_feed_at(&r, 0, "{\"v\":1}", 0);
+            rig_expect(&r, "{\"w\":2}\n");
+        }
+        rig_end(&r);
+    }
+}
+
+static void refusals_name_place_and_the_nearest_right_thing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query;
+        uint32_t    line, column;
+        int         number;
+        const char *says;
+    } cases[] = {
+        { "SELECT v FRM input", 1, 14, 6101, "expected FROM, found input" },
+        { "WITH scored AS (SELECT value FROM input)\nSELECT valeu FROM scored", 2, 8, 6102, "no column valeu. Did you mean value?" },
+        { "SELECT a.v FROM a JOIN b ON a.k = b.k", 1, 26, 6103, "needs bounds of time" },
+        { "SELECT v FROM a JOIN b ON a.k = b.k AND DATEDIFF(second,a,b) = 0", 1, 8, 6102, "write a.v or b.v" },
+        { "SELECT COUNT(*) FROM input", 1, 8, 6103, "needs a window" },
+        { "SELECT v FROM input GROUP BY Tumbling(second,1)", 1, 8, 6103, "neither in GROUP BY nor inside of an aggregate" },
+        { "SELECT v FROM input ORDER BY v", 1, 21, 6103, "ORDER BY is not in the language" },
+        { "SELECT FIRST(v) FROM input", 1, 8, 6105, "use TopOne()" },
+        { "SELECT v FROM refs", 1, 15, 6103, "reference data" },
+        { "SELECT v, w AS v FROM input", 1, 16, 6102, "two columns are called v" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct rig r;
+        rig_begin(&r);
+        r.options.file = "x.sql";
+        assert_int_equal(rig_query(&r, cases[i].query), CODE_USAGE);
+        assert_int_equal(r.why.at >> 16, cases[i].line);
+        assert_int_equal(r.why.at & 65535, cases[i].column);
+        assert_int_equal(r.why.number, cases[i].number);
+        assert_non_null(strstr(r.why.text, cases[i].says));
+        assert_true(bytes_starts(bytes_str(r.why.text), "x.sql:"));
+        rig_end(&r);
+    }
+}
+
+static void columns_are_found_through_the_star_of_steps(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r);
+    assert_int_equal(rig_query(&r, "WITH a AS (SELECT *, v * 2 AS w FROM input), b AS (SELECT * FROM a WHERE w > 2) "
+                                   "SELECT s.x, w, * FROM b"),
+                     CODE_OK);
+    (void)rig_feed_at(&r, 0, "{\"v\":1}", 0);
+    (void)rig_feed_at(&r, 0, "{\"v\":2,\"s\":{\"x\":\"y\"},\"w\":9}", 1);
+    rig_expect(&r, "{\"x\":\"y\",\"w\":9,\"v\":2,\"s\":{\"x\":\"y\"}}\n");
+    rig_end(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_filter_passes_what_is_true_and_names_the_columns),
+        cmocka_unit_test(a_broken_message_is_dropped_whole_and_counted),
+        cmocka_unit_test(a_wrong_type_drops_the_event_or_stops),
+        cmocka_unit_test(refusals_name_place_and_the_nearest_right_thing),
+        cmocka_unit_test(columns_are_found_through_the_star_of_steps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
