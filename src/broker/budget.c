@@ -23,12 +23,6 @@ bool budget_spent(const struct shard *shard, enum budget_share part, uint64_t ho
     return used >= share || holds > (share - used) / EACH;
 }
 
-bool budget_turn_full(const struct shard *shard)
-{
-    const struct budget_part *p = &shard->budget;
-    return loop_written(shard->loop) + p->lent + p->gathered > p->turn_max;
-}
-
 static uint64_t counted(const struct broker *b)
 {
     uint64_t all = message_bytes_in_use() + queue_bytes_in_use();

@@ -43,8 +43,6 @@ enum budget_share { BUDGET_WAITING = 4, BUDGET_UNANSWERED = 2 };
 bool budget_spent(const struct shard *, enum budget_share, uint64_t holds);
 /* Is there still so much in the whole of it? */
 bool budget_has(const struct shard *, uint64_t bytes);
-/* So much has been written in this turn that the rest has to wait for the next: what the peers take is gone by then. */
-bool budget_turn_full(const struct shard *);
 /* So many bytes of messages have come: every so often publishers are stopped, if need be, within the turn. */
 void budget_look(struct shard *);
 static inline void budget_took(struct shard *shard, struct budget_part *p, uint64_t bytes)
