@@ -5,6 +5,7 @@
 #   bench/run.sh [ROWS...]     all rows, or those whose name contains one of the words
 #   bench/run.sh stress        only when asked for: what bad clients cost others (bench/stress.c), 2 minutes
 #   RUNS=3 SECONDS_PER_RUN=2   medians of RUNS
+#   MEMORY=256MiB              limits.memory-bytes of ours: with stress, whether it holds
 #
 # Ratios travel between machines, microseconds do not. Beside each ratio stands the goal and what FlashMQ 1.26 reaches (where
 # it was measured): a row below that is not good enough. "generator" is how much of its own core the load generator used
@@ -27,7 +28,9 @@ pin_broker="taskset -c 0" pin_load="taskset -c 1"
 start_ours() { # $1 durability; sets port, pid
     local name=ours-$1
     mkdir -p "$dir/$name"
-    printf 'version: 1\ndata: %s/data\ndurability: %s\nloops: 1\njournal: { disk-reserve: 1MiB }\nlisteners:\n  - { type: mqtt, at: ["127.0.0.1:0"] }\n' \
+    local limits=""
+    [ -z "${MEMORY:-}" ] || limits="limits: { memory-bytes: $MEMORY }\n"
+    printf 'version: 1\ndata: %s/data\ndurability: %s\nloops: 1\njournal: { disk-reserve: 1MiB }\n'"$limits"'listeners:\n  - { type: mqtt, at: ["127.0.0.1:0"] }\n' \
         "$dir/$name" "$1" > "$dir/$name/f.yaml"
     $pin_broker "$binary" run --config "$dir/$name/f.yaml" > "$dir/$name/out" 2> "$dir/$name/err" &
     pid=$!
@@ -119,7 +122,8 @@ fi
 
 if [ ${#words[@]} -gt 0 ] && wants stress; then
     cc -O2 -std=c17 -D_GNU_SOURCE -o "$dir/stress" bench/stress.c
-    for load in "storm --rate 10000" "readers --readers 1000 --owed-mib 1024" "readers --readers 1 --owed-mib 1024 --size 1000"; do
+    for load in "storm --rate 10000" "readers --readers 1000 --owed-mib 1024" "readers --readers 1 --owed-mib 1024 --size 1000" \
+        "readers --readers 1000 --owed-mib 1024 --qos 1 --size 1000"; do
         for broker in ours mosquitto; do
             [ "$broker" = ours ] && start_ours disk || start_mosquitto
             printf '\n%s: %s\n' "$broker" "$load"

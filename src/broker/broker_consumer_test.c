@@ -284,6 +284,98 @@ static void moved_entries_are_owed_there_alone(struct rig *rig)
     consumer_close(up);
 }
 
+static void filters_of_several_change_in_one_step(struct rig *rig)
+{
+    struct consumer *a = open_job(rig),
+                    *b = open_with(rig, &(struct consumer_options){.name = "up", .ready = ready});
+    struct fault why;
+    struct consumer_filter f[] = {{bytes_str("t"), 5}, {bytes_str("u"), 0}};
+    struct consumer_change to_a[] = {{a, f, 2}, {b, NULL, 0}}, to_b[] = {{a, f + 1, 1}, {b, f, 1}};
+    struct peer *p = peer_connected(rig, 0, &machine, false);
+    assert_int_equal(consumer_subscribe_all(to_a, 2, &why), CODE_OK);
+    peer_published(p, "t", "1", 1, false, 0);
+    assert_int_equal(consumer_subscribe_all(to_b, 2, &why), CODE_OK);
+    peer_published(p, "t", "2", 1, false, 0);
+    peer_published(p, "u", "3", 1, false, 0);
+    assert_int_equal(consumer_tail(a), 2);
+    consumer_close(a);
+    consumer_close(b);
+    rig_restart(rig, CRASH);
+    a = open_job(rig);
+    b = open_with(rig, &(struct consumer_options){.name = "up", .ready = ready});
+    (void)expect(a, 0, "1 3");
+    (void)expect(b, 0, "2");
+    assert_int_equal(consumer_subscribe_all(NULL, 0, &why), CODE_OK);
+    consumer_close(a);
+    consumer_close(b);
+}
+
+static void a_look_without_messages_and_several_that_are_done(struct rig *rig)
+{
+    struct consumer *c = open_job(rig);
+    struct consumer_item items[8];
+    struct fault why;
+    reads(c, "t", 7);
+    struct peer *p = peer_connected(rig, 0, &machine, false);
+    for (int i = 0; i < 5; i++)
+        peer_published(p, "t", (const char *[]){"0", "1", "2", "3", "4"}[i], 1, false, 0);
+    assert_int_equal(consumer_peek(c, 0, items, 8), 5);
+    assert_null(items[1].message);
+    assert_int_equal(items[1].number_count, 1);
+    assert_int_equal(items[1].numbers[0], 7);
+    uint64_t some[] = {items[1].index, items[3].index};
+    assert_int_equal(consumer_finish_some(c, some, 2, &why), CODE_OK);
+    assert_int_equal(consumer_peek(c, some[0], items, 8), 2);
+    assert_int_equal(consumer_peek(c, 0, items, 2), 2);
+    (void)expect(c, 0, "0 2 4");
+    rig_advance(rig, 2 * JOURNAL_LATER_US);
+    consumer_close(c);
+    rig_restart(rig, CRASH);
+    c = open_job(rig);
+    (void)expect(c, 0, "0 2 4");
+    consumer_close(c);
+}
+
+static uint8_t store(struct rig *rig, struct consumer *c, uint64_t ordinal)
+{
+    struct fault why;
+    int done = 0;
+    struct consumer_word w = {.message = word("t", "event"), .ordinal = ordinal, .events = true};
+    assert_int_equal(consumer_post(c, &w, 1, is_done, &done, &why), CODE_OK);
+    rig_run(rig);
+    assert_int_equal(done, 1);
+    message_drop(w.message);
+    return w.result;
+}
+
+static uint64_t in_partitions(struct rig *rig)
+{
+    uint64_t n = 0, first, next;
+    for (uint32_t i = 0; i < journal_partitions(rig->journal); i++) {
+        journal_partition_range(rig->journal, i, &first, &next);
+        n += next - first;
+    }
+    return n;
+}
+
+static void a_word_for_a_partition_goes_nowhere_else_and_once(struct rig *rig)
+{
+    struct consumer *c = open_job(rig);
+    struct peer *p = peer_connected(rig, 0, &watch, false);
+    peer_subscribed(p, "#", 1);
+    assert_int_equal(store(rig, c, 1), 0);
+    assert_int_equal(store(rig, c, 1), 0);
+    assert_int_equal(store(rig, c, 2), 0);
+    peer_expect_nothing(p);
+    assert_int_equal(in_partitions(rig), 2);
+    consumer_close(c);
+    rig_restart(rig, CRASH);
+    c = open_job(rig);
+    assert_int_equal(store(rig, c, 2), 0);
+    assert_int_equal(in_partitions(rig), 2);
+    consumer_close(c);
+}
+
 /* ---- limits ---- */
 
 static void a_full_reader_refuses_and_loses_nothing(struct rig *rig)
@@ -356,6 +448,9 @@ int main(void)
         RIG_TEST(what_is_in_the_log_is_not_published_again, NULL),
         RIG_TEST(a_word_to_one_reader_is_his_alone, NULL),
         RIG_TEST(moved_entries_are_owed_there_alone, NULL),
+        RIG_TEST(filters_of_several_change_in_one_step, NULL),
+        RIG_TEST(a_look_without_messages_and_several_that_are_done, NULL),
+        RIG_TEST(a_word_for_a_partition_goes_nowhere_else_and_once, NULL),
         RIG_TEST(a_full_reader_refuses_and_loses_nothing, NULL),
         RIG_TEST(publishers_wait_for_a_reader_that_is_behind, NULL),
         RIG_TEST(no_client_has_its_name, NULL),

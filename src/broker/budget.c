@@ -1,11 +1,17 @@
 #include "broker/budget.h"
 
+#include "base/limits_use.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/private.h"
+
+#include <inttypes.h>
 
 enum {
     EACH = 8,               /* this part of what is free of a share is for one of those who have a part in it */
     TURN = 16,              /* this part of the memory is what all loops write in a turn                      */
+    QUEUES = 3,             /* into this many                                                                 */
+    QUEUES_OF = 4,          /* of this many parts of the memory a queue may double: the heap keeps what it had before */
     SPARE = 8,              /* this part is kept free for what is under way when publishers are stopped       */
     WEIGH_US = 100000       /* not more often: it takes the heap's locks                                      */
 };
@@ -15,18 +21,20 @@ static uint64_t memory_of(const struct broker *b)
     return limits_of(b)->memory_bytes;
 }
 
-bool budget_spent(const struct shard *shard, enum budget_share part, uint64_t holds)
+static uint64_t share_of(const struct shard *shard, enum budget_share part)
 {
-    unsigned shards = shard->broker->config.loop_count;
-    uint64_t share = memory_of(shard->broker) / part / shards;
-    uint64_t used = loop_backlog(shard->loop) + (message_bytes_in_use() + queue_bytes_in_use()) / shards;
-    return used >= share || holds > (share - used) / EACH;
+    return memory_of(shard->broker) / part / shard->broker->config.loop_count;
 }
 
-bool budget_turn_full(const struct shard *shard)
+static uint64_t used_by(const struct shard *shard)
 {
-    const struct budget_part *p = &shard->budget;
-    return loop_written(shard->loop) + p->lent + p->gathered > p->turn_max;
+    return loop_backlog(shard->loop) + (message_bytes_in_use() + queue_bytes_in_use()) / shard->broker->config.loop_count;
+}
+
+bool budget_spent(const struct shard *shard, enum budget_share part, uint64_t holds)
+{
+    uint64_t share = share_of(shard, part), used = used_by(shard);
+    return used >= share || holds > (share - used) / EACH;
 }
 
 static uint64_t counted(const struct broker *b)
@@ -42,9 +50,17 @@ static uint64_t estimate(const struct broker *b)
     return counted(b) + atomic_load_explicit(&b->budget.uncounted, memory_order_relaxed);
 }
 
-bool budget_has(const struct shard *shard, uint64_t bytes)
+bool budget_has_for_queue(const struct shard *shard, uint64_t bytes)
 {
-    return estimate(shard->broker) + bytes <= memory_of(shard->broker);
+    struct broker *b = shard->broker;
+    uint64_t use = estimate(b), most = memory_of(b) / QUEUES_OF * QUEUES;
+    if (use + bytes <= most)
+        return true;
+    limits_refused(LIMIT_MEMORY_BYTES);
+    if (!atomic_exchange(&b->budget.told, true))
+        log_warn("broker", "FG2051 messages are refused: the node uses %" PRIu64 " bytes of memory, and a session's queue needs %" PRIu64
+                 " more; queues grow up to %" PRIu64 ", three quarters of limits.memory-bytes", use, bytes, most);
+    return false;
 }
 
 static uint64_t weigh(struct broker *b, int64_t now_us)
@@ -78,6 +94,7 @@ void budget_turn_ends(struct shard *shard)
 {
     shard->budget.lent = 0;
     shard->budget.turn_max = memory_of(shard->broker) / TURN / shard->broker->config.loop_count;
+    shard->budget.scarce = used_by(shard) > share_of(shard, BUDGET_WAITING) / 2;
     budget_look(shard);
 }
 
@@ -85,6 +102,7 @@ void budget_second(struct shard *shard)
 {
     struct broker *b = shard->broker;
     uint64_t use = weigh(b, loop_now_us(shard->loop)), spare = memory_of(b) / SPARE;
+    atomic_store(&b->budget.told, false);
     bool over = atomic_load_explicit(&b->admit.over_memory, memory_order_relaxed);
     admit_weigh(&b->admit, limits_of(b), use, over ? spare + spare / 4 : spare); /* or they would stop and go every second */
 }

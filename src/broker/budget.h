@@ -3,6 +3,7 @@
  *   limits.memory-bytes
  *   |  what waits for those who do not take it: a quarter (half, with what is sent and not acknowledged)  |
  *   |  what one turn of the loops writes: a sixteenth  |
+ *   |  queues grow until three quarters of all are in use: then a message that would need it is refused   |
  *   |  an eighth is kept free: publishers wait and new clients are refused before it is used up           |
  *
  * What grows with the traffic counts at once: the loops count the blocks of their output, messages and queues count
@@ -25,9 +26,11 @@ enum { BUDGET_LOOK_BYTES = 128 * 1024 };
 struct budget {
     _Atomic uint64_t uncounted;  /* of the heap, when it was last weighed: what nobody counts    */
     _Atomic int64_t  weighed_us; /* when: monotonic                                              */
+    _Atomic bool     told;       /* in this second, that a queue may not grow                    */
 };
 /* Of one shard. Its own, unless marked. */
 struct budget_part {
+    bool             scarce;     /* when the last turn ended half of what is for those who wait was used: look closely */
     uint64_t         turn_max;   /* what this loop may write in a turn                           */
     uint64_t         taken;      /* bytes of messages that came since the last look              */
     uint64_t         lent;       /* written in this turn without a copy; one is made of what cannot be sent */
@@ -41,10 +44,8 @@ struct budget_part {
 enum budget_share { BUDGET_WAITING = 4, BUDGET_UNANSWERED = 2 };
 /* May somebody who holds so many bytes get no more? */
 bool budget_spent(const struct shard *, enum budget_share, uint64_t holds);
-/* Is there still so much in the whole of it? */
-bool budget_has(const struct shard *, uint64_t bytes);
-/* So much has been written in this turn that the rest has to wait for the next: what the peers take is gone by then. */
-bool budget_turn_full(const struct shard *);
+/* Is there still so much for a queue to double into? Not beyond three quarters: what it had before is a hole in the heap then. */
+bool budget_has_for_queue(const struct shard *, uint64_t bytes);
 /* So many bytes of messages have come: every so often publishers are stopped, if need be, within the turn. */
 void budget_look(struct shard *);
 static inline void budget_took(struct shard *shard, struct budget_part *p, uint64_t bytes)

@@ -285,20 +285,37 @@ static enum code add_filter(struct consumer *c, const struct consumer_filter *on
     return code;
 }
 
-enum code consumer_subscribe(struct consumer *c, const struct consumer_filter *list, size_t n,
-                             struct fault *why)
+/* Tree locked for writing, J. What is new comes first: should it break off, a message is rather owed twice than not at all. */
+static enum code change(const struct consumer_change *list, size_t n, struct fault *why)
 {
-    struct broker *b = c->broker;
+    enum code code = CODE_OK;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; code == CODE_OK && k < list[i].count; k++)
+            code = add_filter(list[i].consumer, &list[i].filters[k], why);
+    for (size_t i = 0; code == CODE_OK && i < n; i++)
+        code = drop_filters(list[i].consumer, list[i].filters, list[i].count, why);
+    return code;
+}
+
+enum code consumer_subscribe_all(const struct consumer_change *list, size_t n, struct fault *why)
+{
+    if (!n)
+        return CODE_OK;
+    struct broker *b = list->consumer->broker;
     pthread_rwlock_wrlock(&b->tree_lock);
     journal_lock(b->journal);
-    enum code code = drop_filters(c, list, n, why);
-    for (size_t i = 0; code == CODE_OK && i < n; i++)
-        code = add_filter(c, &list[i], why);
+    enum code code = change(list, n, why);
     journal_unlock(b->journal);
     atomic_fetch_add(&b->generation, 1);
     pthread_rwlock_unlock(&b->tree_lock);
     journal_kick(b->journal);
     return code;
+}
+
+enum code consumer_subscribe(struct consumer *c, const struct consumer_filter *list, size_t n,
+                             struct fault *why)
+{
+    return consumer_subscribe_all(&(struct consumer_change){c, list, n}, 1, why);
 }
 
 /* ---- reading ---- */
@@ -320,6 +337,22 @@ static size_t gather(struct session *s, uint64_t from, struct consumer_item *ite
                                           .number_count = origin_count(origin)};
         cold[n++] = m ? NULL : e->what;
     }
+    return n;
+}
+
+size_t consumer_peek(struct consumer *c, uint64_t from, struct consumer_item *items, size_t max)
+{
+    struct queue *q = &c->session->queue;
+    size_t n = 0;
+    journal_lock(c->broker->journal);
+    for (uint64_t i = from < q->head ? q->head : from; i < q->tail && n < max; i++) {
+        if (queue_at(q, i)->state == ENTRY_DONE)
+            continue;
+        struct origin *origin = queue_origin(q, i);
+        items[n++] = (struct consumer_item){
+            .index = i, .numbers = origin_ids(origin), .number_count = origin_count(origin)};
+    }
+    journal_unlock(c->broker->journal);
     return n;
 }
 
@@ -377,11 +410,13 @@ enum code consumer_finish(struct consumer *c, uint64_t index, struct bytes note,
     return code;
 }
 
-enum code consumer_finish_one(struct consumer *c, uint64_t index, struct fault *why)
+enum code consumer_finish_some(struct consumer *c, const uint64_t *indexes, size_t n, struct fault *why)
 {
     struct buf list = {0};
-    buf_u8(&list, ACK_DONE);
-    buf_varint(&list, index);
+    for (size_t i = 0; i < n; i++) {
+        buf_u8(&list, ACK_DONE);
+        buf_varint(&list, indexes[i]);
+    }
     enum code code = CODE_NOMEM;
     journal_lock(c->broker->journal);
     if (!list.bad)
@@ -391,6 +426,11 @@ enum code consumer_finish_one(struct consumer *c, uint64_t index, struct fault *
     share_settle(c->broker);
     buf_clear(&list);
     return code;
+}
+
+enum code consumer_finish_one(struct consumer *c, uint64_t index, struct fault *why)
+{
+    return consumer_finish_some(c, &index, 1, why);
 }
 
 enum code consumer_move(struct consumer *from, const uint64_t *indexes, size_t n, struct consumer *to,
@@ -450,6 +490,11 @@ uint64_t consumer_head(struct consumer *c)
     return look(c, &c->session->queue.head);
 }
 
+uint64_t consumer_tail(struct consumer *c)
+{
+    return look(c, &c->session->queue.tail);
+}
+
 uint64_t consumer_waiting(struct consumer *c)
 {
     journal_lock(c->broker->journal);
@@ -506,6 +551,8 @@ struct session *consumer_word_from(const struct op *op, uint64_t *ordinal)
 
 static struct fanout *word_fanout(struct shard *shard, const struct consumer_word *w)
 {
+    if (w->events)
+        return fanout_partition();
     if (!w->to)
         return route_find(shard, w->message->topic);
     struct origin *origin = w->number ? origin_new(&w->number, 1, BYTES_NONE) : NULL;

@@ -56,6 +56,13 @@ struct consumer_filter {
 };
 FG_CHECK enum code consumer_subscribe(struct consumer *, const struct consumer_filter *, size_t n,
                                       struct fault *why);
+/* The same for several consumers of one broker, in one step: no message is published between them. */
+struct consumer_change {
+    struct consumer *consumer;
+    const struct consumer_filter *filters;
+    size_t count;
+};
+FG_CHECK enum code consumer_subscribe_all(const struct consumer_change *, size_t n, struct fault *why);
 
 struct consumer_item {
     uint64_t index;
@@ -66,13 +73,16 @@ struct consumer_item {
 /* Up to `max` items from index `from` on (or from the oldest there is). *n = 0: nothing more for now. CODE_IO, CODE_NOMEM: try later. */
 FG_CHECK enum code consumer_take(struct consumer *, uint64_t from, struct consumer_item *items, size_t max,
                                  size_t *n, struct fault *why);
+/* The same without the messages (NULL), which costs no disk: how many. */
+size_t consumer_peek(struct consumer *, uint64_t from, struct consumer_item *items, size_t max);
 /* Everything below `index` is done with, and this is the note now (copied; up to CONSUMER_NOTE bytes). The record is on disk
  * when the journal's durable sequence has reached *seq (may be NULL). */
 enum { CONSUMER_NOTE = 1024 };
 FG_CHECK enum code consumer_finish(struct consumer *, uint64_t index, struct bytes note, uint64_t *seq,
                                    struct fault *why);
-/* Only this one is done with. */
+/* Only this one is done with; only these. */
 FG_CHECK enum code consumer_finish_one(struct consumer *, uint64_t index, struct fault *why);
+FG_CHECK enum code consumer_finish_some(struct consumer *, const uint64_t *indexes, size_t n, struct fault *why);
 /* Those that are named go into the queue of another consumer, in their order, as one record: finished here, owed there, with
  * `number`. CODE_FULL: it has no room. */
 FG_CHECK enum code consumer_move(struct consumer *from, const uint64_t *indexes, size_t n,
@@ -80,6 +90,7 @@ FG_CHECK enum code consumer_move(struct consumer *from, const uint64_t *indexes,
 /* The note of the last consumer_finish, copied into out (of CONSUMER_NOTE bytes); its length. */
 size_t consumer_note(struct consumer *, uint8_t *out);
 uint64_t consumer_head(struct consumer *);    /* the oldest that is not done with     */
+uint64_t consumer_tail(struct consumer *);    /* behind the newest: how many came since it was made */
 uint64_t consumer_waiting(struct consumer *); /* messages                             */
 uint64_t consumer_waiting_bytes(struct consumer *);
 uint64_t consumer_published(struct consumer *); /* the highest ordinal that is in the log */
@@ -90,6 +101,7 @@ struct consumer_word {
     uint64_t ordinal;         /* counts up from 1; 0: it has none, and is published however often it comes */
     struct consumer *to;     /* NULL: to whoever wants its topic; or only into the queue of this one        */
     uint32_t number;         /* for `to`                                                                    */
+    bool events;             /* instead of all that: only into a partition                                  */
     uint8_t result;          /* out: 0, or an MQTT reason why it was refused                                */
 };
 /* Publishes them in their order. Blocks until they are in the log (not until they are on disk), at most for a turn or two of a loop.

@@ -10,6 +10,7 @@ enum {
     OUTPUT_MARK = 256 * 1024, /* unsent bytes above which a queue waits for the connection        */
     ALIAS_BYTES = 6,          /* an alias makes a packet at most so much longer, its lengths included */
     HEAD_BYTES = 24,          /* a PUBLISH has no more than this beside its topic, properties and payload */
+    BATCH_LEAST = 16 * 1024,  /* so much everybody gets at a time who had taken all before        */
     ACKS_LEAST = 64 * 1024,   /* so much sent and not acknowledged is everybody's                 */
     INDEX_SPAN = 65534        /* see queue.h: identifiers must stay unique                        */
 };
@@ -147,8 +148,11 @@ void deliver_now(struct shard *shard, struct client *c, struct message *m, const
 
 bool deliver_must_wait(const struct shard *shard, struct client *c)
 {
-    size_t unsent = conn_backlog(c->conn) ? conn_unsent(c->conn) : 0;
-    if (!unsent || !budget_spent(shard, BUDGET_WAITING, unsent))
+    size_t backlog = conn_backlog(c->conn);
+    if (!backlog && !shard->budget.scarce)
+        return false;
+    size_t unsent = conn_unsent(c->conn);
+    if (unsent <= (backlog ? 0 : BATCH_LEAST) || !budget_spent(shard, BUDGET_WAITING, unsent))
         return false;
     conn_set_marks(c->conn, 0, unsent / 2 + 1);
     return true;
@@ -199,7 +203,8 @@ void deliver_gather(struct shard *shard, struct session *s)
             break;
         }
         bool enough = count >= TURN_PARCELS || bytes > OUTPUT_MARK || (count && budget_turn_full(shard));
-        if (enough || !VECTOR_ROOM(shard->parcels)) {
+        bool spent = shard->budget.scarce && bytes > BATCH_LEAST && budget_spent(shard, BUDGET_WAITING, bytes);
+        if (enough || spent || !VECTOR_ROOM(shard->parcels)) {
             shard_mark_dirty(shard, s);
             shard_wake(shard);
             break;

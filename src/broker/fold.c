@@ -477,10 +477,7 @@ static bool drop_oldest(struct broker *b, struct session *s)
 static bool may_grow(const struct shard *shard, const struct queue *q, uint32_t more)
 {
     uint64_t growth = queue_growth(q, more);
-    if (growth == 0 || budget_has(shard, growth))
-        return true;
-    limits_refused(LIMIT_MEMORY_BYTES);
-    return false;
+    return growth == 0 || budget_has_for_queue(shard, growth);
 }
 
 /* Into the record's meta, and for after it. False: no memory, or more than L-MEM allows. */

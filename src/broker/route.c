@@ -163,6 +163,14 @@ struct fanout *fanout_single(struct session *s, const struct subscription *sub, 
     return f;
 }
 
+struct fanout *fanout_partition(void)
+{
+    struct fanout *f = make_fanout(&(struct collected){ 0 }, BYTES_NONE);
+    if (f)
+        f->to_partition = true;
+    return f;
+}
+
 struct fanout *fanout_group(struct share *g)
 {
     struct collected c = { .shares = { &g, 1, 1 } };

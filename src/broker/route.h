@@ -63,6 +63,7 @@ struct fanout *fanout_hold(struct fanout *);
 /* One member of a share; a whole share. One reference, or NULL when memory is out. */
 struct fanout *fanout_single(struct session *, const struct subscription *, struct origin *origin);
 struct fanout *fanout_group(struct share *);
+struct fanout *fanout_partition(void); /* nobody, but a partition */
 /* Takes the picks' references and memory. Delivered: to that member; otherwise they are forgotten. */
 void           route_deliver_picks(struct shard *, struct message *, struct fanout **picks, uint32_t n);
 void           route_forget_picks(const struct message *, struct fanout **picks, uint32_t n);

@@ -117,6 +117,13 @@ struct shard {
     int64_t         valid_until_us;   /* wall clock: no client's credential ends before; 0 = look */
 };
 
+/* L-MEM: so much has been written in this turn that the rest has to wait for the next; what the peers take is gone by then. */
+static inline bool budget_turn_full(const struct shard *shard)
+{
+    const struct budget_part *p = &shard->budget;
+    return loop_written(shard->loop) + p->lent + p->gathered > p->turn_max;
+}
+
 /* ---- shard.c: the turn ---- */
 void shard_init(struct broker *, int number, struct loop *);
 void shard_turn(void *shard);

@@ -121,6 +121,7 @@ struct one_case {
     uint32_t      input_count, reference_count;
     struct buf   *rows; /* of each output */
     uint64_t     *counts;
+    bool          resume;
     struct fault  why;
 };
 
@@ -325,7 +326,37 @@ static enum code feed(struct one_case *c, struct stream *s, uint32_t input, cons
     return stream_feed(s, &m, &c->why);
 }
 
-static enum code feed_all(struct one_case *c, struct stream *s, const struct query *q, bool *broken)
+static void on_row(void *ctx, const struct stream_row *row)
+{
+    struct one_case *c = ctx;
+    struct buf *out = &c->rows[row->output];
+    if (buf_size(out))
+        buf_u8(out, ',');
+    buf_add_bytes(out, row->json);
+}
+
+/* Another run takes this one's place, as after a crash. */
+static enum code replace(struct one_case *c, struct stream **s, const struct query *q)
+{
+    const struct stream_sink sink = { .ctx = c, .row = on_row };
+    struct buf state = { 0 };
+    struct stream *fresh = NULL;
+    enum code code = stream_save(*s, &state);
+    if (code == CODE_OK)
+        code = stream_new(&fresh, q, &sink, &c->why);
+    if (code == CODE_OK)
+        code = stream_load(fresh, buf_bytes(&state), &c->why);
+    buf_clear(&state);
+    if (code != CODE_OK) {
+        stream_free(fresh);
+        return code;
+    }
+    stream_free(*s);
+    *s = fresh;
+    return CODE_OK;
+}
+
+static enum code feed_all(struct one_case *c, struct stream **s, const struct query *q, bool *broken)
 {
     for (uint32_t i = 0; i < query_inputs(q); i++)
         for (uint32_t k = 0; k < c->input_count; k++) {
@@ -336,25 +367,18 @@ static enum code feed_all(struct one_case *c, struct stream *s, const struct que
             for (uint64_t n = 0; next_item(&list, &text); n++) {
                 struct item item;
                 *broken |= !read_item(c, text, n, &item);
-                enum code code = *broken ? CODE_OK : feed(c, s, i, &item);
+                enum code code = *broken ? CODE_OK : feed(c, *s, i, &item);
+                if (code == CODE_OK && c->resume)
+                    code = replace(c, s, q);
                 if (code != CODE_OK)
                     return code;
             }
             *broken |= list.bad;
         }
-    return stream_end(s, &c->why);
+    return stream_end(*s, &c->why);
 }
 
 /* ---- its answer ---- */
-
-static void on_row(void *ctx, const struct stream_row *row)
-{
-    struct one_case *c = ctx;
-    struct buf *out = &c->rows[row->output];
-    if (buf_size(out))
-        buf_u8(out, ',');
-    buf_add_bytes(out, row->json);
-}
 
 static void write_counts(const struct stream *s, struct buf *out)
 {
@@ -427,7 +451,7 @@ static bool execute(struct one_case *c, const struct query *q, struct buf *out)
     if (code == CODE_OK) {
         code = load_references(c, s, q);
         if (code == CODE_OK)
-            code = feed_all(c, s, q, &broken);
+            code = feed_all(c, &s, q, &broken);
         if (code == CODE_OK) {
             write_rows(c, q, out);
             write_counts(s, out);
@@ -444,7 +468,7 @@ static bool execute(struct one_case *c, const struct query *q, struct buf *out)
 }
 
 /* False: the line is no case. */
-static bool answer(struct bytes line, struct buf *out)
+static bool answer(struct bytes line, bool resume, struct buf *out)
 {
     struct one_case *c = mem_zalloc(1, sizeof *c);
     struct query *q = NULL;
@@ -452,6 +476,7 @@ static bool answer(struct bytes line, struct buf *out)
         return false;
     arena_init(&c->memory, NULL, 0, CASE_MEMORY);
     bool ok = read_case(c, line);
+    c->resume = resume;
     if (ok && query_compile(&q, c->query, &c->options, &c->why) != CODE_OK)
         write_message("error", &c->why, true, out);
     else if (ok)
@@ -462,7 +487,7 @@ static bool answer(struct bytes line, struct buf *out)
     return ok;
 }
 
-int sql_cases(const struct verb_call *call, const char *path)
+int sql_cases(const struct verb_call *call, const char *path, bool resume)
 {
     struct sql_input in;
     struct fault why;
@@ -478,7 +503,7 @@ int sql_cases(const struct verb_call *call, const char *path)
             continue;
         number++;
         buf_reset(&out);
-        if (!answer(line, &out)) {
+        if (!answer(line, resume, &out)) {
             sql_input_close(&in);
             buf_clear(&out);
             return verb_usage(call, "%s: line %" PRIu64 " is no case: JSON with a query", path, number);

@@ -4,4 +4,5 @@
 
 #include "cli/verb.h"
 
-int sql_cases(const struct verb_call *, const char *path);
+/* `resume`: after every message the state is saved and a fresh run goes on from it. The answers are the same. */
+int sql_cases(const struct verb_call *, const char *path, bool resume);

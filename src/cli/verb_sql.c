@@ -18,7 +18,7 @@ struct sql {
     struct texts inputs, references, outputs;
     uint64_t     late_us, disorder_us;
     int          policy, model, arrival, format;
-    bool         explain, stop, ignore_case, lowercase, warm_up, quiet;
+    bool         explain, stop, ignore_case, lowercase, warm_up, quiet, resume;
     const char  *cases;
 };
 
@@ -50,6 +50,7 @@ static const struct flag flags[] = {
     { 'e', "explain", FLAG_SWITCH, FLAG_FIELD(struct sql, explain), .help = "print the plan and end" },
     { 'q', "quiet", FLAG_SWITCH, FLAG_FIELD(struct sql, quiet), .help = "no words about dropped events" },
     { 0, "cases", FLAG_TEXT, FLAG_FIELD(struct sql, cases), .value = "FILE", .hidden = true, .help = "a batch of test cases" },
+    { 0, "resume", FLAG_SWITCH, FLAG_FIELD(struct sql, resume), .hidden = true, .help = "with --cases: saved and loaded after each message" },
     FLAGS_END,
 };
 
@@ -71,6 +72,8 @@ struct running {
     size_t            next_file;         /* of the arguments: they follow each other as one input */
     bool             *shown;             /* of each output */
     bool              prefix;
+    int64_t           clock;
+    uint64_t          clock_at;
     struct told       told[TOLD_MAX];
     uint64_t          bad;
 };
@@ -336,7 +339,7 @@ static int choose_input(const struct running *r)
     for (uint32_t i = 0; i < query_inputs(r->query); i++) {
         if (!r->inputs[i].open)
             continue;
-        int64_t reached = stream_reached(r->stream, i);
+        int64_t reached = query_inputs(r->query) > 1 ? stream_reached(r->stream, i) : 0;
         if (best < 0 || reached < least) {
             best = (int)i;
             least = reached;
@@ -348,7 +351,12 @@ static int choose_input(const struct running *r)
 static enum code feed(struct running *r, uint32_t i, struct bytes body, struct fault *why)
 {
     struct stream_message m = { .input = i, .body = body, .padded = true, .punctual = r->given->arrival == ARRIVAL_EVENT };
-    m.arrival = now_ticks(r->call);
+    /* The clock is read once for what was read at once. */
+    if (r->inputs[i].offset != r->clock_at || !r->clock) {
+        r->clock = now_ticks(r->call);
+        r->clock_at = r->inputs[i].offset;
+    }
+    m.arrival = r->clock;
     return stream_feed(r->stream, &m, why);
 }
 
@@ -428,7 +436,7 @@ static int run(struct verb_call *call)
 {
     struct sql *given = call->values;
     if (given->cases)
-        return sql_cases(call, given->cases);
+        return sql_cases(call, given->cases, given->resume);
     if (!call->options->args.count)
         return verb_usage(call, "it needs a query: text with blanks, or the name of a file");
     struct running *r = mem_zalloc(1, sizeof *r);

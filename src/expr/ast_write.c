@@ -41,7 +41,9 @@ static void fields(struct buf *out, const struct ast *a, bool first)
     for (uint32_t i = 0; i < a->part_count; i++) {
         if (i || !first)
             buf_u8(out, '.');
-        if (is_plain(a->parts[i]))
+        if (a->double_quoted || a->parts[i].len == 0)
+            quoted(out, a->parts[i], '"', '"');
+        else if (is_plain(a->parts[i]))
             buf_add_bytes(out, a->parts[i]);
         else
             quoted(out, a->parts[i], '[', ']');
@@ -173,8 +175,10 @@ void ast_write(struct buf *out, const struct ast *a)
     case AST_UNARY:
         buf_u8(out, '(');
         put(out, op_words[a->op]);
+        /* Two minuses would be a comment, and a sign before a number belongs to the number. */
+        put(out, a->args[0]->kind == AST_CONSTANT ? "(" : "");
         ast_write(out, a->args[0]);
-        buf_u8(out, ')');
+        put(out, a->args[0]->kind == AST_CONSTANT ? "))" : ")");
         break;
     case AST_BINARY: binary(out, a); break;
     case AST_IS_NULL:

@@ -35,6 +35,10 @@ const char *function_nearest(struct bytes name);
 /* True if this is a scalar function of the language (not an aggregate, analytic or anomaly function). */
 bool        function_is_scalar(struct bytes name);
 
+/* A function no query can name: text in lower case, any other value as it is. Whoever compares without regard to case puts it around
+ * both sides. */
+#define FUNCTION_FOLD "\001fold"
+
 /* ---- time units: "second", "ss", "s", ... ---- */
 enum unit { UNIT_MICROSECOND, UNIT_MILLISECOND, UNIT_SECOND, UNIT_MINUTE, UNIT_HOUR, UNIT_DAY,
             UNIT_WEEK, UNIT_MONTH, UNIT_QUARTER, UNIT_YEAR, UNIT_DAYOFYEAR, UNIT_WEEKDAY, UNIT_NONE };

@@ -5,18 +5,18 @@
 #include "expr/expr.h"
 #include "expr/json.h"
 
-enum { RIG_PATHS = 64, RIG_SCRATCH = 4 * 1024 * 1024 };
+enum { RIG_PATHS = 80, RIG_SCRATCH = 4 * 1024 * 1024 };
 
 struct rig {
-    struct arena        arena;   /* the tree       */
-    struct arena        scratch; /* of evaluations */
-    struct json_path    paths[RIG_PATHS];
-    uint32_t            count;
-    struct expr        *expr;
-    struct json_plan   *plan;
+    struct arena arena;   /* the tree       */
+    struct arena scratch; /* of evaluations */
+    struct json_path paths[RIG_PATHS];
+    uint32_t count;
+    struct expr *expr;
+    struct json_plan *plan;
     struct json_reader *reader;
-    struct fault        why;
-    struct eval         eval;
+    struct fault why;
+    struct eval eval;
 };
 
 static inline bool rig_resolve(struct rig *r, struct ast *a)
@@ -24,7 +24,7 @@ static inline bool rig_resolve(struct rig *r, struct ast *a)
     if (a->kind == AST_NAME) {
         if (r->count == RIG_PATHS)
             return false;
-        r->paths[r->count] = (struct json_path){ a->parts, a->part_count > 2 ? 2 : a->part_count };
+        r->paths[r->count] = (struct json_path){a->parts, a->part_count > 2 ? 2 : a->part_count};
         a->parts += r->paths[r->count].count; /* deeper ones are left to the expression */
         a->part_count -= r->paths[r->count].count;
         a->kind = AST_SLOT;
@@ -40,7 +40,7 @@ static inline enum code rig_open(struct rig *r, struct bytes text)
 {
     struct parser p;
     struct ast *a;
-    *r = (struct rig){ 0 };
+    *r = (struct rig){0};
     arena_init(&r->arena, NULL, 0, RIG_SCRATCH);
     arena_init(&r->scratch, NULL, 0, RIG_SCRATCH);
     enum code code = parser_begin(&p, text, &r->arena, &r->why);
@@ -56,7 +56,7 @@ static inline enum code rig_open(struct rig *r, struct bytes text)
         return code;
     r->plan = json_plan_new(r->paths, r->count);
     r->reader = json_reader_new(NULL);
-    r->eval = (struct eval){ .time = DATETIME_UNIX, .scratch = &r->scratch };
+    r->eval = (struct eval){.time = DATETIME_UNIX, .scratch = &r->scratch};
     return r->plan && r->reader ? CODE_OK : CODE_NOMEM;
 }
 
@@ -84,7 +84,7 @@ static inline const char *rig_says(const char *expression, const char *row)
 {
     static char out[8192];
     struct rig r;
-    struct buf b = { 0 };
+    struct buf b = {0};
     struct value v;
     enum code code = rig_open(&r, bytes_str(expression));
     if (code) {

@@ -137,6 +137,13 @@ static bool lower(struct call *c, const struct value *a, struct value *out)
     return map(c, value_bytes(a[0]), letter_lower, out);
 }
 
+/* Not in the language: what compares without regard to case compares this. Other types stay as they are. */
+static bool fold_case(struct call *c, const struct value *a, struct value *out)
+{
+    *out = a[0];
+    return a[0].type != VALUE_TEXT || map(c, value_bytes(a[0]), letter_lower, out);
+}
+
 static bool upper(struct call *c, const struct value *a, struct value *out)
 {
     return map(c, value_bytes(a[0]), letter_upper, out);
@@ -481,5 +488,6 @@ static const struct function list[] = {
     {"TRIM", 1, 1, 0, {TYPE_AS_TEXT}, trim},
     {"UNICODE", 1, 1, 0, {TYPE_AS_TEXT}, unicode},
     {"UPPER", 1, 1, 0, {TYPE_AS_TEXT}, upper},
+    {FUNCTION_FOLD, 1, 1, 0, {TYPE_ANY}, fold_case},
 };
 const struct functions functions_text = {list, sizeof list / sizeof list[0]};

@@ -262,6 +262,55 @@ static bool has_area(const struct geo *g)
     return false;
 }
 
+/* The height halfway between the polygon's lowest points and those above them: no point lies on it. */
+static double free_height(const struct geo *g, const struct geo_ring *r)
+{
+    double low = INFINITY, above = INFINITY;
+    for (uint32_t i = 0; i < r->count; i++) {
+        double y = g->point[r->from + i].y;
+        if (y < low) {
+            above = low;
+            low = y;
+        } else if (y > low && y < above) {
+            above = y;
+        }
+    }
+    return above == INFINITY ? low : low + (above - low) / 2;
+}
+
+/* A point inside of a polygon: between the first two places where a line at that height goes through its border and holes. */
+static enum code inner_point(const struct geo *g, const struct geo_part *part, struct arena *arena,
+                             struct geo_point *out)
+{
+    double y = free_height(g, &g->ring[part->from]), *x = arena_take(arena, g->points * sizeof *x);
+    uint32_t n = 0;
+    if (!x)
+        return CODE_NOMEM;
+    for (uint32_t r = part->from; r < part->from + part->count; r++)
+        for (uint32_t i = 0; i + 1 < g->ring[r].count; i++) {
+            const struct geo_point *p = &g->point[g->ring[r].from + i];
+            if ((p[0].y > y) != (p[1].y > y))
+                x[n++] = p[0].x + (p[1].x - p[0].x) * ((y - p[0].y) / (p[1].y - p[0].y));
+        }
+    qsort(x, n, sizeof *x, by_number);
+    *out = n < 2 ? g->point[g->ring[part->from].from] : (struct geo_point){(x[0] + x[1]) / 2, y};
+    return CODE_OK;
+}
+
+/* A polygon may have its border on that of b and still lie in a hole of it. */
+static enum code inner_points_in(const struct geo *a, const struct geo *b, struct arena *arena, bool *out)
+{
+    enum code code = CODE_OK;
+    for (uint32_t i = 0; i < a->parts && *out && !code; i++) {
+        struct geo_point p = {0, 0};
+        if (a->part[i].kind != GEO_POLYGON)
+            continue;
+        code = inner_point(a, &a->part[i], arena, &p);
+        *out = side_of(b, p) == INSIDE;
+    }
+    return code;
+}
+
 enum code geo_within(const struct geo *a, const struct geo *b, struct arena *arena, bool *out)
 {
     struct sides of_a, of_b;
@@ -276,7 +325,7 @@ enum code geo_within(const struct geo *a, const struct geo *b, struct arena *are
     /* No border of b inside of a: neither holes nor gaps. */
     code = sides_of(b, a, arena, &of_b);
     *out = !code && !of_b.inside && has_area(b);
-    return code;
+    return code ? code : inner_points_in(a, b, arena, out);
 }
 
 enum code geo_overlaps(const struct geo *a, const struct geo *b, struct arena *arena, bool *out)

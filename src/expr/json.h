@@ -20,21 +20,21 @@ struct json_reader;
  * plan copies them. Slot i of an event belongs to path i. */
 struct json_path {
     const struct bytes *parts;
-    uint32_t count;
+    uint32_t            count;
 };
 struct json_plan *json_plan_new(const struct json_path *paths, uint32_t count); /* NULL: no memory */
-void json_plan_free(struct json_plan *);
+void              json_plan_free(struct json_plan *);
 
 struct json_limits {
-    uint32_t depth; /* 0 = VALUE_DEPTH */
-    uint32_t keys;  /* fields of one event in all, 0 = 10,000 */
+    uint32_t depth; /* 0 = VALUE_DEPTH, which is also the most */
+    uint32_t keys;  /* fields of one event in all, 0 = 10,000  */
 };
 struct json_reader *json_reader_new(const struct json_limits *); /* NULL: no memory */
-void json_reader_free(struct json_reader *);
+void                json_reader_free(struct json_reader *);
 
 /* Parses `body` (behind it 64 readable bytes, as behind every message, if `padded`; else it is copied first) and remembers
- * its events. A byte order mark before it is skipped. CODE_MALFORMED: not JSON, or not objects; `why` names the byte. CODE_LIMIT, CODE_NOMEM. After a failure there is
- * no event. */
+ * its events. A byte order mark before it is skipped. CODE_MALFORMED: not JSON, or not objects; `why` names the byte.
+ * CODE_LIMIT, CODE_NOMEM. After a failure there is no event. */
 FG_CHECK enum code json_read(struct json_reader *, const struct json_plan *, struct bytes body, bool padded,
                              struct fault *why);
 /* The next event's slots (as many as the plan has paths), or CODE_END. The slots themselves live until the next json_next;

@@ -198,7 +198,10 @@ static bool build_record(struct walk *w, struct value *out)
     while (more) {
         struct bytes raw;
         struct record_field f;
-        if (!walk_name(w, &raw) || !build_text(w, raw, &f.name) || !build_value(w, &f.value))
+        if (!walk_name(w, &raw))
+            return false;
+        f.name = raw;
+        if (((w->escapes || w->copy_texts) && !build_text(w, raw, &f.name)) || !build_value(w, &f.value))
             return false;
         struct record_field *to = push(w);
         if (!to)
@@ -237,7 +240,7 @@ bool build_value(struct walk *w, struct value *out)
     uint8_t c = walk_at(w);
     struct bytes raw;
     if (c == '"') {
-        if (!walk_text(w, &raw) || !build_text(w, raw, &raw))
+        if (!walk_text(w, &raw) || ((w->escapes || w->copy_texts) && !build_text(w, raw, &raw)))
             return false;
         *out = value_text(raw);
         return true;

@@ -61,6 +61,11 @@ INLINE uint64_t prefix_xor_portable(uint64_t x)
     return x;
 }
 
+INLINE uint32_t lowest_portable(uint64_t bits)
+{
+    return bits ? (uint32_t)__builtin_ctzll(bits) : 0;
+}
+
 /* ---- AVX2 ---- */
 
 #if defined(__x86_64__)
@@ -114,6 +119,11 @@ AVX2 INLINE void classify_avx2(const uint8_t *at, struct classes *c)
     c->op &= ~c->control;
 }
 
+AVX2 INLINE uint32_t lowest_bmi(uint64_t bits)
+{
+    return (uint32_t)_tzcnt_u64(bits);
+}
+
 AVX2 INLINE uint64_t prefix_xor_clmul(uint64_t x)
 {
     __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)x), _mm_set1_epi8(-1), 0);
@@ -159,24 +169,42 @@ INLINE uint64_t words_of(const struct classes *k, uint64_t (*prefix_xor)(uint64_
     return (k->op & ~in_text) | quote | starts;
 }
 
-INLINE uint32_t *put(uint32_t *to, uint32_t base, uint64_t bits)
+#define PUT_ONE(i)                     \
+    do {                               \
+        to[i] = base + lowest(bits);   \
+        bits &= bits - 1;              \
+    } while (0)
+
+INLINE uint64_t put_eight(uint32_t *to, uint32_t base, uint64_t bits, uint32_t (*lowest)(uint64_t))
+{
+    PUT_ONE(0);
+    PUT_ONE(1);
+    PUT_ONE(2);
+    PUT_ONE(3);
+    PUT_ONE(4);
+    PUT_ONE(5);
+    PUT_ONE(6);
+    PUT_ONE(7);
+    return bits;
+}
+
+/* Eight at a time, some of them for nothing, is faster than a branch for each. */
+INLINE uint32_t *put(uint32_t *to, uint32_t base, uint64_t bits, uint32_t (*lowest)(uint64_t))
 {
     uint32_t *end = to + __builtin_popcountll(bits);
-    /* Eight at a time, some of them for nothing, is faster than a branch for each. */
-    while (bits) {
-        for (unsigned i = 0; i < 8; i++) {
-            to[i] = base + (uint32_t)(bits ? __builtin_ctzll(bits) : 0);
-            bits &= bits - 1;
-        }
-        to += 8;
-    }
+    bits = put_eight(to, base, bits, lowest);
+    bits = put_eight(to + 8, base, bits, lowest);
+    for (to += 16; __builtin_expect(bits != 0, 0); to += 8)
+        bits = put_eight(to, base, bits, lowest);
     return end;
 }
+
+enum { ROOM = 64 + 16 }; /* what one block may write */
 
 static bool more_room(struct json_index *x, uint32_t **to)
 {
     uint32_t used = x->at ? (uint32_t)(*to - x->at) : 0;
-    if (used + 72 <= x->room)
+    if (used + ROOM <= x->room)
         return true;
     uint64_t room = x->room ? 2 * (uint64_t)x->room : 1024;
     uint32_t *more = room > UINT32_MAX ? NULL : mem_realloc(x->at, room * sizeof *more);
@@ -196,10 +224,10 @@ static enum code refuse(struct json_index *x, size_t at, const char *what)
 }
 
 INLINE enum code build(struct json_index *x, struct bytes text,
-                       void (*classify)(const uint8_t *, struct classes *), uint64_t (*prefix_xor)(uint64_t))
+                       void (*classify)(const uint8_t *, struct classes *), uint64_t (*prefix_xor)(uint64_t), uint32_t (*lowest)(uint64_t))
 {
     struct carry carry = {0};
-    uint32_t *to = x->at;
+    uint32_t *to = x->at, *end = to ? to + x->room : to;
     for (size_t base = 0; base < text.len; base += 64) {
         struct classes k;
         uint64_t bad;
@@ -216,9 +244,12 @@ INLINE enum code build(struct json_index *x, struct bytes text,
         uint64_t words = words_of(&k, prefix_xor, &carry, &bad);
         if (bad)
             return refuse(x, base + (size_t)__builtin_ctzll(bad), "a control character in a text");
-        if (!more_room(x, &to))
-            return CODE_NOMEM;
-        to = put(to, (uint32_t)base, words);
+        if ((size_t)(end - to) < ROOM || !x->at) {
+            if (!more_room(x, &to))
+                return CODE_NOMEM;
+            end = x->at + x->room;
+        }
+        to = put(to, (uint32_t)base, words, lowest);
     }
     x->count = to ? (uint32_t)(to - x->at) : 0;
     x->escapes = carry.backslash != 0;
@@ -230,13 +261,13 @@ INLINE enum code build(struct json_index *x, struct bytes text,
 
 static enum code build_portable(struct json_index *x, struct bytes text)
 {
-    return build(x, text, classify_portable, prefix_xor_portable);
+    return build(x, text, classify_portable, prefix_xor_portable, lowest_portable);
 }
 
 #if defined(__x86_64__)
 AVX2 static enum code build_avx2(struct json_index *x, struct bytes text)
 {
-    return build(x, text, classify_avx2, prefix_xor_clmul);
+    return build(x, text, classify_avx2, prefix_xor_clmul, lowest_bmi);
 }
 
 static bool has_avx2(void)

@@ -10,12 +10,12 @@
 #include "base/fault.h"
 
 struct json_index {
-    uint32_t *at; /* offsets, ascending                                                      */
-    uint32_t count, room;
-    bool escapes;      /* there is a backslash somewhere                                          */
-    bool high;         /* there are bytes above 0x7f: the caller checks UTF-8                      */
-    const char *wrong; /* after CODE_MALFORMED: what it is (a constant)                            */
-    size_t wrong_at;
+    uint32_t   *at;       /* offsets, ascending                             */
+    uint32_t    count, room;
+    bool        escapes;  /* there is a backslash somewhere                 */
+    bool        high;     /* there are bytes above 0x7f: the caller checks UTF-8 */
+    const char *wrong;    /* after CODE_MALFORMED: what it is (a constant)  */
+    size_t      wrong_at;
 };
 /* Reads up to 64 bytes behind the text, whose contents do not matter. At most UINT32_MAX - 64 bytes. CODE_MALFORMED: a
  * text does not end or holds a control character. CODE_NOMEM. */

@@ -44,15 +44,17 @@ static bool is_near_wanted(struct pick *p, uint32_t node, struct bytes name)
     return true;
 }
 
-static const struct plan_node *find(struct pick *p, const struct plan_node *n, struct bytes name,
-                                    const uint8_t *padded)
+/* Eight bytes can be read at `name`: behind one in the text there is padding, and others lie in an arena, whose pieces are 16. */
+static inline const struct plan_node *find(struct pick *p, const struct plan_node *n, struct bytes name)
 {
-    uint64_t word = plan_word(padded, UINT64_MAX);
+    uint64_t word;
+    memcpy(&word, name.at, 8);
     for (uint32_t i = n->child; i < n->child + n->children; i++) {
         const struct plan_node *child = &p->plan->node[i];
-        if (child->name.len != name.len || (word & child->mask) != child->begin)
+        if (child->name.len != name.len || ((word | PLAN_FOLD) & child->mask) != child->begin)
             continue;
-        if (bytes_equal(child->name, name)) {
+        if ((word & child->mask) == child->first &&
+            (name.len <= 8 || memcmp(child->name.at + 8, name.at + 8, name.len - 8) == 0)) {
             p->seen[i] = SEEN_EXACTLY;
             return child;
         }
@@ -76,21 +78,10 @@ static bool pick_value(struct walk *w, struct pick *p, const struct plan_node *n
 
 static bool pick_field(struct walk *w, struct pick *p, const struct plan_node *n)
 {
-    struct bytes raw, name;
-    if (!walk_name(w, &raw))
+    struct bytes name;
+    if (!walk_name(w, &name) || (w->escapes && !build_text(w, name, &name)))
         return false;
-    /* Behind a name in the text there is padding enough; one without its escapes lies elsewhere. */
-    uint8_t copy[8] = {0};
-    const uint8_t *padded = raw.at;
-    name = raw;
-    if (w->escapes) {
-        if (!build_text(w, raw, &name))
-            return false;
-        if (name.len)
-            memcpy(copy, name.at, name.len < 8 ? name.len : 8);
-        padded = copy;
-    }
-    const struct plan_node *child = find(p, n, name, padded);
+    const struct plan_node *child = find(p, n, name);
     return child ? pick_value(w, p, child) : walk_skip(w);
 }
 

@@ -50,12 +50,11 @@ static uint32_t gather(const struct group *g, uint32_t from, uint32_t to, uint32
 
 static void name_node(struct plan_node *n, struct bytes name)
 {
-    uint8_t first[8] = {0};
-    if (name.len)
-        memcpy(first, name.at, name.len < 8 ? name.len : 8);
     n->name = name;
-    n->mask = plan_mask(name.len);
-    n->begin = plan_word(first, n->mask);
+    n->mask = name.len >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * name.len)) - 1;
+    if (name.len)
+        memcpy(&n->first, name.at, name.len < 8 ? name.len : 8);
+    n->begin = (n->first | PLAN_FOLD) & n->mask;
 }
 
 static void grow(struct group *g, uint32_t at, uint32_t from, uint32_t to, uint32_t depth)

@@ -22,6 +22,7 @@ struct json_reader {
     enum place_in place, later_place;
     uint8_t *copy; /* of a body without padding */
     size_t copy_room;
+    uint8_t *start;                /* of the arena when it is empty */
     uint8_t lent[LENT];
 };
 
@@ -36,6 +37,7 @@ struct json_reader *json_reader_new(const struct json_limits *limits)
         r->walk.depth_max = VALUE_DEPTH;
     /* What values take is bounded by the body: at most 32 bytes for each of its own. */
     arena_init(&r->arena, r->lent, sizeof r->lent, SIZE_MAX / 4);
+    r->start = r->arena.at;
     r->walk.arena = &r->arena;
     return r;
 }
@@ -64,7 +66,7 @@ static void forget(struct json_reader *r)
 {
     r->events = r->served = 0;
     r->later = false;
-    if (r->arena.at != r->lent)
+    if (r->arena.at != r->start)
         arena_reset(&r->arena);
     if ((size_t)r->index.room * sizeof *r->index.at > KEEP_BYTES)
         json_index_clear(&r->index);

@@ -20,10 +20,12 @@ static bool refuse_here(struct walk *w, const char *what)
 }
 
 /* What may stand behind a number or a literal. */
-static bool ends_word(uint8_t c)
+static const uint8_t ends[256] = { [','] = 1,  ['}'] = 1,  [']'] = 1, [' '] = 1, ['\n'] = 1,
+                                   ['\r'] = 1, ['\t'] = 1, [':'] = 1, ['{'] = 1, ['['] = 1 };
+
+static inline bool ends_word(uint8_t c)
 {
-    return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == ':' ||
-           c == '{' || c == '[';
+    return ends[c];
 }
 
 static bool is_digit(uint8_t c)
@@ -82,15 +84,12 @@ static bool check_escapes(struct walk *w, struct bytes raw)
     return true;
 }
 
-bool walk_text(struct walk *w, struct bytes *raw)
+bool walk_text_odd(struct walk *w, struct bytes raw)
 {
     if (walk_at(w) != '"')
         return refuse_here(w, "not a text");
-    /* The next word is the closing quote: texts end, and nothing inside of them is a word. */
-    size_t from = w->word[0] + (size_t)1;
-    *raw = bytes_of(w->text + from, w->word[1] - from);
     w->word += 2;
-    return !w->escapes || raw->len == 0 || check_escapes(w, *raw);
+    return check_escapes(w, raw);
 }
 
 /* ---- numbers ---- */
@@ -131,43 +130,92 @@ static const uint8_t *fraction_end(const uint8_t *p, bool *whole)
     return p;
 }
 
-/* Ends before the next word, which is there: whoever asks is inside of an object or array. */
-bool walk_number(struct walk *w, struct value *out)
+static bool odd_number(struct walk *w, const uint8_t *from, struct value *out)
 {
-    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
-                                  1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
-    const uint8_t *from = w->text + *w->word, *p = from;
-    bool minus = *p == '-';
-    p += minus;
-    const uint8_t *first = p;
-    uint64_t n = 0;
+    const uint8_t *p = from + (*from == '-'), *first = p;
     while (is_digit(*p))
-        n = n * 10 + (uint64_t)(*p++ - '0');
+        p++;
     if (p == first || (*first == '0' && p > first + 1))
         return refuse_here(w, "not a number as JSON has them");
-    if (ends_word(*p) && p - first <= 18) {
-        w->word++;
-        *out = value_bigint(minus ? -(int64_t)n : (int64_t)n);
-        return true;
-    }
-    const uint8_t *point = p;
-    if (*p == '.') {
-        while (is_digit(*++p))
-            n = n * 10 + (uint64_t)(*p - '0');
-        /* Both exact in a double, so the quotient is rounded once. */
-        if (p > point + 1 && ends_word(*p) && p - first <= 19 && n < UINT64_C(1) << 53) {
-            w->word++;
-            double f = (double)n / tens[p - point - 1];
-            *out = value_float(minus ? -f : f);
-            return true;
-        }
-    }
     bool whole = true;
-    p = fraction_end(point, &whole);
+    p = fraction_end(p, &whole);
     if (!p || !ends_word(*p))
         return refuse_here(w, "not a number as JSON has them");
     w->word++;
     return long_number(w, from, p, whole, out);
+}
+
+/* How many of the eight bytes at `at` are digits before the first that is none, and their values, one a byte. A carry of the
+ * addition only reaches bytes behind the first that is no digit. */
+static inline unsigned digits_of(const uint8_t *at, uint64_t *values)
+{
+    uint64_t w;
+    memcpy(&w, at, 8);
+    w ^= 0x3030303030303030u;
+    uint64_t others = ((w + 0x7676767676767676u) | w) & 0x8080808080808080u;
+    *values = w;
+    return others ? (unsigned)__builtin_ctzll(others) >> 3 : 8;
+}
+
+/* The number that `count` digits, 1 to 8, are: as eight with zeros before them, pairs, then fours, then all at once. */
+static inline uint64_t join_digits(uint64_t values, unsigned count)
+{
+    values <<= 64 - 8 * count;
+    values = values * 10 + (values >> 8);
+    return ((values & 0x000000ff000000ffu) * 0x000f424000000064u + ((values >> 16) & 0x000000ff000000ffu) * 0x0000271000000001u) >>
+           32;
+}
+
+/* Ends before the next word, which is there: whoever asks is inside of an object or array. Up to seven digits on each side of
+ * the point, without an exponent, is what nearly all are. */
+bool walk_number(struct walk *w, struct value *out)
+{
+    static const double tens[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7 };
+    static const uint32_t whole_tens[] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000 };
+    const uint8_t *from = w->text + *w->word, *p = from;
+    bool minus = *p == '-';
+    p += minus;
+    uint64_t left, right;
+    unsigned n = digits_of(p, &left);
+    if (n == 0 || n == 8 || (*p == '0' && n > 1))
+        return odd_number(w, from, out);
+    uint64_t whole = join_digits(left, n);
+    p += n;
+    if (ends_word(*p)) {
+        w->word++;
+        *out = value_bigint(minus ? -(int64_t)whole : (int64_t)whole);
+        return true;
+    }
+    n = *p == '.' ? digits_of(p + 1, &right) : 0;
+    if (n == 0 || n == 8 || !ends_word(p[n + 1]))
+        return odd_number(w, from, out);
+    /* Both are exact in a double, so the quotient is rounded once. */
+    double f = (double)(whole * whole_tens[n] + join_digits(right, n)) / tens[n];
+    w->word++;
+    *out = value_float(minus ? -f : f);
+    return true;
+}
+
+/* The same without its value. */
+static inline bool check_number(struct walk *w)
+{
+    struct value ignored;
+    const uint8_t *from = w->text + *w->word, *p = from + (*from == '-');
+    uint64_t values;
+    unsigned n = digits_of(p, &values);
+    if (n == 0 || n == 8 || (*p == '0' && n > 1))
+        return odd_number(w, from, &ignored);
+    p += n;
+    if (*p == '.') {
+        n = digits_of(p + 1, &values);
+        p += n + 1;
+        if (n == 0 || n == 8)
+            return odd_number(w, from, &ignored);
+    }
+    if (!ends_word(*p))
+        return odd_number(w, from, &ignored);
+    w->word++;
+    return true;
 }
 
 bool walk_literal(struct walk *w, struct value *out)
@@ -188,40 +236,32 @@ bool walk_literal(struct walk *w, struct value *out)
 
 /* ---- structure ---- */
 
-bool walk_enter(struct walk *w)
+bool walk_too_deep(struct walk *w)
 {
-    if (w->depth == w->depth_max)
-        return walk_refuse(w, CODE_LIMIT, *w->word, "nested too deeply");
-    w->depth++;
-    w->word++;
-    return true;
+    return walk_refuse(w, CODE_LIMIT, *w->word, "nested too deeply");
 }
 
-bool walk_name(struct walk *w, struct bytes *raw)
+bool walk_name_odd(struct walk *w)
 {
-    if (w->keys++ == w->keys_max)
-        return walk_refuse(w, CODE_LIMIT, w->word < w->last ? *w->word : w->len,
-                           "too many fields in one event");
+    if (w->keys > w->keys_max)
+        return walk_refuse(w, CODE_LIMIT, w->word < w->last ? *w->word : w->len, "too many fields in one event");
     if (walk_at(w) != '"')
         return refuse_here(w, "not the name of a field");
-    if (!walk_text(w, raw))
-        return false;
-    if (walk_at(w) != ':')
-        return refuse_here(w, "not the colon behind a field's name");
-    w->word++;
-    return true;
+    w->word += 2;
+    return refuse_here(w, "not the colon behind a field's name");
 }
 
-bool walk_more(struct walk *w, uint8_t close, bool *more)
+bool walk_more_odd(struct walk *w, uint8_t close)
 {
-    uint8_t c = walk_at(w);
-    *more = c == ',';
-    if (!*more && c != close)
-        return refuse_here(w, close == '}' ? "neither , nor } behind a field"
-                                           : "neither , nor ] behind an item");
-    w->depth -= !*more;
-    w->word++;
-    return true;
+    return refuse_here(w, close == '}' ? "neither , nor } behind a field" : "neither , nor ] behind an item");
+}
+
+static bool skip_odd(struct walk *w, uint8_t c)
+{
+    struct value ignored;
+    if (w->last - w->word < 2) /* a number or literal ends at the next word */
+        return walk_refuse(w, CODE_MALFORMED, w->len, "it ends too early");
+    return is_digit(c) || c == '-' ? check_number(w) : walk_literal(w, &ignored);
 }
 
 static bool skip_record(struct walk *w)
@@ -254,7 +294,6 @@ static bool skip_array(struct walk *w)
 bool walk_skip(struct walk *w)
 {
     struct bytes raw;
-    struct value ignored;
     uint8_t c = walk_at(w);
     if (c == '"')
         return walk_text(w, &raw);
@@ -262,9 +301,5 @@ bool walk_skip(struct walk *w)
         return skip_record(w);
     if (c == '[')
         return skip_array(w);
-    if (w->last - w->word < 2) /* a number or literal ends at the next word */
-        return walk_refuse(w, CODE_MALFORMED, w->len, "it ends too early");
-    if (is_digit(c) || c == '-')
-        return walk_number(w, &ignored);
-    return walk_literal(w, &ignored);
+    return skip_odd(w, c);
 }

@@ -319,6 +319,17 @@ static enum code parse_call(struct parser *p, struct ast *a)
     return a->kind == AST_CALL ? parse_fields(p, a, false) : CODE_OK;
 }
 
+/* A function's name needs no brackets; a name that does is none. */
+static bool is_callable(const struct ast *a)
+{
+    for (uint32_t i = 0; i < a->name.len; i++) {
+        uint8_t c = a->name.at[i];
+        if (c != '_' && c != '.' && (uint8_t)((c | 0x20) - 'a') > 25 && (i == 0 || (uint8_t)(c - '0') > 9))
+            return false;
+    }
+    return a->name.len > 0 && (uint8_t)(a->name.at[0] - '0') > 9;
+}
+
 static bool is_truth(const struct parser *p)
 {
     return (token_is(&p->now, "TRUE") || token_is(&p->now, "FALSE")) && !token_mark(&p->next, ".") &&
@@ -347,7 +358,7 @@ static enum code parse_name(struct parser *p, struct ast **out)
     TRY(parse_fields(p, a, true));
     TRY(join_parts(p, a));
     a->double_quoted = a->double_quoted && a->part_count == 1;
-    if (a->kind == AST_NAME && token_mark(&p->now, "("))
+    if (a->kind == AST_NAME && token_mark(&p->now, "(") && is_callable(a))
         return parse_call(p, a);
     if (a->kind == AST_NAME && is_system_timestamp(a))
         a->kind = AST_TIMESTAMP;

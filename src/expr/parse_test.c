@@ -44,7 +44,9 @@ static void operators_bind_as_in_t_sql(void **state)
     SAYS("(1 + 2) * 3 % 2", "(((1 + 2) * 3) % 2)");
     SAYS("a - b - c", "((a - b) - c)");
     SAYS("-a * +b", "((-a) * (+b))");
-    SAYS("- -1", "(--1)");
+    SAYS("- -1", "(-(-1))");
+    SAYS("NOT +1", "(NOT (1))");
+    SAYS("-+1", "(-(1))");
     SAYS("a OR b AND NOT c = 1", "(a OR (b AND (NOT (c = 1))))");
     SAYS("not a and b", "((NOT a) AND b)");
     SAYS("a = 1 and b <> 2 or c != 3", "(((a = 1) AND (b <> 2)) OR (c <> 3))");
@@ -63,6 +65,7 @@ static void names_are_plain_bracketed_or_quoted(void **state)
     SAYS("a.b.c", "a.b.c");
     SAYS("[a b].\"c d\".[e]]f]", "[a b].[c d].[e]]f]");
     SAYS("[select]", "select");
+    SAYS("\"x\" + \"\"", "(\"x\" + \"\")");
     SAYS("a.select.[1]", "a.select.[1]");
     SAYS("_x1", "_x1");
     SAYS("$body.x > 1", "([$body].x > 1)");
@@ -179,6 +182,7 @@ static void refusals_name_the_place(void **state)
          "1:23: expected PARTITION BY, ORDER BY, LIMIT DURATION(), WHEN (each once) or ')', found ORDER");
     SAYS("a IN ()", "1:7: expected an expression, found ')'");
     SAYS("a b", "1:3: expected the end, found b");
+    SAYS("[a b](c)", "1:6: expected the end, found '('");
 }
 
 static void depth_is_limited(void **state)

@@ -40,6 +40,7 @@ enum unit unit_find(struct bytes name)
         {"y", UNIT_DAYOFYEAR},
         {"weekday", UNIT_WEEKDAY},
         {"dw", UNIT_WEEKDAY},
+        {"w", UNIT_WEEKDAY},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (function_name_is(name, names[i].name))

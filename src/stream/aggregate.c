@@ -79,13 +79,8 @@ enum code aggregates_take(struct stream *s, const struct op *op, const struct ro
 
 static int order_values(const struct stream *s, struct value a, struct value b)
 {
-    if (s->query->options.ignore_case && a.type == VALUE_TEXT && b.type == VALUE_TEXT) {
-        int sign = 0;
-        bool mismatch = false;
-        if (value_compare(a, b, &sign, &mismatch))
-            return sign;
-    }
-    return value_order(a, b);
+    bool fold = s->query->options.ignore_case && a.type == VALUE_TEXT && b.type == VALUE_TEXT;
+    return fold ? keyed_order_folded(a, b) : value_order(a, b);
 }
 
 /* Negative: a comes first. Equal ones: the earlier. */

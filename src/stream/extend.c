@@ -107,13 +107,14 @@ static void forget(struct stream *s, const struct analytic *a, struct function *
 }
 
 static enum code remember(struct stream *s, const struct analytic *a, struct function *f, const struct row *r, const struct value *keys,
-                          struct memory *m, struct value x)
+                          struct memory *m, struct value x, bool failed)
 {
     if (!m)
         TRY(find(s, f, keys, a->key_count, true, &m));
     struct kept *k = kept_make(s, &x, 1, r->time);
     if (!k)
         return run_no_memory(s);
+    k->flag = failed;
     *(m->newest ? &m->newest->next : &m->first) = k;
     m->newest = k;
     m->last = r->time;
@@ -163,6 +164,8 @@ static enum code give(struct stream *s, struct value v, struct value *out)
 static enum code look_back(struct stream *s, const struct analytic *a, const struct memory *m, const struct row *r, struct value *out)
 {
     const struct kept *k = m && m->count == a->offset ? m->first : NULL;
+    if (k && k->time >= r->time - a->duration && k->flag) /* x failed on that row: it fails where it is used */
+        return FAIL(&s->eval.why, CODE_MALFORMED, 0, "%.*s", BYTES_FMT(value_bytes(k->values[0])));
     if (k && k->time >= r->time - a->duration)
         return give(s, k->values[0], out);
     *out = value_null();
@@ -174,17 +177,26 @@ static enum code lag(struct stream *s, const struct analytic *a, struct function
 {
     struct memory *m;
     struct value x = value_null();
+    enum code code = CODE_OK, own = CODE_OK;
+    char said[sizeof s->eval.why.text];
     TRY(find(s, f, keys, a->key_count, false, &m));
-    if (when) {
-        enum code code = run_value(s, a->x, -1, r, &x);
-        if (code != CODE_OK)
-            return code;
+    if (when && (own = run_value(s, a->x, -1, r, &x)) != CODE_OK) {
+        if (own != CODE_MALFORMED)
+            return own;
+        memcpy(said, s->eval.why.text, sizeof said);
+        x = value_text(bytes_str(said));
     }
-    if (a->kind == ANALYTIC_LAST && when)
+    if (a->kind == ANALYTIC_LAST && when) {
         *out = x;
-    else
-        TRY(look_back(s, a, m, r, out));
-    return when ? remember(s, a, f, r, keys, m, x) : CODE_OK;
+        code = own;
+    } else {
+        code = look_back(s, a, m, r, out);
+    }
+    struct fault why = s->eval.why;
+    if (when && (code == CODE_OK || code == CODE_MALFORMED))
+        TRY(remember(s, a, f, r, keys, m, x, own != CODE_OK));
+    s->eval.why = why;
+    return code;
 }
 
 static enum code call(struct stream *s, const struct analytic *a, struct extending *x, struct function *f, const struct row *r,
@@ -283,6 +295,8 @@ static enum code load_memory(struct loader *l, const struct analytic *a, struct 
         *(m->newest ? &m->newest->next : &m->first) = k;
         m->newest = k;
         m->count++;
+        if (k->flag && k->values[0].type != VALUE_TEXT)
+            return load_bad(l, "a row of an analytic function");
     }
     return l->bad ? load_bad(l, "rows of an analytic function") : CODE_OK;
 }

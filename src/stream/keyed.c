@@ -2,6 +2,8 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "expr/letter.h"
+#include "expr/utf8.h"
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -39,9 +41,9 @@ static uint64_t hash_text(uint64_t h, const uint8_t *at, size_t n)
 
 static uint64_t hash_folded(uint64_t h, const uint8_t *at, size_t n)
 {
-    h = mix(h ^ n, M2);
-    for (size_t i = 0; i < n; i++)
-        h = mix(h ^ (at[i] >= 'A' && at[i] <= 'Z' ? at[i] + 32u : at[i]), M1);
+    h = mix(h, M2);
+    for (const uint8_t *p = at, *end = n ? at + n : at; p < end;)
+        h = mix(h ^ letter_lower(utf8_next(&p)), M1);
     return h;
 }
 
@@ -70,18 +72,22 @@ uint64_t keyed_hash(const struct keyed *k, const struct value *keys, uint32_t co
     return h ^ h >> 29;
 }
 
+int keyed_order_folded(struct value a, struct value b)
+{
+    const uint8_t *x = a.text, *y = b.text, *x_end = a.len ? x + a.len : x, *y_end = b.len ? y + b.len : y;
+    while (x < x_end && y < y_end) {
+        uint32_t c = letter_lower(utf8_next(&x)), d = letter_lower(utf8_next(&y));
+        if (c != d)
+            return c < d ? -1 : 1;
+    }
+    return (x < x_end) - (y < y_end);
+}
+
 static bool text_equal(struct value a, struct value b, bool fold)
 {
-    if (a.len != b.len)
-        return false;
-    if (!fold)
-        return a.len == 0 || memcmp(a.text, b.text, a.len) == 0;
-    for (uint32_t i = 0; i < a.len; i++) {
-        uint8_t x = a.text[i], y = b.text[i];
-        if (x != y && ((x ^ y) != 32 || (x | 32) < 'a' || (x | 32) > 'z'))
-            return false;
-    }
-    return true;
+    if (fold)
+        return keyed_order_folded(a, b) == 0;
+    return a.len == b.len && (a.len == 0 || memcmp(a.text, b.text, a.len) == 0);
 }
 
 bool keyed_equal(const struct keyed *k, const struct value *a, const struct value *b, uint32_t count)

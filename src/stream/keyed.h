@@ -26,4 +26,6 @@ void                keyed_remove(struct keyed *, struct keyed_entry *);
 void                keyed_touch(struct keyed *, struct keyed_entry *);
 /* Frees the table, not the entries. */
 void                keyed_clear(struct keyed *);
+/* Texts without regard to case. */
+int                 keyed_order_folded(struct value a, struct value b);
 bool                keyed_equal(const struct keyed *, const struct value *a, const struct value *b, uint32_t count);

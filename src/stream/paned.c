@@ -6,6 +6,7 @@
  * rest. When the last front pane has left, all panes become front. */
 #include "stream/window.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 struct pane {
@@ -14,6 +15,7 @@ struct pane {
     struct pane  *next;
     struct pane  *next_exit; /* sliding: of all groups, in the order of time */
     struct moving *owner;
+    struct kept  *keys;  /* as its first row spelled them; NULL: as the group's */
     struct acc   *accs, *suffix; /* own, and merged with the front panes behind it */
 };
 struct moving { /* a group; its accs are the running sums of `back` and own nothing */
@@ -52,6 +54,7 @@ static void pane_free(struct stream *s, const struct op *op, struct pane *p)
 {
     for (uint32_t i = 0; i < op->group.aggregate_count; i++)
         acc_free(s, &op->group.aggregates[i], &p->accs[i]);
+    kept_free(s, p->keys);
     s->state_bytes -= pane_size(op);
     mem_free(p);
 }
@@ -106,8 +109,19 @@ static enum code find(struct stream *s, const struct op *op, struct keyed *table
     return CODE_OK;
 }
 
+/* 1 and 1.0 are one group; a window spells its keys as its own first row did. */
+static bool same_spelling(const struct value *a, const struct value *b, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (a[i].type != b[i].type || (a[i].type == VALUE_TEXT && memcmp(a[i].text, b[i].text, a[i].len) != 0) ||
+            (a[i].type == VALUE_FLOAT && signbit(a[i].f) != signbit(b[i].f)) || a[i].type > VALUE_TEXT)
+            return false;
+    return true;
+}
+
 /* The pane that ends at `time`, which is the last one or behind it. */
-static enum code find_pane(struct stream *s, const struct op *op, struct moving *m, int64_t time, uint64_t first, struct pane **out)
+static enum code find_pane(struct stream *s, const struct op *op, struct moving *m, int64_t time, uint64_t first,
+                           const struct value *keys, struct pane **out)
 {
     *out = m->tail;
     if (m->tail && m->tail->time == time)
@@ -115,6 +129,10 @@ static enum code find_pane(struct stream *s, const struct op *op, struct moving 
     struct pane *p = mem_zalloc(1, pane_size(op));
     if (!p)
         return run_no_memory(s);
+    if (!same_spelling(keys, m->group.entry.keys, op->group.key_count) && !(p->keys = kept_make(s, keys, op->group.key_count, 0))) {
+        mem_free(p);
+        return run_no_memory(s);
+    }
     s->state_bytes += pane_size(op);
     p->time = time;
     p->first = first;
@@ -181,7 +199,7 @@ static enum code add(struct stream *s, const struct op *op, const struct window 
         return CODE_OK;
     TRY(find(s, op, &e->groups, b, &m));
     size_t panes = m->panes;
-    TRY(find_pane(s, op, m, time, b->sequence, &p));
+    TRY(find_pane(s, op, m, time, b->sequence, b->keys, &p));
     if (sliding && m->panes != panes)
         queue_exit(e, p);
     if (sliding)
@@ -269,7 +287,7 @@ static enum code emit(const struct closing *c, struct moving *m)
         }
         counts[i] = k;
     }
-    enum code code = closing_emit(c, m->group.entry.keys, lists, counts);
+    enum code code = closing_emit(c, m->head->keys ? m->head->keys->values : m->group.entry.keys, lists, counts);
     arena_release(&s->scratch, mark);
     return code;
 }
@@ -382,21 +400,29 @@ static void save(const struct op *op, const struct window *w, const void *engine
         for (const struct pane *p = m->head; p; p = p->next) {
             buf_le64(out, (uint64_t)p->time);
             buf_le64(out, p->first);
+            save_values(out, p->keys ? p->keys->values : k->keys, op->group.key_count);
             for (uint32_t i = 0; i < n; i++)
                 acc_save(&op->group.aggregates[i], &p->accs[i], out);
         }
     }
 }
 
-static enum code load_panes(struct loader *l, const struct op *op, struct moving *m, uint64_t panes)
+static enum code load_panes(struct loader *l, const struct op *op, struct paned *e, struct moving *m, uint64_t panes)
 {
+    uint32_t n = op->group.key_count;
+    struct value *keys = arena_take(&l->memory, (n + 1) * sizeof *keys);
+    if (!keys)
+        return FAIL(l->why, CODE_NOMEM, 0, "no memory for the saved state");
     for (uint64_t i = 0; i < panes && !l->bad; i++) {
         struct pane *p;
         int64_t time = load_time(l), before = m->tail ? m->tail->time : INT64_MIN / 4;
         uint64_t first = load_u64(l);
         if (l->bad || time <= before || time > INT64_MAX / 4)
             return load_bad(l, "a pane's time");
-        if (find_pane(l->stream, op, m, time, first, &p) != CODE_OK)
+        TRY(load_values(l, keys, n));
+        if (!keyed_equal(&e->groups, keys, m->group.entry.keys, n))
+            return load_bad(l, "a pane's keys");
+        if (find_pane(l->stream, op, m, time, first, keys, &p) != CODE_OK)
             return FAIL(l->why, CODE_NOMEM, 0, "no memory for the saved state");
         for (uint32_t k = 0; k < op->group.aggregate_count; k++)
             TRY(acc_load(l, &op->group.aggregates[k], &p->accs[k]));
@@ -434,7 +460,6 @@ static enum code load_group(struct loader *l, const struct op *op, const struct 
     struct batch b = { .keys = v, .hash = keyed_hash(&e->groups, v, keys) };
     if (find(l->stream, op, &e->groups, &b, &m) != CODE_OK)
         return FAIL(l->why, CODE_NOMEM, 0, "no memory for the saved state");
-    arena_release(&l->memory, mark);
     if (e->groups.count == before)
         return load_bad(l, "a group stands in it twice");
     bool dirty = load_count(l, 1) != 0;
@@ -442,10 +467,11 @@ static enum code load_group(struct loader *l, const struct op *op, const struct 
     for (uint32_t i = 0; i < op->group.aggregate_count; i++)
         if (acc_is_scalar(&op->group.aggregates[i]))
             TRY(acc_load_sums(l, &op->group.aggregates[i], &m->group.accs[i]));
-    TRY(load_panes(l, op, m, panes));
+    TRY(load_panes(l, op, e, m, panes));
     if (l->bad || !m->head)
         return load_bad(l, "a group without panes");
     m->front = (size_t)front;
+    arena_release(&l->memory, mark);
     if (make_front(l->stream, op, m) != CODE_OK)
         return FAIL(l->why, CODE_NOMEM, 0, "no memory for the saved state");
     borrow(l, op, m);

@@ -55,6 +55,8 @@ enum code plan_compile(struct planner *p, struct ast *a, uint32_t width, struct 
         q->exprs = more;
         p->expr_room = room;
     }
+    if (q->options.ignore_case)
+        TRY(tree_fold(p, a));
     TRY(expr_compile(out, a, width, p->why));
     q->exprs[q->expr_count++] = *out;
     return CODE_OK;

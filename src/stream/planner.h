@@ -120,6 +120,8 @@ FG_CHECK enum code tree_copy(struct planner *, const struct ast *, struct ast **
 bool               tree_equal(const struct ast *, const struct ast *);
 /* Replaces coded slots: the slot of (space, index) is base[space] + index. Trees may share nodes. */
 void               tree_patch(struct ast *, const uint32_t *base);
+/* Comparisons of texts without regard to case. */
+FG_CHECK enum code tree_fold(struct planner *, struct ast *);
 struct ast        *tree_slot(struct planner *, const struct ast *like, uint32_t slot);
 /* A constant whole number, as in DURATION(second, 5). */
 bool               tree_bigint(const struct ast *, int64_t *out);

@@ -126,6 +126,36 @@ void tree_patch(struct ast *a, const uint32_t *base)
         tree_patch(a->args[i], base);
 }
 
+static enum code fold_one(struct planner *p, struct ast **node)
+{
+    struct ast *call = planner_take(p, 1, sizeof *call), **args = planner_take(p, 1, sizeof *args);
+    if (!call || !args)
+        return planner_no_memory(p);
+    args[0] = *node;
+    *call = (struct ast){ .kind = AST_CALL, .name = BYTES_LIT(FUNCTION_FOLD), .args = args, .arg_count = 1, .at = (*node)->at,
+                          .end = (*node)->end, .height = (uint16_t)((*node)->height + 1) };
+    *node = call;
+    return CODE_OK;
+}
+
+enum code tree_fold(struct planner *p, struct ast *a)
+{
+    bool calls = a->kind == AST_CALL && (word_is(a->name, "NULLIF") || word_is(a->name, FUNCTION_FOLD));
+    if (a->kind == AST_CALL && word_is(a->name, FUNCTION_FOLD))
+        return CODE_OK; /* shared trees come here twice */
+    for (uint32_t i = 0; i < a->arg_count; i++)
+        TRY(tree_fold(p, a->args[i]));
+    bool all = (a->kind == AST_BINARY && a->op >= AST_EQ && a->op <= AST_GE) || a->kind == AST_BETWEEN || a->kind == AST_IN ||
+               a->kind == AST_LIKE || calls;
+    for (uint32_t i = 0; i < a->arg_count; i++) {
+        bool compared = all || (a->kind == AST_CASE && a->has_operand && (i == 0 || (i % 2 == 1 && (i + 1 < a->arg_count || !a->has_else))));
+        bool folded = a->args[i]->kind == AST_CALL && word_is(a->args[i]->name, FUNCTION_FOLD);
+        if (compared && !folded)
+            TRY(fold_one(p, &a->args[i]));
+    }
+    return CODE_OK;
+}
+
 struct ast *tree_slot(struct planner *p, const struct ast *like, uint32_t slot)
 {
     struct ast *a = planner_take(p, 1, sizeof *a);
