@@ -16,16 +16,16 @@
 enum { KEY_MAX = 1024, SQL_MAX = 64 * 1024 };
 
 struct work {
-    struct pool_job       job;
-    struct api           *api;
+    struct pool_job job;
+    struct api *api;
     struct http_exchange *x;
-    void                (*run)(struct work *);
+    void (*run)(struct work *);
     const struct settings *settings;
-    char                  name[JOB_NAME_MAX + 1];
-    char                  key[KEY_MAX];
-    struct buf            sql, out;
-    unsigned              status; /* 0: out is the answer */
-    struct fault          why;
+    char name[JOB_NAME_MAX + 1];
+    char key[KEY_MAX];
+    struct buf sql, out;
+    unsigned status; /* 0: out is the answer */
+    struct fault why;
 };
 
 static void refused(struct work *w, unsigned status)
@@ -36,23 +36,20 @@ static void refused(struct work *w, unsigned status)
 static unsigned status_of(enum code c)
 {
     switch (c) {
-    case CODE_NOTFOUND:
-        return 404;
-    case CODE_EXISTS:
-        return 409;
+    case CODE_NOTFOUND: return 404;
+    case CODE_EXISTS: return 409;
     case CODE_USAGE:
     case CODE_LIMIT:
-    case CODE_UNSUPPORTED:
-        return 400;
-    default:
-        return 503;
+    case CODE_UNSUPPORTED: return 400;
+    default: return 503;
     }
 }
 
 static void no_such_job(struct work *w)
 {
     char said[96];
-    (void)FAIL_FG(&w->why, CODE_NOTFOUND, 6133, "there is no job '%s' here. Those there are: fieldgate job list",
+    (void)FAIL_FG(&w->why, CODE_NOTFOUND, 6133,
+                  "there is no job '%s' here. Those there are: fieldgate job list",
                   bytes_escape(bytes_str(w->name), said, sizeof said));
     refused(w, 404);
 }
@@ -89,20 +86,27 @@ static void put_watermark(struct buf *out, int64_t ticks)
 
 static void put_status(void *ctx, const struct job_status *s)
 {
-    static const char *const states[] = { "running", "blocked", "paused", "stopped" };
+    static const char *const states[] = {"running", "blocked", "paused", "stopped"};
     struct buf *out = ctx;
     const struct stream_stats *t = &s->stream;
     buf_printf(out, "%s{", out->at[out->len - 1] == '[' ? "" : ",");
     put_text(out, "name", s->name);
     buf_printf(out, ",\"state\":\"%s\",", states[s->state]);
     put_text(out, "why", s->why);
-    buf_printf(out, ",\"lag\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"events\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"published\":%" PRIu64,
+    buf_printf(out,
+               ",\"lag\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"events\":%" PRIu64 ",\"rows\":%" PRIu64
+               ",\"published\":%" PRIu64,
                s->lag, t->messages, t->events, t->rows, s->published);
-    buf_printf(out, ",\"dropped\":{\"malformed\":%" PRIu64 ",\"no-timestamp\":%" PRIu64 ",\"no-over-value\":%" PRIu64 ",\"late\":%" PRIu64
-                    ",\"early\":%" PRIu64 ",\"out-of-order\":%" PRIu64 ",\"wrong-type\":%" PRIu64 "}",
-               t->malformed, t->no_timestamp, t->no_over_value, t->late, t->early, t->out_of_order, t->wrong_type);
-    buf_printf(out, ",\"state-bytes\":%" PRIu64 ",\"waiting\":%" PRIu64 ",\"groups\":%" PRIu64 ",\"models\":%" PRIu64
-                    ",\"checkpoints\":%" PRIu64 ",\"checkpoint-bytes\":%" PRIu64 ",\"watermark\":",
+    buf_printf(out,
+               ",\"dropped\":{\"malformed\":%" PRIu64 ",\"no-timestamp\":%" PRIu64
+               ",\"no-over-value\":%" PRIu64 ",\"late\":%" PRIu64 ",\"early\":%" PRIu64
+               ",\"out-of-order\":%" PRIu64 ",\"wrong-type\":%" PRIu64 "}",
+               t->malformed, t->no_timestamp, t->no_over_value, t->late, t->early, t->out_of_order,
+               t->wrong_type);
+    buf_printf(out,
+               ",\"state-bytes\":%" PRIu64 ",\"waiting\":%" PRIu64 ",\"groups\":%" PRIu64
+               ",\"models\":%" PRIu64 ",\"checkpoints\":%" PRIu64 ",\"checkpoint-bytes\":%" PRIu64
+               ",\"watermark\":",
                t->state_bytes, t->waiting, t->groups, t->models, s->checkpoints, s->checkpoint_bytes);
     put_watermark(out, t->watermark);
     buf_printf(out, "}");
@@ -125,7 +129,7 @@ static void put_plan(void *ctx, const struct job_plan *p)
 {
     struct work *w = ctx;
     const struct query *q = job_plan_query(p);
-    struct buf text = { 0 };
+    struct buf text = {0};
     buf_printf(&w->out, "{");
     put_text(&w->out, "name", job_plan_name(p));
     buf_printf(&w->out, ",\"inputs\":[");
@@ -179,7 +183,9 @@ static bool put_model(void *ctx, const struct stream_model_info *m)
     struct buf *out = ctx;
     buf_printf(out, "%s{\"key\":", out->at[out->len - 1] == '[' ? "" : ",");
     buf_json(out, m->key);
-    buf_printf(out, ",\"state\":\"%s\",\"seen\":%" PRIu64 ",\"learned\":%" PRIu32 ",\"of\":%" PRIu32 ",\"anomalies\":%" PRIu64,
+    buf_printf(out,
+               ",\"state\":\"%s\",\"seen\":%" PRIu64 ",\"learned\":%" PRIu32 ",\"of\":%" PRIu32
+               ",\"anomalies\":%" PRIu64,
                m->ready ? "ready" : "learning", m->seen, m->learned, m->of, m->anomalies);
     put_number(out, "last", m->last);
     put_number(out, "expected-low", m->low);
@@ -285,7 +291,8 @@ static void back(struct pool_job *job, struct loop *here)
     let_go(w);
 }
 
-static void begin(struct api *a, struct http_exchange *x, const struct http_request *r, void (*run)(struct work *), bool named)
+static void begin(struct api *a, struct http_exchange *x, const struct http_request *r,
+                  void (*run)(struct work *), bool named)
 {
     struct fault why;
     struct work *w = a->config.flow && !a->stopping ? mem_zalloc(1, sizeof *w) : NULL;
@@ -294,7 +301,11 @@ static void begin(struct api *a, struct http_exchange *x, const struct http_requ
         api_refuse(x, 503, &why);
         return;
     }
-    *w = (struct work){ .job = { on_pool, back }, .api = a, .x = x, .run = run, .settings = settings_hold(a->config.view.settings) };
+    *w = (struct work){.job = {on_pool, back},
+                       .api = a,
+                       .x = x,
+                       .run = run,
+                       .settings = settings_hold(a->config.view.settings)};
     w->sql.max = SQL_MAX;
     buf_add_bytes(&w->sql, r->body);
     (void)http_query(r->query, "key", w->key, sizeof w->key);

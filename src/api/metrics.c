@@ -107,6 +107,7 @@ static const struct row broker_rows[] = {
     { "mqtt_wills_published_total", COUNTER, "", "Wills published.", B(wills_published) },
     { "mqtt_refused_messages_total", COUNTER, "",
       "Messages refused (PUBACK 0x97 and the like).", B(refused_full) },
+    { "mqtt_retained_expired_total", COUNTER, "", "Retained messages whose expiry interval was over.", B(retained_expired) },
     { "mqtt_not_retained_messages_total", COUNTER, "",
       "Messages of 3.x clients and wills forwarded but not retained, for want of room (limits.retained-...).", B(not_retained) },
     { "mqtt_dropped_messages_total", COUNTER, "reason=\"slow\"",

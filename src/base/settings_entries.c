@@ -138,7 +138,8 @@ static void read_keys(struct reading *r, const struct yaml_node *map, const char
 {
     for (const struct yaml_node *n = map->first; n; n = n->next) {
         char key[KEY_BYTES], deeper[PATH_MAX_BYTES], below[KEY_BYTES + 1];
-        bool fits = strlen(prefix) + n->key.len < sizeof key && n->key.len && !memchr(n->key.at, 0, n->key.len) &&
+        bool fits = strlen(prefix) + n->key.len < sizeof key && n->key.len &&
+                    !memchr(n->key.at, 0, n->key.len) &&
                     !memchr(n->key.at, '.', n->key.len); /* a dot would look like a path */
         setting_path(key, sizeof key, "%s%.*s", prefix, fits ? (int)n->key.len : 0, (const char *)n->key.at);
         const struct setting *row = fits ? entry_row(r->kind, key) : NULL;

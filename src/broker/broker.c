@@ -352,6 +352,7 @@ static void add_shard(struct broker_stats *out, const struct shard *shard)
     out->dropped_refused += load(&c->dropped_refused);
     out->refused_full += load(&c->refused_full);
     out->not_retained += load(&c->not_retained);
+    out->retained_expired += load(&c->retained_expired);
     out->protocol_errors += load(&c->protocol_errors);
     out->takeovers += load(&c->takeovers);
     out->strangers_late += load(&c->strangers_late);

@@ -77,6 +77,7 @@ struct broker_stats {
     uint64_t dropped_expired, dropped_too_large, dropped_no_subscriber, dropped_away /* QoS 0, client not connected */;
     uint64_t dropped_refused;             /* QoS 0 for a partition while the disk is full     */
     uint64_t refused_full, not_retained;                /* PUBACK 0x97 and the like                         */
+    uint64_t retained_expired;                          /* retained messages whose time was over            */
     uint64_t auth_checked, auth_remembered, auth_failed, auth_banned, auth_busy; /* see auth_stats */
     uint64_t denied_publishes, denied_subscriptions, denied_deliveries, denied_wills; /* by access rules */
     uint64_t withdrawn;                   /* connections ended because their user was, or his password changed */

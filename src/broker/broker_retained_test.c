@@ -478,6 +478,73 @@ static void what_changes_in_the_middle_arrives_as_it_is(struct rig *rig)
 
 /* ---- too much of it ---- */
 
+static void few_retained(struct rig_config *config)
+{
+    config->limits.retained_messages = 5;
+}
+
+static void retain_for(struct peer *from, const char *topic, uint32_t seconds, uint8_t reason)
+{
+    struct buf props = { 0 };
+    if (seconds)
+        mqtt_put_u32(&props, MQTT_PROP_MESSAGE_EXPIRY, seconds);
+    peer_publish_full(from, &(struct peer_publish){ .topic = bytes_str(topic), .qos = 1, .retain = true,
+                                                    .payload = BYTES_LIT("x"), .props = buf_bytes(&props) });
+    assert_int_equal(peer_expect(from, MQTT_PUBACK)->reason, reason);
+    buf_clear(&props);
+}
+
+/* 3.3.1.3: there is none any more, so it takes nobody's place; in memory, and on disk after a stop or crash. */
+static void what_has_expired_makes_room(struct rig *rig)
+{
+    static const struct peer_connect from = { .client_id = "from" };
+    for (int restart = 0; restart < 3; restart++) {
+        struct peer *p = peer_connected(rig, 0, &from, false);
+        if (!restart)
+            retain_for(p, "stays", 0, 0);
+        retain_for(p, "r/0", 10, 0);
+        retain_for(p, "r/1", 10, 0);
+        retain_for(p, "r/2", 100, 0);
+        retain_for(p, "r/1/below", 10, 0);
+        retain_for(p, "more", 0, MQTT_QUOTA_EXCEEDED);
+        peer_disconnect(p, 0);
+        rig_run(rig);
+        if (restart == 1)
+            rig_close(rig);
+        else if (restart == 2)
+            rig_abandon(rig);
+        if (restart)
+            rig_must_open(rig);
+        rig_advance(rig, 8000000);
+        assert_int_equal(stats_of(rig).retained, 5);
+        rig_advance(rig, 4000000);
+        assert_int_equal(stats_of(rig).retained, 2);
+        assert_int_equal(stats_of(rig).retained_expired, 3);
+        p = peer_connected(rig, 0, &from, false);
+        retain_for(p, "more", 0, 0);
+        retain_for(p, "more", 1, 0); /* in the place of one that lasts */
+        rig_advance(rig, 3000000);
+        assert_int_equal(stats_of(rig).retained, 2);
+        peer_subscribed(p, "#", 0);
+        (void)peer_expect_publish(p, "r/2", "x", 0);
+        (void)peer_expect_publish(p, "stays", "x", 0);
+        peer_expect_nothing(p);
+        rig_advance(rig, 100000000);
+        assert_int_equal(stats_of(rig).retained, 1);
+        peer_disconnect(p, 0);
+        rig_run(rig);
+        rig_abandon(rig);
+        rig_must_open(rig);
+        p = peer_connected(rig, 0, &from, false);
+        peer_subscribed(p, "#", 0);
+        (void)peer_expect_publish(p, "stays", "x", 0);
+        peer_expect_nothing(p);
+        peer_disconnect(p, 0);
+        rig_advance(rig, 3000000);
+        assert_int_equal(stats_of(rig).retained, 1);
+    }
+}
+
 static void few_subscriptions(struct rig_config *config)
 {
     config->segment_bytes = 1 << 20;
@@ -566,6 +633,7 @@ int main(void)
         RIG_TEST(unsubscribe_ends_it, large_segments),
         RIG_TEST(who_goes_in_the_middle_leaves_nothing_behind, large_segments),
         RIG_TEST(what_changes_in_the_middle_arrives_as_it_is, large_segments),
+        RIG_TEST(what_has_expired_makes_room, few_retained),
         RIG_TEST(who_asks_for_ever_is_answered_but_not_for_ever, few_subscriptions),
         RIG_TEST(without_memory_nobody_is_told_wrong_things, NULL),
     };

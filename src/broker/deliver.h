@@ -27,6 +27,10 @@ size_t deliver_room(struct client *, uint8_t qos);
 /* One of those: L-OUT and L-QUEUE are not asked again. */
 void deliver_retained(struct shard *, struct client *, struct message *, struct origin *, uint8_t qos);
 
+/* ---- retained_sweep.c ---- */
+
+void retained_second(struct shard *); /* discards what has expired */
+
 /* ---- retained_feed.c ---- */
 /* The retained messages that this new subscription wants, bit by bit. False: memory is out, end the client. */
 bool feed_add(struct client *, struct bytes filter, uint8_t qos, uint32_t id);

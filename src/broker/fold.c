@@ -639,6 +639,17 @@ static void apply_targets(struct broker *b, struct fold_publish *p, struct store
         stored_set_message(st, message_hold((struct message *)p->message));
 }
 
+enum code fold_retained_over(struct broker *b, struct bytes topic, struct fault *why)
+{
+    struct buf meta = { 0 };
+    buf_le_blob(&meta, topic);
+    enum code c = append_when(b, BR_RETAINED_OVER, &meta, true, NULL, why);
+    buf_clear(&meta);
+    if (c == CODE_OK)
+        (void)retained_remove(&b->retained, topic);
+    return c;
+}
+
 static void put_meta_head(struct buf *meta, const struct fold_publish *p, bool retained)
 {
     bool inbound = p->inbound_pid && p->from && !broker_breaks(BREAK_FORGET_PID);

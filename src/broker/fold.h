@@ -13,7 +13,8 @@ struct shard;
 
 enum { /* program records */
     BR_SESSION = RECORD_PROGRAM, BR_OPEN, BR_CONNECT, BR_DISCONNECT, BR_END, BR_SUBSCRIBE, BR_UNSUBSCRIBE, BR_ACKS,
-    BR_ENQUEUE, BR_RETAINED, BR_WILL, BR_WILL_CLEAR, BR_IDS, BR_SESSION_MORE, BR_MOVE, BR_FINISH
+    BR_ENQUEUE, BR_RETAINED, BR_WILL, BR_WILL_CLEAR, BR_IDS, BR_SESSION_MORE, BR_MOVE, BR_FINISH,
+    BR_RETAINED_OVER
 };
 enum { HOW_QOS = 3, HOW_RETAIN = 4, HOW_ORIGIN = 8, HOW_BITS = 4 };         /* inside a message's meta: session << 4 | how */
 enum { FILTER_NO_LOCAL = 4, FILTER_AS_PUBLISHED = 8, FILTER_ID = 64 };      /* options as in SUBSCRIBE; an identifier follows */
@@ -56,6 +57,8 @@ void      fold_done_below(struct broker *, struct session *, uint64_t index);
 /* Acknowledgements are gathered into b->shards' meta buffers: fold_acks appends the gathered list. `list` holds
  * (kind, value) varints. `later`: nobody waits for it to be durable (journal.h). */
 enum code fold_acks(struct broker *, struct session *, struct bytes list, bool later, uint64_t *seq, struct fault *why);
+/* The retained message of this topic has expired: it is there no longer. Nobody waits for the record. */
+enum code fold_retained_over(struct broker *, struct bytes topic, struct fault *why);
 /* What a publish does to the durable state. */
 struct fold_publish {
     struct shard         *shard;

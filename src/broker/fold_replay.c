@@ -341,6 +341,16 @@ static enum code replay_retained(struct broker *b, struct journal *j, const stru
     return w.bad ? broken(r, why) : CODE_OK;
 }
 
+static enum code replay_retained_over(struct broker *b, const struct record *r, struct fault *why)
+{
+    struct wire w = wire_of(r->meta);
+    struct bytes topic = wire_le_blob(&w);
+    if (w.bad)
+        return broken(r, why);
+    (void)retained_remove(&b->retained, topic);
+    return CODE_OK;
+}
+
 static enum code replay_will(struct broker *b, const struct record *r, struct fault *why)
 {
     struct wire w = wire_of(r->meta);
@@ -527,6 +537,8 @@ enum code broker_apply(void *ctx, struct journal *j, const struct record *r, str
         return replay_finish(b, r, why);
     case BR_RETAINED:
         return replay_retained(b, j, r, why);
+    case BR_RETAINED_OVER:
+        return replay_retained_over(b, r, why);
     case BR_WILL:
         return replay_will(b, r, why);
     case BR_WILL_CLEAR:

@@ -14,6 +14,7 @@ struct retained_node {
     uint64_t              bytes;
     uint32_t              searches;  /* that rest here */
     bool                  left_over; /* only they keep it; not so the empty node of a reservation */
+    bool                  lasts;     /* what is stored has no expiry interval; false: not known */
     uint8_t               qos;
     uint32_t              level_len;
     uint8_t               level[];
@@ -101,6 +102,10 @@ static void list_remove(struct retained *r, struct retained_node *n)
 {
     if (r->cursor == n)
         r->cursor = n->next;
+    if (r->swept == n)
+        r->swept = n->next;
+    if (r->looked_at == n)
+        r->looked_at = NULL;
     *(n->prev ? &n->prev->next : &r->first) = n->next;
     *(n->next ? &n->next->prev : &r->last) = n->prev;
     n->prev = n->next = NULL;
@@ -148,6 +153,7 @@ enum code retained_set(struct retained *r, struct bytes topic, struct stored *st
     if (old)
         list_remove(r, n);
     n->stored = stored;
+    n->lasts = false;
     n->bytes = bytes;
     n->qos = qos;
     n->owner = of;
@@ -321,6 +327,32 @@ struct stored *retained_walk_next(struct retained *r, struct buf *topic, uint64_
     *qos = n->qos;
     *owner = owner_text(n->owner);
     return n->stored;
+}
+
+/* ---- the sweep ---- */
+
+struct stored *retained_sweep(struct retained *r, struct buf *topic, unsigned *looks)
+{
+    if (!r->swept)
+        r->swept = r->first;
+    while (r->swept && *looks) {
+        struct retained_node *n = r->swept;
+        r->swept = n->next;
+        --*looks;
+        if (n->lasts)
+            continue;
+        r->looked_at = n;
+        buf_reset(topic);
+        spell(n, topic);
+        return n->stored;
+    }
+    return NULL;
+}
+
+void retained_lasts(struct retained *r, const struct stored *stored)
+{
+    if (r->looked_at && r->looked_at->stored == stored)
+        r->looked_at->lasts = true;
 }
 
 static void node_free(struct retained_node *n)

@@ -10,6 +10,7 @@ struct retained_node;
 struct retained {
     struct retained_node *root;
     struct retained_node *first, *last, *cursor; /* all that hold a message, oldest first; the round's place */
+    struct retained_node *swept, *looked_at;     /* retained_sweep: where it goes on; whose it gave, while that is there */
     uint64_t              count, bytes;
     struct owners         owners;
     struct owner         *reserved; /* of the last reservation: it may have nothing */
@@ -46,5 +47,11 @@ void           retained_search_end(struct retained *, struct retained_search *);
  * what is returned (check topic->bad). */
 void           retained_walk_start(struct retained *);
 struct stored *retained_walk_next(struct retained *, struct buf *topic, uint64_t *bytes, uint8_t *qos, struct bytes *owner);
+/* A round without end over those that are not known to last, one at a time, for whoever judges whether they have expired. Passes
+ * at most *looks messages (counted down); NULL: these are used up, or the round is at its end and begins anew. No reference is
+ * given; `topic` as above. */
+struct stored *retained_sweep(struct retained *, struct buf *topic, unsigned *looks);
+/* The one last given has no expiry interval. Nothing happens when it has gone or another has its place. */
+void           retained_lasts(struct retained *, const struct stored *);
 /* After the journal's end: the handles, which died with it, are not touched. */
 void           retained_clear(struct retained *);

@@ -291,6 +291,65 @@ static void a_walk_survives_changes(void **state)
     }
 }
 
+/* What nobody changed meanwhile is looked at once in a round, whatever becomes of the others; who lasts is passed over. */
+static void a_sweep_survives_changes(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct random r = { seed };
+        struct model m = { .count = 0 };
+        struct bench b;
+        const struct stored *lasting[TOPICS] = { NULL };
+        struct buf topic = { 0 };
+        bench_open(&b);
+        some_topics(&m, &r);
+        for (int i = 0; i < 200; i++)
+            change(&b, &m, &r);
+        for (int round = 0; round < 5; round++) {
+            size_t seen[TOPICS] = { 0 };
+            bool passed[TOPICS];
+            for (size_t i = 0; i < TOPICS; i++)
+                passed[i] = m.at[i] && m.at[i] == lasting[i];
+            memset(m.walked, 0, sizeof m.walked);
+            for (int pieces = 0; pieces < 1000 && (pieces == 0 || b.table.swept); pieces++) {
+                unsigned looks = 1 + (unsigned)random_below(&r, 5);
+                for (struct stored *st; (st = retained_sweep(&b.table, &topic, &looks));) {
+                    size_t i = 0;
+                    while (i < TOPICS && m.at[i] != st)
+                        i++;
+                    assert_true(i < TOPICS && bytes_is(buf_bytes(&topic), m.topic[i]));
+                    seen[i]++;
+                    if (random_chance(&r, 30))
+                        change(&b, &m, &r);
+                    bool there = m.at[i] == st;
+                    if (random_chance(&r, 20)) {
+                        assert_int_equal(retained_remove(&b.table, bytes_str(m.topic[i])), m.at[i] != NULL);
+                        m.at[i] = NULL;
+                        m.walked[i] = true;
+                    } else if (random_chance(&r, 20)) {
+                        retained_lasts(&b.table, st);
+                        lasting[i] = there ? st : lasting[i];
+                    }
+                    if (!b.table.swept)
+                        break;
+                }
+            }
+            for (size_t i = 0; i < TOPICS; i++)
+                assert_true(m.walked[i] || seen[i] == (m.at[i] && !passed[i]));
+            compare(&b, &m, "#");
+        }
+        for (unsigned looks = 1000, left = 0; left < TOPICS; left++) { /* everything lasts: nothing is given */
+            struct stored *st = retained_sweep(&b.table, &topic, &looks);
+            if (st)
+                retained_lasts(&b.table, st);
+        }
+        unsigned looks = 1000;
+        assert_null(retained_sweep(&b.table, &topic, &looks));
+        buf_clear(&topic);
+        bench_close(&b);
+    }
+}
+
 /* What a new subscription needs: what is there all the time is found once, in whatever pieces. */
 static void a_search_survives_changes(void **state)
 {
@@ -376,6 +435,7 @@ int main(void)
         cmocka_unit_test(a_reservation_cannot_fail_later),
         cmocka_unit_test(a_table_holds_what_a_plain_list_holds),
         cmocka_unit_test(a_walk_survives_changes),
+        cmocka_unit_test(a_sweep_survives_changes),
         cmocka_unit_test(a_search_survives_changes),
         cmocka_unit_test(a_search_takes_the_filters_ways_only),
     };

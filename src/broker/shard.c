@@ -209,6 +209,7 @@ static void second(struct timer *t)
     struct shard *shard = (struct shard *)((char *)t - offsetof(struct shard, second));
     if (shard->number == 0) {
         session_upkeep(shard->broker);
+        retained_second(shard);
         sys_second(shard);
         budget_second(shard);
     }

@@ -64,7 +64,7 @@ struct chosen {
 struct counters { /* written by their shard only; read by anyone */
     _Atomic uint64_t received[3], sent[3], packets_in, answers, wire_in, expired, received_bytes, sent_bytes, stored, to_partitions, acknowledged;
     _Atomic uint64_t dropped_slow, dropped_queue, dropped_expired, dropped_too_large, dropped_no_subscriber,
-        dropped_away, dropped_refused, refused_full, not_retained, protocol_errors, strangers_late, strangers_room, takeovers,
+        dropped_away, dropped_refused, refused_full, not_retained, retained_expired, protocol_errors, strangers_late, strangers_room, takeovers,
         wills_published, connects,
         refused_connects, withdrawn, abandoned_sessions, denied_publishes, denied_subscriptions, denied_deliveries, denied_wills;
 };

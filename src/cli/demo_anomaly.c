@@ -14,17 +14,17 @@
 #include <time.h>
 
 #define TELEMETRY "factory/line1/press-1/telemetry"
-#define COMMAND "factory/line1/press-1/command"
+#define COMMAND   "factory/line1/press-1/command"
 #define ANOMALIES "$jobs/humidity/humidityAnomaly"
 
 enum {
-    HISTORY = 120,        /* events the models learn from, within so many seconds */
+    HISTORY = 120, /* events the models learn from, within so many seconds */
     SPIKES = 3,
-    FIRST_SPIKE = 180,    /* the number of the reading, from 1 */
+    FIRST_SPIKE = 180, /* the number of the reading, from 1 */
     BETWEEN_SPIKES = 70,
     BEFORE_PAUSE = FIRST_SPIKE + SPIKES * BETWEEN_SPIKES,
     AFTER_PAUSE = 200,
-    INTERVAL_MS = 10,     /* real time between two readings; of machine time it is a second */
+    INTERVAL_MS = 10, /* real time between two readings; of machine time it is a second */
     LOOK_MS = 50,
     SETTLE_MS = 3000
 };
@@ -32,26 +32,26 @@ enum {
 /* What became of one planted spike. */
 struct found {
     int64_t sent_us;
-    uint32_t anomalies;  /* how often it was reported: once is wanted */
-    int32_t  stopped_us; /* from the reading to the machine's command; -1: never */
+    uint32_t anomalies; /* how often it was reported: once is wanted */
+    int32_t stopped_us; /* from the reading to the machine's command; -1: never */
 };
 
 struct demo {
-    struct verb_call          *call;
+    struct verb_call *call;
     const struct demo_anomaly *plan;
-    struct demo_node           node;
-    struct loop               *loop;
-    struct mqtt_client        *press;
-    struct http_call          *models;
-    struct buf                 answer;
-    struct timer               next, watch, look, settle;
-    uint64_t                   number;    /* of the reading, from 1 */
-    uint64_t                   until;     /* this act's last one */
-    int64_t                    machine_s; /* the machine's clock */
-    struct found               spikes[SPIKES];
-    uint64_t                   false_alarms, after_restart, acknowledged, unacknowledged;
-    uint64_t                   learned, said_learned; /* of HISTORY, as the node says */
-    bool                       restarted, ready, was_ready, learned_again, over, failed;
+    struct demo_node node;
+    struct loop *loop;
+    struct mqtt_client *press;
+    struct http_call *models;
+    struct buf answer;
+    struct timer next, watch, look, settle;
+    uint64_t number;   /* of the reading, from 1 */
+    uint64_t until;    /* this act's last one */
+    int64_t machine_s; /* the machine's clock */
+    struct found spikes[SPIKES];
+    uint64_t false_alarms, after_restart, acknowledged, unacknowledged;
+    uint64_t learned, said_learned; /* of HISTORY, as the node says */
+    bool restarted, ready, was_ready, learned_again, over, failed;
 };
 
 static int64_t now_us(const struct demo *d)
@@ -67,7 +67,8 @@ static void say(const struct demo *d, const char *who, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    (void)fprintf(d->call->out, "%.8s  %-8s  %s\n", value_print_clock(d->call->io->wall_us(d->call->io->self), clock), who, text);
+    (void)fprintf(d->call->out, "%.8s  %-8s  %s\n",
+                  value_print_clock(d->call->io->wall_us(d->call->io->self), clock), who, text);
     (void)fflush(d->call->out);
 }
 
@@ -118,12 +119,14 @@ static void on_next(struct timer *t)
     time_t s = (time_t)d->machine_s;
     (void)gmtime_r(&s, &tm);
     (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    int n = snprintf(json, sizeof json, "{\"deviceId\":\"press-1\",\"time\":\"%s\",\"n\":%llu,\"Humidity\":%.1f}", when,
+    int n = snprintf(json, sizeof json,
+                     "{\"deviceId\":\"press-1\",\"time\":\"%s\",\"n\":%llu,\"Humidity\":%.1f}", when,
                      (unsigned long long)d->number, humidity(d));
     int spike = spike_of(d->number);
     if (spike >= 0)
         d->spikes[spike].sent_us = now_us(d);
-    struct mqtt_client_message m = { .topic = bytes_str(TELEMETRY), .payload = bytes_of(json, (size_t)n), .qos = 1 };
+    struct mqtt_client_message m = {
+        .topic = bytes_str(TELEMETRY), .payload = bytes_of(json, (size_t)n), .qos = 1};
     if (mqtt_client_publish(d->press, &m, d->number, &why) != CODE_OK) {
         fail(d, &why);
         return;
@@ -148,8 +151,10 @@ static void on_anomaly(struct demo *d, const json_t *row)
     uint64_t number = (uint64_t)json_integer_value(json_object_get(row, "n"));
     const json_t *expected = json_object_get(row, "expected");
     int spike = spike_of(number);
-    say(d, "anomaly", "press-1 Humidity %.1f (expected %.1f..%.1f)  score %.3g%s", json_number_value(json_object_get(row, "Humidity")),
-        json_number_value(json_object_get(expected, "low")), json_number_value(json_object_get(expected, "high")),
+    say(d, "anomaly", "press-1 Humidity %.1f (expected %.1f..%.1f)  score %.3g%s",
+        json_number_value(json_object_get(row, "Humidity")),
+        json_number_value(json_object_get(expected, "low")),
+        json_number_value(json_object_get(expected, "high")),
         json_number_value(json_object_get(row, "score")), spike < 0 ? "  which was not planted" : "");
     if (spike >= 0)
         d->spikes[spike].anomalies++;
@@ -196,8 +201,8 @@ static void on_sub_ack(void *ctx, struct mqtt_client *c, uint64_t token, struct 
 
 static void on_connect(void *ctx, struct mqtt_client *c, const struct mqtt_connack *ack)
 {
-    struct mqtt_filter second = { .filter = BYTES_LIT(COMMAND), .qos = 1 };
-    struct mqtt_filter first = { .filter = BYTES_LIT(ANOMALIES), .qos = 1, .next = &second };
+    struct mqtt_filter second = {.filter = BYTES_LIT(COMMAND), .qos = 1};
+    struct mqtt_filter first = {.filter = BYTES_LIT(ANOMALIES), .qos = 1, .next = &second};
     struct fault why;
     (void)ack;
     if (mqtt_client_subscribe(c, &first, BYTES_NONE, 1, &why) != CODE_OK)
@@ -215,8 +220,11 @@ static void on_close(void *ctx, struct mqtt_client *c, const struct fault *why, 
         fail(d, &closed);
 }
 
-static const struct mqtt_client_events press_calls = { .on_connect = on_connect, .on_message = on_message, .on_ack = on_ack,
-                                                       .on_sub_ack = on_sub_ack, .on_close = on_close };
+static const struct mqtt_client_events press_calls = {.on_connect = on_connect,
+                                                      .on_message = on_message,
+                                                      .on_ack = on_ack,
+                                                      .on_sub_ack = on_sub_ack,
+                                                      .on_close = on_close};
 
 /* ---- what the job has learned ---- */
 
@@ -261,13 +269,14 @@ static void on_models_done(void *ctx, const struct fault *why)
 
 static void look(struct timer *t)
 {
-    static const struct http_call_events calls = { .on_body = on_models, .on_done = on_models_done };
+    static const struct http_call_events calls = {.on_body = on_models, .on_done = on_models_done};
     struct demo *d = (struct demo *)((char *)t - offsetof(struct demo, look));
     char host[340];
     struct fault why;
     (void)snprintf(host, sizeof host, "unix:%s/api.sock", d->node.data);
     d->answer.max = 1 << 20;
-    if (http_call_open(&d->models, d->loop, host, 0, "GET", "/api/v1/jobs/models?name=humidity", BYTES_NONE, &calls, d, &why) != CODE_OK)
+    if (http_call_open(&d->models, d->loop, host, 0, "GET", "/api/v1/jobs/models?name=humidity", BYTES_NONE,
+                       &calls, d, &why) != CODE_OK)
         d->models = NULL;
 }
 
@@ -284,8 +293,10 @@ static void on_watch(struct timer *t)
 
 static void play(struct demo *d, uint64_t readings)
 {
-    struct mqtt_client_settings s = { .host = "127.0.0.1", .port = d->node.mqtt_port, .keep_alive_s = 30,
-                                      .client_id = BYTES_LIT("press-1") };
+    struct mqtt_client_settings s = {.host = "127.0.0.1",
+                                     .port = d->node.mqtt_port,
+                                     .keep_alive_s = 30,
+                                     .client_id = BYTES_LIT("press-1")};
     struct fault why;
     d->until = d->number + readings;
     d->over = false;
@@ -318,18 +329,19 @@ static void play(struct demo *d, uint64_t readings)
 
 static enum code write_query(struct demo *d, struct fault *why)
 {
-    struct buf sql = { 0 };
-    buf_printf(&sql,
-               "--@ late: 20d\n"
-               "WITH scored AS (\n"
-               "  SELECT deviceId, time, n, Humidity,\n"
-               "    AnomalyDetection_SpikeAndDip(CAST(Humidity AS float), %g, %d, 'spikes')\n"
-               "      OVER (PARTITION BY deviceId LIMIT DURATION(second, %d)) AS s\n"
-               "  FROM [factory/+/+/telemetry] TIMESTAMP BY time )\n"
-               "SELECT deviceId, time, n, Humidity, GetRecordPropertyValue(s, 'Score') AS score,\n"
-               "  GetRecordPropertyValue(s, 'Expected') AS expected\n"
-               "INTO humidityAnomaly FROM scored WHERE CAST(GetRecordPropertyValue(s, 'IsAnomaly') AS bigint) = 1\n",
-               d->plan->confidence, HISTORY, HISTORY);
+    struct buf sql = {0};
+    buf_printf(
+        &sql,
+        "--@ late: 20d\n"
+        "WITH scored AS (\n"
+        "  SELECT deviceId, time, n, Humidity,\n"
+        "    AnomalyDetection_SpikeAndDip(CAST(Humidity AS float), %g, %d, 'spikes')\n"
+        "      OVER (PARTITION BY deviceId LIMIT DURATION(second, %d)) AS s\n"
+        "  FROM [factory/+/+/telemetry] TIMESTAMP BY time )\n"
+        "SELECT deviceId, time, n, Humidity, GetRecordPropertyValue(s, 'Score') AS score,\n"
+        "  GetRecordPropertyValue(s, 'Expected') AS expected\n"
+        "INTO humidityAnomaly FROM scored WHERE CAST(GetRecordPropertyValue(s, 'IsAnomaly') AS bigint) = 1\n",
+        d->plan->confidence, HISTORY, HISTORY);
     enum code c = sql.bad ? FAIL(why, CODE_NOMEM, 0, "no memory")
                           : io_replace(d->call->io, d->node.dir, "humidity.sql", buf_bytes(&sql), why);
     buf_clear(&sql);
@@ -342,7 +354,8 @@ static enum code start_node(struct demo *d, struct fault *why)
     (void)snprintf(more, sizeof more,
                    "jobs:\n  humidity: \"%s/humidity.sql\"\n"
                    "actions:\n  stop-press:\n    on: humidity.humidityAnomaly\n"
-                   "    do: { publish: { topic: \"factory/line1/${deviceId}/command\", message: '{\"run\":false,\"n\":${n}}' } }\n",
+                   "    do: { publish: { topic: \"factory/line1/${deviceId}/command\", message: "
+                   "'{\"run\":false,\"n\":${n}}' } }\n",
                    d->node.dir);
     return demo_node_start(&d->node, d->call->io, "factory/+/+/telemetry", more, why);
 }
@@ -360,19 +373,21 @@ static int verdict(struct demo *d)
         slowest = d->spikes[i].stopped_us > slowest ? d->spikes[i].stopped_us : slowest;
     }
     bool whole = d->number == BEFORE_PAUSE + AFTER_PAUSE && d->acknowledged == d->number;
-    bool ok = !d->failed && whole && found == SPIKES && stopped == SPIKES && !doubled && !d->false_alarms && !d->after_restart &&
-              d->was_ready && d->learned_again;
-    (void)fprintf(d->call->out, "anomaly %s: %llu of %d planted spikes found, %llu false, %llu after restart; stopped %llu times",
-                  ok ? "ok" : "failed", (unsigned long long)found, SPIKES, (unsigned long long)d->false_alarms,
-                  (unsigned long long)d->after_restart, (unsigned long long)stopped);
+    bool ok = !d->failed && whole && found == SPIKES && stopped == SPIKES && !doubled && !d->false_alarms &&
+              !d->after_restart && d->was_ready && d->learned_again;
+    (void)fprintf(
+        d->call->out,
+        "anomaly %s: %llu of %d planted spikes found, %llu false, %llu after restart; stopped %llu times",
+        ok ? "ok" : "failed", (unsigned long long)found, SPIKES, (unsigned long long)d->false_alarms,
+        (unsigned long long)d->after_restart, (unsigned long long)stopped);
     if (stopped)
         (void)fprintf(d->call->out, ", slowest %.1f ms after the reading", slowest / 1000.0);
     (void)fprintf(d->call->out, ". ");
     if (doubled)
         (void)fprintf(d->call->out, "%llu reported twice. ", (unsigned long long)doubled);
     if (!whole)
-        (void)fprintf(d->call->out, "%llu of %d readings were acknowledged. ", (unsigned long long)d->acknowledged,
-                      BEFORE_PAUSE + AFTER_PAUSE);
+        (void)fprintf(d->call->out, "%llu of %d readings were acknowledged. ",
+                      (unsigned long long)d->acknowledged, BEFORE_PAUSE + AFTER_PAUSE);
     if (!d->was_ready)
         (void)fprintf(d->call->out, "the job was never ready. ");
     if (!d->learned_again)
@@ -383,7 +398,8 @@ static int verdict(struct demo *d)
 
 int demo_anomaly_run(struct verb_call *call, const struct demo_anomaly *plan)
 {
-    struct demo d = { .call = call, .plan = plan, .machine_s = call->io->wall_us(call->io->self) / 1000000 - 3600 };
+    struct demo d = {
+        .call = call, .plan = plan, .machine_s = call->io->wall_us(call->io->self) / 1000000 - 3600};
     struct fault why;
     for (size_t i = 0; i < SPIKES; i++)
         d.spikes[i].stopped_us = -1;
@@ -394,13 +410,15 @@ int demo_anomaly_run(struct verb_call *call, const struct demo_anomaly *plan)
     if (c == CODE_OK)
         c = start_node(&d, &why);
     if (c == CODE_OK) {
-        (void)fprintf(call->out, "  mqtt 127.0.0.1:%u   metrics http://127.0.0.1:%u/metrics\n", d.node.mqtt_port, d.node.http_port);
+        (void)fprintf(call->out, "  mqtt 127.0.0.1:%u   metrics http://127.0.0.1:%u/metrics\n",
+                      d.node.mqtt_port, d.node.http_port);
         say(&d, "job", "humidity: learning 0/%d", HISTORY);
         play(&d, BEFORE_PAUSE);
         c = demo_node_halt(&d.node, &why);
     }
     if (c == CODE_OK && !d.failed && !interrupts) {
-        say(&d, "restart", "Fieldgate was away for %llu s of machine time (the window is %d s)", (unsigned long long)plan->pause_s, HISTORY);
+        say(&d, "restart", "Fieldgate was away for %llu s of machine time (the window is %d s)",
+            (unsigned long long)plan->pause_s, HISTORY);
         d.machine_s += (int64_t)plan->pause_s;
         d.restarted = true;
         d.ready = false;

@@ -13,9 +13,9 @@ enum { SQL_BYTES_MAX = 64 * 1024, TARGET_BYTES = 4096, KEY_BYTES = 1024 };
 
 struct job_flags {
     struct config_flags config;
-    enum output_format  format;
-    const char         *name;
-    bool                all;
+    enum output_format format;
+    const char *name;
+    bool all;
 };
 
 /* ---- asking ---- */
@@ -33,7 +33,8 @@ static bool add_query(char *target, size_t cap, const char *key, const char *val
     n += (size_t)snprintf(target + n, cap - n, "%c%s=", strchr(target, '?') ? '&' : '?', key);
     for (; *value && n + 4 < cap; value++) {
         unsigned char c = (unsigned char)*value;
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                     c == '_';
         if (plain) {
             target[n++] = (char)c;
             continue;
@@ -47,12 +48,12 @@ static bool add_query(char *target, size_t cap, const char *key, const char *val
 }
 
 /* The answer as JSON, or the status to end with (*tree NULL). `posted` NULL: GET. */
-static int ask(const struct verb_call *call, const char *path, const char *name, const char *key, const struct bytes *posted,
-               json_t **tree)
+static int ask(const struct verb_call *call, const char *path, const char *name, const char *key,
+               const struct bytes *posted, json_t **tree)
 {
     const struct job_flags *given = call->values;
     struct api_client client;
-    struct buf body = { 0 };
+    struct buf body = {0};
     struct fault why;
     char target[TARGET_BYTES];
     *tree = NULL;
@@ -60,16 +61,20 @@ static int ask(const struct verb_call *call, const char *path, const char *name,
     if (status != STATUS_DONE)
         return status;
     (void)snprintf(target, sizeof target, "%s", path);
-    if ((name && !add_query(target, sizeof target, "name", name)) || (key && !add_query(target, sizeof target, "key", key)))
+    if ((name && !add_query(target, sizeof target, "name", name)) ||
+        (key && !add_query(target, sizeof target, "key", key)))
         return verb_usage(call, "a name of at most %d bytes is expected", JOB_NAME_MAX);
-    enum code c = posted ? api_client_send(&client, target, *posted, &body, &why) : api_client_get(&client, target, &body, &why);
+    enum code c = posted ? api_client_send(&client, target, *posted, &body, &why)
+                         : api_client_get(&client, target, &body, &why);
     if (c == CODE_OK) {
         *tree = json_loadb((const char *)buf_bytes(&body).at, buf_size(&body), 0, NULL);
         if (!*tree)
             c = FAIL(&why, CODE_DAMAGED, 0, "the node's answer is not JSON");
     }
     buf_clear(&body);
-    return c == CODE_OK ? STATUS_DONE : verb_fail(call, &why) == STATUS_NOT_RUNNING ? STATUS_NOT_RUNNING : STATUS_FAILED;
+    return c == CODE_OK                                  ? STATUS_DONE
+           : verb_fail(call, &why) == STATUS_NOT_RUNNING ? STATUS_NOT_RUNNING
+                                                         : STATUS_FAILED;
 }
 
 static const char *text_of(const json_t *o, const char *key)
@@ -91,17 +96,18 @@ static uint64_t dropped(const json_t *job)
     const char *key;
     json_t *v;
     uint64_t sum = 0;
-    json_object_foreach(json_object_get(job, "dropped"), key, v)
-        sum += (uint64_t)json_integer_value(v);
+    json_object_foreach(json_object_get(job, "dropped"), key, v) sum += (uint64_t)json_integer_value(v);
     return sum;
 }
 
 static int run_list(struct verb_call *call)
 {
     static const struct column columns[] = {
-        { "JOB", "name", COLUMN_TEXT },       { "STATE", "state", COLUMN_TEXT },     { "LAG", "lag", COLUMN_NUMBER },
-        { "EVENTS", "events", COLUMN_NUMBER }, { "ROWS", "rows", COLUMN_NUMBER },     { "DROPPED", "dropped", COLUMN_NUMBER },
-        { "MODELS", "models", COLUMN_NUMBER }, { "STATE BYTES", "state-bytes", COLUMN_NUMBER }, { "WHY", "why", COLUMN_TEXT } };
+        {"JOB", "name", COLUMN_TEXT},        {"STATE", "state", COLUMN_TEXT},
+        {"LAG", "lag", COLUMN_NUMBER},       {"EVENTS", "events", COLUMN_NUMBER},
+        {"ROWS", "rows", COLUMN_NUMBER},     {"DROPPED", "dropped", COLUMN_NUMBER},
+        {"MODELS", "models", COLUMN_NUMBER}, {"STATE BYTES", "state-bytes", COLUMN_NUMBER},
+        {"WHY", "why", COLUMN_TEXT}};
     const struct job_flags *given = call->values;
     struct output o;
     json_t *tree;
@@ -111,7 +117,8 @@ static int run_list(struct verb_call *call)
     output_open(&o, call->out, given->format, "jobs", columns, sizeof columns / sizeof columns[0]);
     size_t i;
     json_t *job;
-    json_array_foreach(json_object_get(tree, "jobs"), i, job) {
+    json_array_foreach(json_object_get(tree, "jobs"), i, job)
+    {
         output_text(&o, bytes_str(text_of(job, "name")));
         output_text(&o, bytes_str(text_of(job, "state")));
         output_count(&o, count_of(job, "lag"));
@@ -139,12 +146,15 @@ static void put_decimal(struct output *o, const json_t *m, const char *key)
 
 static int run_models(struct verb_call *call)
 {
-    static const struct column columns[] = {
-        { "MODEL", "key", COLUMN_TEXT },          { "STATE", "state", COLUMN_TEXT },
-        { "SEEN", "seen", COLUMN_NUMBER },        { "LEARNED", "learned", COLUMN_TEXT },
-        { "LAST", "last", COLUMN_NUMBER },        { "LOW", "expected-low", COLUMN_NUMBER },
-        { "HIGH", "expected-high", COLUMN_NUMBER }, { "LAST SCORE", "last-score", COLUMN_NUMBER },
-        { "ANOMALIES", "anomalies", COLUMN_NUMBER } };
+    static const struct column columns[] = {{"MODEL", "key", COLUMN_TEXT},
+                                            {"STATE", "state", COLUMN_TEXT},
+                                            {"SEEN", "seen", COLUMN_NUMBER},
+                                            {"LEARNED", "learned", COLUMN_TEXT},
+                                            {"LAST", "last", COLUMN_NUMBER},
+                                            {"LOW", "expected-low", COLUMN_NUMBER},
+                                            {"HIGH", "expected-high", COLUMN_NUMBER},
+                                            {"LAST SCORE", "last-score", COLUMN_NUMBER},
+                                            {"ANOMALIES", "anomalies", COLUMN_NUMBER}};
     const struct job_flags *given = call->values;
     struct output o;
     json_t *tree, *m;
@@ -153,7 +163,8 @@ static int run_models(struct verb_call *call)
     if (status != STATUS_DONE)
         return status;
     output_open(&o, call->out, given->format, "models", columns, sizeof columns / sizeof columns[0]);
-    json_array_foreach(json_object_get(tree, "models"), i, m) {
+    json_array_foreach(json_object_get(tree, "models"), i, m)
+    {
         output_text(&o, bytes_str(text_of(m, "key")));
         output_text(&o, bytes_str(text_of(m, "state")));
         output_count(&o, count_of(m, "seen"));
@@ -187,12 +198,13 @@ static void print_plan(FILE *to, const json_t *plan)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach(json_object_get(plan, "inputs"), i, one) {
+    json_array_foreach(json_object_get(plan, "inputs"), i, one)
+    {
         const char *topics = text_of(one, "topics");
         (void)fprintf(to, "  reads   %s from %s\n", text_of(one, "name"), topics[0] ? topics : "routes");
     }
-    json_array_foreach(json_object_get(plan, "outputs"), i, one)
-        (void)fprintf(to, "  writes  %s to %s\n", text_of(one, "name"), text_of(one, "topic"));
+    json_array_foreach(json_object_get(plan, "outputs"), i, one)(void)
+        fprintf(to, "  writes  %s to %s\n", text_of(one, "name"), text_of(one, "topic"));
     const char *lines = text_of(plan, "explain");
     while (*lines) {
         int n = (int)strcspn(lines, "\n");
@@ -224,16 +236,17 @@ static int run_explain(struct verb_call *call)
 static void print_checked(const struct verb_call *call, const char *path, const struct job_plan *p)
 {
     const struct query *q = job_plan_query(p);
-    struct buf text = { 0 };
+    struct buf text = {0};
     (void)fprintf(call->out, "%s: ok\n", path);
     for (uint32_t i = 0; i < query_inputs(q); i++) {
         buf_reset(&text);
         job_plan_source(p, i, &text);
-        (void)fprintf(call->out, "  reads   %.*s from %.*s%s\n", BYTES_FMT(query_input(q, i)), BYTES_FMT(buf_bytes(&text)),
-                      buf_size(&text) ? "" : "routes");
+        (void)fprintf(call->out, "  reads   %.*s from %.*s%s\n", BYTES_FMT(query_input(q, i)),
+                      BYTES_FMT(buf_bytes(&text)), buf_size(&text) ? "" : "routes");
     }
     for (uint32_t i = 0; i < query_outputs(q); i++)
-        (void)fprintf(call->out, "  writes  %.*s to %.*s\n", BYTES_FMT(query_output(q, i)), BYTES_FMT(job_plan_target(p, i)));
+        (void)fprintf(call->out, "  writes  %.*s to %.*s\n", BYTES_FMT(query_output(q, i)),
+                      BYTES_FMT(job_plan_target(p, i)));
     for (uint32_t i = 0; i < query_warnings(q); i++)
         (void)fprintf(call->out, "  !!  %s\n", query_warning(q, i));
     buf_clear(&text);
@@ -295,7 +308,9 @@ static int run_apply(struct verb_call *call)
     json_decref(tree);
     if (status != STATUS_DONE)
         return status;
-    (void)fprintf(call->err, "job %s is in place. What it does: fieldgate job list, fieldgate job explain %s\n", name, name);
+    (void)fprintf(call->err,
+                  "job %s is in place. What it does: fieldgate job list, fieldgate job explain %s\n", name,
+                  name);
     return STATUS_DONE;
 }
 
@@ -310,66 +325,120 @@ static int run_rm(struct verb_call *call)
 
 /* ---- the verbs ---- */
 
-static const struct flag plain_flags[] = { CONFIG_FLAGS(struct job_flags, config), FLAGS_END };
-static const struct flag output_flags[] = { CONFIG_FLAGS(struct job_flags, config), FLAG_OUTPUT(struct job_flags, format),
-                                            FLAGS_END };
+static const struct flag plain_flags[] = {CONFIG_FLAGS(struct job_flags, config), FLAGS_END};
+static const struct flag output_flags[] = {CONFIG_FLAGS(struct job_flags, config),
+                                           FLAG_OUTPUT(struct job_flags, format), FLAGS_END};
 static const struct flag apply_flags[] = {
     CONFIG_FLAGS(struct job_flags, config),
-    { 0, "name", FLAG_TEXT, FLAG_FIELD(struct job_flags, name), .value = "NAME",
-      .help = "what the job is called; default: the file's name without .sql" },
+    {0, "name", FLAG_TEXT, FLAG_FIELD(struct job_flags, name), .value = "NAME",
+     .help = "what the job is called; default: the file's name without .sql"},
     FLAGS_END,
 };
 static const struct flag forget_flags[] = {
     CONFIG_FLAGS(struct job_flags, config),
-    { 0, "all", FLAG_SWITCH, FLAG_FIELD(struct job_flags, all), .help = "every model of the job" },
+    {0, "all", FLAG_SWITCH, FLAG_FIELD(struct job_flags, all), .help = "every model of the job"},
     FLAGS_END,
 };
 
 static const struct verb job_check = {
-    .name = "check", .group = "streaming SQL", .summary = "read a query and say what it does, or what is wrong with it",
+    .name = "check",
+    .group = "streaming SQL",
+    .summary = "read a query and say what it does, or what is wrong with it",
     .detail = "Needs no node. Exit status: 0 right, 1 wrong, 4 right with warnings.",
-    .examples = { "fieldgate job check humidity.sql", "fieldgate job check jobs/*.sql", "fieldgate job check --config f.yaml a.sql" },
-    .args = "FILE...", .args_min = 1, .args_max = 1000, .flags = plain_flags, .values_size = sizeof(struct job_flags), .run = run_check,
+    .examples = {"fieldgate job check humidity.sql", "fieldgate job check jobs/*.sql",
+                 "fieldgate job check --config f.yaml a.sql"},
+    .args = "FILE...",
+    .args_min = 1,
+    .args_max = 1000,
+    .flags = plain_flags,
+    .values_size = sizeof(struct job_flags),
+    .run = run_check,
 };
 static const struct verb job_apply = {
-    .name = "apply", .group = "streaming SQL", .summary = "put a query in place in the running node, or replace it",
-    .detail = "The node keeps a copy in its data directory; it is there after a restart. A query that has changed goes on with\n"
+    .name = "apply",
+    .group = "streaming SQL",
+    .summary = "put a query in place in the running node, or replace it",
+    .detail = "The node keeps a copy in its data directory; it is there after a restart. A query that has "
+              "changed goes on with\n"
               "what waits for it and learns anew. Jobs that the settings file declares are changed there.",
-    .examples = { "fieldgate job apply humidity.sql", "fieldgate job apply --name cooling /tmp/q.sql",
-                  "fieldgate job apply --data ./data humidity.sql" },
-    .args = "FILE", .args_min = 1, .args_max = 1, .flags = apply_flags, .values_size = sizeof(struct job_flags), .run = run_apply,
+    .examples = {"fieldgate job apply humidity.sql", "fieldgate job apply --name cooling /tmp/q.sql",
+                 "fieldgate job apply --data ./data humidity.sql"},
+    .args = "FILE",
+    .args_min = 1,
+    .args_max = 1,
+    .flags = apply_flags,
+    .values_size = sizeof(struct job_flags),
+    .run = run_apply,
 };
 static const struct verb job_list = {
-    .name = "list", .group = "streaming SQL", .summary = "all jobs: how far, how much, what is wrong",
-    .detail = "STATE: running; blocked (what it has to say is refused, tried again); paused (its state is full); stopped (an\n"
+    .name = "list",
+    .group = "streaming SQL",
+    .summary = "all jobs: how far, how much, what is wrong",
+    .detail = "STATE: running; blocked (what it has to say is refused, tried again); paused (its state is "
+              "full); stopped (an\n"
               "event it must not go on after). LAG: messages that wait to be read.",
-    .examples = { "fieldgate job list", "fieldgate job list -o json", "fieldgate job list --data ./data" },
-    .flags = output_flags, .values_size = sizeof(struct job_flags), .run = run_list,
+    .examples = {"fieldgate job list", "fieldgate job list -o json", "fieldgate job list --data ./data"},
+    .flags = output_flags,
+    .values_size = sizeof(struct job_flags),
+    .run = run_list,
 };
 static const struct verb job_explain = {
-    .name = "explain", .group = "streaming SQL", .summary = "how a job's query is worked off",
-    .examples = { "fieldgate job explain humidity", "fieldgate job explain humidity -o json", "fieldgate job explain --data ./data cooling" },
-    .args = "JOB", .args_min = 1, .args_max = 1, .flags = output_flags, .values_size = sizeof(struct job_flags), .run = run_explain,
+    .name = "explain",
+    .group = "streaming SQL",
+    .summary = "how a job's query is worked off",
+    .examples = {"fieldgate job explain humidity", "fieldgate job explain humidity -o json",
+                 "fieldgate job explain --data ./data cooling"},
+    .args = "JOB",
+    .args_min = 1,
+    .args_max = 1,
+    .flags = output_flags,
+    .values_size = sizeof(struct job_flags),
+    .run = run_explain,
 };
 static const struct verb job_models = {
-    .name = "models", .group = "streaming SQL", .summary = "what a job's anomaly functions have learned, one line for each key",
-    .detail = "EXPECTED is what would not surprise it: LOW to HIGH. A model that is learning says nothing yet.",
-    .examples = { "fieldgate job models humidity", "fieldgate job models humidity -o csv", "fieldgate job models --data ./data humidity" },
-    .args = "JOB", .args_min = 1, .args_max = 1, .flags = output_flags, .values_size = sizeof(struct job_flags), .run = run_models,
+    .name = "models",
+    .group = "streaming SQL",
+    .summary = "what a job's anomaly functions have learned, one line for each key",
+    .detail =
+        "EXPECTED is what would not surprise it: LOW to HIGH. A model that is learning says nothing yet.",
+    .examples = {"fieldgate job models humidity", "fieldgate job models humidity -o csv",
+                 "fieldgate job models --data ./data humidity"},
+    .args = "JOB",
+    .args_min = 1,
+    .args_max = 1,
+    .flags = output_flags,
+    .values_size = sizeof(struct job_flags),
+    .run = run_models,
 };
 static const struct verb job_forget = {
-    .name = "forget", .group = "streaming SQL", .summary = "let a model learn anew",
-    .examples = { "fieldgate job forget humidity '\"press-1\"'", "fieldgate job forget humidity --all",
-                  "fieldgate job forget --data ./data humidity --all" },
-    .args = "JOB [MODEL]", .args_min = 1, .args_max = 2, .flags = forget_flags, .values_size = sizeof(struct job_flags), .run = run_forget,
+    .name = "forget",
+    .group = "streaming SQL",
+    .summary = "let a model learn anew",
+    .examples = {"fieldgate job forget humidity '\"press-1\"'", "fieldgate job forget humidity --all",
+                 "fieldgate job forget --data ./data humidity --all"},
+    .args = "JOB [MODEL]",
+    .args_min = 1,
+    .args_max = 2,
+    .flags = forget_flags,
+    .values_size = sizeof(struct job_flags),
+    .run = run_forget,
 };
 static const struct verb job_rm = {
-    .name = "rm", .group = "streaming SQL", .summary = "remove a job that `job apply` made; what it has learned and what waits for it go with it",
-    .examples = { "fieldgate job rm humidity", "fieldgate job rm --data ./data humidity", "fieldgate job rm cooling" },
-    .args = "JOB", .args_min = 1, .args_max = 1, .flags = plain_flags, .values_size = sizeof(struct job_flags), .run = run_rm,
+    .name = "rm",
+    .group = "streaming SQL",
+    .summary = "remove a job that `job apply` made; what it has learned and what waits for it go with it",
+    .examples = {"fieldgate job rm humidity", "fieldgate job rm --data ./data humidity",
+                 "fieldgate job rm cooling"},
+    .args = "JOB",
+    .args_min = 1,
+    .args_max = 1,
+    .flags = plain_flags,
+    .values_size = sizeof(struct job_flags),
+    .run = run_rm,
 };
 
-static const struct verb *const children[] = { &job_apply, &job_check, &job_explain, &job_forget, &job_list, &job_models, &job_rm, NULL };
+static const struct verb *const children[] = {&job_apply, &job_check,  &job_explain, &job_forget,
+                                              &job_list,  &job_models, &job_rm,      NULL};
 
 const struct verb verb_job = {
     .name = "job",

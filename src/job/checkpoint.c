@@ -176,17 +176,19 @@ static enum code begin_anew(struct job *j, struct fault *why)
 {
     uint8_t note[PLACE_NOTE_BYTES];
     j->ordinal = consumer_published(j->consumer);
-    place_note_put(&(struct place_note){ 0, j->plan->mark, j->ordinal }, note);
+    place_note_put(&(struct place_note){0, j->plan->mark, j->ordinal}, note);
     return consumer_finish(j->consumer, j->position, bytes_of(note, sizeof note), NULL, why);
 }
 
-static enum code begin_without(struct job *j, uint64_t generation, const struct fault *lost, struct fault *why)
+static enum code begin_without(struct job *j, uint64_t generation, const struct fault *lost,
+                               struct fault *why)
 {
-    log_error("job", "FG6121 job %s: its state %s.%" PRIu64 " cannot be used, it begins anew: %s", j->plan->name, j->plan->name,
-              generation, lost->text);
+    log_error("job", "FG6121 job %s: its state %s.%" PRIu64 " cannot be used, it begins anew: %s",
+              j->plan->name, j->plan->name, generation, lost->text);
     stream_free(j->stream); /* it may have taken a part */
     j->stream = NULL;
-    enum code c = stream_new(&j->stream, j->plan->query, &(struct stream_sink){ j, job_sink.row, job_sink.trouble }, why);
+    enum code c = stream_new(&j->stream, j->plan->query,
+                             &(struct stream_sink){j, job_sink.row, job_sink.trouble}, why);
     return c == CODE_OK ? begin_anew(j, why) : c;
 }
 

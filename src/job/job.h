@@ -78,9 +78,9 @@ bool jobs_status(struct jobs *, const char *name, void (*each)(void *ctx, const 
 /* A few figures of each job, as its thread last told them: never waits, so a loop may ask. False: the jobs are just being changed,
  * ask again later. */
 struct job_glance {
-    const char    *name;
+    const char *name;
     enum job_state state;
-    uint64_t       lag, events, rows, dropped, state_bytes;
+    uint64_t lag, events, rows, dropped, state_bytes;
 };
 bool jobs_glance(struct jobs *, void (*each)(void *ctx, const struct job_glance *), void *ctx);
 /* See stream_models, stream_forget. False: no such job, or no such model. */

@@ -88,7 +88,7 @@ struct job {
     } troubles[TROUBLES_MAX];
 
     struct { /* for jobs_glance */
-        _Atomic int      state;
+        _Atomic int state;
         _Atomic uint64_t lag, events, rows, dropped, state_bytes;
     } shown;
 

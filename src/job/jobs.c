@@ -312,8 +312,10 @@ bool jobs_glance(struct jobs *all, void (*each)(void *ctx, const struct job_glan
     if (pthread_mutex_trylock(&all->lock) != 0)
         return false;
     for (struct job *j = all->first; j; j = j->next) {
-        struct job_glance g = { j->plan->name, (enum job_state)atomic_load(&j->shown.state), j->shown.lag, j->shown.events,
-                                j->shown.rows, j->shown.dropped, j->shown.state_bytes };
+        struct job_glance g = {j->plan->name,       (enum job_state)atomic_load(&j->shown.state),
+                               j->shown.lag,        j->shown.events,
+                               j->shown.rows,       j->shown.dropped,
+                               j->shown.state_bytes};
         each(ctx, &g);
     }
     pthread_mutex_unlock(&all->lock);

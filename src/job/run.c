@@ -392,7 +392,7 @@ uint64_t job_lag(struct job *j)
 
 static void show(struct job *j)
 {
-    struct stream_stats s = { 0 };
+    struct stream_stats s = {0};
     if (j->stream)
         stream_stats(j->stream, &s);
     atomic_store(&j->shown.state, (int)j->state);
@@ -400,7 +400,8 @@ static void show(struct job *j)
     atomic_store(&j->shown.events, s.events);
     atomic_store(&j->shown.rows, s.rows);
     atomic_store(&j->shown.state_bytes, s.state_bytes);
-    atomic_store(&j->shown.dropped, s.malformed + s.no_timestamp + s.no_over_value + s.late + s.early + s.out_of_order + s.wrong_type);
+    atomic_store(&j->shown.dropped, s.malformed + s.no_timestamp + s.no_over_value + s.late + s.early +
+                                        s.out_of_order + s.wrong_type);
 }
 
 static bool checkpoint_due(const struct job *j, int64_t now)
