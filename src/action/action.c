@@ -262,7 +262,7 @@ static void open_errand(struct letter *letter, struct loop *here)
     pthread_mutex_unlock(&e->lock);
 }
 
-static void send(struct actions *all, struct action *a, void (*run)(struct errand *))
+static void run_there(struct actions *all, struct action *a, void (*run)(struct errand *))
 {
     struct errand e = {.letter = {.open = open_errand},
                        .all = all,
@@ -357,10 +357,10 @@ enum code actions_open(struct actions **out, struct broker *b, const struct io *
 
 static void stop(struct actions *all, struct action *a)
 {
-    send(all, a, leave_list);
+    run_there(all, a, leave_list);
     while (a->process) { /* killed: its end comes at once */
         struct action *same = a;
-        send(all, same, leave_list);
+        run_there(all, same, leave_list);
     }
 }
 
@@ -391,7 +391,7 @@ static enum code begin_one(struct actions *all, struct action_plan *plan, struct
     struct action *a = NULL;
     enum code c = start(all, plan, &a, why);
     if (c == CODE_OK)
-        send(all, a, enter_list);
+        run_there(all, a, enter_list);
     else
         action_plan_free(plan);
     return c;

@@ -75,14 +75,12 @@ static enum code add_declared(struct gathering *g, struct fault *why)
 
 static enum code add_made(struct gathering *g, const char *data_dir, struct fault *why)
 {
-    char pattern[PATH_BYTES];
+    char dir[PATH_BYTES], pattern[PATH_BYTES];
     struct io_stat st;
-    if ((size_t)snprintf(pattern, sizeof pattern, "%s/jobs", data_dir) >= sizeof pattern - 8)
+    int n = snprintf(dir, sizeof dir, "%s/jobs", data_dir), m = snprintf(pattern, sizeof pattern, "%s/jobs/*.sql", data_dir);
+    if ((size_t)n >= sizeof dir || (size_t)m >= sizeof pattern)
         return FAIL(why, CODE_LIMIT, 0, "the path of the data directory is too long");
-    if (g->io->stat(g->io->self, pattern, &st) < 0)
-        return CODE_OK;
-    strcat(pattern, "/*.sql");
-    return files_each(g->io, pattern, add_file, g, why);
+    return g->io->stat(g->io->self, dir, &st) < 0 ? CODE_OK : files_each(g->io, pattern, add_file, g, why);
 }
 
 /* ---- actions ---- */
