@@ -112,6 +112,8 @@ static enum code revive_sessions(struct broker *b, int64_t now, struct fault *wh
             return FAIL(why, CODE_NOMEM, 0, "no memory for sessions");
         if (s->away_since_us == 0)
             cut_off(b, s);
+        if (fold_is_crowded(b, s, 3))
+            queue_crowded(b, s);
         if (s->expiry_s != UINT32_MAX) {
             s->expires_us = now + expires_in_us(s, age);
             session_expires_at(b, s->expires_us ? s->expires_us : 1);
@@ -303,6 +305,7 @@ void broker_free(struct broker *b)
     share_clear(b);
     while (b->wills)
         will_unlink(b, b->wills);
+    mem_free(b->crowded.at);
     retained_clear(&b->retained);
     tree_clear(&b->tree);
     table_clear(&b->sessions);

@@ -27,6 +27,11 @@ size_t deliver_room(struct client *, uint8_t qos);
 /* One of those: L-OUT and L-QUEUE are not asked again. */
 void deliver_retained(struct shard *, struct client *, struct message *, struct origin *, uint8_t qos);
 
+/* ---- queue_sweep.c ---- */
+
+void queue_crowded(struct broker *, struct session *); /* locked (J): its queue is nearly full */
+void queue_second(struct shard *);                     /* drops what has expired in those queues */
+
 /* ---- retained_sweep.c ---- */
 
 void retained_second(struct shard *); /* discards what has expired */

@@ -445,17 +445,33 @@ static bool is_full(const struct broker *b, const struct session *s, size_t byte
            s->queue.bytes + bytes > limits_of(b)->queued_bytes;
 }
 
+bool fold_is_crowded(const struct broker *b, const struct session *s, unsigned quarters)
+{
+    const struct limits *l = limits_of(b);
+    return s->queue.open >= l->queued_messages - l->queued_messages / 4 * (4 - quarters) ||
+           s->queue.bytes >= l->queued_bytes - l->queued_bytes / 4 * (4 - quarters);
+}
+
 /* Places in the queue whose message is gone but not the ones before it: bounded, since they cost memory. */
-static bool has_holes(const struct session *s)
+bool fold_has_holes(const struct session *s)
 {
     return s->queue.tail - s->queue.head - s->queue.open >= HOLES_MAX;
+}
+
+enum code fold_drop(struct broker *b, struct session *s, uint64_t index, bool later)
+{
+    uint8_t list[11] = { ACK_DONE };
+    size_t n = 1;
+    for (uint64_t v = index; n == 1 || v; v >>= 7)
+        list[n++] = (uint8_t)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
+    return fold_acks(b, s, bytes_of(list, n), later, NULL, NULL);
 }
 
 /* The oldest entry that was never sent makes room. What was found not to be one stays so until the connection changes:
  * the search goes on where it stopped. */
 static bool drop_oldest(struct broker *b, struct session *s)
 {
-    if (has_holes(s))
+    if (fold_has_holes(s))
         return false;
     if (s->droppable < s->queue.head)
         s->droppable = s->queue.head;
@@ -464,11 +480,7 @@ static bool drop_oldest(struct broker *b, struct session *s)
         struct entry *e = queue_at(&s->queue, i);
         if (e->state != ENTRY_QUEUED || (e->flags & ENTRY_MAYBE_SENT))
             continue;
-        uint8_t list[11] = { ACK_DONE };
-        size_t n = 1;
-        for (uint64_t v = i; n == 1 || v; v >>= 7)
-            list[n++] = (uint8_t)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
-        return fold_acks(b, s, bytes_of(list, n), false, NULL, NULL) == CODE_OK;
+        return fold_drop(b, s, i, false) == CODE_OK;
     }
     return false;
 }
@@ -501,6 +513,8 @@ static bool owe(struct fold_publish *p, const struct target *t, struct origin *o
 static bool make_room(struct broker *b, struct fold_publish *p, struct session *s)
 {
     size_t bytes = p->message->encoded.len;
+    if (fold_is_crowded(b, s, 3))
+        queue_crowded(b, s);
     if (!is_full(b, s, bytes))
         return true;
     limits_refused(s->queue.open >= limits_of(b)->queued_messages ? LIMIT_QUEUED_MESSAGES : LIMIT_QUEUED_BYTES);

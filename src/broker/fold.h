@@ -59,6 +59,10 @@ void      fold_done_below(struct broker *, struct session *, uint64_t index);
 enum code fold_acks(struct broker *, struct session *, struct bytes list, bool later, uint64_t *seq, struct fault *why);
 /* The retained message of this topic has expired: it is there no longer. Nobody waits for the record. */
 enum code fold_retained_over(struct broker *, struct bytes topic, struct fault *why);
+/* An entry that was never sent is owed no longer. Not while there are too many holes. */
+enum code fold_drop(struct broker *, struct session *, uint64_t index, bool later);
+bool      fold_has_holes(const struct session *);
+bool      fold_is_crowded(const struct broker *, const struct session *, unsigned quarters); /* so many of L-QUEUE, or more */
 /* What a publish does to the durable state. */
 struct fold_publish {
     struct shard         *shard;

@@ -77,6 +77,7 @@ struct broker {
     struct session  *durable_first, *durable_last, *round_session;
     struct table     by_id; /* 8-byte session id -> durable session */
     struct retained  retained;
+    VECTOR(uint64_t) crowded; /* sessions whose queue is nearly full, see queue_sweep.c */
     struct will     *wills, *round_will;
     struct table     wills_by_id;
     uint8_t          round_phase;

@@ -55,6 +55,7 @@ struct session {
     bool         ended;     /* J; S for the others */
     bool         waiting;   /* S: on its shard's waiting list */
     bool         dirty;     /* J: on its shard's dirty list */
+    bool         crowded;   /* J: its queue is nearly full, see queue_sweep.c */
     struct client   *client;/* S of that shard */
 
     /* registry */
@@ -76,6 +77,8 @@ struct session {
     uint32_t            expiry_s;
     int64_t             away_since_us;  /* by journal_age_us; 0 = connected */
     uint64_t            droppable;   /* drop-oldest: entries before this index cannot be dropped */
+    uint64_t            swept;       /* how far queue_sweep.c has come, */
+    int64_t             dies_us;     /* and when the first of those it left has expired */
     struct session     *dirty_next;  /* J */
     struct session     *prev, *next; /* J: list of durable sessions, for rounds of state */
 

@@ -210,6 +210,7 @@ static void second(struct timer *t)
     if (shard->number == 0) {
         session_upkeep(shard->broker);
         retained_second(shard);
+        queue_second(shard);
         sys_second(shard);
         budget_second(shard);
     }

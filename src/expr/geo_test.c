@@ -123,6 +123,8 @@ static void relations(void **state)
         {"POLYGON((10 0,20 0,20 10,10 10))", "POLYGON((0 0,10 0,10 10,0 10))", 0, 0, 1,
          0}, /* a border in common */
         {"POLYGON((20 0,30 0,30 10,20 10))", "POLYGON((0 0,10 0,10 10,0 10))", 0, 0, 0, 0},
+        /* around a hole that is not in its middle */
+        {"POLYGON((1 1,9 1,9 9,1 9))", "POLYGON((0 0,10 0,10 10,0 10),(2 2,3 2,3 3,2 3))", 0, 0, 1, 1},
         {"POLYGON((3 3,7 3,7 7,3 7))", "POLYGON((0 0,10 0,10 10,0 10),(4 4,6 4,6 6,4 6))", 0, 0, 1,
          1}, /* around the hole */
         {"POLYGON((4.5 4.5,5 4.5,5 5,4.5 5))", "POLYGON((0 0,10 0,10 10,0 10),(4 4,6 4,6 6,4 6))", 0, 0, 0,

@@ -220,7 +220,7 @@ static void what_is_not_json_is_refused_whole(void **state)
         "{1:2}",
         "{\"a\":1}\x01",
         "[{\"a\":1}]]",
-        "{\"\\q\":1}",
+        "{\"\\q\":1}", "{\"a\":1:2}", "{\"a\":1.5:2}", "{\"a\":-:1}", "{\"b\":1:2}", "{\"b\":1.:2}", "{\"b\":1;}", "{\"b\":1/2}", "{\"b\":1.2/3}",
     };
     struct buf lines = {0};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

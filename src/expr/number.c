@@ -188,7 +188,7 @@ struct digits { /* 0.d1d2d3... * 10^point */
     int point;
 };
 
-static void digits_of(uint64_t m, int exponent, struct digits *d)
+static void digits_of(uint64_t m, int exponent, struct digits *d) /* m * 10^exponent */
 {
     char back[20];
     unsigned n = 0;
@@ -217,6 +217,48 @@ static bool short_digits(double f, struct digits *d)
         }
     }
     return false;
+}
+
+static void add_digit(struct digits *d, unsigned digit)
+{
+    if (digit == 0 && d->count == 0)
+        d->point--; /* a zero behind the point that does not count */
+    else
+        d->at[d->count++] = (char)('0' + digit);
+}
+
+/* Exact, after Steele and White (1990), for doubles from 2^-60 to 2^53: the part behind the point is a whole number of 2^-bits
+ * units, and so is half the distance to the neighbours (in quarters, since below a power of two it is a half of that). Digits are
+ * taken until what is left is nearer to f than to a neighbour. All fits in 128 bits. */
+static bool exact_digits(double f, struct digits *d)
+{
+    int exponent;
+    uint64_t m = (uint64_t)ldexp(frexp(f, &exponent), 53);
+    int bits = 53 - exponent;
+    if (bits < 1 || bits > 113)
+        return false;
+    bool even = m % 2 == 0;
+    unsigned __int128 unit = (unsigned __int128)1 << (bits + 2), rest = ((unsigned __int128)m << 2) & (unit - 1);
+    unsigned __int128 above = 2, below = m == UINT64_C(1) << 52 ? 1 : 2;
+    uint64_t whole = bits < 64 ? m >> bits : 0;
+    *d = (struct digits){ .count = 0, .point = 0 };
+    if (whole)
+        digits_of(whole, 0, d);
+    for (;;) {
+        rest *= 10;
+        above *= 10;
+        below *= 10;
+        unsigned digit = (unsigned)(rest >> (bits + 2));
+        rest &= unit - 1;
+        bool low = even ? rest <= below : rest < below;
+        bool high = even ? rest + above >= unit : rest + above > unit;
+        if (low || high) {
+            /* Both would do: the nearer, and of two as near the even one. */
+            add_digit(d, digit + (high && (!low || rest * 2 > unit || (rest * 2 == unit && digit % 2))));
+            return true;
+        }
+        add_digit(d, digit);
+    }
 }
 
 static void long_digits(double f, struct digits *d)
@@ -282,7 +324,7 @@ size_t float_write(double f, char out[FLOAT_TEXT])
         return n + 3;
     }
     struct digits d;
-    if (!short_digits(f, &d))
+    if (!short_digits(f, &d) && !exact_digits(f, &d))
         long_digits(f, &d);
     bool plain = d.point > -6 && d.point <= 21;
     return n + (plain ? put_plain(&d, out + n) : put_exponent(&d, out + n));
