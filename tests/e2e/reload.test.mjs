@@ -231,7 +231,7 @@ test('log levels: one component, all of them, and back with a reload', async (t)
     const wrong = await level(node, 'mqtt=loud');
     assert.equal(wrong.code, 2);
     assert.match(wrong.err[0], /FG8003 level is error, warn, info or debug, or default, not 'loud'/);
-    assert.match((await level(node, 'mqqt=info')).err[0], /component is api, .* or tls, not 'mqqt'/);
+    assert.match((await level(node, 'mqqt=info')).err[0], /component is action, api, .* or tls, not 'mqqt'/);
     await node.reload({ log: { level: 'debug' } });
     assert.deepEqual((await level(node)).out, ['all       debug']);
 });
