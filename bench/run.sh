@@ -136,6 +136,12 @@ if [ ${#words[@]} -gt 0 ] && wants stress; then
     done
 fi
 
+if wants expressions; then
+    printf '\n'
+    cc -O2 -std=c17 -D_GNU_SOURCE -Isrc -o "$dir/expr" bench/expr.c build/libfg_expr.a build/libfg_base.a -lfyaml -lm
+    $pin_broker "$dir/expr"
+fi
+
 if wants idle; then
     printf '\n'
     FIELDGATE=$binary python3 bench/idle.py "$dir"

@@ -55,12 +55,17 @@ void consumer_went(struct session *s)
             shard_mark_wake(c->broker, i);
 }
 
-bool consumer_full(const struct session *s, size_t bytes)
+static bool full_for(const struct session *s, size_t n, size_t bytes)
 {
     const struct consumer *c = s->reader;
     uint64_t messages = c ? c->options.max_messages : DEFAULT_MESSAGES,
              most = c ? c->options.max_bytes : DEFAULT_BYTES;
-    return s->queue.open >= messages || s->queue.bytes + bytes > most;
+    return s->queue.open + n > messages || s->queue.bytes + bytes > most;
+}
+
+bool consumer_full(const struct session *s, size_t bytes)
+{
+    return full_for(s, 1, bytes);
 }
 
 void consumers_tell(struct broker *b)
@@ -448,7 +453,7 @@ enum code consumer_move(struct consumer *from, const uint64_t *indexes, size_t n
         bytes += queue_at(&from->session->queue, indexes[i])->bytes;
         moves[i] = (struct fold_move){indexes[i], f};
     }
-    if (code == CODE_OK && (consumer_full(to->session, bytes) || to->session->ended))
+    if (code == CODE_OK && (full_for(to->session, n, bytes) || to->session->ended))
         code = FAIL(why, CODE_FULL, 0, "the queue behind a route is full");
     if (code == CODE_OK)
         code = fold_move(b, from->session, moves, n, why);

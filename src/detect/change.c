@@ -88,7 +88,7 @@ static void bet(struct change *c, double rank)
         c->log_bet[b] = fmin(fmax(0, c->log_bet[b]) + win(q[b]), STATE_LOG_MAX);
 }
 
-/* `off` is value - base - mean, as believed. The mean follows no further than the values usually spread. */
+/* `off` is value - base - mean, curbed. The mean follows no further than the values usually spread. */
 static void learn(struct change *c, double off)
 {
     uint32_t history = c->head.config->history_size;

@@ -20,7 +20,9 @@ enum { KEEP = DIGEST_SLOTS - 2 }; /* centroids after merging */
 /* How far a value left a constant, when there is nothing to measure it with: in tail scales. */
 #define Z_UNKNOWN 4.0
 /* Values that must be there before a new one is believed by half only. */
-#define TRUST       30
+#define TRUST 30
+/* No mean is told of a value further out than so many tail scales. */
+#define Z_MEAN      4.0
 #define FLOAT_REACH 1e37
 
 static float place(const struct digest *d, double x)
@@ -154,12 +156,11 @@ static int merge(struct digest *d, double share)
     return out + 1;
 }
 
-/* A stream that began far from where it lives would cost digits for ever. */
+/* A stream that began far from where it lives would cost digits for ever, up to all of them. */
 static void centre(struct digest *d)
 {
-    float middle = d->mean[d->count / 2];
-    float range = d->mean[d->count * 7 / 8] - d->mean[d->count / 8];
-    if (fabsf(middle) <= 8 * range)
+    float middle = (float)inner(d, 1, 0.5);
+    if (fabs(middle) <= 8 * digest_range(d))
         return;
     for (int i = 0; i < d->count; i++)
         d->mean[i] -= middle;
@@ -170,7 +171,6 @@ static void make_room(struct digest *d)
 {
     for (double share = first_share(d); d->count > KEEP; share *= 1.1)
         d->count = (uint8_t)merge(d, share);
-    centre(d);
 }
 
 static void halve(struct digest *d)
@@ -183,17 +183,30 @@ static void halve(struct digest *d)
     d->total = (uint16_t)total;
 }
 
-/* Half the surprise of being beyond: ln(1 + XI z) / 2 is ln of the square root. */
-static float believed(const struct digest *d, float x, const struct digest_rule *rule)
+/* How far beyond the values seen x is believed to lie: in tail scales, half the surprise, as ln(1 + XI z) / 2 is ln of the
+ * square root. */
+static double believed(double z)
 {
+    return (sqrt(1 + XI * z) - 1) / XI;
+}
+
+struct lesson {
+    float learned; /* what enters the digest */
+    double curbed; /* what a mean may be told */
+};
+
+static struct lesson lesson_of(const struct digest *d, double value, const struct digest_rule *rule)
+{
+    float x = place(d, value);
+    if (d->total < TRUST)
+        return (struct lesson){x, value};
     float top = d->mean[d->count - 1], bottom = d->mean[0];
     int side = x > top ? 1 : x < bottom ? -1 : 0;
-    double scale = side && d->total >= TRUST ? tail_scale(d, side, rule) : 0;
+    double scale = side ? tail_scale(d, side, rule) : 0;
     if (scale == 0)
-        return x;
-    float end = side > 0 ? top : bottom;
-    double z = fabs((double)x - end) / scale;
-    return (float)(end + side * scale * (sqrt(1 + XI * z) - 1) / XI);
+        return (struct lesson){x, value};
+    double end = side > 0 ? top : bottom, z = believed(fabs(x - end) / scale);
+    return (struct lesson){(float)(end + side * scale * z), d->ref + end + side * scale * fmin(z, Z_MEAN)};
 }
 
 /* The nearer neighbour takes the value in if it may: a centroid of its own among heavy ones would cut them in two. */
@@ -233,12 +246,13 @@ double digest_add(struct digest *d, double value, const struct digest_rule *rule
         d->ref = value;
     if (d->count == DIGEST_SLOTS)
         make_room(d);
-    float whole = place(d, value);
-    float x = d->count ? believed(d, whole, rule) : whole;
-    insert(d, x);
+    struct lesson l = lesson_of(d, value, rule);
+    insert(d, l.learned);
+    if ((d->total & (d->total - 1)) == 0) /* rarely, but soon after a bad start */
+        centre(d);
     if (d->total >= rule->weight_max)
         halve(d);
-    return x == whole ? value : d->ref + x;
+    return l.curbed;
 }
 
 /* ---- state ---- */

@@ -37,8 +37,8 @@ struct digest_rule {
 double digest_surprise(const struct digest *, double x, enum detect_mode mode, const struct digest_rule *);
 /* The share below x, 0 < share < 1, half of what equals x included. 0.5 while empty. */
 double digest_rank(const struct digest *, double x);
-/* Learns x, and returns what it was learned as: a value beyond all others is believed by half of its surprise. A single one
- * cannot stretch the tail, and what comes again is normal soon. */
+/* Learns x. A value beyond all others is believed by half of its surprise: a single one cannot stretch the tail, and what comes
+ * again is normal soon. Returns what a mean may be told: x, but beyond all others a few tail scales at most. */
 double digest_add(struct digest *, double x, const struct digest_rule *);
 /* The value with `share` of the digest below it, beyond the values seen by the tail. Not for an empty digest. */
 double digest_quantile(const struct digest *, double share, const struct digest_rule *);

@@ -114,11 +114,24 @@ static void what_comes_again_is_learned_and_a_single_spike_hides_nothing(void **
     for (int i = 0; i < 1000; i++)
         (void)digest_add(&d, stream_normal(&s), &rule);
     double first = digest_surprise(&d, 1000, DETECT_SPIKES, &rule);
-    assert_true(digest_add(&d, 1000, &rule) < 100);
+    assert_true(digest_add(&d, 1000, &rule) < 10);
     assert_true(digest_surprise(&d, 100, DETECT_SPIKES, &rule) > log(1000) + 2);
     for (int k = 0; k < 20; k++)
         (void)digest_add(&d, 1000, &rule);
     assert_true(first > 20 && digest_surprise(&d, 1000, DETECT_SPIKES, &rule) < 8);
+}
+
+static void a_first_value_far_off_costs_no_digits_for_long(void **state)
+{
+    (void)state;
+    struct digest d = {0};
+    struct stream s = {.seed = 5};
+    (void)digest_add(&d, 1e9, &rule);
+    for (int i = 0; i < 2000; i++)
+        (void)digest_add(&d, 1e-3 * stream_normal(&s), &rule);
+    assert_true(fabs(digest_range(&d) - 2.56e-3) < 0.5e-3);
+    assert_true(digest_surprise(&d, 0.02, DETECT_SPIKES, &rule) < log(2001) + 1); /* 1e9 was there */
+    assert_true(digest_surprise(&d, -0.02, DETECT_DIPS, &rule) > log(2001) + 3);
 }
 
 static void weights_fade_and_the_new_takes_over(void **state)
@@ -164,6 +177,7 @@ int main(void)
         cmocka_unit_test(further_out_is_more_surprising),
         cmocka_unit_test(a_constant_is_left_with_rank_and_a_fixed_distance),
         cmocka_unit_test(what_comes_again_is_learned_and_a_single_spike_hides_nothing),
+        cmocka_unit_test(a_first_value_far_off_costs_no_digits_for_long),
         cmocka_unit_test(weights_fade_and_the_new_takes_over),
         cmocka_unit_test(a_saved_digest_is_the_same_and_a_wrong_one_refused),
     };

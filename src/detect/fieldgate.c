@@ -160,39 +160,39 @@ static bool expected(const struct fieldgate *f, const struct look *l, enum view 
 
 /* ---- learning ---- */
 
-static void learn_short(struct fieldgate *f, double x, double believed, const struct look *l)
+static void learn_short(struct fieldgate *f, double x, double curbed, const struct look *l)
 {
     if (!f->learned) {
         f->last[0] = f->last[1] = x;
-        f->fast = believed;
+        f->fast = curbed;
         f->spread = 0;
         f->drift = 0;
         f->has_drift = false;
         return;
     }
-    f->spread += (fabs(believed - f->fast) - f->spread) * RATE_SPREAD;
-    f->fast += (believed - f->fast) * RATE_FAST;
+    f->spread += (fabs(curbed - f->fast) - f->spread) * RATE_SPREAD;
+    f->fast += (curbed - f->fast) * RATE_FAST;
     f->last[1] = f->last[0];
     f->last[0] = x;
     if (!l->has[WEEK])
         return;
-    double off = believed - l->base[WEEK];
+    double off = curbed - l->base[WEEK];
     f->drift = f->has_drift ? f->drift + (off - f->drift) * RATE_FAST : off;
     f->has_drift = true;
 }
 
 static void learn(struct fieldgate *f, double x, const struct look *l, const struct digest_rule *rule)
 {
-    double believed = x;
+    double curbed = x;
     for (int v = 0; v < VIEWS; v++) {
         if (!l->has[v])
             continue;
         double as = digest_add(&f->view[v], l->value[v], rule);
         if (v == LEVEL)
-            believed = as;
+            curbed = as;
     }
-    learn_short(f, x, believed, l);
-    profile_add(&f->profile, believed);
+    learn_short(f, x, curbed, l);
+    profile_add(&f->profile, curbed);
     if (f->learned < fieldgate_need(f->head.config))
         f->learned++;
 }

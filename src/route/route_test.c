@@ -316,6 +316,24 @@ static void longer_circles(void **state)
                  "to another topic");
 }
 
+static void the_best_route_of_a_sink_comes_first(void **state)
+{
+    (void)state;
+    struct route_text said[5];
+    static const uint32_t priorities[] = {ROUTE_NO_PRIORITY, 3, 3, 3, 3};
+    static const uint64_t ttls[] = {0, 60, 0, 61, 60};
+    static const char *const order[] = {"c", "d", "b", "e", "a"};
+    for (int i = 0; i < 5; i++) {
+        said[i] = text_of((const char *[]){"a", "b", "c", "d", "e"}[i], "FROM topic(\"x\") INTO $upstream");
+        said[i].priority = priorities[i];
+        said[i].ttl_s = ttls[i];
+    }
+    struct route_table *t = table_of(said, 5);
+    for (int i = 0; i < 5; i++)
+        assert_string_equal(t->targets[0].routes[i]->name, order[i]);
+    route_table_free(t);
+}
+
 /* ---- messages ---- */
 
 static void property(struct buf *props, const char *name, const char *value)
@@ -511,6 +529,7 @@ int main(void)
         cmocka_unit_test(places_in_texts_that_do_not_stand_as_they_are),
         cmocka_unit_test(what_is_said_besides_the_text),
         cmocka_unit_test(longer_circles),
+        cmocka_unit_test(the_best_route_of_a_sink_comes_first),
         cmocka_unit_test(what_conditions_see),
         cmocka_unit_test(bodies),
         cmocka_unit_test(it_says_why),

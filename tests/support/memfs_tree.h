@@ -85,6 +85,7 @@ static inline struct memfs *memfs_enter(void *self)
 
 #define MEMFS_LEAVE(fs, result)                                                                              \
     do {                                                                                                     \
+        __typeof__(result) left_with = (result); /* before others come in */                                 \
         pthread_mutex_unlock(&(fs)->lock);                                                                   \
-        return (result);                                                                                     \
+        return left_with;                                                                                    \
     } while (0)
