@@ -208,8 +208,11 @@ test('jobs feed each other, and partitions', async (t) => {
     for (const v of [1, 2, 3]) await client.publishAsync('x/in', `{"v":${v}}`, { qos: 1 });
     await client.take(2);
     assert.deepEqual(json(client.messages), [{ v: 20 }, { v: 30 }]);
-    const stored = await node.verb('events', '--earliest', '-C', '2', '-e', '-o', 'jsonl');
-    assert.deepEqual(stored.out.map((line) => JSON.parse(line).source), ['first', 'first']);
+    const stored = await until(async () => {
+        const { out } = await node.verb('events', '--earliest', '-e', '-o', 'jsonl'); // what is on disk
+        return out.length === 2 && out;
+    }, 'both are stored');
+    assert.deepEqual(stored.map((line) => JSON.parse(line).source), ['first', 'first']);
 });
 
 // The window ends when a later event, or the clock, says so.
