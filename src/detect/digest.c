@@ -7,6 +7,9 @@
 #include "base/wire.h"
 #include "detect/state.h"
 
+#define SHARE_MIN  0.5f
+#define SHARE_MAX  1e6f
+#define SHARE_STEP 1.1f
 enum { KEEP = DIGEST_SLOTS - 2 }; /* centroids after merging */
 
 /* Tail index: heavier than exponential, light enough that ten times as far out matters. */
@@ -123,27 +126,21 @@ double digest_quantile(const struct digest *d, double share, const struct digest
 
 /* ---- learning ---- */
 
-/* The first guess, nearly always enough: so many centroids cover as many values. */
-static double first_share(const struct digest *d)
-{
-    return 0.15 * (32 - __builtin_clz(d->total));
-}
-
 /* What a centroid may weigh: `share` of what lies outside of it on the nearer side, and a sixth of all. The outermost stay
  * alone. */
-static bool may_weigh(const struct digest *d, int weight, int left, double share)
+static bool may_weigh(const struct digest *d, int weight, int left)
 {
     int right = d->total - left - weight;
-    return weight <= share * (left < right ? left : right) && 6 * weight <= d->total;
+    return (float)weight <= d->share * (float)(left < right ? left : right) && 6 * weight <= d->total;
 }
 
 /* One pass from left to right. */
-static int merge(struct digest *d, double share)
+static int merge(struct digest *d)
 {
     int out = 0, left = 0;
     for (int i = 1; i < d->count; i++) {
         int both = d->weight[out] + d->weight[i];
-        if (may_weigh(d, both, left, share)) {
+        if (may_weigh(d, both, left)) {
             d->mean[out] += (d->mean[i] - d->mean[out]) * ((float)d->weight[i] / (float)both);
             d->weight[out] = (uint16_t)both;
             continue;
@@ -167,10 +164,11 @@ static void centre(struct digest *d)
     d->ref += middle;
 }
 
+/* It ends: with a large share only neighbours that weigh more than a sixth of all together stay apart, and the outermost. */
 static void make_room(struct digest *d)
 {
-    for (double share = first_share(d); d->count > KEEP; share *= 1.1)
-        d->count = (uint8_t)merge(d, share);
+    while ((d->count = (uint8_t)merge(d)) > KEEP)
+        d->share = fminf(d->share * SHARE_STEP, SHARE_MAX);
 }
 
 static void halve(struct digest *d)
@@ -181,6 +179,7 @@ static void halve(struct digest *d)
         total += d->weight[i];
     }
     d->total = (uint16_t)total;
+    d->share = fmaxf(d->share / SHARE_STEP, SHARE_MIN); /* had it grown too far, it finds back */
 }
 
 /* How far beyond the values seen x is believed to lie: in tail scales, half the surprise, as ln(1 + XI z) / 2 is ln of the
@@ -218,7 +217,7 @@ static bool take_in(struct digest *d, int at, int left, float x)
         left -= d->weight[i];
     }
     int weight = d->weight[i] + 1;
-    if (d->mean[i] != x && !may_weigh(d, weight, left, first_share(d)))
+    if (d->mean[i] != x && !may_weigh(d, weight, left))
         return false;
     d->mean[i] += (x - d->mean[i]) / (float)weight;
     d->weight[i] = (uint16_t)weight;
@@ -242,8 +241,10 @@ static void insert(struct digest *d, float x)
 
 double digest_add(struct digest *d, double value, const struct digest_rule *rule)
 {
-    if (!d->count)
+    if (!d->count) {
         d->ref = value;
+        d->share = SHARE_MIN;
+    }
     if (d->count == DIGEST_SLOTS)
         make_room(d);
     struct lesson l = lesson_of(d, value, rule);
@@ -261,6 +262,7 @@ void digest_save(const struct digest *d, struct buf *out)
 {
     buf_u8(out, d->count);
     state_put_double(out, d->ref);
+    state_put_float(out, d->share);
     for (int i = 0; i < d->count; i++) {
         state_put_float(out, d->mean[i]);
         buf_le16(out, d->weight[i]);
@@ -271,7 +273,9 @@ enum code digest_load(struct digest *d, struct wire *w, uint32_t weight_max, str
 {
     *d = (struct digest){.count = wire_u8(w)};
     d->ref = state_take_double(w);
-    if (w->bad || d->count > DIGEST_SLOTS || !(fabs(d->ref) <= STATE_DIFFERENCE_MAX))
+    d->share = state_take_float(w);
+    if (w->bad || d->count > DIGEST_SLOTS || !(fabs(d->ref) <= STATE_DIFFERENCE_MAX) ||
+        !(d->share >= (d->count ? SHARE_MIN : 0) && d->share <= SHARE_MAX))
         return FAIL(why, CODE_MALFORMED, wire_pos(w), "a digest of %u centroids, at most %d fit", d->count,
                     DIGEST_SLOTS);
     uint32_t total = 0;

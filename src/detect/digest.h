@@ -22,6 +22,7 @@ struct digest {
     double   ref;
     float    mean[DIGEST_SLOTS];
     uint16_t weight[DIGEST_SLOTS];
+    float    share; /* what a centroid may weigh, of what lies outside of it; grows as room gets scarce */
     uint16_t total;
     uint8_t  count;
 };

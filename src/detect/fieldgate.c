@@ -16,7 +16,7 @@ enum view { LEVEL, STEP, DEVIATION, DAY, WEEK, SHORT_MEAN, SPREAD, DRIFT, VIEWS 
 /* No view looks closer than at this share of the level's range. */
 #define CLOSEST 0.01
 /* From the views' sum to -ln p: measured on streams without anomalies, see fieldgate_test.c. */
-#define CALIBRATED(sum) ((sum) / 2.2 - 1)
+#define CALIBRATED(sum) ((sum) / 2.2 - 0.6)
 /* How much more surprising than what was lately. */
 #define MARGIN   0.5
 #define NEED_MIN 30

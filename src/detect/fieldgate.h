@@ -25,7 +25,7 @@
  * is even on (0,1) while nothing changes. Three bets against that (values rise, fall, spread) each make a martingale, kept
  * from falling below 1; their mean is the score. Within history_size exchangeable events it reaches
  * history_size / (1 - confidence) with a probability of at most 1 - confidence (each is at most the sum of the martingales that
- * begin at each event, whose mean is the number of events: Ville's inequality): that is the threshold. After an alarm mean and
+ * begin at each event, whose mean is the number of events: Doob's inequality): that is the threshold. After an alarm mean and
  * distribution are learned afresh, and nothing is bet meanwhile. */
 #pragma once
 

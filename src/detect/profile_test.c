@@ -62,7 +62,6 @@ static void the_week_knows_the_weekend(void **state)
             assert_true(profile_of_week(&p, &usual));
             worst_week = fmax(worst_week, fabs(usual - 1e6 - height(h)));
         }
-        printf("off by %.2f from the day, %.2f from the week\n", worst_day, worst_week);
         assert_true(worst_day > 5 && worst_week < 2);
         assert_int_equal(profile_bytes(&p), profile_bytes_max());
         profile_clear(&p);
