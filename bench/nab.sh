@@ -4,6 +4,7 @@
 #   NAB_DATA=../shared/data/nab-dev     data/GROUP/FILE.csv and windows.json
 #   NAB_SCORE=../shared/tools/nab_score.py
 #   NAB_HISTORY=600                     the one setting, for all files
+# Without them it says so and ends with status 77.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 data=${NAB_DATA:-../shared/data/nab-dev}

@@ -56,7 +56,8 @@ struct detect_config {
     double fade;      /* exp(-4 / history_size)                   */
 };
 
-/* LEARNING: scores are given, nothing is flagged (unless warm_up_report). */
+/* LEARNING: scores are given, nothing is flagged (unless warm_up_report). Where events are further apart than `duration` there
+ * is never a history, and a model learns for ever. */
 enum detect_state { DETECT_LEARNING, DETECT_READY };
 
 struct detect_result {
