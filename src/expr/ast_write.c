@@ -33,7 +33,8 @@ static bool is_plain(struct bytes b)
         if (b.at[i] != '_' && ((b.at[i] | 0x20) < 'a' || (b.at[i] | 0x20) > 'z') &&
             (i == 0 || b.at[i] < '0' || b.at[i] > '9'))
             return false;
-    return b.len > 0;
+    struct token t = {.kind = TOKEN_NAME, .text = b};
+    return b.len > 0 && !token_is_reserved(&t) && !token_is(&t, "TRUE") && !token_is(&t, "FALSE");
 }
 
 static void fields(struct buf *out, const struct ast *a, bool first)

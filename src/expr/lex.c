@@ -232,3 +232,16 @@ bool token_mark(const struct token *t, const char *mark)
 {
     return t->kind == TOKEN_MARK && bytes_is(t->text, mark);
 }
+
+bool token_is_reserved(const struct token *t)
+{
+    static const char *const words[] = {
+        "SELECT", "FROM", "WHERE", "GROUP", "HAVING",  "UNION", "INTO",     "JOIN",  "ON",    "AS",   "AND",
+        "OR",     "NOT",  "IN",    "LIKE",  "BETWEEN", "IS",    "NULL",     "CASE",  "WHEN",  "THEN", "ELSE",
+        "END",    "BY",   "WITH",  "CROSS", "INNER",   "OUTER", "DISTINCT", "ORDER", "APPLY", "LEFT", "OVER",
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (token_is(t, words[i]))
+            return true;
+    return false;
+}

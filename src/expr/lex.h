@@ -32,3 +32,5 @@ FG_CHECK enum code lex_next(struct lexer *, struct token *out, struct fault *why
 /* True if it is this keyword (any case), unquoted. */
 bool token_is(const struct token *, const char *keyword);
 bool token_mark(const struct token *, const char *mark);
+/* Words that end an expression or begin a clause; as a name they stand in brackets. */
+bool token_is_reserved(const struct token *);

@@ -30,19 +30,24 @@ enum code parser_begin(struct parser *p, struct bytes source, struct arena *aren
     return code;
 }
 
-enum code parser_refuse(struct parser *p, const char *expected)
+static enum code refuse_token(struct parser *p, const struct token *t, const char *expected)
 {
     static const char *const quote[][2] = {
         [TOKEN_NAME] = {"", ""},   [TOKEN_QUOTED] = {"[", "]"}, [TOKEN_TEXT] = {"'", "'"},
         [TOKEN_BIGINT] = {"", ""}, [TOKEN_FLOAT] = {"", ""},    [TOKEN_MARK] = {"'", "'"},
     };
-    uint64_t at = place_at(p->now.at);
-    if (p->now.kind == TOKEN_END)
+    uint64_t at = place_at(t->at);
+    if (t->kind == TOKEN_END)
         return FAIL(p->why, CODE_USAGE, at, "expected %s, found the end of the text", expected);
     char shown[48];
-    bytes_escape(p->now.text, shown, sizeof shown);
-    return FAIL(p->why, CODE_USAGE, at, "expected %s, found %s%s%s", expected, quote[p->now.kind][0], shown,
-                quote[p->now.kind][1]);
+    bytes_escape(t->text, shown, sizeof shown);
+    return FAIL(p->why, CODE_USAGE, at, "expected %s, found %s%s%s", expected, quote[t->kind][0], shown,
+                quote[t->kind][1]);
+}
+
+enum code parser_refuse(struct parser *p, const char *expected)
+{
+    return refuse_token(p, &p->now, expected);
 }
 
 enum code parser_keyword(struct parser *p, const char *keyword)
@@ -76,6 +81,16 @@ static enum code make(struct parser *p, enum ast_kind kind, struct place at, str
     return CODE_OK;
 }
 
+/* The tree's height counts everything that is below a node. */
+static enum code cover(struct parser *p, struct ast *a, const struct ast *child)
+{
+    if (child->height >= AST_HEIGHT)
+        return FAIL(p->why, CODE_USAGE, place_at(a->at), "this expression is nested more than %d deep", AST_HEIGHT);
+    if (a->height <= child->height)
+        a->height = (uint16_t)(child->height + 1);
+    return CODE_OK;
+}
+
 /* One more child; the list doubles in the arena. */
 static enum code adopt(struct parser *p, struct ast *a, struct ast *child)
 {
@@ -89,13 +104,8 @@ static enum code adopt(struct parser *p, struct ast *a, struct ast *child)
         a->args = more;
     }
     a->args[a->arg_count++] = child;
-    if (child->height >= AST_HEIGHT)
-        return FAIL(p->why, CODE_USAGE, place_at(a->at), "this expression is nested more than %d deep",
-                    AST_HEIGHT);
-    if (a->height <= child->height)
-        a->height = (uint16_t)(child->height + 1);
     a->end = child->end;
-    return CODE_OK;
+    return cover(p, a, child);
 }
 
 #define TRY(call)                  \
@@ -107,20 +117,7 @@ static enum code adopt(struct parser *p, struct ast *a, struct ast *child)
 
 static enum code parse_or(struct parser *p, struct ast **out);
 static enum code parse_sum(struct parser *p, struct ast **out);
-
-/* Words that end an expression or begin a clause; as a name they stand in brackets. */
-static bool is_reserved(const struct token *t)
-{
-    static const char *const words[] = {
-        "SELECT", "FROM", "WHERE", "GROUP", "HAVING",  "UNION", "INTO",     "JOIN",  "ON",    "AS",   "AND",
-        "OR",     "NOT",  "IN",    "LIKE",  "BETWEEN", "IS",    "NULL",     "CASE",  "WHEN",  "THEN", "ELSE",
-        "END",    "BY",   "WITH",  "CROSS", "INNER",   "OUTER", "DISTINCT", "ORDER", "APPLY", "LEFT", "OVER",
-    };
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (token_is(t, words[i]))
-            return true;
-    return false;
-}
+static enum code parse_primary(struct parser *p, struct ast **out);
 
 static bool is_name(const struct token *t)
 {
@@ -234,7 +231,10 @@ static enum code parse_limit(struct parser *p, struct ast_over *over)
     TRY(parser_mark(p, "("));
     if (p->now.kind != TOKEN_NAME)
         return parser_refuse(p, "a unit of time such as second");
-    TRY(parse_or(p, &over->limit_unit));
+    struct token word = p->now;
+    TRY(parse_primary(p, &over->limit_unit));
+    if (over->limit_unit->kind != AST_NAME || over->limit_unit->part_count != 1)
+        return refuse_token(p, &word, "a unit of time such as second");
     TRY(parser_mark(p, ","));
     TRY(parse_or(p, &over->limit_count));
     return parser_mark(p, ")");
@@ -268,6 +268,14 @@ static enum code parse_over(struct parser *p, struct ast *call)
         }
     }
     call->end = p->now.end;
+    for (uint32_t i = 0; i < over->partitions; i++)
+        TRY(cover(p, call, over->partition[i]));
+    for (uint32_t i = 0; i < over->orders; i++)
+        TRY(cover(p, call, over->order[i].by));
+    if (over->limit_count)
+        TRY(cover(p, call, over->limit_count));
+    if (over->when)
+        TRY(cover(p, call, over->when));
     return parser_step(p);
 }
 
@@ -327,7 +335,9 @@ static bool is_callable(const struct ast *a)
         if (c != '_' && c != '.' && (uint8_t)((c | 0x20) - 'a') > 25 && (i == 0 || (uint8_t)(c - '0') > 9))
             return false;
     }
-    return a->name.len > 0 && (uint8_t)(a->name.at[0] - '0') > 9;
+    struct token t = {.kind = TOKEN_NAME, .text = a->name};
+    bool word = token_is_reserved(&t) && !token_is(&t, "LEFT");
+    return a->name.len > 0 && !word && !token_is(&t, "CAST") && !token_is(&t, "TRY_CAST");
 }
 
 static bool is_truth(const struct parser *p)
@@ -468,7 +478,7 @@ static enum code parse_primary(struct parser *p, struct ast **out)
         return parse_cast(p, out);
     bool dollar = token_mark(t, "$") && p->next.kind == TOKEN_NAME && p->next.text.at == t->text.at + 1;
     bool left = token_is(t, "LEFT") && token_mark(&p->next, "("); /* the function, not the join */
-    if (!dollar && !left && (!is_name(t) || is_reserved(t)))
+    if (!dollar && !left && (!is_name(t) || token_is_reserved(t)))
         return parser_refuse(p, "an expression");
     return parse_name(p, out);
 }

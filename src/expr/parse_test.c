@@ -64,9 +64,10 @@ static void names_are_plain_bracketed_or_quoted(void **state)
     (void)state;
     SAYS("a.b.c", "a.b.c");
     SAYS("[a b].\"c d\".[e]]f]", "[a b].[c d].[e]]f]");
-    SAYS("[select]", "select");
+    SAYS("[select].[true]", "[select].[true]");
+    SAYS("[true]", "[true]");
     SAYS("\"x\" + \"\"", "(\"x\" + \"\")");
-    SAYS("a.select.[1]", "a.select.[1]");
+    SAYS("a.select.[1]", "a.[select].[1]");
     SAYS("_x1", "_x1");
     SAYS("$body.x > 1", "([$body].x > 1)");
     SAYS("timestamp", "timestamp");
@@ -84,7 +85,7 @@ static void constants(void **state)
     SAYS("NULL", "null");
     SAYS("true", "true");
     SAYS("FALSE", "false");
-    SAYS("true.x", "true.x");
+    SAYS("true.x", "[true].x");
     SAYS("12", "12");
     SAYS("1.5", "1.5");
     SAYS(".5", "0.5");
@@ -180,6 +181,9 @@ static void refusals_name_the_place(void **state)
     SAYS("CAST(a AS nvarchar(50))", "1:20: expected MAX, found 50");
     SAYS("f(x) OVER (ORDER BY a ORDER BY b)",
          "1:23: expected PARTITION BY, ORDER BY, LIMIT DURATION(), WHEN (each once) or ')', found ORDER");
+    SAYS("f(x) OVER (LIMIT DURATION(sec OR b, 1))", "1:31: expected ',', found OR");
+    SAYS("f(x) OVER (LIMIT DURATION(a.b, 1))", "1:27: expected a unit of time such as second, found a");
+    SAYS("f(x) OVER (LIMIT DURATION(1, 1))", "1:27: expected a unit of time such as second, found 1");
     SAYS("a IN ()", "1:7: expected an expression, found ')'");
     SAYS("a b", "1:3: expected the end, found b");
     SAYS("[a b](c)", "1:6: expected the end, found '('");
@@ -204,6 +208,15 @@ static void depth_is_limited(void **state)
     for (int i = 0; i < 20; i++)
         strcat(text, "+a");
     SAYS(text, "1:1: this expression is nested more than 400 deep");
+    /* What stands in an OVER clause counts, too. */
+    strcpy(text, "f(x) OVER (WHEN f(x) OVER (ORDER BY b");
+    for (int i = 0; i < 300; i++)
+        strcat(text, "+b");
+    strcat(text, ")");
+    for (int i = 0; i < 300; i++)
+        strcat(text, "+a");
+    strcat(text, ")");
+    assert_string_equal(parsed(text) + strcspn(parsed(text), " "), " this expression is nested more than 400 deep");
 }
 
 static void without_memory_it_says_so(void **state)
