@@ -92,14 +92,28 @@ struct filling {
     struct lane   *lane;
     struct buf    *direct; /* render this one record here, however large */
     size_t         bytes;  /* of payloads taken                         */
-    bool           refused; /* the last record seen stays for next time */
+    bool           placed; /* lane->ahead is where to go on already     */
+    bool           asked;  /* the journal was asked what lies behind the first late record */
 };
 
 static bool refuse(struct filling *f, const struct record *record)
 {
-    f->refused = true;
+    f->placed = true;
     f->lane->ahead = record->partition_seq;
     return false;
+}
+
+/* A record of `until` or later: a clock that was ahead and was set back left earlier ones behind it. True: look at the next one. */
+static bool pass_over(struct filling *f, const struct record *record)
+{
+    f->bytes += record->payload.len;
+    if (f->asked)
+        return true;
+    const struct reader *r = f->reader;
+    f->asked = true;
+    f->lane->ahead = journal_partition_find_before(r->journal, f->lane->partition, record->partition_seq, r->ask.until_us);
+    f->placed = f->lane->ahead != record->partition_seq + 1;
+    return !f->placed;
 }
 
 /* False: not this one, or this one and no more. */
@@ -111,10 +125,8 @@ static bool take(void *ctx, const struct record *record)
         return refuse(f, record);
     /* A damaged record has no time of its own. */
     int64_t wall_us = record->type ? record->wall_us : l->count ? l->lines[l->count - 1].wall_us : 0;
-    if (f->reader->ask.until_us && record->type && wall_us >= f->reader->ask.until_us) {
-        l->ended = true;
-        return refuse(f, record);
-    }
+    if (f->reader->ask.until_us && record->type && wall_us >= f->reader->ask.until_us)
+        return pass_over(f, record);
     struct line *line = &l->lines[l->count];
     if (record->payload.len > BIG_RECORD) {
         if (l->count)
@@ -134,34 +146,38 @@ static bool take(void *ctx, const struct record *record)
     return line->bytes && l->count < LANE_LINES && buf_size(&l->text) < f->reader->lane_bytes;
 }
 
+static bool lane_is_through(struct lane *l, uint64_t next)
+{
+    l->ended = l->ahead >= l->stop;
+    l->idle = l->ahead >= next;
+    return l->ended || l->idle;
+}
+
 /* Reads ahead into an empty lane; afterwards it has lines, or is idle, or has ended. CODE_AGAIN: it was at
  * work and is none of these yet. */
 static enum code lane_fill(struct reader *r, struct lane *l, size_t *work, struct fault *why)
 {
-    uint64_t first, next, go_on;
+    uint64_t first, next, from, go_on;
     journal_partition_range(r->journal, l->partition, &first, &next);
     if (l->ahead < first) /* what was kept is kept no longer */
         l->ahead = first;
-    l->ended = l->ahead >= l->stop;
-    l->idle = l->ahead >= next;
-    if (l->ended || l->idle)
+    if (lane_is_through(l, next))
         return CODE_OK;
     struct filling f = { .reader = r, .lane = l };
-    go_on = l->ahead;
-    enum code code = journal_partition_read(r->journal, l->partition, l->ahead, r->lane_bytes, take, &f,
+    go_on = from = l->ahead;
+    enum code code = journal_partition_read(r->journal, l->partition, from, r->lane_bytes, take, &f,
                                             &go_on, why);
     if (l->text.bad)
         return FAIL(why, CODE_NOMEM, 0, "no memory to read partition %u", l->partition);
     if (code != CODE_OK && code != CODE_END)
         return code;
     *work += f.bytes;
-    bool moved = !f.refused && go_on > l->ahead;
-    if (moved)
+    if (!f.placed && go_on > l->ahead)
         l->ahead = go_on;
-    if (l->count || l->ended)
+    if (l->count || lane_is_through(l, next))
         return CODE_OK;
-    l->idle = !moved;
-    return moved ? CODE_AGAIN : CODE_OK; /* a stretch without a single record was passed over */
+    l->idle = l->ahead == from;
+    return l->idle ? CODE_OK : CODE_AGAIN; /* a stretch was passed over without a line */
 }
 
 static bool take_direct(void *ctx, const struct record *record)
@@ -216,16 +232,6 @@ static enum code choose(struct reader *r, struct lane **best, size_t *work, stru
     return CODE_OK;
 }
 
-static bool all_ended(const struct reader *r, int64_t wall_us)
-{
-    if (r->ask.follow && r->ask.until_us && wall_us >= r->ask.until_us)
-        return true; /* whatever comes now comes too late */
-    for (uint32_t i = 0; i < r->lane_count; i++)
-        if (!r->lanes[i].ended)
-            return false;
-    return true;
-}
-
 enum code reader_next(struct reader *r, int64_t wall_us, struct buf *out, struct fault *why)
 {
     size_t work = 0;
@@ -239,7 +245,7 @@ enum code reader_next(struct reader *r, int64_t wall_us, struct buf *out, struct
         if (code != CODE_OK)
             return code;
         if (!best)
-            return all_ended(r, wall_us) || !r->ask.follow ? CODE_END : CODE_AGAIN;
+            return !r->ask.follow || (r->ask.until_us && wall_us >= r->ask.until_us) ? CODE_END : CODE_AGAIN;
         code = lane_emit(r, best, out, why);
         if (code != CODE_OK)
             return code;

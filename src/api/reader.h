@@ -25,7 +25,7 @@ struct reader_ask {
     enum reader_from from;
     uint64_t         sequence;  /* FROM_SEQUENCE; before the first kept one: from that on              */
     int64_t          time_us;   /* FROM_TIME                                                           */
-    int64_t          until_us;  /* a partition ends before its first record of that time, 0 = none     */
+    int64_t          until_us;  /* no record of that time or later, and the end then; 0 = none         */
     uint64_t         count;     /* lines in all, 0 = no limit                                          */
     bool             follow;    /* false: ends where the partitions end now                            */
 };

@@ -230,6 +230,35 @@ static void every_position_begins_where_it_says(void **state)
     rig_close(&rig);
 }
 
+/* Seconds 0 to 9, a stretch a day ahead, and again 10 to 19: `until` says what is shown, not where a partition ends. */
+static void until_hides_nothing_that_was_stored_after_the_clock_was_set_back(void **state)
+{
+    (void)state;
+    struct rig rig = { 0 };
+    rig_open(&rig, 2, 0);
+    char body[20000];
+    memset(body, 'x', sizeof body);
+    put(&rig, 0, 1 * SECOND, 1);
+    put(&rig, 1, 1 * SECOND, 2);
+    for (unsigned i = 0; i < 40; i++) { /* several segments */
+        put_payload(&rig, 0, (86400 + i) * SECOND, bytes_of(body, sizeof body));
+        sync_all(&rig);
+    }
+    put(&rig, 0, 10 * SECOND, 3);
+    put(&rig, 0, 86400 * SECOND, 4);
+    put(&rig, 0, 11 * SECOND, 5);
+    put(&rig, 0, 30 * SECOND, 6);
+    sync_all(&rig);
+    struct reader_ask ask = everything();
+    ask.until_us = 30 * SECOND;
+    expect(&rig, &ask, "1 2 3 5");
+    ask.until_us = 11 * SECOND;
+    expect(&rig, &ask, "1 2 3");
+    ask.until_us = 1;
+    expect(&rig, &ask, "");
+    rig_close(&rig);
+}
+
 static void a_partition_that_is_not_there_is_named(void **state)
 {
     (void)state;
@@ -307,10 +336,15 @@ static void a_follower_ends_with_its_count_or_its_time(void **state)
     put(&rig, 1, 100, 4);
     sync_all(&rig);
     expect_now(counted, 0, CODE_END, "2");
-    expect_now(timed, 0, CODE_END, "2"); /* every partition showed a later one */
+    expect_now(timed, 0, CODE_AGAIN, "2"); /* a clock that is ahead may be set back */
+    put(&rig, 0, 50, 5);
+    put(&rig, 1, 101, 6);
+    sync_all(&rig);
+    expect_now(timed, 99, CODE_AGAIN, "5");
+    expect_now(timed, 100, CODE_END, "");
     reader_close(counted);
     reader_close(timed);
-    expect_now(passed, 100, CODE_END, "1 2"); /* the time came, whatever the partitions have */
+    expect_now(passed, 100, CODE_END, "1 2 5"); /* the time came, whatever the partitions have */
     reader_close(passed);
     rig_close(&rig);
 }
@@ -515,6 +549,7 @@ int main(void)
         cmocka_unit_test(partitions_are_merged_by_time),
         cmocka_unit_test(a_clock_that_jumped_back_does_not_reorder_a_partition),
         cmocka_unit_test(every_position_begins_where_it_says),
+        cmocka_unit_test(until_hides_nothing_that_was_stored_after_the_clock_was_set_back),
         cmocka_unit_test(a_partition_that_is_not_there_is_named),
         cmocka_unit_test(without_follow_it_ends_where_the_partitions_ended_at_the_start),
         cmocka_unit_test(a_follower_sees_what_is_durable_and_nothing_else),

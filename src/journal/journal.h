@@ -192,6 +192,9 @@ void journal_partition_range(struct journal *, uint32_t partition, uint64_t *fir
  * clock jump the first one in sequence order is meant); `next` if there is none. */
 FG_CHECK enum code journal_partition_find_time(struct journal *, uint32_t partition, int64_t wall_us,
                                                uint64_t *seq, struct fault *why);
+/* `seq`: a record that is not before wall_us. Where behind it one may lie that is, as after a clock was set back: at once behind
+ * it, or after whole segments without any; `next` if nowhere. Looks at memory only. */
+uint64_t journal_partition_find_before(struct journal *, uint32_t partition, uint64_t seq, int64_t wall_us);
 /* Calls each() for records from `seq` on, in order, until it returns false, the end, or about max_bytes.
  * *next_seq is where to go on. Damaged records are skipped after each() was told once for each run of them,
  * by a record of type 0 whose partition_seq is the first of them, and each is counted once. CODE_IO, CODE_NOMEM:

@@ -399,3 +399,21 @@ enum code journal_partition_find_time(struct journal *j, uint32_t partition, int
     }
     return code;
 }
+
+uint64_t journal_partition_find_before(struct journal *j, uint32_t partition, uint64_t seq, int64_t wall_us)
+{
+    journal_lock(j);
+    uint64_t next = j->partitions[partition].durable_next, found = next;
+    for (size_t i = 0; i < j->segment_count && found == next; i++) {
+        const struct segment *s = j->segments[i];
+        const struct span *p = s->released ? NULL : index_span(s, partition);
+        if (!p || p->first + p->count <= seq + 1 || p->min_us >= wall_us)
+            continue;
+        if (p->first > seq)
+            found = p->first;
+        else if (!p->sorted) /* else what is behind it there is not before it */
+            found = seq + 1;
+    }
+    journal_unlock(j);
+    return found < next ? found : next;
+}

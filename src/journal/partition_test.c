@@ -198,6 +198,32 @@ static void a_clock_that_jumps_hides_and_blocks_nothing(void **state)
     rig_free(r);
 }
 
+static void what_a_clock_that_was_ahead_left_behind_it_is_found_by_whole_segments(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    rig_must_open(r);
+    int64_t began = rig_wall(r);
+    fill(r, 0, 400, 500); /* partition 0: 0 to 99; a segment holds about 25 of them */
+    memfs_set_wall(r->fs, began + 24 * HOUR);
+    fill(r, 400, 400, 500); /* 100 to 199 */
+    memfs_set_wall(r->fs, began + 400 * INT64_C(1000000));
+    fill(r, 800, 400, 500); /* 200 to 299, as if nothing had been */
+    for (int restart = 0; restart < 2; restart++) {
+        uint64_t at = 100, steps = 0;
+        for (; at < 200; steps++)
+            at = journal_partition_find_before(r->j, 0, at, began + HOUR);
+        assert_int_equal(at, 200);
+        assert_true(steps < 80); /* the segments where the clock jumped have to be looked through */
+        assert_int_equal(journal_partition_find_before(r->j, 0, 150, began + 24 * HOUR), at);
+        assert_int_equal(journal_partition_find_before(r->j, 0, 150, began + 400 * INT64_C(1000000)), 300);
+        assert_int_equal(journal_partition_find_before(r->j, 0, 299, INT64_MAX), 300);
+        rig_kill(r);
+        rig_must_open(r);
+    }
+    rig_free(r);
+}
+
 /* ---- retention ---- */
 
 /* Lets retention run at the moment when a reader has let one segment go and has not taken the next. */
@@ -537,6 +563,7 @@ int main(void)
         cmocka_unit_test(lost_or_damaged_index_files_cost_nothing),
         cmocka_unit_test(a_record_is_found_by_its_time),
         cmocka_unit_test(a_clock_that_jumps_hides_and_blocks_nothing),
+        cmocka_unit_test(what_a_clock_that_was_ahead_left_behind_it_is_found_by_whole_segments),
         cmocka_unit_test(what_retention_gives_up_before_a_reader_is_not_told_as_lost),
         cmocka_unit_test(old_records_go_and_the_counters_stay),
         cmocka_unit_test(a_clock_set_ahead_or_back_deletes_nothing),
