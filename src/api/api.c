@@ -110,6 +110,7 @@ static const struct route routes[] = {
     { "/api/v1/jobs", false, true, READS | POSTS, jobs_serve },
     { "/api/v1/jobs/explain", false, true, READS, jobs_explain_serve },
     { "/api/v1/jobs/models", false, true, READS | POSTS, jobs_models_serve },
+    { "/api/v1/routes", false, true, READS, routes_serve },
     { "/api/v1/jobs/remove", false, true, POSTS, jobs_remove_serve },
 };
 

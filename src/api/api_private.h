@@ -65,6 +65,12 @@ void jobs_explain_serve(struct api *, struct http_exchange *, const struct http_
 void jobs_models_serve(struct api *, struct http_exchange *, const struct http_request *);  /* GET, POST: forgets */
 void jobs_remove_serve(struct api *, struct http_exchange *, const struct http_request *);  /* POST */
 
+/* ---- routes.c ---- */
+void routes_serve(struct api *, struct http_exchange *, const struct http_request *); /* GET */
+/* "routes":[...],"upstream":[...] */
+void routes_put(struct api *, struct buf *out);
+void routes_put_metrics(struct api *, struct buf *out);
+
 /* ---- websocket.c ---- */
 void websocket_serve(struct api *, struct http_exchange *, const struct http_request *);
 

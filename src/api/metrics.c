@@ -379,6 +379,7 @@ void metrics_reply(struct api *a, struct http_exchange *x)
     PUT(journal_rows);
     put_partitions(&out, a->config.journal);
     put_jobs(&out, a->config.flow);
+    routes_put_metrics(a, &out);
     put_limits(&out, &a->config.view.settings->limits, &f);
     PUT(other_rows);
 #undef PUT

@@ -250,6 +250,8 @@ void status_reply(struct api *a, struct http_exchange *x)
     put_mqtt(&out, &b, &rates);
     put_hub(a, &out);
     put_jobs(a, &out);
+    routes_put(a, &out);
+    buf_u8(&out, ',');
     put_accounts(&out, &b, &j);
     put_journal(&out, &j);
     api_answer(x, "application/json", &out);

@@ -365,6 +365,11 @@ const struct settings *settings_hold(const struct settings *s)
     return s;
 }
 
+const char *settings_file(const struct settings *s)
+{
+    return s->inner->file ? s->inner->file : "settings";
+}
+
 void settings_free(const struct settings *s)
 {
     if (!s || atomic_fetch_sub(&s->inner->others, 1) > 0)

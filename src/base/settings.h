@@ -63,6 +63,9 @@ struct settings_pairs {
 struct settings_entry {
     const char *name;
     uint32_t    line, column; /* of the name in the file */
+    /* Of a route's text; text_in_place: it stands there as it is, so that its columns are those of the file. */
+    uint32_t    text_line, text_column;
+    bool        text_in_place;
 };
 
 enum settings_job_policy { JOB_ADJUST, JOB_DROP };
@@ -234,6 +237,8 @@ FG_CHECK enum code settings_parse(const struct settings **out, const struct io *
 /* One more who reads them; each, and who loaded them, gives them back with settings_free. Any thread. */
 const struct settings *settings_hold(const struct settings *);
 void settings_free(const struct settings *); /* NULL is fine */
+/* The file's name, for messages; "settings" where there was none. */
+const char *settings_file(const struct settings *);
 
 /* Puts the values that `old` has for the keys that `keep` names into `fresh`, which nobody else reads yet: what a running
  * node cannot change. No lists. CODE_NOMEM. */

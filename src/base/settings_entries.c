@@ -64,11 +64,29 @@ static void read_pairs(struct loading *l, const struct setting *row, const struc
     memcpy((char *)base + row->offset, &list, sizeof list);
 }
 
+static bool has_any(struct bytes text, const char *of)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (strchr(of, text.at[i]))
+            return true;
+    return false;
+}
+
+/* Behind a quote, and without what is written as more than one character between quotes. */
+static void note_place(struct settings_entry *e, const struct yaml_node *n)
+{
+    e->text_line = n->line;
+    e->text_column = n->column + !n->plain;
+    e->text_in_place = n->plain || !has_any(n->text, "'\"\\\t");
+}
+
 static void read_value(struct reading *r, const struct setting *row, const struct yaml_node *n,
                        const char *path)
 {
     struct fault why;
     r->said[row - r->kind->rows] = true;
+    if (r->kind->main && strcmp(row->key, r->kind->main) == 0)
+        note_place(r->base, n);
     if (row->kind == AS_PAIRS) {
         read_pairs(r->l, row, n, path, r->base);
         return;
@@ -167,7 +185,8 @@ static void read_entry(struct loading *l, const struct setting *row, const struc
     struct reading r = {.l = l, .kind = row->entries, .base = base};
     char path[PATH_MAX_BYTES], said[64];
     struct origin o = setting_key_place(n);
-    struct settings_entry head = {arena_text(&l->inner->arena, n->key), n->key_line, n->key_column};
+    struct settings_entry head = {
+        .name = arena_text(&l->inner->arena, n->key), .line = n->key_line, .column = n->key_column};
     l->nomem = l->nomem || !head.name;
     setting_path(path, sizeof path, "%s.%s", row->key, bytes_escape(n->key, said, sizeof said));
     if (!entry_name_ok(n->key)) {

@@ -35,6 +35,12 @@ static void one_text_and_whole_entries(void **state)
     assert_int_equal(s->jobs.at[1].state_bytes, 256 << 20);
     assert_int_equal(s->routes.count, 2);
     assert_string_equal(s->routes.at[0].route, "FROM /messages/* INTO $upstream");
+    assert_int_equal(s->routes.at[0].entry.text_line, 9);
+    assert_int_equal(s->routes.at[0].entry.text_column, 8);
+    assert_true(s->routes.at[0].entry.text_in_place);
+    assert_int_equal(s->routes.at[1].entry.text_line, 10);
+    assert_int_equal(s->routes.at[1].entry.text_column, 18); /* behind the quote */
+    assert_true(s->routes.at[1].entry.text_in_place);
     assert_int_equal(s->routes.at[0].priority, SETTINGS_PRIORITY_NONE);
     assert_int_equal(s->routes.at[0].ttl_s, 0);
     assert_int_equal(s->routes.at[1].priority, 3);
@@ -52,6 +58,10 @@ static void one_text_and_whole_entries(void **state)
     assert_true(a->dry_run);
     assert_int_equal(a->retry, 3);
     assert_int_equal(a->timeout_s, 10);
+    settings_free(s);
+    s = good("routes:\n  r: \"FROM topic(\\\"x\\\") INTO events\"\n");
+    assert_string_equal(s->routes.at[0].route, "FROM topic(\"x\") INTO events");
+    assert_false(s->routes.at[0].entry.text_in_place); /* its columns are not those of the file */
     settings_free(s);
 }
 

@@ -18,6 +18,7 @@ static const struct verb *const verbs[] = {
     &verb_mqtt_test,
     &verb_pub,
     &verb_reload,
+    &verb_route,
     &verb_run,
     &verb_simulate,
     &verb_sql,

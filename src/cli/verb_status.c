@@ -149,6 +149,53 @@ static void print_jobs(const json_t *o, FILE *to)
             (void)fprintf(to, "    %s is %s: fieldgate job list\n", text_at(job, NULL, "name"), text_at(job, NULL, "state"));
 }
 
+static void print_upstream(const json_t *o, FILE *to)
+{
+    size_t i;
+    const json_t *list = json_object_get(o, "upstream"), *lane;
+    json_array_foreach(list, i, lane) {
+        char first[64], size[VALUE_TEXT_MAX], since[VALUE_TEXT_MAX];
+        int64_t since_us;
+        struct fault why;
+        if (json_is_null(json_object_get(lane, "priority")))
+            (void)snprintf(first, sizeof first, "without priority");
+        else
+            (void)snprintf(first, sizeof first, "priority %s", counted(count_at(lane, NULL, "priority")));
+        begin_line(to, "upstream", first);
+        (void)value_print_size_about(count_at(lane, NULL, "bytes"), size);
+        (void)fprintf(to, "%s messages wait   %s", counted(count_at(lane, NULL, "messages")), size);
+        if (value_parse_time(bytes_str(text_at(lane, NULL, "oldest")), 0, &since_us, &why) == CODE_OK)
+            (void)fprintf(to, "   since %s", value_print_time_about(since_us, since));
+        if (count_at(lane, NULL, "expired"))
+            (void)fprintf(to, "   %s expired", counted(count_at(lane, NULL, "expired")));
+        (void)fputc('\n', to);
+    }
+}
+
+/* Nothing is said where there are none. */
+static void print_routes(const json_t *o, FILE *to)
+{
+    size_t i, running = 0;
+    uint64_t matched = 0, waiting = 0;
+    const json_t *list = json_object_get(o, "routes"), *route;
+    char first[64];
+    size_t all = json_array_size(list);
+    json_array_foreach(list, i, route) {
+        running += strcmp(text_at(route, NULL, "state"), "running") == 0;
+        matched += count_at(route, NULL, "matched");
+        waiting += count_at(route, NULL, "waiting");
+    }
+    if (all) {
+        (void)snprintf(first, sizeof first, running == all ? "%zu running" : "%zu of %zu running", running, all);
+        begin_line(to, "routes", first);
+        (void)fprintf(to, "%s matched   %s wait to be routed\n", counted(matched), counted(waiting));
+    }
+    json_array_foreach(list, i, route)
+        if (strcmp(text_at(route, NULL, "state"), "running") != 0)
+            (void)fprintf(to, "    %s waits: %s\n", text_at(route, NULL, "name"), text_at(route, NULL, "why"));
+    print_upstream(o, to);
+}
+
 static const char *relation(uint64_t a, uint64_t b)
 {
     return a == b ? "=" : a > b ? ">" : "<";
@@ -183,6 +230,7 @@ static int print_people(const json_t *o, FILE *to)
     print_mqtt(o, to);
     print_hub(o, to);
     print_jobs(o, to);
+    print_routes(o, to);
     print_accounts(o, to);
     if (strcmp(text_at(o, NULL, "durability"), "memory") == 0) {
         begin_line(to, "durability", "memory");

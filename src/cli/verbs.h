@@ -15,6 +15,7 @@ extern const struct verb verb_log;
 extern const struct verb verb_mqtt_test;
 extern const struct verb verb_pub;
 extern const struct verb verb_reload;
+extern const struct verb verb_route;
 extern const struct verb verb_run;
 extern const struct verb verb_simulate;
 extern const struct verb verb_sql;

@@ -16,6 +16,8 @@ struct flow {
     pthread_mutex_t lock;
     struct jobs *jobs;       /* NULL: stopped */
     struct actions *actions; /* NULL: there were never any */
+    struct router *router;   /* NULL: stopped; guarded by glance_lock, too */
+    pthread_mutex_t glance_lock;
     struct broker *broker;
     const struct io *io;
     char *data_dir;
@@ -182,6 +184,8 @@ enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const 
     if (c == CODE_OK)
         c = add_actions(&g, why);
     if (c == CODE_OK)
+        c = flow_routes_of_settings(&p->routes, p, s, why);
+    if (c == CODE_OK)
         *out = p;
     else
         flow_plan_free(p);
@@ -196,6 +200,7 @@ void flow_plan_free(struct flow_plan *p)
         job_plan_free(p->jobs[i]);
     for (size_t i = 0; i < p->action_count; i++)
         action_plan_free(p->actions[i]);
+    route_table_free(p->routes);
     mem_free(p);
 }
 
@@ -215,7 +220,43 @@ enum code flow_check_text(struct job_plan **out, const struct settings *s, const
     return job_text_plan(out, s, io, file, name, sql, NULL, why);
 }
 
+enum code flow_test_routes(const struct flow_plan *p, const struct settings *s, const char *const *texts,
+                           size_t n, struct bytes from, const struct message *m,
+                           void (*each)(void *ctx, const struct route_verdict *), void *ctx,
+                           struct fault *why)
+{
+    struct route_text said[ROUTES_MAX_COUNT];
+    char names[ROUTES_MAX_COUNT][16];
+    struct route_table *own = NULL;
+    enum code c = n <= ROUTES_MAX_COUNT
+                      ? CODE_OK
+                      : FAIL_FG(why, CODE_LIMIT, 4106, "more than %d routes", ROUTES_MAX_COUNT);
+    for (size_t i = 0; c == CODE_OK && i < n; i++) {
+        (void)snprintf(names[i], sizeof names[i], "%zu", i + 1);
+        said[i] = (struct route_text){.name = names[i],
+                                      .text = texts[i],
+                                      .priority = ROUTE_NO_PRIORITY,
+                                      .file = "argument",
+                                      .line = (uint32_t)(i + 1),
+                                      .column = 1,
+                                      .in_place = true};
+    }
+    if (c == CODE_OK && n)
+        c = flow_routes_plan(&own, p, s, said, n, why);
+    if (c == CODE_OK)
+        c = route_table_test(own ? own : p->routes, from, m, each, ctx, why);
+    route_table_free(own);
+    return c;
+}
+
 /* ---- what is done ---- */
+
+/* By the router's thread, which is held while jobs are opened and closed. */
+static struct consumer *job_queue(void *ctx, const char *job)
+{
+    const struct flow *f = ctx;
+    return f->jobs ? jobs_queue(f->jobs, job) : NULL;
+}
 
 enum code flow_open(struct flow **out, struct broker *b, struct journal *journal, const struct io *io,
                     const char *data_dir, struct fault *why)
@@ -226,9 +267,13 @@ enum code flow_open(struct flow **out, struct broker *b, struct journal *journal
     (void)pthread_mutex_init(&f->lock, NULL);
     f->broker = b;
     f->io = io;
+    (void)pthread_mutex_init(&f->glance_lock, NULL);
     f->data_dir = mem_strdup(data_dir);
     enum code c = !f->data_dir ? FAIL(why, CODE_NOMEM, 0, "no memory for the jobs")
                                : jobs_open(&f->jobs, b, journal, io, data_dir, why);
+    struct router_options o = {.broker = b, .journal = journal, .io = io, .job_queue = job_queue, .ctx = f};
+    if (c == CODE_OK)
+        c = router_open(&f->router, &o, why);
     if (c == CODE_OK)
         *out = f;
     else
@@ -269,6 +314,17 @@ bool flow_glance_actions(struct flow *f, void (*each)(void *ctx, const struct ac
     return true;
 }
 
+bool flow_glance_routes(struct flow *f, void (*route)(void *ctx, const struct route_status *),
+                        void (*upstream)(void *ctx, const struct upstream_status *), void *ctx)
+{
+    pthread_mutex_lock(&f->glance_lock);
+    bool ok = f->router != NULL;
+    if (ok)
+        router_status(f->router, route, upstream, ctx);
+    pthread_mutex_unlock(&f->glance_lock);
+    return ok;
+}
+
 static void ignore_name(void *ctx, struct bytes name, bool open)
 {
     bool *any = ctx;
@@ -290,20 +346,31 @@ static enum code apply_actions(struct flow *f, struct flow_plan *p, struct fault
     return c;
 }
 
+/* The first thing that went wrong is what is said. */
+static void note_first(enum code *c, enum code second, struct fault *why, const struct fault *own)
+{
+    if (second == CODE_OK || *c != CODE_OK)
+        return;
+    *c = second;
+    if (why)
+        *why = *own;
+}
+
 enum code flow_apply(struct flow *f, struct flow_plan *p, struct fault *why)
 {
     struct jobs *jobs = flow_enter(f);
     enum code c = CODE_CLOSED;
     if (jobs) {
+        struct fault own;
+        enum code second;
+        router_hold(f->router);
         c = jobs_apply(jobs, p->jobs, p->job_count, why);
         p->job_count = 0;
-        struct fault own;
-        enum code second = apply_actions(f, p, &own);
-        if (second != CODE_OK && c == CODE_OK) {
-            c = second;
-            if (why)
-                *why = own;
-        }
+        second = apply_actions(f, p, &own);
+        note_first(&c, second, why, &own);
+        second = router_apply(f->router, p->routes, &own);
+        p->routes = NULL;
+        note_first(&c, second, why, &own);
         flow_leave(f);
     } else {
         (void)FAIL(why, CODE_CLOSED, 0, "the node is stopping");
@@ -316,6 +383,11 @@ void flow_stop(struct flow *f)
 {
     if (!flow_enter(f))
         return;
+    pthread_mutex_lock(&f->glance_lock);
+    struct router *router = f->router;
+    f->router = NULL;
+    pthread_mutex_unlock(&f->glance_lock);
+    router_close(router); /* what it would bring to jobs waits */
     jobs_close(f->jobs); /* first: what they still say waits for the actions */
     f->jobs = NULL;
     actions_close(f->actions);
@@ -327,9 +399,11 @@ void flow_free(struct flow *f)
 {
     if (!f)
         return;
+    router_close(f->router);
     jobs_close(f->jobs);
     actions_close(f->actions);
     mem_free(f->data_dir);
+    (void)pthread_mutex_destroy(&f->glance_lock);
     (void)pthread_mutex_destroy(&f->lock);
     mem_free(f);
 }

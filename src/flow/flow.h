@@ -19,6 +19,7 @@
 #include "base/settings.h"
 #include "broker/broker.h"
 #include "job/job.h"
+#include "route/router.h"
 
 struct flow;
 struct flow_plan;
@@ -35,6 +36,12 @@ FG_CHECK enum code flow_check_file(struct job_plan **out, const struct settings 
 FG_CHECK enum code flow_check_text(struct job_plan **out, const struct settings *s, const struct io *,
                                    const char *name, struct bytes sql, struct fault *why);
 
+/* What would become of a message (route_table_test), by the plan's routes; or, with n > 0, by these texts. `s` as for the plan. */
+FG_CHECK enum code flow_test_routes(const struct flow_plan *, const struct settings *s, const char *const *texts,
+                                    size_t n, struct bytes from, const struct message *,
+                                    void (*each)(void *ctx, const struct route_verdict *), void *ctx,
+                                    struct fault *why);
+
 FG_CHECK enum code flow_open(struct flow **out, struct broker *, struct journal *, const struct io *,
                              const char *data_dir, struct fault *why);
 /* From now on this is what is done. Takes the plan, also on failure. */
@@ -46,6 +53,9 @@ void flow_leave(struct flow *);
 bool flow_glance(struct flow *, void (*each)(void *ctx, const struct job_glance *), void *ctx);
 /* See actions_glance; likewise. */
 bool flow_glance_actions(struct flow *, void (*each)(void *ctx, const struct action_glance *), void *ctx);
+/* See router_status; likewise. False: the node is stopping. */
+bool flow_glance_routes(struct flow *, void (*route)(void *ctx, const struct route_status *),
+                        void (*upstream)(void *ctx, const struct upstream_status *), void *ctx);
 void flow_stop(struct flow *); /* all jobs, with a checkpoint; while the loops still run. Harmless if done */
 void flow_free(struct flow *); /* NULL is fine; stopped, or nothing was ever applied */
 

@@ -8,7 +8,16 @@ struct flow_plan {
     size_t job_count;
     struct action_plan *actions[ACTIONS_MAX];
     size_t action_count;
+    struct route_table *routes;
 };
+
+/* ---- routes.c ---- */
+/* Those of the settings; these texts instead. Against the plan's jobs. */
+FG_CHECK enum code flow_routes_of_settings(struct route_table **out, const struct flow_plan *,
+                                           const struct settings *, struct fault *why);
+FG_CHECK enum code flow_routes_plan(struct route_table **out, const struct flow_plan *,
+                                    const struct settings *, const struct route_text *, size_t n,
+                                    struct fault *why);
 
 /* ---- files.c ---- */
 /* Calls each() for every file that a pattern means: `*` and `?` in its last part. CODE_NOTFOUND: none; CODE_IO. */

@@ -19,6 +19,7 @@
 #include "broker/broker.h"
 #include "stream/stream.h"
 
+struct consumer;
 struct jobs;
 struct job_plan;
 
@@ -46,6 +47,8 @@ const struct query *job_plan_query(const struct job_plan *);
 /* Where an input of the query comes from: its topic filters, as one text separated by ", "; empty: routes bring it. */
 void job_plan_source(const struct job_plan *, uint32_t input, struct buf *out);
 struct bytes job_plan_target(const struct job_plan *, uint32_t output); /* its topic */
+/* Its topic filters, from i = 0 on; false: there are no more. */
+bool job_plan_filter(const struct job_plan *, size_t i, struct bytes *filter);
 /* What a route must say with a message for this input; 0: there is no such input, or it reads topics. */
 uint32_t job_input_number(const struct job_plan *, struct bytes input);
 
@@ -56,6 +59,9 @@ void jobs_close(struct jobs *);
 /* Exactly these run from now on: new ones are started, changed ones go on with the new text (and learn anew), the others are not
  * touched; what is not there any more ends, its state and what waited for it are gone. Takes the plans, also on failure. */
 FG_CHECK enum code jobs_apply(struct jobs *, struct job_plan **plans, size_t n, struct fault *why);
+
+/* The queue of a job that runs, for what routes bring it, until the next jobs_apply or jobs_close; NULL: there is none. */
+struct consumer *jobs_queue(struct jobs *, const char *name);
 
 enum job_state {
     JOB_RUNNING,

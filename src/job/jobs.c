@@ -275,6 +275,15 @@ enum code jobs_apply(struct jobs *all, struct job_plan **plans, size_t n, struct
     return c;
 }
 
+struct consumer *jobs_queue(struct jobs *all, const char *name)
+{
+    pthread_mutex_lock(&all->lock);
+    const struct job *j = find(all, name);
+    struct consumer *queue = j ? j->consumer : NULL;
+    pthread_mutex_unlock(&all->lock);
+    return queue;
+}
+
 /* ---- looked at ---- */
 
 static void tell_status(struct job *j, void (*each)(void *ctx, const struct job_status *), void *ctx)

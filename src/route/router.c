@@ -14,6 +14,7 @@ enum {
     LANE_PREFIX = sizeof "route/$upstream/" - 1,
     WAIT_MS = 500,
     IDLE_MS = 1000,
+    NOTHING_MS = 60000,
     FILTERS_MAX = 4096,
     ORPHANS_MAX = 256
 };
@@ -59,6 +60,7 @@ static bool step(struct router *r)
         for (uint32_t i = 0; i < LANES; i++)
             lane_sweep(&r->lanes[i]);
     }
+    view_make(r, false);
     return more;
 }
 
@@ -78,14 +80,17 @@ static bool stopping(struct router *r)
     return stop;
 }
 
-static bool any_blocked(struct router *r)
+/* How long nothing needs to be done that nobody wakes us for. */
+static int idle_ms(struct router *r)
 {
-    bool any = false;
+    int ms = NOTHING_MS;
     pthread_mutex_lock(&r->lock);
+    for (uint32_t i = 0; i < LANES; i++)
+        ms = r->lanes[i].queue ? IDLE_MS : ms;
     for (struct runner *s = r->runners; s; s = s->next)
-        any = any || s->blocked.text[0];
+        ms = s->blocked.text[0] ? WAIT_MS : ms < IDLE_MS ? ms : IDLE_MS;
     pthread_mutex_unlock(&r->lock);
-    return any;
+    return ms;
 }
 
 static void *run_router(void *ctx)
@@ -94,7 +99,7 @@ static void *run_router(void *ctx)
     while (!stopping(r)) {
         if (router_step(r))
             continue;
-        int ms = any_blocked(r) ? WAIT_MS : IDLE_MS;
+        int ms = idle_ms(r);
         pthread_mutex_lock(&r->sleep_lock);
         wait_due(r, ms);
         pthread_mutex_unlock(&r->sleep_lock);
@@ -299,7 +304,7 @@ static enum code set_filters(struct applying *a)
 
 /* ---- applying: what follows ---- */
 
-static uint64_t came_directly(const struct router *r, const struct route *route)
+uint64_t came_directly(const struct router *r, const struct route *route)
 {
     return consumer_tail(r->lanes[lane_of(route->said.priority)].queue) - r->counts[route->order].came;
 }
@@ -455,6 +460,7 @@ static enum code apply(struct applying *a)
     r->table = a->table;
     r->direct = a->direct;
     a->table = old;
+    view_make(r, true); /* before what it shows is freed */
     return CODE_OK;
 }
 
@@ -485,6 +491,7 @@ enum code router_apply(struct router *r, struct route_table *table, struct fault
         a->table = r->table;
         c = adopt(r, why);
         tidy_lanes(a);
+        view_make(r, true);
     }
     r->held = false;
     pthread_mutex_unlock(&r->lock);
@@ -505,6 +512,7 @@ static void locks_init(struct router *r)
     (void)pthread_condattr_destroy(&monotonic);
     (void)pthread_mutex_init(&r->sleep_lock, NULL);
     (void)pthread_mutex_init(&r->lock, NULL);
+    (void)pthread_mutex_init(&r->view.lock, NULL);
 }
 
 enum code router_open(struct router **out, const struct router_options *o, struct fault *why)
@@ -557,74 +565,6 @@ void router_close(struct router *r)
     (void)pthread_cond_destroy(&r->wake);
     (void)pthread_mutex_destroy(&r->sleep_lock);
     (void)pthread_mutex_destroy(&r->lock);
+    (void)pthread_mutex_destroy(&r->view.lock);
     mem_free(r);
-}
-
-/* ---- looked at ---- */
-
-const struct route_table *router_enter(struct router *r)
-{
-    pthread_mutex_lock(&r->lock);
-    if (!r->table)
-        pthread_mutex_unlock(&r->lock);
-    return r->table;
-}
-
-void router_leave(struct router *r)
-{
-    pthread_mutex_unlock(&r->lock);
-}
-
-static const struct runner *runner_of(const struct router *r, const struct route *route)
-{
-    for (const struct runner *s = r->runners; s; s = s->next)
-        if (s->target == route->target)
-            return s;
-    return NULL;
-}
-
-static void tell_route(struct router *r, size_t i, void (*each)(void *, const struct route_status *),
-                       void *ctx)
-{
-    const struct route *route = &r->table->routes[i];
-    const struct runner *s = runner_of(r, route);
-    const struct route_counts *n = &r->counts[i];
-    struct route_status st = {
-        .matched = n->matched, .not_matched = n->not_matched, .errors = n->errors, .blocked = ""};
-    route_table_info(r->table, i, &st.info);
-    if (route == r->direct)
-        st.matched += came_directly(r, route);
-    if (s) {
-        st.waiting = consumer_waiting(s->queue);
-        st.not_json = s->not_json;
-        st.blocked = s->blocked.text;
-    }
-    each(ctx, &st);
-}
-
-static void tell_lane(const struct lane *l, void (*each)(void *, const struct upstream_status *), void *ctx)
-{
-    struct upstream_status st = {.priority = l->priority, .expired = l->expired};
-    struct consumer_item item;
-    size_t n = 0;
-    if (!l->queue)
-        return;
-    st.messages = consumer_waiting(l->queue);
-    st.bytes = consumer_waiting_bytes(l->queue);
-    if (consumer_take(l->queue, 0, &item, 1, &n, NULL) == CODE_OK && n && item.message) {
-        st.oldest_us = item.message->wall_us;
-        message_drop(item.message);
-    }
-    each(ctx, &st);
-}
-
-void router_status(struct router *r, void (*route)(void *ctx, const struct route_status *),
-                   void (*upstream)(void *ctx, const struct upstream_status *), void *ctx)
-{
-    pthread_mutex_lock(&r->lock);
-    for (size_t i = 0; r->table && i < r->table->count; i++)
-        tell_route(r, i, route, ctx);
-    for (uint32_t i = 0; i < LANES; i++)
-        tell_lane(&r->lanes[i], upstream, ctx);
-    pthread_mutex_unlock(&r->lock);
 }

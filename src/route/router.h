@@ -12,7 +12,7 @@
  * $upstream is a queue for each priority ("route/$upstream/0" ... "/9", "/2000000000"), which nobody reads yet. The number of a
  * message in it is its time to live in seconds, 0: for ever.
  *
- * Threads: router_* from any thread but the loops', one of apply, hold and close at a time.
+ * Threads: router_* from any thread but the loops' (router_status from those, too), one of apply, hold and close at a time.
  */
 #pragma once
 
@@ -39,10 +39,6 @@ void router_hold(struct router *);
 FG_CHECK enum code router_apply(struct router *, struct route_table *, struct fault *why);
 void router_close(struct router *); /* NULL is fine. While the loops still run */
 
-/* The table that holds, until router_leave; NULL: there is none yet. */
-const struct route_table *router_enter(struct router *);
-void router_leave(struct router *);
-
 struct route_status {
     struct route_info info;
     uint64_t matched, not_matched,
@@ -57,6 +53,7 @@ struct upstream_status {
     int64_t oldest_us; /* when the oldest came, wall clock; 0: nothing waits, or it could not be read */
     uint64_t expired;  /* since the node started */
 };
+/* As it was a moment ago; never waits for the router, so from any thread. Texts live as long as the call. */
 void router_status(struct router *, void (*route)(void *ctx, const struct route_status *),
                    void (*upstream)(void *ctx, const struct upstream_status *), void *ctx);
 

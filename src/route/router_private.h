@@ -66,8 +66,24 @@ bool runner_step(struct runner *, int64_t now_us);
 /* From now on it is these routes'. Its queue is open. */
 void runner_begin(struct runner *, const struct route_target *, struct route_counts *);
 
+/* ---- view.c: what is shown of it ---- */
+struct view {
+    pthread_mutex_t lock; /* of all below; taken behind router.lock */
+    struct route_status routes[ROUTES_MAX_COUNT];
+    char blocked[ROUTES_MAX_COUNT][240];
+    struct upstream_status lanes[LANES];
+    size_t route_count, lane_count;
+    int64_t made_us;
+    uint64_t oldest[LANES]; /* index of the entry whose time is in lanes[], plus 1 */
+    int64_t oldest_us[LANES];
+};
+/* Locked (router). Looks again, if it is time or must be. */
+void view_make(struct router *, bool must);
+uint64_t came_directly(const struct router *, const struct route *); /* since its counts began */
+
 struct router {
     struct router_options o;
+    struct view view;
     pthread_mutex_t lock; /* of all below; held while a step works, never while anything is waited for */
     struct route_table *table;
     struct route_counts counts[ROUTES_MAX_COUNT];
