@@ -6,6 +6,7 @@
 struct grouping {
     void   **engines;
     int64_t  due;      /* of all; may be too early */
+    int64_t  now;      /* how far rows and watermarks have come */
     uint64_t sequence; /* of rows */
     struct value        *keys; /* room for one row */
     struct contribution *values;
@@ -194,6 +195,7 @@ static void *make(struct stream *s, const struct op *op)
     if (!g)
         return NULL;
     g->due = INT64_MAX;
+    g->now = TIME_NONE;
     g->engines = mem_zalloc(op->group.window_count, sizeof *g->engines);
     g->keys = mem_zalloc(op->group.key_count + 1, sizeof *g->keys);
     g->values = mem_zalloc(op->group.aggregate_count + 1, sizeof *g->values);
@@ -236,8 +238,9 @@ static enum code take(struct stream *s, struct lane *l, const struct op *op, voi
 {
     struct grouping *g = state;
     (void)port;
-    if (r->time > g->due)
-        TRY(close_before(s, l, op, g, r->time));
+    g->now = r->time > g->now ? r->time : g->now;
+    if (g->now > g->due)
+        TRY(close_before(s, l, op, g, g->now));
     for (uint32_t i = 0; i < op->group.key_count; i++) {
         enum code code = run_value(s, op->group.keys[i], op->group.key_slots[i], r, &g->keys[i]);
         if (code != CODE_OK)
@@ -246,7 +249,7 @@ static enum code take(struct stream *s, struct lane *l, const struct op *op, voi
     enum code code = aggregates_take(s, op, r, g->values);
     if (code != CODE_OK)
         return run_failed(s, code);
-    struct batch b = { .time = r->time, .sequence = g->sequence++, .keys = g->keys, .values = g->values, .row = r };
+    struct batch b = { .time = g->now, .sequence = g->sequence++, .keys = g->keys, .values = g->values, .row = r };
     struct keyed plain = { .fold = s->query->options.ignore_case };
     b.hash = keyed_hash(&plain, b.keys, op->group.key_count);
     for (uint32_t i = 0; i < op->group.window_count; i++) {
@@ -266,6 +269,7 @@ static enum code advance(struct stream *s, struct lane *l, const struct op *op, 
     (void)port;
     if (mark > g->due)
         TRY(close_before(s, l, op, g, mark));
+    g->now = mark > g->now ? mark : g->now;
     return run_advance_outs(s, l, op, mark);
 }
 
@@ -274,6 +278,7 @@ static void save(const struct stream *s, const struct op *op, const void *state,
     const struct grouping *g = state;
     (void)s;
     buf_le64(out, g->sequence);
+    buf_le64(out, (uint64_t)g->now);
     for (uint32_t i = 0; i < op->group.window_count; i++)
         engine_of(&op->group.windows[i])->save(op, &op->group.windows[i], g->engines[i], out);
 }
@@ -282,6 +287,9 @@ static enum code load(struct loader *l, const struct op *op, void *state)
 {
     struct grouping *g = state;
     g->sequence = load_u64(l);
+    g->now = l->now = load_time(l);
+    if (g->now > INT64_MAX / 2 && !l->stream->ended)
+        return load_bad(l, "how far a window has come");
     for (uint32_t i = 0; i < op->group.window_count; i++)
         TRY(engine_of(&op->group.windows[i])->load(l, op, &op->group.windows[i], g->engines[i]));
     uint32_t which;

@@ -30,7 +30,7 @@ struct joining {
     struct value  *keys;
 };
 
-void join_keys(struct value *keys, uint32_t count)
+static void join_keys(struct value *keys, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         int64_t ticks;
@@ -39,6 +39,29 @@ void join_keys(struct value *keys, uint32_t count)
         else if (keys[i].type == VALUE_TEXT && keys[i].len >= 10 && keys[i].text[4] == '-' && datetime_parse(value_bytes(keys[i]), &ticks))
             keys[i] = value_datetime(ticks);
     }
+}
+
+enum code join_eval(struct stream *s, struct expr **list, uint32_t count, const struct row *r, struct value *out, bool *found)
+{
+    *found = false;
+    for (uint32_t i = 0; i < count; i++) {
+        enum code code = run_value(s, list[i], -1, r, &out[i]);
+        if (code == CODE_NOMEM)
+            return code;
+        if (code != CODE_OK || out[i].type == VALUE_NULL)
+            return CODE_OK;
+    }
+    join_keys(out, count);
+    *found = true;
+    return CODE_OK;
+}
+
+enum code join_matches(struct stream *s, const struct expr *on, const struct row *r, bool *match)
+{
+    run_at(s, r);
+    enum code code = expr_test(on, &s->eval, match);
+    *match = code == CODE_OK && *match;
+    return code == CODE_NOMEM ? code : CODE_OK;
 }
 
 /* ---- bounds ---- */
@@ -260,15 +283,6 @@ static enum code expire(struct stream *s, struct lane *l, const struct op *op, s
 
 /* ---- pairs ---- */
 
-static bool eval_keys(struct stream *s, struct expr **list, uint32_t count, const struct row *r, struct value *out)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (run_value(s, list[i], -1, r, &out[i]) != CODE_OK || out[i].type == VALUE_NULL)
-            return false;
-    join_keys(out, count);
-    return true;
-}
-
 static enum code pair(struct stream *s, struct lane *l, const struct op *op, struct kept *left, struct kept *right, int64_t time)
 {
     struct arena_mark mark = arena_mark(&s->scratch);
@@ -280,11 +294,10 @@ static enum code pair(struct stream *s, struct lane *l, const struct op *op, str
     memcpy(slots, left->values, n * sizeof *slots);
     memcpy(slots + n, right->values, op->join.right_width * sizeof *slots);
     struct row row = { slots, time };
-    run_at(s, &row);
-    if (expr_test(op->join.on, &s->eval, &match) != CODE_OK) /* an error is no match */
-        match = false;
+    enum code code = join_matches(s, op->join.on, &row, &match);
     left->flag |= match;
-    enum code code = match ? run_emit(s, l, op, &row) : CODE_OK;
+    if (match)
+        code = run_emit(s, l, op, &row);
     arena_release(&s->scratch, mark);
     return code;
 }
@@ -304,9 +317,9 @@ static enum code meet(struct stream *s, struct lane *l, const struct op *op, str
     struct half *own = is_left ? &j->left : &j->right, *other = is_left ? &j->right : &j->left;
     struct row row = { k->values, k->time };
     struct arena_mark mark = arena_mark(&s->scratch);
-    bool keyed = eval_keys(s, is_left ? op->join.left_keys : op->join.right_keys, op->join.keys, &row, j->keys);
+    bool keyed = false;
     struct entry *e = NULL;
-    enum code code = CODE_OK;
+    enum code code = join_eval(s, is_left ? op->join.left_keys : op->join.right_keys, op->join.keys, &row, j->keys, &keyed);
     k->sequence = j->sequence++;
     k->flag = false;
     if (keyed)
@@ -396,10 +409,12 @@ static enum code load_half(struct loader *l, const struct op *op, struct joining
         TRY(load_kept(l, left ? op->join.left_width : op->join.right_width, &k));
         bool waits = load_count(l, left && op->join.outer ? 1 : 0) != 0;
         struct row row = { k->values, k->time };
-        enum code code = l->bad || k->time > INT64_MAX / 4 || k->time < INT64_MIN / 4 ? load_bad(l, "a row of a join") : CODE_OK;
-        if (code == CODE_OK && !eval_keys(s, left ? op->join.left_keys : op->join.right_keys, op->join.keys, &row, j->keys))
-            for (uint32_t i = 0; i < op->join.keys; i++)
-                j->keys[i] = value_null();
+        enum code code = l->bad || k->time > INT64_MAX / 2 || k->time < INT64_MIN / 2 ? load_bad(l, "a row of a join") : CODE_OK;
+        bool keyed = false;
+        if (code == CODE_OK)
+            code = join_eval(s, left ? op->join.left_keys : op->join.right_keys, op->join.keys, &row, j->keys, &keyed);
+        for (uint32_t i = 0; !keyed && i < op->join.keys; i++)
+            j->keys[i] = value_null();
         if (code == CODE_OK)
             code = half_put(s, h, j->keys, op->join.keys, k);
         arena_reset(&s->scratch);

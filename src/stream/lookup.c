@@ -16,15 +16,24 @@ struct lookup_index {
 
 /* ---- the data ---- */
 
+static enum code too_large(const struct reference_data *d, size_t need, struct fault *why)
+{
+    if (d->memory.used + need < REFERENCE_BYTES_MAX)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for reference data");
+    return FAIL(why, CODE_LIMIT, 0, "reference data of more than %d MiB", REFERENCE_BYTES_MAX >> 20);
+}
+
 enum code reference_begin(struct stream *s, struct reference_data *d, uint32_t count, struct fault *why)
 {
     (void)s;
     *d = (struct reference_data){ .count = count };
     arena_init(&d->memory, NULL, 0, REFERENCE_BYTES_MAX);
-    if ((d->whole = arena_take(&d->memory, ((size_t)count + 1) * sizeof *d->whole)))
+    size_t need = ((size_t)count + 1) * sizeof *d->whole;
+    if ((d->whole = arena_take(&d->memory, need)))
         return CODE_OK;
+    enum code code = too_large(d, need, why);
     reference_free(d);
-    return FAIL(why, CODE_LIMIT, 0, "reference data of more than %d MiB", REFERENCE_BYTES_MAX >> 20);
+    return code;
 }
 
 void reference_free(struct reference_data *d)
@@ -40,9 +49,9 @@ enum code reference_layout(struct stream *s, uint32_t reference, struct referenc
     while (reference--)
         r = r->next;
     uint32_t width = r->fields.count;
-    d->slots = arena_take(&d->memory, ((size_t)d->count * width + 1) * sizeof *d->slots);
-    if (!d->slots)
-        return FAIL(why, CODE_LIMIT, 0, "reference data of more than %d MiB", REFERENCE_BYTES_MAX >> 20);
+    size_t need = ((size_t)d->count * width + 1) * sizeof *d->slots;
+    if (!(d->slots = arena_take(&d->memory, need)))
+        return too_large(d, need, why);
     for (uint32_t i = 0; i < d->count; i++)
         for (uint32_t k = 0; k < width; k++) {
             struct value v = d->whole[i];
@@ -185,23 +194,15 @@ enum code stream_reference(struct stream *s, uint32_t reference, enum stream_for
 
 /* ---- the index of one join ---- */
 
-/* False: a key is NULL or fails: no match. */
-static bool eval_keys(struct stream *s, struct expr **keys, uint32_t count, const struct value *slots, int64_t time, struct value *out)
-{
-    struct row r = { slots, time };
-    for (uint32_t i = 0; i < count; i++)
-        if (run_value(s, keys[i], -1, &r, &out[i]) != CODE_OK || out[i].type == VALUE_NULL)
-            return false;
-    join_keys(out, count);
-    return true;
-}
-
 static enum code index_row(struct stream *s, const struct op *op, struct lookup_index *index, const struct value *slots, int32_t row)
 {
     struct value keys[16];
     FG_ASSERT(op->lookup.keys <= 16);
     index->next[row] = NO_ROW;
-    if (!eval_keys(s, op->lookup.right_keys, op->lookup.keys, slots, 0, keys))
+    struct row r = { slots, 0 };
+    bool found;
+    TRY(join_eval(s, op->lookup.right_keys, op->lookup.keys, &r, keys, &found));
+    if (!found)
         return CODE_OK;
     uint64_t hash = keyed_hash(&index->table, keys, op->lookup.keys);
     struct lookup_entry *e = (struct lookup_entry *)keyed_find(&index->table, hash, keys, op->lookup.keys);
@@ -258,17 +259,18 @@ enum code lookup_row(struct stream *s, struct lane *l, const struct op *op, cons
     struct lookup_index *index = s->lookups[op->lookup.index];
     memcpy(slots, r->slots, left * sizeof *slots);
     struct lookup_entry *e = NULL;
-    if (eval_keys(s, op->lookup.left_keys, op->lookup.keys, r->slots, r->time, keys))
+    bool keyed;
+    TRY(join_eval(s, op->lookup.left_keys, op->lookup.keys, r, keys, &keyed));
+    if (keyed)
         e = (struct lookup_entry *)keyed_find(&index->table, keyed_hash(&index->table, keys, op->lookup.keys), keys, op->lookup.keys);
     struct row out = { slots, r->time };
     for (int32_t i = e ? e->first : NO_ROW; i != NO_ROW; i = index->next[i]) {
         struct arena_mark mark = arena_mark(&s->scratch);
         bool match = false;
         memcpy(slots + left, d->slots + (size_t)i * right, right * sizeof *slots);
-        run_at(s, &out);
-        if (expr_test(op->lookup.on, &s->eval, &match) != CODE_OK)
-            match = false;
-        enum code code = match ? run_emit(s, l, op, &out) : CODE_OK;
+        enum code code = join_matches(s, op->lookup.on, &out, &match);
+        if (match)
+            code = run_emit(s, l, op, &out);
         arena_release(&s->scratch, mark);
         if (code != CODE_OK)
             return code;

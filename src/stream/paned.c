@@ -124,7 +124,7 @@ static enum code find_pane(struct stream *s, const struct op *op, struct moving 
                            const struct value *keys, struct pane **out)
 {
     *out = m->tail;
-    if (m->tail && m->tail->time == time)
+    if (m->tail && m->tail->time >= time)
         return CODE_OK;
     struct pane *p = mem_zalloc(1, pane_size(op));
     if (!p)
@@ -407,7 +407,8 @@ static void save(const struct op *op, const struct window *w, const void *engine
     }
 }
 
-static enum code load_panes(struct loader *l, const struct op *op, struct paned *e, struct moving *m, uint64_t panes)
+static enum code load_panes(struct loader *l, const struct op *op, const struct window *w, struct paned *e, struct moving *m, uint64_t panes,
+                            uint64_t front)
 {
     uint32_t n = op->group.key_count;
     struct value *keys = arena_take(&l->memory, (n + 1) * sizeof *keys);
@@ -415,13 +416,15 @@ static enum code load_panes(struct loader *l, const struct op *op, struct paned 
         return FAIL(l->why, CODE_NOMEM, 0, "no memory for the saved state");
     for (uint64_t i = 0; i < panes && !l->bad; i++) {
         struct pane *p;
-        int64_t time = load_time(l), before = m->tail ? m->tail->time : INT64_MIN / 4;
+        int64_t time = load_time(l), before = m->tail ? m->tail->time : INT64_MIN / 2;
         uint64_t first = load_u64(l);
-        if (l->bad || time <= before || time > INT64_MAX / 4)
+        if (l->bad || time <= before || time > INT64_MAX / 2 || (w->kind == WINDOW_HOPPING && time > e->end) || (w->kind == WINDOW_SLIDING && time > l->now))
             return load_bad(l, "a pane's time");
         TRY(load_values(l, keys, n));
         if (!keyed_equal(&e->groups, keys, m->group.entry.keys, n))
             return load_bad(l, "a pane's keys");
+        if (i < front && time >= l->now) /* what is merged takes no more rows */
+            return load_bad(l, "a pane's time");
         if (find_pane(l->stream, op, m, time, first, keys, &p) != CODE_OK)
             return FAIL(l->why, CODE_NOMEM, 0, "no memory for the saved state");
         for (uint32_t k = 0; k < op->group.aggregate_count; k++)
@@ -467,7 +470,7 @@ static enum code load_group(struct loader *l, const struct op *op, const struct 
     for (uint32_t i = 0; i < op->group.aggregate_count; i++)
         if (acc_is_scalar(&op->group.aggregates[i]))
             TRY(acc_load_sums(l, &op->group.aggregates[i], &m->group.accs[i]));
-    TRY(load_panes(l, op, e, m, panes));
+    TRY(load_panes(l, op, w, e, m, panes, front));
     if (l->bad || !m->head)
         return load_bad(l, "a group without panes");
     m->front = (size_t)front;
@@ -514,7 +517,7 @@ static enum code load(struct loader *l, const struct op *op, const struct window
     uint64_t n = load_count(l, UINT32_MAX);
     if (!l->bad && w->kind == WINDOW_HOPPING &&
         ((n == 0) != (e->end == INT64_MAX) ||
-         (n && (e->end > INT64_MAX / 4 || e->end < INT64_MIN / 4 || border_end(e->end, w->hop, w->offset) != e->end))))
+         (n && (l->now > INT64_MAX / 2 || l->now < INT64_MIN / 2 || border_end(l->now, w->hop, w->offset) != e->end))))
         return load_bad(l, "a window's end");
     for (; n && !l->bad; n--)
         TRY(load_group(l, op, w, e));

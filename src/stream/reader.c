@@ -333,7 +333,8 @@ static enum code reader_load(struct loader *l, const struct op *op, void *state)
     if (load_count(l, STREAM_PARTITIONS) != r->partitions)
         return load_bad(l, "another number of partitions");
     for (uint32_t i = 0; i < r->partitions; i++)
-        r->marks[i] = load_time(l);
+        if ((r->marks[i] = load_time(l)) > INT64_MAX / 2 && !l->stream->ended)
+            return load_bad(l, "a watermark");
     r->told = load_time(l);
     uint64_t count = load_count(l, UINT32_MAX);
     for (uint64_t i = 0; i < count && !l->bad; i++) {

@@ -115,6 +115,7 @@ struct loader { /* hostile bytes */
     struct bytes   left;
     struct fault  *why;
     bool           bad;
+    int64_t        now;    /* of the operator that is read: no row of its windows is younger */
     struct arena   memory; /* records and arrays while they are read */
 };
 struct operator_kind {
@@ -143,8 +144,11 @@ FG_CHECK enum code columns_write(struct stream *, const struct columns *, const 
 FG_CHECK enum code columns_record(struct stream *, const struct columns *, const struct row *, struct value *out);
 FG_CHECK enum code apply_row(struct stream *, struct lane *, const struct op *, const struct row *);
 FG_CHECK enum code lookup_row(struct stream *, struct lane *, const struct op *, const struct row *);
-/* Keys of a join as they are looked up: what compares equal becomes the same value. */
-void               join_keys(struct value *, uint32_t count);
+/* Keys of a join as they are looked up: what compares equal becomes the same value. *found false: one is NULL or fails, which is no match.
+ * CODE_NOMEM only. */
+FG_CHECK enum code join_eval(struct stream *, struct expr **, uint32_t count, const struct row *, struct value *out, bool *found);
+/* ON; an error is no match. */
+FG_CHECK enum code join_matches(struct stream *, const struct expr *on, const struct row *, bool *match);
 void               lookups_free(struct stream *);
 /* Memory for `count` rows; then `whole` is filled, then slots by reference_layout, then it takes the old one's place. */
 FG_CHECK enum code reference_begin(struct stream *, struct reference_data *, uint32_t count, struct fault *why);

@@ -49,6 +49,14 @@ int64_t load_time(struct loader *l)
     return (int64_t)load_u64(l);
 }
 
+/* Of a row: within what can be computed with. */
+static int64_t load_row_time(struct loader *l)
+{
+    int64_t t = load_time(l);
+    l->bad |= t > INT64_MAX / 2 || t < INT64_MIN / 2;
+    return t;
+}
+
 uint64_t load_count(struct loader *l, uint64_t most)
 {
     struct wire w = wire_of(l->left);
@@ -77,7 +85,7 @@ enum code load_values(struct loader *l, struct value *out, uint32_t count)
 
 enum code load_kept(struct loader *l, uint32_t width, struct kept **out)
 {
-    int64_t time = load_time(l);
+    int64_t time = load_row_time(l);
     uint64_t sequence = load_u64(l);
     bool flag = load_count(l, 1) != 0;
     struct arena_mark mark = arena_mark(&l->memory);
@@ -119,6 +127,7 @@ static void load_counters(struct loader *l)
         *list[i] = load_u64(l);
     s->clock = load_time(l);
     s->reached = load_time(l);
+    l->bad |= s->clock > INT64_MAX / 2;
 }
 
 static void save_lane(const struct stream *s, const struct lane *lane, struct buf *out)

@@ -242,7 +242,7 @@ static void save(const struct op *op, const struct window *w, const void *engine
 
 static bool in_range(int64_t t)
 {
-    return t > INT64_MIN / 4 && t < INT64_MAX / 4;
+    return t > INT64_MIN / 2 && t < INT64_MAX / 2;
 }
 
 static enum code load(struct loader *l, const struct op *op, const struct window *w, void *engine)
@@ -263,7 +263,10 @@ static enum code load(struct loader *l, const struct op *op, const struct window
             return load_bad(l, "a session stands in it twice");
         x->start = load_time(l);
         x->last = load_time(l);
-        if (l->bad || !in_range(x->start) || !in_range(x->last))
+        if (l->bad || !in_range(x->start) || !in_range(x->last) || x->start > l->now || x->last > l->now)
+            return load_bad(l, "a session's time");
+        /* Open now, so neither longer than it can be nor silent for longer than its time-out. */
+        if (x->start < l->now - 2 * w->hop - w->size || x->last + w->size < x->start || x->last + w->size < l->now - w->hop)
             return load_bad(l, "a session's time");
         x->queued = end_of(x, w);
         if (heap_put(e, x) != CODE_OK)

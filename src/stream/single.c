@@ -38,7 +38,6 @@ static enum code add(struct stream *s, const struct op *op, const struct window 
     struct group *g;
     if (!e->open)
         open_at(e, w, b->time);
-    FG_ASSERT(b->time > e->begin && b->time <= e->end);
     TRY(group_find(s, op, &e->groups, b, &g));
     return group_add(s, op, g, b);
 }
@@ -79,6 +78,8 @@ static enum code load(struct loader *l, const struct op *op, const struct window
                                (w->kind == WINDOW_TUMBLING && border_end(e->end, w->size, w->offset) != e->end))))
         return load_bad(l, "a window's end");
     e->begin = w->kind == WINDOW_SNAPSHOT ? e->end - 1 : e->end - w->size;
+    if (e->open && (l->now <= e->begin || l->now > e->end))
+        return load_bad(l, "a window's end");
     TRY(groups_load(l, op, &e->groups));
     return !e->open && e->groups.count ? load_bad(l, "groups without a window") : CODE_OK;
 }
