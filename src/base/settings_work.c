@@ -24,8 +24,9 @@ static const struct setting job_rows[] = {
               " read them." },
     { "references", AS_PAIRS, JOB(references), 0, 32, NULL, .def_said = "`{}`",
       .help = "Names of reference data, and the file of each: CSV with a header line (`.csv`), or JSON. Read again when it changes." },
-    { "late", AS_SECONDS, JOB(late_s), 0, 20 * DAYS, "5s",
-      .help = "TIMESTAMP BY: how much later than its time an event may arrive." },
+    { "late", AS_SECONDS, JOB(late_s), 0, 20 * DAYS, "5s", .unlimited = UNLIMITED_IS_MAX,
+      .help = "TIMESTAMP BY: how much later than its time an event may arrive. `unlimited`: recordings keep their times, and only"
+              " later events, not the clock, end windows." },
     { "out-of-order", AS_SECONDS, JOB(out_of_order_s), 0, DAYS, "0s",
       .help = "TIMESTAMP BY: how far behind the latest an event may be; so long the job waits to put them in order." },
     { "policy", AS_CHOICE, JOB(policy), 0, 0, "adjust", .words = policy_words,

@@ -163,6 +163,12 @@ static void a_saved_digest_is_the_same_and_a_wrong_one_refused(void **state)
     assert_memory_equal(again.mean, d.mean, d.count * sizeof *d.mean);
     w = wire_of(buf_bytes(&b));
     assert_int_equal(digest_load(&again, &w, 300, NULL), CODE_MALFORMED);
+    uint8_t share[4];
+    memcpy(share, b.at + 9, sizeof share);
+    memset(b.at + 9, 0, sizeof share); /* nothing could ever be merged */
+    w = wire_of(buf_bytes(&b));
+    assert_int_equal(digest_load(&again, &w, DIGEST_WEIGHT_MAX, NULL), CODE_MALFORMED);
+    memcpy(b.at + 9, share, sizeof share);
     b.at[13] ^= 0xff; /* of the first mean, which now lies beyond others or is none */
     b.at[16] = 0x7f;
     w = wire_of(buf_bytes(&b));

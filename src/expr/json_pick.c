@@ -49,6 +49,9 @@ static inline const struct plan_node *find(struct pick *p, const struct plan_nod
 {
     uint64_t word;
     memcpy(&word, name.at, 8);
+    /* Most fields of a message are wanted by nobody. An empty name begins with whatever lies behind it. */
+    if (!(n->lengths >> (name.len & 63) & 1) || (!(n->letters >> (word & 31) & 1) && name.len))
+        return NULL;
     for (uint32_t i = n->child; i < n->child + n->children; i++) {
         const struct plan_node *child = &p->plan->node[i];
         if (child->name.len != name.len || ((word | PLAN_FOLD) & child->mask) != child->begin)

@@ -83,6 +83,8 @@ static void grow(struct group *g, uint32_t at, uint32_t from, uint32_t to, uint3
         while (end < to && same_part(g, g->members[i], g->members[end], depth))
             end++;
         name_node(&g->plan->node[child], g->paths[g->members[i]].parts[depth]);
+        n->lengths |= UINT64_C(1) << (g->plan->node[child].name.len & 63);
+        n->letters |= UINT32_C(1) << (g->plan->node[child].first & 31);
         for (uint32_t k = n->child; k < child; k++)
             n->ambiguous |= plan_near(g->plan->node[k].name, g->plan->node[child].name);
         grow(g, child, i, end, depth + 1);

@@ -7,10 +7,12 @@
  * other. */
 struct plan_node {
     struct bytes name;
-    uint64_t     first; /* its first eight bytes, zeros behind                    */
-    uint64_t     begin; /* the same with bit 0x20 set in each that counts         */
-    uint64_t     mask;  /* which of those eight count                             */
-    int32_t      slot;  /* -1: only something below it is wanted                  */
+    uint64_t     first;   /* its first eight bytes, zeros behind                    */
+    uint64_t     begin;   /* the same with bit 0x20 set in each that counts         */
+    uint64_t     mask;    /* which of those eight count                             */
+    uint64_t     lengths; /* of its children's names, modulo 64: one bit each     */
+    uint32_t     letters; /* the low five bits of their first bytes               */
+    int32_t      slot;    /* -1: only something below it is wanted                  */
     uint32_t     child, children;
     uint32_t     end;       /* all that is below it: the nodes from child up to before end */
     bool         ambiguous; /* children whose names differ in case only: they are looked up in the whole record */

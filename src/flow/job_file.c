@@ -56,7 +56,7 @@ static int64_t ticks(uint32_t seconds)
 
 static void set_options(struct query_options *o, const struct settings_job *j)
 {
-    o->late = ticks(j->late_s);
+    o->late = j->late_s == UINT32_MAX ? STREAM_LATE_UNLIMITED : ticks(j->late_s);
     o->out_of_order = ticks(j->out_of_order_s);
     o->policy = j->policy == JOB_DROP ? STREAM_DROP : STREAM_ADJUST;
     o->model = j->model == JOB_MODEL_KDE ? STREAM_KDE : STREAM_FIELDGATE;

@@ -324,6 +324,8 @@ static void tell_time(struct job *j, int64_t now)
     const struct io *io = j->jobs->io;
     if (now - j->clock_us < CLOCK_US)
         return;
+    if (!stream_follows_clock(j->plan->query))
+        return;
     stream_stats(j->stream, &stats);
     if (!stats.waiting)
         return;

@@ -81,15 +81,25 @@ static void put_fields(const struct demands *d, struct buf *out)
     }
 }
 
+static void put_late(struct buf *out, int64_t late)
+{
+    if (late == STREAM_LATE_UNLIMITED) {
+        buf_printf(out, "any time");
+        return;
+    }
+    buf_printf(out, "up to ");
+    put_duration(out, late);
+}
+
 static void put_detail(const struct query *q, const struct op *op, struct buf *out)
 {
     switch (op->kind) {
     case OP_READER:
         buf_printf(out, "read %.*s: ", BYTES_FMT(op->reader.input->name));
         put_fields(&op->reader.input->fields, out);
-        buf_printf(out, op->reader.timestamp ? "; time from the event, late by up to " : "; time of arrival");
+        buf_printf(out, op->reader.timestamp ? "; time from the event, late by " : "; time of arrival");
         if (op->reader.timestamp) {
-            put_duration(out, q->options.late);
+            put_late(out, q->options.late);
             buf_printf(out, ", out of order by up to ");
             put_duration(out, q->options.out_of_order);
             buf_printf(out, ", then %s", q->options.policy == STREAM_DROP ? "dropped" : "adjusted");

@@ -140,6 +140,8 @@ static int64_t minus(int64_t a, int64_t b)
 enum code reader_clock(struct stream *s, struct lane *l, const struct op *op, int64_t now)
 {
     struct reader *r = l->states[op->id];
+    if (op->reader.timestamp && s->query->options.late == STREAM_LATE_UNLIMITED && now != INT64_MAX)
+        return CODE_OK;
     int64_t mark = op->reader.timestamp && now != INT64_MAX ? minus(now, s->query->options.late) : now;
     for (uint32_t i = 0; i < r->partitions; i++)
         r->marks[i] = r->marks[i] < mark ? mark : r->marks[i];

@@ -17,9 +17,13 @@ struct stream;
 enum stream_policy { STREAM_ADJUST, STREAM_DROP };
 enum stream_model { STREAM_FIELDGATE, STREAM_KDE };
 
+/* Events of any age keep their own time, as recordings that are replayed need it. The clock then says nothing about times that come from
+ * the events: what waits for later events waits for them. */
+#define STREAM_LATE_UNLIMITED INT64_MAX
+
 struct query_options {
     const char        *file;             /* for messages: "humidity.sql"                                     */
-    int64_t            late;             /* ticks; default 5 s, at most 20 days                              */
+    int64_t            late;             /* ticks; default 5 s, at most 20 days, or STREAM_LATE_UNLIMITED     */
     int64_t            out_of_order;     /* ticks; default 0                                                 */
     enum stream_policy policy;           /* for both; default adjust                                         */
     enum stream_model  model;            /* behind the anomaly functions                                     */
@@ -51,6 +55,8 @@ uint32_t     query_outputs(const struct query *); /* INTO names; one without INT
 struct bytes query_output(const struct query *, uint32_t i);
 /* True if a TIMESTAMP BY takes the time from the events. */
 bool         stream_times_events(const struct query *);
+/* False: stream_clock changes nothing, as all times come from events and late is unlimited. */
+bool         stream_follows_clock(const struct query *);
 /* Warnings ("double-quoted text taken as a string"), one line each. */
 uint32_t     query_warnings(const struct query *);
 const char  *query_warning(const struct query *, uint32_t i);

@@ -98,6 +98,32 @@ static void columns_are_found_through_the_star_of_steps(void **state)
     rig_end(&r);
 }
 
+/* The event of 2023 of the year 2024: set to its arrival less `late`, unless that is unlimited. */
+static void with_unlimited_lateness_old_events_keep_their_time_and_the_clock_says_nothing(void **state)
+{
+    (void)state;
+    static const char *const rows[] = { "{\"w\":\"2023-12-12T00:00:10.0000000Z\",\"c\":1}\n{\"w\":\"2024-01-01T00:00:20.0000000Z\",\"c\":1}\n",
+                                        "{\"w\":\"2023-01-01T00:00:10.0000000Z\",\"c\":1}\n{\"w\":\"2023-01-01T00:00:20.0000000Z\",\"c\":1}\n" };
+    for (int unlimited = 0; unlimited < 2; unlimited++) {
+        struct rig r;
+        rig_begin(&r);
+        r.options.late = unlimited ? STREAM_LATE_UNLIMITED : 20 * 86400 * RIG_SECOND;
+        assert_int_equal(rig_query(&r, "SELECT System.Timestamp() AS w, COUNT(*) AS c FROM input TIMESTAMP BY t "
+                                       "GROUP BY TumblingWindow(second, 10)"),
+                         CODE_OK);
+        assert_int_equal(stream_follows_clock(r.query), !unlimited);
+        (void)rig_feed_at(&r, 0, "{\"t\":\"2023-01-01T00:00:05Z\"}", 1);
+        assert_int_equal(stream_clock(r.stream, RIG_START + 20 * 86400 * RIG_SECOND + 15 * RIG_SECOND, &r.why), CODE_OK);
+        assert_int_equal(buf_size(&r.rows) > 0, !unlimited);
+        (void)rig_feed_at(&r, 0, "{\"t\":\"2023-01-01T00:00:15Z\"}", 2);
+        rig_expect(&r, rows[unlimited]);
+        struct stream_stats stats;
+        stream_stats(r.stream, &stats);
+        assert_int_equal(stats.late, unlimited ? 0 : 2);
+        rig_end(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +132,7 @@ int main(void)
         cmocka_unit_test(a_wrong_type_drops_the_event_or_stops),
         cmocka_unit_test(refusals_name_place_and_the_nearest_right_thing),
         cmocka_unit_test(columns_are_found_through_the_star_of_steps),
+        cmocka_unit_test(with_unlimited_lateness_old_events_keep_their_time_and_the_clock_says_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
