@@ -4,6 +4,7 @@
 #
 #   bench/run.sh [ROWS...]     all rows, or those whose name contains one of the words
 #   bench/run.sh stress        only when asked for: what bad clients cost others (bench/stress.c), 2 minutes
+#   bench/run.sh sql           streaming SQL beside Node and sqlite3 (bench/sql.sh)
 #   RUNS=3 SECONDS_PER_RUN=2   medians of RUNS
 #   MEMORY=256MiB              limits.memory-bytes of ours: with stress, whether it holds
 #
@@ -140,6 +141,11 @@ if wants expressions; then
     printf '\n'
     cc -O2 -std=c17 -D_GNU_SOURCE -Isrc -o "$dir/expr" bench/expr.c build/libfg_expr.a build/libfg_base.a -lfyaml -lm
     $pin_broker "$dir/expr"
+fi
+
+if [ ${#words[@]} -eq 0 ] || wants sql; then
+    printf '\n'
+    FIELDGATE=$binary RUNS=$runs bench/sql.sh
 fi
 
 if wants idle; then

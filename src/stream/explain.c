@@ -11,6 +11,10 @@ static void put_duration(struct buf *out, int64_t ticks)
         const char *name;
     } units[] = { { UNIT_DAY, "d" }, { UNIT_HOUR, "h" }, { UNIT_MINUTE, "min" }, { UNIT_SECOND, "s" }, { UNIT_MILLISECOND, "ms" },
                   { UNIT_MICROSECOND, "us" } };
+    if (!ticks) {
+        buf_printf(out, "0 s");
+        return;
+    }
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         int64_t n = unit_ticks(units[i].unit);
         if (ticks % n == 0 || i + 1 == sizeof units / sizeof units[0]) {
