@@ -51,7 +51,8 @@ void broker_accept(struct broker *, const struct net_peer *);
 /* Gives a shard a connection that is open already, on whatever loop, and has no other owner (a WebSocket after its
  * handshake). Takes it over. On that loop's thread. */
 void broker_adopt(struct broker *, struct conn *);
-/* Any thread, after auth_commit: every shard takes the new users and rules, and ends who is no longer let in (0x87). */
+/* Any thread, after auth_commit: every shard takes the new users and rules, and ends who is no longer let in (0x87).
+ * After auth_change_doors too. */
 void broker_access_changed(struct broker *);
 /* Any thread: refuses new connections, tells the clients 0x8B and closes them. Returns at once. */
 void broker_stop(struct broker *);

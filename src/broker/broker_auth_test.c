@@ -399,6 +399,54 @@ static void a_credential_that_runs_out_ends_the_connection(struct rig *rig)
     assert_int_equal(stats_of(rig).withdrawn, 1);
 }
 
+/* A reload gives the listener this one authenticator. */
+static void ask_only(struct rig *rig, enum settings_auth by)
+{
+    struct fault why;
+    struct auth_doors *doors, *before;
+    struct auth_door door = { .chain = { { (uint8_t)by }, 1 } };
+    assert_int_equal(auth_doors_new(&doors, &door, 1, &why), CODE_OK);
+    before = auth_change_doors(rig->auth, doors);
+    broker_access_changed(rig->broker);
+    rig_run(rig);
+    auth_doors_free(before);
+}
+
+static void a_listener_that_asks_otherwise_is_left_by_those_it_would_not_let_in(struct rig *rig)
+{
+    struct peer_connect first = nameless, second = nameless, third = nameless, other = bob;
+    first.client_id = "first";
+    second.client_id = "second";
+    third.client_id = "third";
+    other.client_id = "other";
+    struct peer *n = peer_connected(rig, 0, &first, false), *m = peer_connected(rig, shard_of(rig, 1), &second, false),
+                *a = peer_connected(rig, shard_of(rig, 1), &alice, false);
+    ask_only(rig, AUTH_USERS);
+    assert_int_equal(peer_expect(n, MQTT_DISCONNECT)->reason, MQTT_NOT_AUTHORIZED);
+    assert_int_equal(peer_expect(m, MQTT_DISCONNECT)->reason, MQTT_NOT_AUTHORIZED);
+    peer_expect_end(n);
+    peer_expect_end(m);
+    peer_ping(a);
+    (void)peer_expect(a, MQTT_PINGRESP);
+    assert_int_equal(stats_of(rig).withdrawn, 2);
+    ask_only(rig, AUTH_ANONYMOUS);
+    assert_int_equal(peer_expect(a, MQTT_DISCONNECT)->reason, MQTT_NOT_AUTHORIZED);
+    struct peer *stays = peer_connected(rig, 0, &third, false);
+    ask_only(rig, AUTH_ANONYMOUS);
+    peer_expect_nothing(stays);
+    assert_int_equal(stats_of(rig).withdrawn, 3);
+    ask_only(rig, AUTH_USERS);
+    assert_int_equal(peer_expect(stays, MQTT_DISCONNECT)->reason, MQTT_NOT_AUTHORIZED);
+    /* The pool is still checking a password when the listener stops asking for them. */
+    sim_pool_hold(rig->sim, true);
+    struct peer *late = peer_open(rig, shard_of(rig, 1));
+    peer_connect(late, &other);
+    rig_run(rig);
+    ask_only(rig, AUTH_CERTIFICATE);
+    sim_pool_hold(rig->sim, false);
+    assert_int_equal(peer_expect(late, MQTT_CONNACK)->reason, MQTT_NOT_AUTHORIZED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +468,7 @@ int main(void)
         RIG_TEST(a_user_removed_between_connect_and_connack, with_users),
         RIG_TEST(a_damaged_file_changes_nothing, with_users),
         RIG_TEST(an_empty_file_lets_nobody_in_and_nobody_stay, with_users),
+        RIG_TEST(a_listener_that_asks_otherwise_is_left_by_those_it_would_not_let_in, with_users_or_nobody),
         RIG_TEST(a_credential_that_runs_out_ends_the_connection, with_users),
     };
     return cmocka_run_group_tests(tests, make_texts, NULL);

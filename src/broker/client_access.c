@@ -136,6 +136,8 @@ static void judge_again(struct shard *shard)
             continue;
         if (!access_still(shard->access, c->who))
             withdraw(c, "the user was removed, or has another password now", users_find(shard->access->users, c->who->id) != NULL);
+        else if (!auth_door_takes(shard->broker->config.auth, conn_door(c->conn), c->who))
+            withdraw(c, "its listener does not let in by that any more (auth)", true);
         else if (holds_too_much(c))
             withdraw(c, "a rule for one of its subscriptions was withdrawn", true);
     }

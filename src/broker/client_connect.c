@@ -116,12 +116,23 @@ static void signed_in(struct client *c, const struct auth_answer *answer)
     connect_go_on(c);
 }
 
+/* The same of an answer that took its time: a reload may have changed what the listener asks meanwhile. */
+static void signed_in_after_all(struct client *c, const struct auth_answer *answer)
+{
+    if (answer->verdict == AUTH_GRANTED && !auth_door_takes(c->shard->broker->config.auth, conn_door(c->conn), answer->principal)) {
+        principal_drop(answer->principal);
+        connect_refuse(c, MQTT_NOT_AUTHORIZED, "this listener does not let in by that any more");
+        return;
+    }
+    signed_in(c, answer);
+}
+
 /* The pool has decided. The peer may have gone, or lost its patience, or its place to others (L-HALF). */
 static void signed_in_later(void *ctx, const struct auth_answer *answer)
 {
     struct client *c = ctx;
     if (client_alive(c))
-        signed_in(c, answer);
+        signed_in_after_all(c, answer);
     else
         principal_drop(answer->principal);
     client_drop(c);
@@ -140,7 +151,7 @@ void connect_authenticated(struct client *c, const struct auth_answer *answer, s
         connect_refuse(c, MQTT_SERVER_BUSY, "no memory");
         return;
     }
-    signed_in(c, answer);
+    signed_in_after_all(c, answer);
 }
 
 #ifdef FG_TEST

@@ -29,6 +29,13 @@ bool auth_has_door(const struct auth *a, enum settings_auth auth)
     return has;
 }
 
+bool auth_door_takes(const struct auth *a, uint16_t door, const struct principal *p)
+{
+    static const enum settings_auth by[] = { [PROOF_NONE] = AUTH_ANONYMOUS, [PROOF_PASSWORD] = AUTH_USERS,
+                                             [PROOF_SCRAM] = AUTH_USERS, [PROOF_CERTIFICATE] = AUTH_CERTIFICATE };
+    return auth_door_has(a, door, by[p->proof]);
+}
+
 /* ---- files ---- */
 
 struct file {

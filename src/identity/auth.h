@@ -46,6 +46,9 @@ struct access     *auth_access(struct auth *); /* one reference to what holds no
 /* Is there a door that asks this authenticator? Those of listeners that a reload closed count too. On a loop's thread. */
 bool auth_has_door(const struct auth *, enum settings_auth);
 
+/* Would this door still ask the authenticator that let him in? On a loop's thread. */
+bool auth_door_takes(const struct auth *, uint16_t door, const struct principal *);
+
 enum auth_verdict {
     AUTH_GRANTED,
     AUTH_WRONG,      /* user name or password; which, nobody is told */

@@ -235,6 +235,7 @@ static void doors_commit(struct reload *r)
     n->doors = r->doors;
     r->doors = old;
     r->auth_doors = auth_change_doors(n->auth, r->auth_doors);
+    broker_access_changed(n->broker); /* who is connected is judged by them, too */
 }
 
 static void doors_drop(struct reload *r)

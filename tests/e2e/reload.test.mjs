@@ -5,8 +5,8 @@ import net from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { test } from './lib/bounded.mjs';
 import { mqttConnect, mqttRefused } from './lib/mqttjs.mjs';
-import { FIELDGATE, startNode } from './lib/node.mjs';
-import { PUBREC, publish } from './lib/packets.mjs';
+import { FIELDGATE, startNode, tempFolder } from './lib/node.mjs';
+import { DISCONNECT, PUBREC, publish } from './lib/packets.mjs';
 import { run } from './lib/process.mjs';
 import { Raw } from './lib/raw.mjs';
 import { sleep, until } from './lib/wait.mjs';
@@ -164,16 +164,33 @@ test('a taken address changes nothing', async (t) => {
     await client.publishAsync('a', 'b', { qos: 1 });
 });
 
-test('who may connect changes for new connections, at the same socket', async (t) => {
-    const port = await freePort();
-    const node = await start(t, { listeners: [mqttAt(port), HTTP] });
-    const old = await mqttConnect({ t, port });
-    const end = await node.reload({ listeners: [HTTP, { ...mqttAt(port), auth: 'users' }] });
+test('a listener that asks otherwise ends who came in by what it asks no more, and nobody else', async (t) => {
+    const [port, other] = [await freePort(), await freePort()];
+    const dataDir = tempFolder();
+    const added = await run(FIELDGATE, ['user', 'add', 'ann', '--password', '-', '--data', dataDir], { input: 'a long secret\n', timeoutMs: 20_000 });
+    assert.equal(added.code, 0, added.err.join('\n'));
+    const open = (auth) => ({ listeners: [{ ...mqttAt(port), auth }, mqttAt(other), HTTP] });
+    const node = await start(t, open(['users', 'anonymous']), { dataDir });
+    const named = await mqttConnect({ t, port, username: 'ann', password: 'a long secret' });
+    const elsewhere = await mqttConnect({ t, port: other });
+    const old = new Raw(port), older = new Raw(port, { version: 4 });
+    t.after(() => [old, older].forEach((raw) => raw.socket.destroy()));
+    assert.equal((await old.connect({ clientId: 'old' })).reason, 0);
+    assert.equal((await older.connect({ clientId: 'older' })).reason, 0);
+    let end = await node.reload(open(['users']));
     assert.equal(end.code, 0, end.err.join('\n'));
+    assert.equal((await old.want(DISCONNECT)).reason, 0x87);
+    await old.wantClosed();
+    await older.wantClosed();
     assert.equal((await mqttRefused({ port })).code, 0x87);
-    await old.publishAsync('a', 'b', { qos: 1 });
-    await node.reload({ listeners: [mqttAt(port), HTTP] });
+    for (const client of [named, elsewhere]) await client.publishAsync('a', 'b', { qos: 1 });
+    await said(node, 'FG2205', 2);
+    end = await node.reload(open(['anonymous']));
+    assert.equal(end.code, 0, end.err.join('\n'));
+    await named.gone();
+    assert.deepEqual(named.disconnects, [0x87]);
     await mqttConnect({ t, port });
+    await elsewhere.publishAsync('a', 'b', { qos: 1 });
 });
 
 test('hub.topics hold at once, for topics that were published to before, too', async (t) => {
