@@ -226,7 +226,7 @@ enum code flow_test_routes(const struct flow_plan *p, const struct settings *s, 
                            struct fault *why)
 {
     struct route_text said[ROUTES_MAX_COUNT];
-    char names[ROUTES_MAX_COUNT][16];
+    char names[ROUTES_MAX_COUNT][24];
     struct route_table *own = NULL;
     enum code c = n <= ROUTES_MAX_COUNT
                       ? CODE_OK
