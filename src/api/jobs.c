@@ -224,26 +224,13 @@ static void forget(struct work *w)
 
 /* ---- made and removed ---- */
 
-/* Everything is read and checked again; what has not changed is not touched. */
-static enum code apply_all(struct work *w)
-{
-    const struct api_config *c = &w->api->config;
-    struct flow_plan *plan;
-    enum code code = flow_plan_new(&plan, w->settings, c->io, c->data_dir, &w->why);
-    return code == CODE_OK ? flow_apply(c->flow, plan, &w->why) : code;
-}
-
 static void put(struct work *w)
 {
     const struct api_config *c = &w->api->config;
-    struct job_plan *plan;
-    enum code code = flow_check_text(&plan, w->settings, c->io, w->name, buf_bytes(&w->sql), &w->why);
-    if (code == CODE_OK) {
-        job_plan_free(plan);
-        code = flow_put_file(w->settings, c->io, c->data_dir, w->name, buf_bytes(&w->sql), &w->why);
-    }
+    struct flow_plan *plan;
+    enum code code = flow_put_file(&plan, w->settings, c->io, c->data_dir, w->name, buf_bytes(&w->sql), &w->why);
     if (code == CODE_OK)
-        code = apply_all(w);
+        code = flow_apply(c->flow, plan, &w->why);
     if (code != CODE_OK)
         refused(w, status_of(code));
     else
@@ -254,9 +241,10 @@ static void put(struct work *w)
 static void remove_job(struct work *w)
 {
     const struct api_config *c = &w->api->config;
-    enum code code = flow_remove_file(w->settings, c->io, c->data_dir, w->name, &w->why);
+    struct flow_plan *plan;
+    enum code code = flow_remove_file(&plan, w->settings, c->io, c->data_dir, w->name, &w->why);
     if (code == CODE_OK)
-        code = apply_all(w);
+        code = flow_apply(c->flow, plan, &w->why);
     if (code != CODE_OK)
         refused(w, status_of(code));
     else

@@ -30,6 +30,9 @@ struct gathering {
     const struct settings *settings;
     const struct io *io;
     const char *from; /* for messages: where the file was named */
+    /* Made by a verb just now: this text instead of the file of that name; NULL: none any more. */
+    const char *made;
+    const struct bytes *text;
 };
 
 static struct job_plan *known(const struct flow_plan *p, const char *name)
@@ -64,6 +67,26 @@ static enum code add_file(void *ctx, const char *path, struct fault *why)
     return add_job(ctx, path, name, NULL, why);
 }
 
+static enum code add_made_file(void *ctx, const char *path, struct fault *why)
+{
+    const struct gathering *g = ctx;
+    char name[JOB_NAME_MAX + 1];
+    file_job_name(path, name);
+    return g->made && strcmp(g->made, name) == 0 ? CODE_OK : add_file(ctx, path, why);
+}
+
+static enum code add_text(struct gathering *g, struct fault *why)
+{
+    struct flow_plan *p = g->plan;
+    if (!g->text)
+        return CODE_OK;
+    if (p->job_count == JOBS_MAX)
+        return FAIL_FG(why, CODE_LIMIT, 6119, "more than %d jobs", JOBS_MAX);
+    enum code c = flow_check_text(&p->jobs[p->job_count], g->settings, g->io, g->made, *g->text, why);
+    p->job_count += c == CODE_OK;
+    return c;
+}
+
 static enum code add_declared(struct gathering *g, struct fault *why)
 {
     const struct settings *s = g->settings;
@@ -79,10 +102,12 @@ static enum code add_made(struct gathering *g, const char *data_dir, struct faul
 {
     char dir[PATH_BYTES], pattern[PATH_BYTES];
     struct io_stat st;
-    int n = snprintf(dir, sizeof dir, "%s/jobs", data_dir), m = snprintf(pattern, sizeof pattern, "%s/jobs/*.sql", data_dir);
+    int n = snprintf(dir, sizeof dir, "%s/jobs", data_dir),
+        m = snprintf(pattern, sizeof pattern, "%s/jobs/*.sql", data_dir);
     if ((size_t)n >= sizeof dir || (size_t)m >= sizeof pattern)
         return FAIL(why, CODE_LIMIT, 0, "the path of the data directory is too long");
-    return g->io->stat(g->io->self, dir, &st) < 0 ? CODE_OK : files_each(g->io, pattern, add_file, g, why);
+    return g->io->stat(g->io->self, dir, &st) < 0 ? CODE_OK
+                                                  : files_each(g->io, pattern, add_made_file, g, why);
 }
 
 /* ---- actions ---- */
@@ -171,18 +196,20 @@ static enum code add_actions(struct gathering *g, struct fault *why)
     return c;
 }
 
-enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const struct io *io,
-                        const char *data_dir, struct fault *why)
+static enum code make_plan(struct flow_plan **out, struct gathering *g, const char *data_dir,
+                           struct fault *why)
 {
-    struct flow_plan *p = mem_zalloc(1, sizeof *p);
+    const struct settings *s = g->settings;
+    struct flow_plan *p = g->plan = mem_zalloc(1, sizeof *p);
     if (!p)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the jobs");
-    struct gathering g = {.plan = p, .settings = s, .io = io};
-    enum code c = add_declared(&g, why);
+    enum code c = add_declared(g, why);
     if (c == CODE_OK && data_dir)
-        c = add_made(&g, data_dir, why);
+        c = add_made(g, data_dir, why);
     if (c == CODE_OK)
-        c = add_actions(&g, why);
+        c = add_text(g, why);
+    if (c == CODE_OK)
+        c = add_actions(g, why);
     if (c == CODE_OK)
         c = flow_routes_of_settings(&p->routes, p, s, why);
     if (c == CODE_OK)
@@ -190,6 +217,12 @@ enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const 
     else
         flow_plan_free(p);
     return c;
+}
+
+enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const struct io *io,
+                        const char *data_dir, struct fault *why)
+{
+    return make_plan(out, &(struct gathering){.settings = s, .io = io}, data_dir, why);
 }
 
 void flow_plan_free(struct flow_plan *p)
@@ -388,7 +421,7 @@ void flow_stop(struct flow *f)
     f->router = NULL;
     pthread_mutex_unlock(&f->glance_lock);
     router_close(router); /* what it would bring to jobs waits */
-    jobs_close(f->jobs); /* first: what they still say waits for the actions */
+    jobs_close(f->jobs);  /* first: what they still say waits for the actions */
     f->jobs = NULL;
     actions_close(f->actions);
     f->actions = NULL;
@@ -442,22 +475,36 @@ static enum code not_declared(const struct settings *s, const struct io *io, con
                : CODE_OK;
 }
 
-enum code flow_put_file(const struct settings *s, const struct io *io, const char *data_dir, const char *name,
-                        struct bytes sql, struct fault *why)
+static enum code write_file(const struct io *io, const char *data_dir, const char *name, struct bytes sql,
+                            struct fault *why)
 {
-    char path[PATH_BYTES], file[JOB_NAME_MAX + 5], dir[PATH_BYTES];
-    enum code c = not_declared(s, io, name, why);
-    if (c != CODE_OK)
-        return c;
-    if (!made_path(data_dir, name, path, sizeof path))
-        return FAIL(why, CODE_LIMIT, 0, "the path of the data directory is too long");
+    char file[JOB_NAME_MAX + 5], dir[PATH_BYTES];
     (void)snprintf(dir, sizeof dir, "%s/jobs", data_dir);
     (void)snprintf(file, sizeof file, "%s.sql", name);
     return io_replace(io, dir, file, sql, why);
 }
 
-enum code flow_remove_file(const struct settings *s, const struct io *io, const char *data_dir,
-                           const char *name, struct fault *why)
+enum code flow_put_file(struct flow_plan **out, const struct settings *s, const struct io *io,
+                        const char *data_dir, const char *name, struct bytes sql, struct fault *why)
+{
+    char path[PATH_BYTES];
+    enum code c = not_declared(s, io, name, why);
+    if (c != CODE_OK)
+        return c;
+    if (!made_path(data_dir, name, path, sizeof path))
+        return FAIL(why, CODE_LIMIT, 0, "the path of the data directory is too long");
+    c = make_plan(out, &(struct gathering){.settings = s, .io = io, .made = name, .text = &sql}, data_dir,
+                  why);
+    if (c != CODE_OK)
+        return c;
+    c = write_file(io, data_dir, name, sql, why);
+    if (c != CODE_OK)
+        flow_plan_free(*out);
+    return c;
+}
+
+enum code flow_remove_file(struct flow_plan **out, const struct settings *s, const struct io *io,
+                           const char *data_dir, const char *name, struct fault *why)
 {
     char path[PATH_BYTES];
     if (!job_name_ok(name))
@@ -467,8 +514,13 @@ enum code flow_remove_file(const struct settings *s, const struct io *io, const 
         return c;
     if (!made_path(data_dir, name, path, sizeof path))
         return FAIL(why, CODE_LIMIT, 0, "the path of the data directory is too long");
+    c = make_plan(out, &(struct gathering){.settings = s, .io = io, .made = name}, data_dir, why);
+    if (c != CODE_OK)
+        return c;
     int e = io->unlink(io->self, path);
-    if (e == -ENOENT)
-        return FAIL_FG(why, CODE_NOTFOUND, 6133, "there is no job %s that `job apply` made", name);
-    return e < 0 ? FAIL_SYS(why, CODE_IO, -e, "%s cannot be removed", path) : CODE_OK;
+    if (e == 0)
+        return CODE_OK;
+    flow_plan_free(*out);
+    return e == -ENOENT ? FAIL_FG(why, CODE_NOTFOUND, 6133, "there is no job %s that `job apply` made", name)
+                        : FAIL_SYS(why, CODE_IO, -e, "%s cannot be removed", path);
 }

@@ -59,9 +59,9 @@ bool flow_glance_routes(struct flow *, void (*route)(void *ctx, const struct rou
 void flow_stop(struct flow *); /* all jobs, with a checkpoint; while the loops still run. Harmless if done */
 void flow_free(struct flow *); /* NULL is fine; stopped, or nothing was ever applied */
 
-/* DATA/jobs/NAME.sql, for verbs: made, replaced, removed. What the settings declare is not theirs: CODE_EXISTS. Afterwards: a new
- * plan, applied. */
-FG_CHECK enum code flow_put_file(const struct settings *, const struct io *, const char *data_dir,
-                                 const char *name, struct bytes sql, struct fault *why);
-FG_CHECK enum code flow_remove_file(const struct settings *, const struct io *, const char *data_dir,
-                                    const char *name, struct fault *why);
+/* DATA/jobs/NAME.sql, for verbs: made, replaced, removed, if all that the settings say still fits: routes and actions that name
+ * the job. What the settings declare is not theirs: CODE_EXISTS. *out is the plan with that change, to be applied. */
+FG_CHECK enum code flow_put_file(struct flow_plan **out, const struct settings *, const struct io *,
+                                 const char *data_dir, const char *name, struct bytes sql, struct fault *why);
+FG_CHECK enum code flow_remove_file(struct flow_plan **out, const struct settings *, const struct io *,
+                                    const char *data_dir, const char *name, struct fault *why);

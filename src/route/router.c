@@ -15,6 +15,7 @@ enum {
     WAIT_MS = 500,
     IDLE_MS = 1000,
     NOTHING_MS = 60000,
+    STALE_MS = 200,
     FILTERS_MAX = 4096,
     ORPHANS_MAX = 256
 };
@@ -85,10 +86,13 @@ static int idle_ms(struct router *r)
 {
     int ms = NOTHING_MS;
     pthread_mutex_lock(&r->lock);
+    ms = r->view.stale ? STALE_MS : ms;
     for (uint32_t i = 0; i < LANES; i++)
-        ms = r->lanes[i].queue ? IDLE_MS : ms;
-    for (struct runner *s = r->runners; s; s = s->next)
-        ms = s->blocked.text[0] ? WAIT_MS : ms < IDLE_MS ? ms : IDLE_MS;
+        ms = r->lanes[i].queue && ms > IDLE_MS ? IDLE_MS : ms;
+    for (struct runner *s = r->runners; s; s = s->next) {
+        int most = s->blocked.text[0] ? WAIT_MS : IDLE_MS;
+        ms = ms < most ? ms : most;
+    }
     pthread_mutex_unlock(&r->lock);
     return ms;
 }

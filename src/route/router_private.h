@@ -74,6 +74,7 @@ struct view {
     struct upstream_status lanes[LANES];
     size_t route_count, lane_count;
     int64_t made_us;
+    bool stale;             /* of the router: there was a step since */
     uint64_t oldest[LANES]; /* index of the entry whose time is in lanes[], plus 1 */
     int64_t oldest_us[LANES];
 };

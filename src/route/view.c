@@ -70,7 +70,8 @@ void view_make(struct router *r, bool must)
 {
     struct view *v = &r->view;
     int64_t now = r->o.io->monotonic_us(r->o.io->self), oldest_us[LANES];
-    if (!must && now - v->made_us < STALE_US)
+    v->stale = !must && now - v->made_us < STALE_US;
+    if (v->stale)
         return;
     for (uint32_t i = 0; i < LANES; i++)
         oldest_us[i] = oldest(v, &r->lanes[i], i); /* may read the disk: not while others wait for the view */

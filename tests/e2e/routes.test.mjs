@@ -205,3 +205,26 @@ test('kill -9 in the middle: every message once, in order', async (t) => {
     await until(async () => JSON.stringify((await upstream(node)).map((u) => [u.priority, u.messages])) === JSON.stringify([[2, 500], [4, 1000]]), 'upstream has all');
     await until(async () => await stored(node) === total, 'the partitions have all');
 });
+
+test('a job that a route names cannot be removed, nor replaced by one without that output', async (t) => {
+    const dir = folder(t, { 'found.sql': 'SELECT v INTO found FROM [x/in]', 'other.sql': 'SELECT v INTO other FROM [x/in]', 'more.sql': 'SELECT v + 1 AS v INTO found FROM [x/in]' });
+    const node = await startNode({ t });
+    const apply = (file) => cli(node, 'job apply', '--name', 'watch', join(dir, file));
+    assert.equal((await apply('found.sql')).code, 0);
+    assert.equal((await node.reload({ routes: { up: 'FROM job("watch/found") INTO topic("out")' } })).code, 0);
+    await placed(node, 1);
+    for (const end of [await cli(node, 'job rm', 'watch'), await apply('other.sql')]) {
+        assert.equal(end.code, 1);
+        assert.match(end.err.join('\n'), /FG4101 .* route up[^:]*: FROM names (module 'watch'|output 'found' of watch), there is none/);
+    }
+    const client = await mqttConnect({ t, node });
+    await client.subscribeAsync('out', { qos: 1 });
+    await client.publishAsync('x/in', '{"v":1}', { qos: 1 });
+    await client.take(1);
+    assert.equal((await apply('more.sql')).code, 0);
+    await client.publishAsync('x/in', '{"v":1}', { qos: 1 });
+    await node.restart();
+    await placed(node, 1);
+    assert.equal((await node.reload({ routes: {} })).code, 0);
+    assert.equal((await cli(node, 'job rm', 'watch')).code, 0);
+});
