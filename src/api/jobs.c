@@ -1,5 +1,5 @@
 /* jobs.c - GET and POST /api/v1/jobs...: what jobs do, are and have learned; made, replaced and removed by verbs. Jobs wait for loops:
- * all of this is done on the pool, one request at a time. */
+ * all of this is done on the pool. */
 #include "api/api_private.h"
 
 #include "base/log.h"
@@ -20,7 +20,6 @@ struct work {
     struct api *api;
     struct http_exchange *x;
     void (*run)(struct work *);
-    const struct settings *settings;
     char name[JOB_NAME_MAX + 1];
     char key[KEY_MAX];
     struct buf sql, out;
@@ -213,7 +212,14 @@ static void forget(struct work *w)
     char said[96];
     if (!jobs)
         return;
-    if (!jobs_forget_model(jobs, w->name, bytes_str(w->key))) {
+    enum code c = jobs_forget_model(jobs, w->name, bytes_str(w->key));
+    if (c == CODE_AGAIN) {
+        (void)FAIL_FG(&w->why, CODE_AGAIN, 6140,
+                      "job %s waits for what it has to say to be taken (fieldgate job list), and forgets nothing"
+                      " meanwhile: try again later",
+                      w->name);
+        refused(w, 503);
+    } else if (c != CODE_OK) {
         (void)FAIL_FG(&w->why, CODE_NOTFOUND, 6135, "job %s has no model %s", w->name,
                       w->key[0] ? bytes_escape(bytes_str(w->key), said, sizeof said) : "at all");
         refused(w, 404);
@@ -226,11 +232,8 @@ static void forget(struct work *w)
 
 static void put(struct work *w)
 {
-    const struct api_config *c = &w->api->config;
-    struct flow_plan *plan;
-    enum code code = flow_put_file(&plan, w->settings, c->io, c->data_dir, w->name, buf_bytes(&w->sql), &w->why);
-    if (code == CODE_OK)
-        code = flow_apply(c->flow, plan, &w->why);
+    struct bytes sql = buf_bytes(&w->sql);
+    enum code code = flow_edit(w->api->config.flow, w->name, &sql, &w->why);
     if (code != CODE_OK)
         refused(w, status_of(code));
     else
@@ -240,11 +243,7 @@ static void put(struct work *w)
 
 static void remove_job(struct work *w)
 {
-    const struct api_config *c = &w->api->config;
-    struct flow_plan *plan;
-    enum code code = flow_remove_file(&plan, w->settings, c->io, c->data_dir, w->name, &w->why);
-    if (code == CODE_OK)
-        code = flow_apply(c->flow, plan, &w->why);
+    enum code code = flow_edit(w->api->config.flow, w->name, NULL, &w->why);
     if (code != CODE_OK)
         refused(w, status_of(code));
     else
@@ -262,7 +261,6 @@ static void on_pool(struct pool_job *job)
 
 static void let_go(struct work *w)
 {
-    settings_free(w->settings);
     buf_clear(&w->out);
     buf_clear(&w->sql);
     mem_free(w);
@@ -292,8 +290,7 @@ static void begin(struct api *a, struct http_exchange *x, const struct http_requ
     *w = (struct work){.job = {on_pool, back},
                        .api = a,
                        .x = x,
-                       .run = run,
-                       .settings = settings_hold(a->config.view.settings)};
+                       .run = run};
     w->sql.max = SQL_MAX;
     buf_add_bytes(&w->sql, r->body);
     (void)http_query(r->query, "key", w->key, sizeof w->key);

@@ -84,7 +84,9 @@ static void commit_publish(struct shard *shard, struct op *op)
     if (code == CODE_OK)
         return;
     op->result = refusal(code, &p);
-    if (op->batch)
+    if (op->batch && code == CODE_LIMIT)
+        op->result = MQTT_PACKET_TOO_LARGE; /* tried again it would be, too: those behind it do not wait for it */
+    else if (op->batch)
         consumer_word_refuse(op, op->result);
     if (c && op->message->qos == 2)
         pidset_remove(&c->in_pids, op->pid); /* now: the same turn may bring it again */

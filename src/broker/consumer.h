@@ -102,10 +102,11 @@ struct consumer_word {
     struct consumer *to;     /* NULL: to whoever wants its topic; or only into the queue of this one        */
     uint32_t number;         /* for `to`                                                                    */
     bool events;             /* instead of all that: only into a partition                                  */
-    uint8_t result;          /* out: 0, or an MQTT reason why it was refused                                */
+    uint8_t result;          /* out: 0, or an MQTT reason why it was refused. 0x95: the journal never takes so large a
+                                message; those behind it went on                                           */
 };
 /* Publishes them in their order. Blocks until they are in the log (not until they are on disk), at most for a turn or two of a loop.
- * CODE_FULL: one was refused, as were all behind it; try those again. CODE_CLOSED: the node stops. Never from a loop's thread. */
+ * CODE_FULL: one was refused, as were all behind it; try those again, but what is too large (0x95). CODE_CLOSED: the node stops. Never from a loop's thread. */
 FG_CHECK enum code consumer_publish(struct consumer *, struct consumer_word *words, size_t n,
                                     struct fault *why);
 /* The same without waiting: done() is called on a loop's thread when all have their results. `words` stay the caller's and alive

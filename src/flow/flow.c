@@ -21,6 +21,11 @@ struct flow {
     struct broker *broker;
     const struct io *io;
     char *data_dir;
+
+    pthread_mutex_t change; /* held from reading what is declared until it is done: the last to begin has the last word */
+    pthread_mutex_t declared; /* of the settings, for a moment */
+    const struct settings *settings;
+    struct flow_plan *checked; /* NULL: it was brought about, or overtaken by a verb */
 };
 
 /* ---- what the settings say ---- */
@@ -29,10 +34,7 @@ struct gathering {
     struct flow_plan *plan;
     const struct settings *settings;
     const struct io *io;
-    const char *from; /* for messages: where the file was named */
-    /* Made by a verb just now: this text instead of the file of that name; NULL: none any more. */
-    const char *made;
-    const struct bytes *text;
+    const struct flow_change_of *edit; /* NULL: none */
 };
 
 static struct job_plan *known(const struct flow_plan *p, const char *name)
@@ -43,10 +45,12 @@ static struct job_plan *known(const struct flow_plan *p, const char *name)
     return NULL;
 }
 
-static enum code add_job(struct gathering *g, const char *path, const char *name,
+/* `sql` NULL: of the file. */
+static enum code add_job(struct gathering *g, const char *path, const char *name, const struct bytes *sql,
                          const struct settings_job *said, struct fault *why)
 {
     struct flow_plan *p = g->plan;
+    struct job_plan **to = &p->jobs[p->job_count];
     if (known(p, name))
         return FAIL_FG(
             why, CODE_EXISTS, 6119,
@@ -54,8 +58,10 @@ static enum code add_job(struct gathering *g, const char *path, const char *name
             " them (fieldgate job rm %s, if it was made by `job apply`)",
             name, path, name);
     if (p->job_count == JOBS_MAX)
-        return FAIL_FG(why, CODE_LIMIT, 6119, "more than %d jobs", JOBS_MAX);
-    enum code c = job_file_plan(&p->jobs[p->job_count], g->settings, g->io, path, name, said, why);
+        return FAIL_FG(why, CODE_LIMIT, 6119, "%s would be one more than the %d jobs that a node may have", path,
+                       JOBS_MAX);
+    enum code c = sql ? job_text_plan(to, g->settings, g->io, path, name, *sql, said, why)
+                      : job_file_plan(to, g->settings, g->io, path, name, said, why);
     p->job_count += c == CODE_OK;
     return c;
 }
@@ -64,27 +70,15 @@ static enum code add_file(void *ctx, const char *path, struct fault *why)
 {
     char name[JOB_NAME_MAX + 1];
     file_job_name(path, name);
-    return add_job(ctx, path, name, NULL, why);
+    return add_job(ctx, path, name, NULL, NULL, why);
 }
 
 static enum code add_made_file(void *ctx, const char *path, struct fault *why)
 {
-    const struct gathering *g = ctx;
+    struct gathering *g = ctx;
     char name[JOB_NAME_MAX + 1];
     file_job_name(path, name);
-    return g->made && strcmp(g->made, name) == 0 ? CODE_OK : add_file(ctx, path, why);
-}
-
-static enum code add_text(struct gathering *g, struct fault *why)
-{
-    struct flow_plan *p = g->plan;
-    if (!g->text)
-        return CODE_OK;
-    if (p->job_count == JOBS_MAX)
-        return FAIL_FG(why, CODE_LIMIT, 6119, "more than %d jobs", JOBS_MAX);
-    enum code c = flow_check_text(&p->jobs[p->job_count], g->settings, g->io, g->made, *g->text, why);
-    p->job_count += c == CODE_OK;
-    return c;
+    return g->edit && strcmp(g->edit->name, name) == 0 ? CODE_OK : add_file(ctx, path, why);
 }
 
 static enum code add_declared(struct gathering *g, struct fault *why)
@@ -94,7 +88,7 @@ static enum code add_declared(struct gathering *g, struct fault *why)
     for (size_t i = 0; c == CODE_OK && i < s->job_files.count; i++)
         c = files_each(g->io, s->job_files.at[i], add_file, g, why);
     for (size_t i = 0; c == CODE_OK && i < s->jobs.count; i++)
-        c = add_job(g, s->jobs.at[i].sql, s->jobs.at[i].entry.name, &s->jobs.at[i], why);
+        c = add_job(g, s->jobs.at[i].sql, s->jobs.at[i].entry.name, NULL, &s->jobs.at[i], why);
     return c;
 }
 
@@ -102,12 +96,16 @@ static enum code add_made(struct gathering *g, const char *data_dir, struct faul
 {
     char dir[PATH_BYTES], pattern[PATH_BYTES];
     struct io_stat st;
-    int n = snprintf(dir, sizeof dir, "%s/jobs", data_dir),
-        m = snprintf(pattern, sizeof pattern, "%s/jobs/*.sql", data_dir);
+    int n = snprintf(dir, sizeof dir, "%s/jobs", data_dir), m = snprintf(pattern, sizeof pattern, "%s/jobs/*.sql", data_dir);
     if ((size_t)n >= sizeof dir || (size_t)m >= sizeof pattern)
         return FAIL(why, CODE_LIMIT, 0, "the path of the data directory is too long");
-    return g->io->stat(g->io->self, dir, &st) < 0 ? CODE_OK
-                                                  : files_each(g->io, pattern, add_made_file, g, why);
+    enum code c = g->io->stat(g->io->self, dir, &st) < 0 ? CODE_OK
+                                                        : files_each(g->io, pattern, add_made_file, g, why);
+    if (c != CODE_OK || !g->edit || !g->edit->sql)
+        return c;
+    char file[JOB_NAME_MAX + 5];
+    (void)snprintf(file, sizeof file, "%.*s.sql", JOB_NAME_MAX, g->edit->name);
+    return add_job(g, file, g->edit->name, g->edit->sql, NULL, why);
 }
 
 /* ---- actions ---- */
@@ -196,20 +194,20 @@ static enum code add_actions(struct gathering *g, struct fault *why)
     return c;
 }
 
-static enum code make_plan(struct flow_plan **out, struct gathering *g, const char *data_dir,
-                           struct fault *why)
+enum code plan_with(struct flow_plan **out, const struct settings *s, const struct io *io, const char *data_dir,
+                    const struct flow_change_of *edit, struct fault *why)
 {
-    const struct settings *s = g->settings;
-    struct flow_plan *p = g->plan = mem_zalloc(1, sizeof *p);
+    struct flow_plan *p = mem_zalloc(1, sizeof *p);
     if (!p)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the jobs");
-    enum code c = add_declared(g, why);
+    struct gathering g = {.plan = p, .settings = s, .io = io, .edit = edit};
+    enum code c = add_declared(&g, why);
     if (c == CODE_OK && data_dir)
-        c = add_made(g, data_dir, why);
+        c = add_made(&g, data_dir, why);
     if (c == CODE_OK)
-        c = add_text(g, why);
+        c = rings_refuse(p->jobs, p->job_count, why);
     if (c == CODE_OK)
-        c = add_actions(g, why);
+        c = add_actions(&g, why);
     if (c == CODE_OK)
         c = flow_routes_of_settings(&p->routes, p, s, why);
     if (c == CODE_OK)
@@ -222,7 +220,7 @@ static enum code make_plan(struct flow_plan **out, struct gathering *g, const ch
 enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const struct io *io,
                         const char *data_dir, struct fault *why)
 {
-    return make_plan(out, &(struct gathering){.settings = s, .io = io}, data_dir, why);
+    return plan_with(out, s, io, data_dir, NULL, why);
 }
 
 void flow_plan_free(struct flow_plan *p)
@@ -243,14 +241,6 @@ enum code flow_check_file(struct job_plan **out, const struct settings *s, const
     char own[JOB_NAME_MAX + 1];
     file_job_name(path, own);
     return job_file_plan(out, s, io, path, name ? name : own, NULL, why);
-}
-
-enum code flow_check_text(struct job_plan **out, const struct settings *s, const struct io *io,
-                          const char *name, struct bytes sql, struct fault *why)
-{
-    char file[JOB_NAME_MAX + 5];
-    (void)snprintf(file, sizeof file, "%.*s.sql", JOB_NAME_MAX, name);
-    return job_text_plan(out, s, io, file, name, sql, NULL, why);
 }
 
 enum code flow_test_routes(const struct flow_plan *p, const struct settings *s, const char *const *texts,
@@ -298,6 +288,8 @@ enum code flow_open(struct flow **out, struct broker *b, struct journal *journal
     if (!f)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the jobs");
     (void)pthread_mutex_init(&f->lock, NULL);
+    (void)pthread_mutex_init(&f->change, NULL);
+    (void)pthread_mutex_init(&f->declared, NULL);
     f->broker = b;
     f->io = io;
     (void)pthread_mutex_init(&f->glance_lock, NULL);
@@ -389,7 +381,8 @@ static void note_first(enum code *c, enum code second, struct fault *why, const 
         *why = *own;
 }
 
-enum code flow_apply(struct flow *f, struct flow_plan *p, struct fault *why)
+/* Takes the plan, also on failure. */
+static enum code apply(struct flow *f, struct flow_plan *p, struct fault *why)
 {
     struct jobs *jobs = flow_enter(f);
     enum code c = CODE_CLOSED;
@@ -412,6 +405,89 @@ enum code flow_apply(struct flow *f, struct flow_plan *p, struct fault *why)
     return c;
 }
 
+void flow_declare(struct flow *f, const struct settings *s, struct flow_plan *plan)
+{
+    const struct settings *now = settings_hold(s);
+    pthread_mutex_lock(&f->declared);
+    const struct settings *was = f->settings;
+    struct flow_plan *old = f->checked;
+    f->settings = now;
+    f->checked = plan;
+    pthread_mutex_unlock(&f->declared);
+    settings_free(was);
+    flow_plan_free(old);
+}
+
+static const struct settings *declared(struct flow *f, struct flow_plan **checked)
+{
+    pthread_mutex_lock(&f->declared);
+    const struct settings *s = f->settings ? settings_hold(f->settings) : NULL;
+    *checked = f->checked;
+    f->checked = NULL;
+    pthread_mutex_unlock(&f->declared);
+    return s;
+}
+
+/* Change held. */
+static enum code apply_declared(struct flow *f, const struct settings *s, struct flow_plan *checked,
+                                struct fault *why)
+{
+    struct flow_plan *plan;
+    enum code c = plan_with(&plan, s, f->io, f->data_dir, NULL, why);
+    if (c == CODE_OK) {
+        flow_plan_free(checked);
+        return apply(f, plan, why);
+    }
+    return checked ? apply(f, checked, why) : c;
+}
+
+/* Change held. */
+static enum code edit_and_apply(struct flow *f, const struct settings *s, const struct flow_change_of *edit,
+                                struct fault *why)
+{
+    struct flow_plan *plan;
+    enum code c = edit_allowed(s, f->io, edit->name, why);
+    if (c == CODE_OK)
+        c = plan_with(&plan, s, f->io, f->data_dir, edit, why);
+    if (c != CODE_OK)
+        return c;
+    c = edit_file(f->io, f->data_dir, edit, why);
+    if (c == CODE_OK)
+        return apply(f, plan, why);
+    flow_plan_free(plan);
+    return c;
+}
+
+static enum code change(struct flow *f, const struct flow_change_of *edit, struct fault *why)
+{
+    enum code c = CODE_CLOSED;
+    struct flow_plan *checked;
+    pthread_mutex_lock(&f->change);
+    const struct settings *s = declared(f, &checked);
+    if (s && edit)
+        c = edit_and_apply(f, s, edit, why);
+    if (s && (!edit || checked)) {
+        struct fault own;
+        enum code first = apply_declared(f, s, checked, edit ? &own : why);
+        c = edit ? c : first;
+    } else if (!s) {
+        (void)FAIL_FG(why, CODE_CLOSED, 8006, "the node is starting: try again");
+    }
+    settings_free(s);
+    pthread_mutex_unlock(&f->change);
+    return c;
+}
+
+enum code flow_bring_about(struct flow *f, struct fault *why)
+{
+    return change(f, NULL, why);
+}
+
+enum code flow_edit(struct flow *f, const char *name, const struct bytes *sql, struct fault *why)
+{
+    return change(f, &(struct flow_change_of){name, sql}, why);
+}
+
 void flow_stop(struct flow *f)
 {
     if (!flow_enter(f))
@@ -421,7 +497,7 @@ void flow_stop(struct flow *f)
     f->router = NULL;
     pthread_mutex_unlock(&f->glance_lock);
     router_close(router); /* what it would bring to jobs waits */
-    jobs_close(f->jobs);  /* first: what they still say waits for the actions */
+    jobs_close(f->jobs); /* first: what they still say waits for the actions */
     f->jobs = NULL;
     actions_close(f->actions);
     f->actions = NULL;
@@ -437,90 +513,10 @@ void flow_free(struct flow *f)
     actions_close(f->actions);
     mem_free(f->data_dir);
     (void)pthread_mutex_destroy(&f->glance_lock);
+    settings_free(f->settings);
+    flow_plan_free(f->checked);
     (void)pthread_mutex_destroy(&f->lock);
+    (void)pthread_mutex_destroy(&f->change);
+    (void)pthread_mutex_destroy(&f->declared);
     mem_free(f);
-}
-
-/* ---- files that verbs make ---- */
-
-struct looking {
-    const char *name;
-    bool found;
-};
-
-static enum code look(void *ctx, const char *path, struct fault *why)
-{
-    struct looking *l = ctx;
-    char name[JOB_NAME_MAX + 1];
-    (void)why;
-    file_job_name(path, name);
-    l->found = l->found || strcmp(name, l->name) == 0;
-    return CODE_OK;
-}
-
-static enum code not_declared(const struct settings *s, const struct io *io, const char *name,
-                              struct fault *why)
-{
-    struct looking l = {.name = name};
-    for (size_t i = 0; i < s->job_files.count; i++)
-        if (files_each(io, s->job_files.at[i], look, &l, NULL) != CODE_OK)
-            continue; /* a folder that is gone declares nothing */
-    for (size_t i = 0; i < s->jobs.count; i++)
-        l.found = l.found || strcmp(s->jobs.at[i].entry.name, name) == 0;
-    return l.found
-               ? FAIL_FG(
-                     why, CODE_EXISTS, 6119,
-                     "job %s is declared by the settings file: change its file there, then fieldgate reload",
-                     name)
-               : CODE_OK;
-}
-
-static enum code write_file(const struct io *io, const char *data_dir, const char *name, struct bytes sql,
-                            struct fault *why)
-{
-    char file[JOB_NAME_MAX + 5], dir[PATH_BYTES];
-    (void)snprintf(dir, sizeof dir, "%s/jobs", data_dir);
-    (void)snprintf(file, sizeof file, "%s.sql", name);
-    return io_replace(io, dir, file, sql, why);
-}
-
-enum code flow_put_file(struct flow_plan **out, const struct settings *s, const struct io *io,
-                        const char *data_dir, const char *name, struct bytes sql, struct fault *why)
-{
-    char path[PATH_BYTES];
-    enum code c = not_declared(s, io, name, why);
-    if (c != CODE_OK)
-        return c;
-    if (!made_path(data_dir, name, path, sizeof path))
-        return FAIL(why, CODE_LIMIT, 0, "the path of the data directory is too long");
-    c = make_plan(out, &(struct gathering){.settings = s, .io = io, .made = name, .text = &sql}, data_dir,
-                  why);
-    if (c != CODE_OK)
-        return c;
-    c = write_file(io, data_dir, name, sql, why);
-    if (c != CODE_OK)
-        flow_plan_free(*out);
-    return c;
-}
-
-enum code flow_remove_file(struct flow_plan **out, const struct settings *s, const struct io *io,
-                           const char *data_dir, const char *name, struct fault *why)
-{
-    char path[PATH_BYTES];
-    if (!job_name_ok(name))
-        return FAIL_FG(why, CODE_NOTFOUND, 6133, "there is no job of that name");
-    enum code c = not_declared(s, io, name, why);
-    if (c != CODE_OK)
-        return c;
-    if (!made_path(data_dir, name, path, sizeof path))
-        return FAIL(why, CODE_LIMIT, 0, "the path of the data directory is too long");
-    c = make_plan(out, &(struct gathering){.settings = s, .io = io, .made = name}, data_dir, why);
-    if (c != CODE_OK)
-        return c;
-    int e = io->unlink(io->self, path);
-    if (e == 0)
-        return CODE_OK;
-    flow_plan_free(*out);
-    return e == -ENOENT ? FAIL_FG(why, CODE_NOTFOUND, 6133, "there is no job %s that `job apply` made", name)
-                        : FAIL_SYS(why, CODE_IO, -e, "%s cannot be removed", path);
 }

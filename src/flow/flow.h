@@ -10,8 +10,8 @@
  *     --@ inputs: { machines: factory/+/telemetry }
  *     SELECT ...
  *
- * Threads: a plan is made on any thread (files are read). flow_apply, flow_enter and flow_stop on any thread but a loop's, since
- * jobs wait for loops; one of them at a time, the others wait.
+ * Threads: a plan is made on any thread (files are read). flow_bring_about, flow_edit, flow_enter and flow_stop on any thread but a
+ * loop's, since jobs wait for loops; one of them at a time, the others wait.
  */
 #pragma once
 
@@ -32,10 +32,6 @@ void flow_plan_free(struct flow_plan *); /* NULL is fine */
 FG_CHECK enum code flow_check_file(struct job_plan **out, const struct settings *s, const struct io *,
                                    const char *path, const char *name, struct fault *why);
 
-/* The same of a text. */
-FG_CHECK enum code flow_check_text(struct job_plan **out, const struct settings *s, const struct io *,
-                                   const char *name, struct bytes sql, struct fault *why);
-
 /* What would become of a message (route_table_test), by the plan's routes; or, with n > 0, by these texts. `s` as for the plan. */
 FG_CHECK enum code flow_test_routes(const struct flow_plan *, const struct settings *s, const char *const *texts,
                                     size_t n, struct bytes from, const struct message *,
@@ -44,8 +40,16 @@ FG_CHECK enum code flow_test_routes(const struct flow_plan *, const struct setti
 
 FG_CHECK enum code flow_open(struct flow **out, struct broker *, struct journal *, const struct io *,
                              const char *data_dir, struct fault *why);
-/* From now on this is what is done. Takes the plan, also on failure. */
-FG_CHECK enum code flow_apply(struct flow *, struct flow_plan *, struct fault *why);
+/* From now on the node's settings are these, and `plan` (taken) is what they said when they were checked; flow_bring_about does it.
+ * Any thread, never waits. */
+void flow_declare(struct flow *, const struct settings *, struct flow_plan *plan);
+/* From now on what was declared last is what is done. It is read again, since a verb may have changed it meanwhile; if that does not
+ * hold (a file is being written), the plan that was checked does. */
+FG_CHECK enum code flow_bring_about(struct flow *, struct fault *why);
+/* For verbs: DATA/jobs/NAME.sql is made or replaced (`sql`), or removed (NULL), and everything is brought about, in one step. What
+ * would leave the node without a plan that holds is refused, and nothing has changed. What the settings declare is not the verbs':
+ * CODE_EXISTS. CODE_NOTFOUND: none to remove. */
+FG_CHECK enum code flow_edit(struct flow *, const char *name, const struct bytes *sql, struct fault *why);
 /* The jobs, until flow_leave; NULL: it was stopped (flow_leave is not owed then). */
 struct jobs *flow_enter(struct flow *);
 void flow_leave(struct flow *);
@@ -58,10 +62,3 @@ bool flow_glance_routes(struct flow *, void (*route)(void *ctx, const struct rou
                         void (*upstream)(void *ctx, const struct upstream_status *), void *ctx);
 void flow_stop(struct flow *); /* all jobs, with a checkpoint; while the loops still run. Harmless if done */
 void flow_free(struct flow *); /* NULL is fine; stopped, or nothing was ever applied */
-
-/* DATA/jobs/NAME.sql, for verbs: made, replaced, removed, if all that the settings say still fits: routes and actions that name
- * the job. What the settings declare is not theirs: CODE_EXISTS. *out is the plan with that change, to be applied. */
-FG_CHECK enum code flow_put_file(struct flow_plan **out, const struct settings *, const struct io *,
-                                 const char *data_dir, const char *name, struct bytes sql, struct fault *why);
-FG_CHECK enum code flow_remove_file(struct flow_plan **out, const struct settings *, const struct io *,
-                                    const char *data_dir, const char *name, struct fault *why);

@@ -29,6 +29,27 @@ void file_job_name(const char *path, char out[JOB_NAME_MAX + 1]);
 /* DATA/jobs/NAME.sql; false: it does not fit. */
 bool made_path(const char *data_dir, const char *name, char *out, size_t cap);
 
+/* ---- rings.c ---- */
+/* CODE_USAGE: some of these jobs feed each other in a ring. */
+FG_CHECK enum code rings_refuse(struct job_plan *const *jobs, size_t n, struct fault *why);
+
+/* ---- edit.c ---- */
+/* What a verb is about to change: checked with everything else before it is done. */
+struct flow_change_of {
+    const char *name;
+    const struct bytes *sql; /* NULL: it is removed */
+};
+/* CODE_EXISTS: the settings declare a job of that name. */
+FG_CHECK enum code edit_allowed(const struct settings *, const struct io *, const char *name, struct fault *why);
+/* The file in DATA/jobs. */
+FG_CHECK enum code edit_file(const struct io *, const char *data_dir, const struct flow_change_of *,
+                             struct fault *why);
+
+/* ---- flow.c ---- */
+/* `edit` may be NULL. */
+FG_CHECK enum code plan_with(struct flow_plan **out, const struct settings *, const struct io *, const char *data_dir,
+                             const struct flow_change_of *edit, struct fault *why);
+
 /* ---- job_file.c ---- */
 /* `path` is for messages. */
 FG_CHECK enum code job_text_plan(struct job_plan **out, const struct settings *s, const struct io *,

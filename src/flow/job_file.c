@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { SQL_BYTES_MAX = 64 * 1024, PAIRS = 64 };
+enum { SQL_BYTES_MAX = 64 * 1024, PAIRS = 64, STATE_BYTES = 256 << 20 /* unless it says otherwise */ };
 
 /* ---- "--@ " lines ---- */
 
@@ -104,7 +104,8 @@ static bool says_anything(const struct settings_job *j)
     return j && (j->inputs.count || j->outputs.count || j->references.count || j->late_s != 5 ||
                  j->out_of_order_s || j->policy != JOB_ADJUST || j->model != JOB_MODEL_FIELDGATE ||
                  j->warm_up != JOB_WARM_UP_SILENT || j->on_error != JOB_ERROR_DROP ||
-                 j->names != JOB_NAMES_KEEP || j->collation != JOB_COLLATION_ORDINAL);
+                 j->names != JOB_NAMES_KEEP || j->collation != JOB_COLLATION_ORDINAL ||
+                 j->state_bytes != STATE_BYTES);
 }
 
 enum code job_text_plan(struct job_plan **out, const struct settings *s, const struct io *io,

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 enum { HEAD = 20, NAME_BYTES = JOB_NAME_MAX + 24, PATH_BYTES = 4096 };
+#define STATE_FILE_MAX ((size_t)4 << 30)
 static const char magic[8] = "FGJOB1\n";
 
 void place_note_put(const struct place_note *n, uint8_t out[PLACE_NOTE_BYTES])
@@ -54,7 +55,7 @@ static void remove_file(const struct job *j, uint64_t generation)
 
 static enum code write_file(struct job *j, uint64_t generation, size_t *size, struct fault *why)
 {
-    struct buf file = {0};
+    struct buf file = {.max = STATE_FILE_MAX};
     char name[NAME_BYTES];
     buf_add(&file, magic, sizeof magic);
     buf_le64(&file, j->plan->mark);
@@ -64,7 +65,8 @@ static enum code write_file(struct job *j, uint64_t generation, size_t *size, st
         c = CODE_NOMEM;
     if (c != CODE_OK) {
         buf_clear(&file);
-        return FAIL(why, c, 0, "the state of job %s could not be written down: no memory", j->plan->name);
+        return FAIL(why, c, 0, "its state cannot be written down: no memory, or more than %zu MiB",
+                    STATE_FILE_MAX >> 20);
     }
     uint32_t crc = crc32c(0, file.at + HEAD, file.len - HEAD);
     for (int i = 0; i < 4; i++)
@@ -82,7 +84,9 @@ enum code checkpoint_write(struct job *j, struct fault *why)
     int64_t begun = io->monotonic_us(io->self);
     size_t size = 0;
     if (j->old_generation && journal_durable(j->jobs->journal) < j->old_until)
-        return CODE_AGAIN; /* a third file would be needed */
+        return FAIL(why, CODE_AGAIN, 0, "the one before is not on disk yet"); /* a third file would be needed */
+    if (journal_failed(j->jobs->journal)) /* a file that a record may name is not replaced */
+        return FAIL(why, CODE_IO, 0, "the journal cannot be written");
     checkpoint_tidy(j);
     uint64_t generation = j->generation + 1;
     enum code c = write_file(j, generation, &size, why);
@@ -93,9 +97,11 @@ enum code checkpoint_write(struct job *j, struct fault *why)
     uint64_t seq = 0;
     c = consumer_finish(j->consumer, j->position, bytes_of(note, sizeof note), &seq, why);
     if (c != CODE_OK) {
-        remove_file(j, generation);
+        if (!journal_failed(j->jobs->journal)) /* there is no such record */
+            remove_file(j, generation);
         return c;
     }
+    j->settle = false;
     j->old_generation = j->generation;
     j->old_until = seq;
     j->generation = generation;
@@ -136,7 +142,7 @@ static enum code read_file(struct job *j, uint64_t generation, struct fault *why
     file_name(j, generation, name);
     if ((size_t)snprintf(path, sizeof path, "%s/%s", j->jobs->dir, name) >= sizeof path)
         return FAIL(why, CODE_LIMIT, 0, "its path is too long");
-    enum code c = io_load(j->jobs->io, path, (size_t)1 << 30, &text, &len, why);
+    enum code c = io_load(j->jobs->io, path, STATE_FILE_MAX, &text, &len, why);
     if (c != CODE_OK)
         return c;
     c = check(j, bytes_of(text, len), why);
@@ -146,7 +152,8 @@ static enum code read_file(struct job *j, uint64_t generation, struct fault *why
     return c;
 }
 
-/* The files that no note names: of a crash between the two steps, or of a job of that name that was. */
+/* The files that no note names: of a crash between the two steps, or of a job of that name that was. The one before `keep` stays,
+ * too: the record that names `keep` may not be on disk yet. */
 struct sweep {
     const struct job *job;
     uint64_t keep;
@@ -160,8 +167,12 @@ static void sweep_one(void *ctx, const char *name)
     if (strncmp(name, s->job->plan->name, n) != 0 || name[n] != '.')
         return;
     uint64_t generation = strtoull(name + n + 1, &end, 10);
-    if (*end == 0 && end != name + n + 1 && generation != s->keep)
-        remove_file(s->job, generation);
+    char path[PATH_BYTES];
+    if (end == name + n + 1 || (*end && strcmp(end, ".tmp") != 0))
+        return;
+    bool kept = !*end && s->keep && (generation == s->keep || generation + 1 == s->keep);
+    if (!kept && (size_t)snprintf(path, sizeof path, "%s/%s", s->job->jobs->dir, name) < sizeof path)
+        (void)s->job->jobs->io->unlink(s->job->jobs->io->self, path);
 }
 
 static void sweep(const struct job *j, uint64_t keep)
@@ -192,17 +203,31 @@ static enum code begin_without(struct job *j, uint64_t generation, const struct 
     return c == CODE_OK ? begin_anew(j, why) : c;
 }
 
+static uint64_t appended(const struct job *j)
+{
+    journal_lock(j->jobs->journal);
+    uint64_t seq = journal_appended(j->jobs->journal);
+    journal_unlock(j->jobs->journal);
+    return seq;
+}
+
 enum code checkpoint_read(struct job *j, struct fault *why)
 {
     uint8_t text[CONSUMER_NOTE];
     struct place_note note;
     struct fault lost;
-    bool known = place_note_get(&note, bytes_of(text, consumer_note(j->consumer, text)));
+    size_t len = consumer_note(j->consumer, text);
+    bool known = place_note_get(&note, bytes_of(text, len));
     j->position = consumer_head(j->consumer);
     sweep(j, known ? note.generation : 0);
+    if (!known && len)
+        log_error("job", "FG6121 job %s: another version of this program has written how far it is, it begins anew",
+                  j->plan->name);
     if (!known)
         return begin_anew(j, why);
     j->generation = note.generation;
+    j->old_generation = note.generation > 1 ? note.generation - 1 : 0;
+    j->old_until = appended(j);
     if (note.mark != j->plan->mark) {
         log_info("job", "FG6120 job %s: its text or settings have changed, it begins anew", j->plan->name);
         return begin_anew(j, why);

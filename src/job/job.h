@@ -12,6 +12,8 @@
  * partitions; otherwise an input that routes bring messages to. A name after INTO is one of the job's `outputs`; a topic,
  * if it has a `/`; otherwise an output: topic $jobs/JOB/OUTPUT, which routes and actions read.
  *
+ * A job that reads what it writes is refused, as are several that feed each other in a ring (flow): nothing would ever stop them.
+ *
  * Threads: jobs_* from any thread but the loops' (a job waits for those); each job has a thread of its own.
  */
 #pragma once
@@ -46,6 +48,8 @@ const char *job_plan_name(const struct job_plan *);
 const struct query *job_plan_query(const struct job_plan *);
 /* Where an input of the query comes from: its topic filters, as one text separated by ", "; empty: routes bring it. */
 void job_plan_source(const struct job_plan *, uint32_t input, struct buf *out);
+/* The filter by which it reads what is published there; empty: it does not. */
+struct bytes job_plan_reads(const struct job_plan *, struct bytes topic);
 struct bytes job_plan_target(const struct job_plan *, uint32_t output); /* its topic */
 /* Its topic filters, from i = 0 on; false: there are no more. */
 bool job_plan_filter(const struct job_plan *, size_t i, struct bytes *filter);
@@ -89,9 +93,10 @@ struct job_glance {
     uint64_t lag, events, rows, dropped, state_bytes;
 };
 bool jobs_glance(struct jobs *, void (*each)(void *ctx, const struct job_glance *), void *ctx);
-/* See stream_models, stream_forget. False: no such job, or no such model. */
+/* See stream_models. False: no such job. */
 bool jobs_models(struct jobs *, const char *name, bool (*each)(void *ctx, const struct stream_model_info *),
                  void *ctx);
-bool jobs_forget_model(struct jobs *, const char *name, struct bytes key);
+/* See stream_forget. CODE_NOTFOUND: no such job, or no such model; CODE_AGAIN: not just now, what it has to say is refused. */
+FG_CHECK enum code jobs_forget_model(struct jobs *, const char *name, struct bytes key);
 /* Calls each() with the plans of all jobs, or of the one of that name. False: there is none. */
 bool jobs_plans(struct jobs *, const char *name, void (*each)(void *ctx, const struct job_plan *), void *ctx);

@@ -66,12 +66,17 @@ struct job {
     pthread_t thread;
     bool started;
 
-    pthread_mutex_t lock; /* of the stream and all below; held while a batch is worked on */
+    /* Of the stream and all below; held while a batch is worked on. Taken by job_lock: who comes to look gets his turn also
+     * from a job that never rests. */
+    pthread_mutex_t lock, turnstile;
     uint64_t position;    /* the queue index to read next */
     uint64_t ordinal;
     struct consumer_word *words; /* rows of this batch, not yet published */
     size_t word_count, word_cap;
-    bool nomem; /* a row could not be kept: the job goes back to its checkpoint */
+    bool nomem;  /* a row could not be kept */
+    bool astray; /* the stream's state is that of no place: back to the checkpoint, before anything else */
+    int64_t warned_us; /* when it was last said that there is no checkpoint */
+    bool settle; /* the state was changed by something that is no message: no other before a checkpoint has it */
     struct reference_seen *references;
     enum job_state state;
     struct fault why; /* of the state */
@@ -107,6 +112,8 @@ void checkpoint_tidy(
 void checkpoint_remove(struct job *); /* all of them */
 
 /* ---- run.c ---- */
+void job_lock(struct job *);
+void job_unlock(struct job *);
 uint64_t job_lag(struct job *); /* messages that wait to be read */
 void *job_run(void *job);
 void job_wake(void *job);

@@ -38,6 +38,7 @@ static void sleep_init(struct job *j)
     (void)pthread_condattr_destroy(&monotonic);
     (void)pthread_mutex_init(&j->sleep_lock, NULL);
     (void)pthread_mutex_init(&j->lock, NULL);
+    (void)pthread_mutex_init(&j->turnstile, NULL);
 }
 
 static void job_free(struct job *j)
@@ -53,6 +54,7 @@ static void job_free(struct job *j)
     (void)pthread_cond_destroy(&j->wake);
     (void)pthread_mutex_destroy(&j->sleep_lock);
     (void)pthread_mutex_destroy(&j->lock);
+    (void)pthread_mutex_destroy(&j->turnstile);
     mem_free(j);
 }
 
@@ -100,6 +102,15 @@ static enum code start(struct jobs *all, struct job_plan *plan, struct fault *wh
     return CODE_OK;
 }
 
+/* So that they stop at the same time, and not one after the other. */
+static void ask_to_stop(struct job *j)
+{
+    pthread_mutex_lock(&j->sleep_lock);
+    j->stop = true;
+    (void)pthread_cond_signal(&j->wake);
+    pthread_mutex_unlock(&j->sleep_lock);
+}
+
 /* Out of the list; its thread has ended, with a checkpoint. */
 static void stop(struct jobs *all, struct job *j)
 {
@@ -108,10 +119,7 @@ static void stop(struct jobs *all, struct job *j)
             *at = j->next;
             break;
         }
-    pthread_mutex_lock(&j->sleep_lock);
-    j->stop = true;
-    (void)pthread_cond_signal(&j->wake);
-    pthread_mutex_unlock(&j->sleep_lock);
+    ask_to_stop(j);
     if (j->started)
         (void)pthread_join(j->thread, NULL);
 }
@@ -171,6 +179,8 @@ void jobs_close(struct jobs *all)
 {
     if (!all)
         return;
+    for (struct job *j = all->first; j; j = j->next)
+        ask_to_stop(j);
     while (all->first) {
         struct job *j = all->first;
         stop(all, j);
@@ -193,6 +203,8 @@ static size_t plan_of(struct job_plan *const *plans, size_t n, const char *name)
 /* Jobs of which only what waits for them is left: their settings went while the node was down. */
 struct orphans {
     struct jobs *all;
+    struct job_plan *const *plans; /* not of these: they are about to begin */
+    size_t plan_count;
     char (*names)[JOB_NAME_MAX + 8];
     size_t count;
 };
@@ -200,8 +212,11 @@ struct orphans {
 static void see_name(void *ctx, struct bytes name, bool open)
 {
     struct orphans *o = ctx;
-    if (!open && bytes_starts(name, "job/") && name.len < sizeof o->names[0] && o->count < JOBS_MAX)
-        (void)snprintf(o->names[o->count++], sizeof o->names[0], "%.*s", BYTES_FMT(name));
+    if (open || !bytes_starts(name, "job/") || name.len >= sizeof o->names[0] || o->count == JOBS_MAX)
+        return;
+    char *text = o->names[o->count];
+    (void)snprintf(text, sizeof o->names[0], "%.*s", BYTES_FMT(name));
+    o->count += plan_of(o->plans, o->plan_count, text + 4) == o->plan_count;
 }
 
 static void nothing(void *ctx)
@@ -216,9 +231,9 @@ static void remove_files(struct jobs *all, const char *name)
     checkpoint_remove(&j);
 }
 
-static void end_orphans(struct jobs *all)
+static void end_orphans(struct jobs *all, struct job_plan *const *plans, size_t n)
 {
-    struct orphans o = {all, mem_zalloc(JOBS_MAX, sizeof o.names[0]), 0};
+    struct orphans o = {all, plans, n, mem_zalloc(JOBS_MAX, sizeof o.names[0]), 0};
     if (!o.names)
         return; /* another time */
     consumer_names(all->broker, see_name, &o);
@@ -228,30 +243,49 @@ static void end_orphans(struct jobs *all)
         if (consumer_open(&c, all->broker, &(struct consumer_options){.name = o.names[i], .ready = nothing},
                           &why) != CODE_OK)
             continue;
-        if (consumer_end(c, &why) == CODE_OK)
-            log_info("job", "FG6131 job %s has ended; what waited for it and what it had learned are gone",
-                     o.names[i] + 4);
+        if (consumer_end(c, &why) != CODE_OK)
+            continue;
+        log_info("job", "FG6131 job %s has ended; what waited for it and what it had learned are gone",
+                 o.names[i] + 4);
         remove_files(all, o.names[i] + 4);
     }
     mem_free(o.names);
 }
 
-static enum code apply(struct jobs *all, struct job_plan **plans, size_t n, struct fault *why)
+/* A job that may remember more, or less, goes on where it is. */
+static bool same(const struct job_plan *a, const struct job_plan *b)
 {
-    enum code c = CODE_OK;
+    return a->mark == b->mark && a->options.state_bytes == b->options.state_bytes;
+}
+
+/* Those that end, or begin again with another plan. */
+static void stop_old(struct jobs *all, struct job_plan **plans, size_t n)
+{
+    for (struct job *j = all->first; j; j = j->next) {
+        size_t at = plan_of(plans, n, j->plan->name);
+        if (at == n || !same(plans[at], j->plan))
+            ask_to_stop(j);
+    }
     for (struct job *j = all->first, *next; j; j = next) {
         next = j->next;
         size_t at = plan_of(plans, n, j->plan->name);
         if (at == n) {
             end_job(all, j);
-        } else if (plans[at]->mark == j->plan->mark) {
+        } else if (same(plans[at], j->plan)) {
             job_plan_free(plans[at]);
             plans[at] = NULL;
         } else {
-            stop(all, j); /* begun with its new plan below */
+            stop(all, j); /* begun with its new plan afterwards */
             job_free(j);
         }
     }
+}
+
+static enum code apply(struct jobs *all, struct job_plan **plans, size_t n, struct fault *why)
+{
+    enum code c = CODE_OK;
+    stop_old(all, plans, n);
+    end_orphans(all, plans, n);
     for (size_t i = 0; i < n; i++) {
         struct fault own;
         enum code one = plans[i] ? start(all, plans[i], &own) : CODE_OK;
@@ -263,7 +297,6 @@ static enum code apply(struct jobs *all, struct job_plan **plans, size_t n, stru
         }
         plans[i] = NULL;
     }
-    end_orphans(all);
     return c;
 }
 
@@ -288,7 +321,7 @@ struct consumer *jobs_queue(struct jobs *all, const char *name)
 
 static void tell_status(struct job *j, void (*each)(void *ctx, const struct job_status *), void *ctx)
 {
-    pthread_mutex_lock(&j->lock);
+    job_lock(j);
     struct job_status s = {.name = j->plan->name,
                            .state = j->state,
                            .why = j->state == JOB_RUNNING ? "" : j->why.text,
@@ -299,7 +332,7 @@ static void tell_status(struct job *j, void (*each)(void *ctx, const struct job_
     if (j->stream)
         stream_stats(j->stream, &s.stream);
     each(ctx, &s);
-    pthread_mutex_unlock(&j->lock);
+    job_unlock(j);
 }
 
 bool jobs_status(struct jobs *all, const char *name, void (*each)(void *ctx, const struct job_status *),
@@ -337,37 +370,41 @@ bool jobs_models(struct jobs *all, const char *name,
     pthread_mutex_lock(&all->lock);
     struct job *j = find(all, name);
     if (j) {
-        pthread_mutex_lock(&j->lock);
+        job_lock(j);
         if (j->stream)
             stream_models(j->stream, each, ctx);
-        pthread_mutex_unlock(&j->lock);
+        job_unlock(j);
     }
     pthread_mutex_unlock(&all->lock);
     return j != NULL;
 }
 
-static bool forget(struct job *j, struct bytes key)
+/* Between two batches: the state of a batch that waits to be published belongs to no place yet. */
+static enum code forget(struct job *j, struct bytes key)
 {
     struct fault why;
-    bool gone = j->stream && stream_forget(j->stream, key);
-    if (gone &&
-        checkpoint_write(j, &why) != CODE_OK) /* it must not come back with the next crash: soon, then */
-        j->since++;
-    return gone;
+    if (j->word_count || j->astray)
+        return CODE_AGAIN;
+    if (!stream_forget(j->stream, key))
+        return CODE_NOTFOUND;
+    j->settle = true; /* it must not come back with the next crash */
+    if (checkpoint_write(j, &why) != CODE_OK)
+        job_wake(j); /* soon, then, and before the next message */
+    return CODE_OK;
 }
 
-bool jobs_forget_model(struct jobs *all, const char *name, struct bytes key)
+enum code jobs_forget_model(struct jobs *all, const char *name, struct bytes key)
 {
     pthread_mutex_lock(&all->lock);
     struct job *j = find(all, name);
-    bool gone = false;
+    enum code c = CODE_NOTFOUND;
     if (j) {
-        pthread_mutex_lock(&j->lock);
-        gone = forget(j, key);
-        pthread_mutex_unlock(&j->lock);
+        job_lock(j);
+        c = forget(j, key);
+        job_unlock(j);
     }
     pthread_mutex_unlock(&all->lock);
-    return gone;
+    return c;
 }
 
 bool jobs_plans(struct jobs *all, const char *name, void (*each)(void *ctx, const struct job_plan *),

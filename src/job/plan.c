@@ -79,6 +79,11 @@ static enum code add_filter(struct job_plan *p, uint32_t input, struct bytes fil
         return FAIL_FG(why, CODE_USAGE, 6110,
                        "%s: '%s' is not a topic filter; # stands alone at the end, + for a whole level",
                        p->file, bytes_escape(filter, text, sizeof text));
+    if (topic_filter_shared(filter))
+        return FAIL_FG(why, CODE_USAGE, 6110,
+                       "%s: '%s' is a shared subscription, and a job gets every message of its own: leave out"
+                       " $share/NAME/",
+                       p->file, bytes_escape(filter, text, sizeof text));
     return add_way(p, input, "topic:", filter, true, why);
 }
 
@@ -161,6 +166,22 @@ static enum code find_outputs(struct job_plan *p, const struct job_spec *spec, s
     return c;
 }
 
+/* A row that comes back makes the next one, for ever. */
+static enum code check_circle(const struct job_plan *p, struct fault *why)
+{
+    char said[128], filter_said[128];
+    for (uint32_t i = 0; i < query_outputs(p->query); i++) {
+        struct bytes filter = job_plan_reads(p, p->targets[i]);
+        if (filter.len)
+            return FAIL_FG(why, CODE_USAGE, 6138,
+                           "%s: the job would read what it writes: '%s', which '%s' matches. Write to a topic that"
+                           " it does not read, or read less",
+                           p->file, bytes_escape(p->targets[i], said, sizeof said),
+                           bytes_escape(filter, filter_said, sizeof filter_said));
+    }
+    return CODE_OK;
+}
+
 static enum code find_references(struct job_plan *p, const struct job_spec *spec, struct fault *why)
 {
     uint32_t n = query_references(p->query);
@@ -217,6 +238,8 @@ static enum code make(struct job_plan *p, const struct job_spec *spec, struct fa
         c = find_inputs(p, spec, why);
     if (c == CODE_OK)
         c = find_outputs(p, spec, why);
+    if (c == CODE_OK)
+        c = check_circle(p, why);
     if (c == CODE_OK)
         c = find_references(p, spec, why);
     if (c == CODE_OK)
@@ -278,6 +301,14 @@ bool job_plan_filter(const struct job_plan *p, size_t i, struct bytes *filter)
             return true;
         }
     return false;
+}
+
+struct bytes job_plan_reads(const struct job_plan *p, struct bytes topic)
+{
+    for (size_t i = 0; i < p->way_count; i++)
+        if (p->ways[i].filter.len && topic_matches(p->ways[i].filter, topic))
+            return p->ways[i].filter;
+    return BYTES_NONE;
 }
 
 struct bytes job_plan_target(const struct job_plan *p, uint32_t output)

@@ -17,6 +17,7 @@ enum {
     CLOCK_US = 1000000,    /* how often a job that waits for the time is told it                */
     LOOK_US = 1000000,     /* how often files of reference data are looked at                   */
     RETRY_MS = 500,
+    LAST_MS = 1000,        /* how long the last checkpoint waits for the one before it                  */
     TROUBLE_US = 60 * 1000000,
     REFERENCE_BYTES_MAX = 256 << 20
 };
@@ -143,7 +144,19 @@ static void enter(struct job *j, enum job_state state, const struct fault *why)
     }
 }
 
-/* ---- sleeping ---- */
+/* ---- waiting ---- */
+
+void job_lock(struct job *j)
+{
+    pthread_mutex_lock(&j->turnstile);
+    pthread_mutex_lock(&j->lock);
+    pthread_mutex_unlock(&j->turnstile);
+}
+
+void job_unlock(struct job *j)
+{
+    pthread_mutex_unlock(&j->lock);
+}
 
 void job_wake(void *ctx)
 {
@@ -162,19 +175,29 @@ static bool stopping(struct job *j)
     return stop;
 }
 
-/* Until something is due (if `due` may wake it), or the time is over. */
-static void sleep_for(struct job *j, int ms, bool due)
+/* Until the time is over, or it is to stop, or something is due (if those may wake it). */
+enum wakes { WAKES_NEVER, WAKES_TO_STOP, WAKES_WHEN_DUE };
+static void sleep_for(struct job *j, int ms, enum wakes by)
 {
     int64_t end = j->jobs->io->monotonic_us(j->jobs->io->self) + (int64_t)ms * 1000;
     struct timespec until = {.tv_sec = end / 1000000, .tv_nsec = end % 1000000 * 1000};
     pthread_mutex_lock(&j->sleep_lock);
-    while (!j->stop && !(due && j->due) && pthread_cond_timedwait(&j->wake, &j->sleep_lock, &until) == 0)
+    while (!(by >= WAKES_TO_STOP && j->stop) && !(by == WAKES_WHEN_DUE && j->due) &&
+           pthread_cond_timedwait(&j->wake, &j->sleep_lock, &until) == 0)
         ;
     j->due = false;
     pthread_mutex_unlock(&j->sleep_lock);
 }
 
 /* ---- publishing ---- */
+
+/* It is in the log, or never can be. */
+static bool passed(struct job *j, const struct consumer_word *w)
+{
+    if (w->result == MQTT_PACKET_TOO_LARGE)
+        on_trouble(j, "RowTooLarge", "a row is larger than journal.segment-bytes allows, and is dropped");
+    return w->result == 0 || w->result == MQTT_PACKET_TOO_LARGE;
+}
 
 /* Everything that the batch had to say, or false: the node stops before it could. */
 static bool publish(struct job *j)
@@ -183,18 +206,18 @@ static bool publish(struct job *j)
     while (done < j->word_count) {
         struct fault why;
         enum code c = consumer_publish(j->consumer, j->words + done, j->word_count - done, &why);
-        while (done < j->word_count && (c == CODE_OK || (c == CODE_FULL && j->words[done].result == 0)))
+        while (done < j->word_count && (c == CODE_OK || c == CODE_FULL) && passed(j, &j->words[done]))
             message_drop(j->words[done++].message);
-        if (c == CODE_OK)
-            continue;
+        if (done == j->word_count)
+            break;
         enter(j, JOB_BLOCKED, &why);
         if (stopping(j)) {
             forget_words(j, done); /* they are made again from the checkpoint */
             return false;
         }
-        pthread_mutex_unlock(&j->lock); /* status may look meanwhile */
-        sleep_for(j, RETRY_MS, false);
-        pthread_mutex_lock(&j->lock);
+        job_unlock(j); /* status may look meanwhile */
+        sleep_for(j, RETRY_MS, WAKES_TO_STOP);
+        job_lock(j);
     }
     j->word_count = 0;
     if (j->state == JOB_BLOCKED)
@@ -250,28 +273,34 @@ static enum code feed(struct job *j, const struct consumer_item *item, struct fa
     return c;
 }
 
-/* Feeds what was taken. How many were taken in. */
+/* Feeds what was taken. How many were taken in; what the one behind them has left of itself is the state of no place. */
 static size_t feed_all(struct job *j, const struct consumer_item *items, size_t n, enum code *c,
                        struct fault *why)
 {
     size_t i = 0;
     *c = CODE_OK;
     for (; i < n; i++) {
+        size_t words = j->word_count;
+        uint64_t ordinal = j->ordinal;
         *c = feed(j, &items[i], why);
         if (j->nomem)
             *c = FAIL(why, CODE_NOMEM, 0, "no memory for a row");
-        if (*c != CODE_OK)
-            break;
+        if (*c == CODE_OK)
+            continue;
+        j->astray = true;
+        forget_words(j, words);
+        j->ordinal = ordinal;
+        break;
     }
     return i;
 }
 
-/* The stream has taken in a part of something: its state is that of no place. */
-static void go_back(struct job *j)
+/* To the last checkpoint, whose words come again. False: not now. */
+static bool go_back(struct job *j)
 {
     struct fault why;
-    forget_words(j, 0);
     j->nomem = false;
+    j->since = 0;
     stream_free(j->stream);
     j->stream = NULL;
     enum code c = stream_new(&j->stream, j->plan->query, &(struct stream_sink){j, on_row, on_trouble}, &why);
@@ -279,8 +308,10 @@ static void go_back(struct job *j)
         c = checkpoint_read(j, &why);
     for (uint32_t i = 0; i < query_references(j->plan->query); i++)
         j->references[i] = (struct reference_seen){0};
+    j->astray = c != CODE_OK;
     if (c != CODE_OK)
-        enter(j, JOB_STOPPED, &why);
+        enter(j, JOB_BLOCKED, &why);
+    return c == CODE_OK;
 }
 
 /* One batch. False: there was nothing, or it can not go on now. */
@@ -292,24 +323,22 @@ static bool batch(struct job *j)
     enum code c = consumer_take(j->consumer, j->position, items, BATCH, &n, &why);
     if (c != CODE_OK)
         enter(j, JOB_BLOCKED, &why);
+    else if (n == 0 && j->state == JOB_BLOCKED)
+        enter(j, JOB_RUNNING, NULL);
     if (n == 0)
         return false;
     size_t done = feed_all(j, items, n, &c, &why);
     uint64_t next = done ? items[done - 1].index + 1 : j->position;
     for (size_t i = 0; i < n; i++)
         message_drop(items[i].message);
-    if (c == CODE_NOMEM) {
-        go_back(j);
-        return false;
-    }
     if (!publish(j)) {
-        go_back(j);
+        j->astray = true;
         return false;
     }
     j->position = next;
     j->since += done;
-    if (c == CODE_LIMIT || c == CODE_MALFORMED)
-        enter(j, c == CODE_LIMIT ? JOB_PAUSED : JOB_STOPPED, &why);
+    if (c != CODE_OK)
+        enter(j, c == CODE_LIMIT ? JOB_PAUSED : c == CODE_MALFORMED ? JOB_STOPPED : JOB_BLOCKED, &why);
     return done == n;
 }
 
@@ -361,6 +390,8 @@ static bool look_at_references(struct job *j)
 {
     const struct io *io = j->jobs->io;
     bool any = false;
+    if (j->ordinal < consumer_published(j->consumer))
+        return false; /* what it has said before a crash it says again, of the data of then */
     for (uint32_t i = 0; i < query_references(j->plan->query); i++) {
         struct reference_seen *seen = &j->references[i];
         const char *path = j->plan->reference_files[i];
@@ -408,41 +439,76 @@ static void show(struct job *j)
 
 static bool checkpoint_due(const struct job *j, int64_t now)
 {
+    if (j->since >= JOB_HIGH / 2) /* or publishers would wait for it, and not for the job */
+        return true;
     if (!j->since || now - j->checkpoint_us < j->checkpoint_cost_us * CHECKPOINT_SHARE)
         return false;
     return j->since >= CHECKPOINT_MESSAGES || now - j->checkpoint_us >= CHECKPOINT_US;
 }
 
-static void checkpoint(struct job *j)
+static enum code checkpoint(struct job *j, struct fault *why)
+{
+    enum code c = checkpoint_write(j, why);
+    int64_t now = j->jobs->io->monotonic_us(j->jobs->io->self);
+    if (c == CODE_OK)
+        return c;
+    j->checkpoint_us = now - CHECKPOINT_US + 1000000; /* again in a second */
+    if (c == CODE_AGAIN || (j->warned_us && now - j->warned_us < TROUBLE_US))
+        return c;
+    j->warned_us = now;
+    log_warn("job", "FG6129 job %s: no checkpoint, a crash now costs it time: %s", j->plan->name, why->text);
+    return c;
+}
+
+/* True: the state is one that only messages have made, or a checkpoint has it. */
+static bool settled(struct job *j)
 {
     struct fault why;
-    enum code c = checkpoint_write(j, &why);
+    if (!j->settle)
+        return true;
+    enum code c = checkpoint(j, &why);
     if (c != CODE_OK && c != CODE_AGAIN)
-        log_warn("job", "FG6129 job %s: no checkpoint, a crash now costs it time: %s", j->plan->name,
-                 why.text);
-    if (c != CODE_OK)
-        j->checkpoint_us = j->jobs->io->monotonic_us(j->jobs->io->self) - CHECKPOINT_US +
-                           1000000; /* in a second */
+        enter(j, JOB_BLOCKED, &why);
+    return c == CODE_OK;
 }
 
 static void turn(struct job *j, int64_t *looked_us, bool *more)
 {
     const struct io *io = j->jobs->io;
     int64_t now = io->monotonic_us(io->self);
+    struct fault why;
     *more = false;
-    if (j->state == JOB_STOPPED || j->state == JOB_PAUSED || !j->stream)
+    if (j->state == JOB_STOPPED || j->state == JOB_PAUSED || (j->astray && !go_back(j)))
         return;
     if (now - *looked_us >= LOOK_US) {
         *looked_us = now;
-        if (look_at_references(j) && j->since)
-            checkpoint(j);
+        j->settle = look_at_references(j) || j->settle;
         checkpoint_tidy(j);
     }
+    if (!settled(j))
+        return;
     *more = batch(j);
     if (!*more && j->state == JOB_RUNNING)
         tell_time(j, now);
-    if (j->stream && checkpoint_due(j, now))
-        checkpoint(j);
+    if (!j->astray && checkpoint_due(j, now))
+        (void)checkpoint(j, &why);
+}
+
+/* The last one, when it stops: what was read since the one before is not read again, also if the query is another then. */
+static void last_checkpoint(struct job *j)
+{
+    struct fault why;
+    enum code c = CODE_AGAIN;
+    if (j->astray || !(j->since || j->settle))
+        return;
+    for (int ms = 0; c == CODE_AGAIN && ms < LAST_MS; ms += 10) {
+        c = checkpoint_write(j, &why);
+        if (c == CODE_AGAIN)
+            sleep_for(j, 10, WAKES_NEVER);
+    }
+    if (c != CODE_OK)
+        log_warn("job", "FG6129 job %s: no last checkpoint, it reads again what came since the one before: %s",
+                 j->plan->name, why.text);
 }
 
 void *job_run(void *ctx)
@@ -451,16 +517,16 @@ void *job_run(void *ctx)
     int64_t looked_us = INT64_MIN / 2;
     while (!stopping(j)) {
         bool more;
-        pthread_mutex_lock(&j->lock);
+        job_lock(j);
         turn(j, &looked_us, &more);
         show(j);
-        pthread_mutex_unlock(&j->lock);
+        job_unlock(j);
         if (!more)
-            sleep_for(j, j->state == JOB_RUNNING ? 1000 : RETRY_MS, j->state == JOB_RUNNING);
+            sleep_for(j, j->state == JOB_RUNNING ? 1000 : RETRY_MS,
+                      j->state == JOB_RUNNING ? WAKES_WHEN_DUE : WAKES_TO_STOP);
     }
-    pthread_mutex_lock(&j->lock);
-    if (j->stream && j->since && j->state != JOB_BLOCKED)
-        checkpoint(j);
-    pthread_mutex_unlock(&j->lock);
+    job_lock(j);
+    last_checkpoint(j);
+    job_unlock(j);
     return NULL;
 }

@@ -6,18 +6,16 @@
 #include "base/mem.h"
 
 struct change {
-    struct pool_job   job;
-    struct node      *node;
-    struct flow_plan *plan;
-    struct fault      why;
+    struct pool_job job;
+    struct node    *node;
+    struct fault    why;
 };
 
 static void apply(struct pool_job *job)
 {
     struct change *c = (struct change *)job;
-    struct flow_plan *plan = c->plan;
-    c->plan = NULL;
-    c->why.code = flow_apply(c->node->flow, plan, &c->why);
+    c->why.code = CODE_OK;
+    c->why.code = flow_bring_about(c->node->flow, &c->why);
 }
 
 static void applied(struct pool_job *job, struct loop *here)
@@ -31,13 +29,13 @@ static void applied(struct pool_job *job, struct loop *here)
 
 void flow_change(struct node *n, struct flow_plan *plan)
 {
+    flow_declare(n->flow, n->options.settings, plan);
     struct change *c = mem_alloc(sizeof *c);
     if (c)
-        *c = (struct change){ .job = { apply, applied }, .node = n, .plan = plan };
+        *c = (struct change){ .job = { apply, applied }, .node = n };
     if (c && pool_submit(n->loops[0], &c->job) == CODE_OK)
         return;
     log_error("job", "FG6134 the jobs could not be changed: too much is waiting for a thread. A reload tries again");
-    flow_plan_free(plan);
     mem_free(c);
 }
 

@@ -295,7 +295,8 @@ static enum code jobs_prepare(struct reload *r, struct fault *why)
     return flow_plan_new(&r->flow, r->fresh, r->node->options.io, r->node->data_dir, why);
 }
 
-/* They are started and stopped afterwards, on the pool: they wait for loops. */
+/* They are started and stopped afterwards, on the pool: they wait for loops. They are read again then: a verb may have changed
+ * some meanwhile. */
 static void jobs_commit(struct reload *r)
 {
     flow_change(r->node, r->flow);
