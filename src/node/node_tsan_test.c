@@ -462,10 +462,78 @@ static void it_reloads_while_it_works(void **state)
     }
 }
 
+/* How often `what` came, until it came `most` times. */
+static unsigned count_of(int fd, const char *what, unsigned most)
+{
+    static uint8_t got[1 << 16];
+    size_t have = 0, n = strlen(what);
+    unsigned count = 0;
+    for (ssize_t r; count < most && have < sizeof got && (r = recv(fd, got + have, sizeof got - have, 0)) > 0;) {
+        have += (size_t)r;
+        count = 0;
+        for (size_t i = 0; i + n <= have; i++)
+            count += memcmp(got + i, what, n) == 0;
+    }
+    return count;
+}
+
+static void *look_at_it(void *ctx)
+{
+    const struct fixture *f = ctx;
+    for (int i = 0; i < 20; i++) {
+        get(dial_control(f), "/metrics", "fieldgate_info");
+        get(dial_control(f), "/api/v1/routes", "\"upstream\":[");
+    }
+    return NULL;
+}
+
+static void routes_carry_messages_while_others_look(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t looks;
+    load(f, f->data, NULL,
+         "loops: 3\nroutes:\n"
+         "  a: FROM topic(\"t/1\") WHERE NOT is_defined($body.x) INTO topic(\"t/2\")\n"
+         "  b: FROM topic(\"t/1\") INTO events\n"
+         "  c: FROM topic(\"t/+\") INTO $upstream\n");
+    for (int life = 0; life < 2; life++) {
+        start(f);
+        for (int i = 0; i < 200; i++) { /* routes are begun when the node runs */
+            char text[4096];
+            int fd = dial_control(f);
+            static const char ask[] = "GET /api/v1/routes HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            assert_int_equal(send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL), sizeof ask - 1);
+            size_t have = 0;
+            for (ssize_t r; (r = recv(fd, text + have, sizeof text - 1 - have, 0)) > 0;)
+                have += (size_t)r;
+            text[have] = 0;
+            (void)close(fd);
+            if (strstr(text, "\"name\":\"c\""))
+                break;
+            (void)usleep(20000);
+        }
+        assert_int_equal(pthread_create(&looks, NULL, look_at_it, f), 0);
+        int sub = connected(f->mqtt_port, "sub", true, false), pub = connected(f->mqtt_port, "pub", true, false);
+        subscribe(sub);
+        for (uint8_t i = 1; i <= 100; i++)
+            publish(pub, i);
+        assert_int_equal(count_of(sub, "t/2", 100), 100);
+        (void)pthread_join(looks, NULL);
+        (void)close(sub);
+        stop(f); /* the router stops before the loops do */
+        (void)close(pub);
+    }
+    start(f);
+    get(dial_control(f), "/api/v1/status", "\"stored-ever\":200,");
+    stop(f);
+}
+
 static void without_memory_it_does_not_start_and_leaves_nothing_open(void **state)
 {
     struct fixture *f = *state;
-    load(f, f->data, NULL, "loops: 2\njournal: { segment-bytes: 2MiB }");
+    load(f, f->data, NULL,
+         "loops: 2\njournal: { segment-bytes: 2MiB }\n"
+         "routes: { a: FROM topic(\"t/1\") WHERE $body.x > 1 INTO $upstream }");
     start(f); /* once, so that files are there */
     stop(f);
     for (uint64_t n = 1;; n++) {
@@ -503,6 +571,7 @@ int main(void)
         TEST(a_signal_stops_it),
         TEST(many_loops_share_the_clients),
         TEST(it_reloads_while_it_works),
+        TEST(routes_carry_messages_while_others_look),
         TEST(without_memory_it_does_not_start_and_leaves_nothing_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,6 +272,29 @@ static void what_a_message_carries_goes_along(struct rig *rig)
     router_close(r);
 }
 
+static void with_rules(struct rig_config *c)
+{
+    c->users = "# nobody signs in here\n";
+    c->chain = (struct settings_choices){{AUTH_ANONYMOUS}, 1};
+    c->rules = "version: 1\nrules:\n  - { publish: \"f/#\" }\n  - { subscribe: \"out\", read: \"out\" }\n";
+}
+
+/* Who may write to the source need not have the right to write to the sink: the node publishes there. */
+static void what_it_publishes_is_the_nodes_own(struct rig *rig)
+{
+    struct router *r = open_router(rig);
+    apply(r, ROUTES("FROM topic(\"f/#\") INTO topic(\"out\")"));
+    struct peer *p = peer_connected(rig, 0, &machine, false);
+    peer_published(p, "out", "no", 1, true, MQTT_NOT_AUTHORIZED);
+    peer_published(p, "f/1", "state", 1, true, 0);
+    settle(rig, r);
+    struct peer *w = peer_connected(rig, 0, &(struct peer_connect){.client_id = "w", .clean_start = true},
+                                    false);
+    peer_subscribed(w, "out", 0);
+    (void)peer_expect_publish(w, "out", "state", 0);
+    router_close(r);
+}
+
 static void into_a_job_with_the_number_of_its_input(struct rig *rig)
 {
     struct router *r = open_router(rig);
@@ -639,6 +662,7 @@ int main(void)
         RIG_TEST(conditions_and_priorities_into_upstream, NULL),
         RIG_TEST(to_a_topic_in_order_and_once, NULL),
         RIG_TEST(what_a_message_carries_goes_along, NULL),
+        RIG_TEST(what_it_publishes_is_the_nodes_own, with_rules),
         RIG_TEST(into_a_job_with_the_number_of_its_input, NULL),
         RIG_TEST(into_partitions_and_not_twice, NULL),
         RIG_TEST(a_full_sink_blocks_no_other_and_loses_nothing, NULL),

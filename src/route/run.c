@@ -233,18 +233,19 @@ static struct message *message_for(const struct runner *s, struct message *m, in
     if (events && !m->retain)
         return message_hold(m);
     int64_t left_us = m->expires_us ? m->expires_us - now : 0;
-    return message_new(&(struct message_parts){.qos = m->qos ? m->qos : 1,
-                                               .retain = m->retain && !events,
-                                               .expires = m->expires_us != 0,
-                                               .text = m->encoded.at[1] & MESSAGE_TEXT,
-                                               .expiry_s = (uint32_t)((left_us + 999999) / 1000000),
-                                               .wall_us = m->wall_us,
-                                               .now_us = now,
-                                               .topic = events ? m->topic : s->target->topic,
-                                               .principal = m->principal,
-                                               .source = m->source,
-                                               .props = m->props,
-                                               .payload = m->payload});
+    return message_new(&(struct message_parts){
+        .qos = m->qos ? m->qos : 1,
+        .retain = m->retain && !events,
+        .expires = m->expires_us != 0,
+        .text = m->encoded.at[1] & MESSAGE_TEXT,
+        .expiry_s = (uint32_t)((left_us + 999999) / 1000000),
+        .wall_us = m->wall_us,
+        .now_us = now,
+        .topic = events ? m->topic : s->target->topic,
+        .principal = events ? m->principal : BYTES_NONE, /* the node's own: rules ask for none */
+        .source = m->source,
+        .props = m->props,
+        .payload = m->payload});
 }
 
 static void words_done(void *ctx)
