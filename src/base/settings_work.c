@@ -20,8 +20,8 @@ static const struct setting job_rows[] = {
     { "inputs", AS_PAIRS, JOB(inputs), 0, 32, NULL, .def_said = "`{}`",
       .help = "Names after FROM and JOIN, and the topic filter each one reads. A name with a `/` or a wildcard needs no entry." },
     { "outputs", AS_PAIRS, JOB(outputs), 0, PAIRS_MAX, NULL, .def_said = "`{}`",
-      .help = "Names after INTO, and the topic each one goes to. The others go to `$jobs/JOB/OUTPUT`, where routes and actions"
-              " read them." },
+      .help = "Names after INTO, and the topic each one goes to, or the file (`file:/FOLDER/NAME`: a line for each row, each once"
+              " also after a crash). The others go to `$jobs/JOB/OUTPUT`, where routes and actions read them." },
     { "references", AS_PAIRS, JOB(references), 0, 32, NULL, .def_said = "`{}`",
       .help = "Names of reference data, and the file of each: CSV with a header line (`.csv`), or JSON. Read again when it changes." },
     { "late", AS_SECONDS, JOB(late_s), 0, 20 * DAYS, "5s", .unlimited = UNLIMITED_IS_MAX,

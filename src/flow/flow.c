@@ -168,7 +168,9 @@ static enum code find_events(const struct flow_plan *p, const struct settings_ac
     for (uint32_t i = 0; i < query_outputs(q); i++)
         if (bytes_is(query_output(q, i), dot + 1)) {
             *topic = job_plan_target(plan, i);
-            return CODE_OK;
+            return !bytes_starts(*topic, "file:") ? CODE_OK
+                : FAIL_FG(why, CODE_USAGE, 6301, "action %s: output %.60s of job %s goes to a file, where no action reads it",
+                          a->entry.name, dot + 1, job);
         }
     char best[64];
     const char *near = near_output(plan, dot + 1, best);

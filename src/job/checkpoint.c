@@ -21,13 +21,24 @@ enum { HEAD = 20, NAME_BYTES = JOB_NAME_MAX + 24, PATH_BYTES = 4096 };
 #define STATE_FILE_MAX ((size_t)4 << 30)
 static const char magic[8] = "FGJOB1\n";
 
-void place_note_put(const struct place_note *n, uint8_t out[PLACE_NOTE_BYTES])
+size_t place_note_put(const struct place_note *n, uint8_t out[PLACE_NOTE_BYTES])
 {
-    uint64_t values[] = {n->generation, n->mark, n->ordinal};
-    out[0] = 1;
-    for (size_t v = 0; v < 3; v++)
-        for (size_t i = 0; i < 8; i++)
-            out[1 + v * 8 + i] = (uint8_t)(values[v] >> (8 * i));
+    struct buf b = {0};
+    buf_u8(&b, n->count ? 2 : 1);
+    buf_le64(&b, n->generation);
+    buf_le64(&b, n->mark);
+    buf_le64(&b, n->ordinal);
+    if (n->count)
+        buf_u8(&b, (uint8_t)n->count);
+    for (uint32_t i = 0; i < n->count; i++) {
+        buf_le64(&b, n->files[i].path);
+        buf_le64(&b, n->files[i].size);
+    }
+    size_t len = b.bad ? 0 : b.len; /* without memory it is none, and refused as such */
+    if (len)
+        memcpy(out, b.at, len);
+    buf_clear(&b);
+    return len;
 }
 
 bool place_note_get(struct place_note *n, struct bytes b)
@@ -37,7 +48,12 @@ bool place_note_get(struct place_note *n, struct bytes b)
     n->generation = wire_le64(&w);
     n->mark = wire_le64(&w);
     n->ordinal = wire_le64(&w);
-    return !w.bad && version == 1 && wire_left(&w) == 0;
+    n->count = version == 2 ? wire_u8(&w) : 0;
+    for (uint32_t i = 0; i < n->count && i < JOB_FILES_MAX; i++) {
+        n->files[i].path = wire_le64(&w);
+        n->files[i].size = wire_le64(&w);
+    }
+    return !w.bad && (version == 1 || version == 2) && n->count <= JOB_FILES_MAX && wire_left(&w) == 0;
 }
 
 static void file_name(const struct job *j, uint64_t generation, char out[NAME_BYTES])
@@ -89,13 +105,16 @@ enum code checkpoint_write(struct job *j, struct fault *why)
         return FAIL(why, CODE_IO, 0, "the journal cannot be written");
     checkpoint_tidy(j);
     uint64_t generation = j->generation + 1;
-    enum code c = write_file(j, generation, &size, why);
+    struct place_note place = {.generation = generation, .mark = j->plan->mark, .ordinal = j->ordinal};
+    enum code c = files_sync(j, &place, why);
+    if (c == CODE_OK)
+        c = write_file(j, generation, &size, why);
     if (c != CODE_OK)
         return c;
     uint8_t note[PLACE_NOTE_BYTES];
-    place_note_put(&(struct place_note){generation, j->plan->mark, j->ordinal}, note);
+    size_t len = place_note_put(&place, note);
     uint64_t seq = 0;
-    c = consumer_finish(j->consumer, j->position, bytes_of(note, sizeof note), &seq, why);
+    c = consumer_finish(j->consumer, j->position, bytes_of(note, len), &seq, why);
     if (c != CODE_OK) {
         if (!journal_failed(j->jobs->journal)) /* there is no such record */
             remove_file(j, generation);
@@ -187,8 +206,10 @@ static enum code begin_anew(struct job *j, struct fault *why)
 {
     uint8_t note[PLACE_NOTE_BYTES];
     j->ordinal = consumer_published(j->consumer);
-    place_note_put(&(struct place_note){0, j->plan->mark, j->ordinal}, note);
-    return consumer_finish(j->consumer, j->position, bytes_of(note, sizeof note), NULL, why);
+    struct place_note place = {.mark = j->plan->mark, .ordinal = j->ordinal};
+    enum code c = files_sync(j, &place, why);
+    size_t len = place_note_put(&place, note);
+    return c == CODE_OK ? consumer_finish(j->consumer, j->position, bytes_of(note, len), NULL, why) : c;
 }
 
 static enum code begin_without(struct job *j, uint64_t generation, const struct fault *lost,
@@ -218,6 +239,9 @@ enum code checkpoint_read(struct job *j, struct fault *why)
     struct fault lost;
     size_t len = consumer_note(j->consumer, text);
     bool known = place_note_get(&note, bytes_of(text, len));
+    enum code c = files_open(j, known ? &note : NULL, why);
+    if (c != CODE_OK)
+        return c;
     j->position = consumer_head(j->consumer);
     sweep(j, known ? note.generation : 0);
     if (!known && len)
@@ -233,7 +257,7 @@ enum code checkpoint_read(struct job *j, struct fault *why)
         return begin_anew(j, why);
     }
     j->ordinal = note.ordinal;
-    enum code c = note.generation ? read_file(j, note.generation, &lost) : CODE_OK;
+    c = note.generation ? read_file(j, note.generation, &lost) : CODE_OK;
     if (c != CODE_OK && c != CODE_NOMEM)
         return begin_without(j, note.generation, &lost, why);
     if (c == CODE_NOMEM && why)

@@ -10,7 +10,8 @@
  * Names. A name after FROM or JOIN is, in this order: one of the job's `inputs`; reference data, if it is one of its
  * `references`; a topic filter, if it has a `/` or a wildcard ([factory/+/telemetry]); `events`: what goes into the
  * partitions; otherwise an input that routes bring messages to. A name after INTO is one of the job's `outputs`; a topic,
- * if it has a `/`; otherwise an output: topic $jobs/JOB/OUTPUT, which routes and actions read.
+ * if it has a `/`; a file, if it begins with file:/ (a line for each row, appended); otherwise an output: topic
+ * $jobs/JOB/OUTPUT, which routes and actions read.
  *
  * A job that reads what it writes is refused, as are several that feed each other in a ring (flow): nothing would ever stop them.
  *

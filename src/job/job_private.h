@@ -11,6 +11,7 @@ enum {
     JOB_HIGH =
         200000 /* messages that wait, those read since the last checkpoint included, before publishers wait */
 };
+enum { JOB_FILES_MAX = 32 };
 enum { CLOCK_NUMBER = 0xffffffff /* the message that says how late it is */, TROUBLES_MAX = 16 };
 
 /* One way by which messages reach an input: a filter of the broker, or what a route says. The number is made of the text, so that
@@ -29,6 +30,7 @@ struct job_plan {
     size_t way_count;
     struct bytes *targets;        /* by output */
     const char **reference_files; /* by reference of the query */
+    const char **files;           /* by output: the file it is appended to, or NULL: a topic */
     uint64_t mark; /* of text and options: what a checkpoint must match, and when a job has changed */
 };
 
@@ -37,9 +39,14 @@ struct place_note {
     uint64_t generation; /* of the state's file; 0: there is none */
     uint64_t mark;
     uint64_t ordinal; /* the last one given to a row */
+    uint32_t count;   /* of the files it writes */
+    struct {
+        uint64_t path; /* its hash: the next version of the job may have other outputs */
+        uint64_t size; /* how far it is written */
+    } files[JOB_FILES_MAX];
 };
-enum { PLACE_NOTE_BYTES = 25 };
-void place_note_put(const struct place_note *, uint8_t out[PLACE_NOTE_BYTES]);
+enum { PLACE_NOTE_BYTES = 26 + JOB_FILES_MAX * 16 };
+size_t place_note_put(const struct place_note *, uint8_t out[PLACE_NOTE_BYTES]); /* its length */
 bool place_note_get(struct place_note *, struct bytes); /* false: it is none of ours */
 
 struct jobs {
@@ -49,6 +56,17 @@ struct jobs {
     char *dir;            /* DATA/jobs */
     pthread_mutex_t lock; /* of the list; held while jobs are started and stopped */
     struct job *first;
+};
+
+/* A file that rows are appended to, a line each. What was written behind the last checkpoint is cut off when the job goes on from
+ * there: it is made again. */
+struct file_out {
+    const char *path; /* NULL: this output is a topic */
+    int file;         /* -1: not open */
+    uint64_t size;    /* what is in it */
+    struct buf rows;  /* of this batch */
+    size_t mark;      /* how much of `rows` is of whole messages */
+    bool unsynced;
 };
 
 struct reference_seen {
@@ -73,6 +91,7 @@ struct job {
     uint64_t ordinal;
     struct consumer_word *words; /* rows of this batch, not yet published */
     size_t word_count, word_cap;
+    struct file_out *files; /* by output */
     bool nomem;  /* a row could not be kept */
     bool astray; /* the stream's state is that of no place: back to the checkpoint, before anything else */
     int64_t warned_us; /* when it was last said that there is no checkpoint */
@@ -110,6 +129,17 @@ FG_CHECK enum code checkpoint_read(struct job *, struct fault *why);
 void checkpoint_tidy(
     struct job *); /* the file of the state before goes when the record of this one is on disk */
 void checkpoint_remove(struct job *); /* all of them */
+
+/* ---- file_out.c ---- */
+/* A row for the file of this output. False: no memory. */
+bool files_add(struct job *, uint32_t output, struct bytes json);
+void files_keep(struct job *);   /* what was added is of a whole message */
+void files_forget(struct job *); /* what was added since then is not */
+FG_CHECK enum code files_write(struct job *, struct fault *why); /* what was kept */
+FG_CHECK enum code files_sync(struct job *, struct place_note *, struct fault *why);
+/* Opens them; as long as the note says, or (NULL) as they are. */
+FG_CHECK enum code files_open(struct job *, const struct place_note *, struct fault *why);
+void files_close(struct job *);
 
 /* ---- run.c ---- */
 void job_lock(struct job *);

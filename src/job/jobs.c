@@ -48,9 +48,11 @@ static void job_free(struct job *j)
     FG_ASSERT(j->word_count == 0); /* all were published, or forgotten */
     consumer_close(j->consumer);
     stream_free(j->stream);
+    files_close(j);
     job_plan_free(j->plan);
     mem_free(j->words);
     mem_free(j->references);
+    mem_free(j->files);
     (void)pthread_cond_destroy(&j->wake);
     (void)pthread_mutex_destroy(&j->sleep_lock);
     (void)pthread_mutex_destroy(&j->lock);
@@ -77,18 +79,23 @@ static enum code start(struct jobs *all, struct job_plan *plan, struct fault *wh
 {
     struct job *j = mem_zalloc(1, sizeof *j);
     struct reference_seen *references = mem_zalloc(query_references(plan->query) + 1, sizeof *references);
-    if (!j || !references) {
+    struct file_out *files = mem_zalloc(query_outputs(plan->query) + 1, sizeof *files);
+    if (!j || !references || !files) {
         mem_free(j);
         mem_free(references);
+        mem_free(files);
         return FAIL(why, CODE_NOMEM, 0, "no memory for job %s", plan->name);
     }
-    *j = (struct job){.jobs = all, .plan = plan, .references = references};
+    *j = (struct job){.jobs = all, .plan = plan, .references = references, .files = files};
+    for (uint32_t i = 0; i < query_outputs(plan->query); i++)
+        files[i].file = -1;
     j->checkpoint_us = j->clock_us = all->io->monotonic_us(all->io->self);
     sleep_init(j);
     enum code c = open_parts(j, why);
     if (c == CODE_OK && pthread_create(&j->thread, NULL, job_run, j) != 0)
         c = FAIL(why, CODE_NOMEM, 0, "no thread for job %s", plan->name);
     if (c != CODE_OK) {
+        files_close(j);
         j->plan = NULL;
         job_free(j);
         return c;

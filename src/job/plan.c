@@ -131,11 +131,32 @@ static enum code find_inputs(struct job_plan *p, const struct job_spec *spec, st
 
 /* ---- outputs ---- */
 
+/* "file:/var/log/anomalies.jsonl" */
+static enum code find_file(struct job_plan *p, uint32_t output, struct bytes target, struct fault *why)
+{
+    char said[128];
+    if (target.len < 7 || target.at[5] != '/' || target.at[target.len - 1] == '/' || memchr(target.at, 0, target.len))
+        return FAIL_FG(why, CODE_USAGE, 6113, "%s: '%s' is not a file to write to: file:/FOLDER/NAME, the path from the root on",
+                       p->file, bytes_escape(target, said, sizeof said));
+    if (output >= JOB_FILES_MAX)
+        return FAIL_FG(why, CODE_LIMIT, 6113, "%s: a file among more than %d outputs", p->file, JOB_FILES_MAX);
+    p->targets[output] = keep(p, target);
+    if (!p->targets[output].at)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for a job");
+    p->files[output] = (const char *)p->targets[output].at + 5;
+    for (uint32_t i = 0; i < output; i++)
+        if (p->files[i] && strcmp(p->files[i], p->files[output]) == 0)
+            return FAIL_FG(why, CODE_USAGE, 6113, "%s: two outputs go to %s", p->file, p->files[output]);
+    return CODE_OK;
+}
+
 static enum code find_output(struct job_plan *p, const struct job_spec *spec, uint32_t output,
                              struct fault *why)
 {
     struct bytes name = query_output(p->query, output);
     const struct job_pair *pair = pair_of(spec->outputs, spec->output_count, name);
+    if (bytes_starts(pair ? bytes_str(pair->to) : name, "file:"))
+        return find_file(p, output, pair ? bytes_str(pair->to) : name, why);
     char text[JOB_NAME_MAX + 512], said[128];
     struct bytes topic = pair ? bytes_str(pair->to) : name;
     if (!pair && !has_any(name, "/")) {
@@ -159,7 +180,8 @@ static enum code find_outputs(struct job_plan *p, const struct job_spec *spec, s
 {
     enum code c = CODE_OK;
     p->targets = arena_zero(&p->arena, (query_outputs(p->query) + 1) * sizeof *p->targets);
-    if (!p->targets)
+    p->files = arena_zero(&p->arena, (query_outputs(p->query) + 1) * sizeof *p->files);
+    if (!p->targets || !p->files)
         return FAIL(why, CODE_NOMEM, 0, "no memory for a job");
     for (uint32_t i = 0; c == CODE_OK && i < query_outputs(p->query); i++)
         c = find_output(p, spec, i, why);

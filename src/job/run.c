@@ -39,29 +39,16 @@ static bool word_room(struct job *j)
 
 static void on_row(void *ctx, const struct stream_row *row)
 {
-    static const uint8_t props[] = {MQTT_PROP_PAYLOAD_FORMAT,
-                                    1,
-                                    MQTT_PROP_CONTENT_TYPE,
-                                    0,
-                                    16,
-                                    'a',
-                                    'p',
-                                    'p',
-                                    'l',
-                                    'i',
-                                    'c',
-                                    'a',
-                                    't',
-                                    'i',
-                                    'o',
-                                    'n',
-                                    '/',
-                                    'j',
-                                    's',
-                                    'o',
-                                    'n'};
+    /* clang-format off */
+    static const uint8_t props[] = { MQTT_PROP_PAYLOAD_FORMAT, 1, MQTT_PROP_CONTENT_TYPE, 0, 16,
+                                     'a', 'p', 'p', 'l', 'i', 'c', 'a', 't', 'i', 'o', 'n', '/', 'j', 's', 'o', 'n' };
+    /* clang-format on */
     struct job *j = ctx;
     const struct io *io = j->jobs->io;
+    if (j->plan->files[row->output]) {
+        j->nomem = !files_add(j, row->output, row->json) || j->nomem;
+        return;
+    }
     if (!word_room(j)) {
         j->nomem = true;
         return;
@@ -220,6 +207,14 @@ static bool publish(struct job *j)
         job_lock(j);
     }
     j->word_count = 0;
+    for (struct fault why; files_write(j, &why) != CODE_OK;) {
+        enter(j, JOB_BLOCKED, &why);
+        if (stopping(j))
+            return false;
+        job_unlock(j);
+        sleep_for(j, RETRY_MS, WAKES_TO_STOP);
+        job_lock(j);
+    }
     if (j->state == JOB_BLOCKED)
         enter(j, JOB_RUNNING, NULL);
     return true;
@@ -285,9 +280,12 @@ static size_t feed_all(struct job *j, const struct consumer_item *items, size_t 
         *c = feed(j, &items[i], why);
         if (j->nomem)
             *c = FAIL(why, CODE_NOMEM, 0, "no memory for a row");
-        if (*c == CODE_OK)
+        if (*c == CODE_OK) {
+            files_keep(j);
             continue;
+        }
         j->astray = true;
+        files_forget(j);
         forget_words(j, words);
         j->ordinal = ordinal;
         break;

@@ -1,7 +1,7 @@
 // Streaming SQL jobs in a running node: what they read and say, verbs, reload, errors, stops and crashes.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from './lib/bounded.mjs';
@@ -219,6 +219,33 @@ test('jobs feed each other, and partitions', async (t) => {
 const WINDOW = 'SELECT System.Timestamp() AS w, COUNT(*) AS c, SUM(v) AS s INTO [x/out] FROM [x/in] TIMESTAMP BY t GROUP BY TumblingWindow(second, 10)';
 const BASE = Math.floor(Date.now() / 60_000) * 60_000 - 3_600_000; // an event of the far past would be moved, as too late
 const at = (s) => new Date(BASE + s * 1000).toISOString();
+
+test('an output can be a file: each row once, also after a crash and when the job has changed', async (t) => {
+    const dir = folder(t, {});
+    const file = join(dir, 'rows.jsonl');
+    writeFileSync(join(dir, 'a.sql'), `--@ outputs: { found: "file:${file}" }\nSELECT v INTO found FROM [x/in]`);
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });
+    const lines = () => readFileSync(file, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line).v);
+    const upTo = (n) => Array.from({ length: n }, (_, i) => i);
+    let sent = 0;
+    for (let life = 0; life < 4; life++) {
+        const client = await mqttConnect({ t, port: node.mqttPort });
+        for (let k = 0; k < 50; k++) await client.publishAsync('x/in', JSON.stringify({ v: sent++ }), { qos: 1 });
+        await until(() => lines().length === sent, 'all rows are in the file');
+        await node.restart({ kill9: life !== 2 });
+    }
+    await until(() => lines().length === sent, 'all rows are in the file again');
+    assert.deepEqual(lines(), upTo(sent));
+    writeFileSync(join(dir, 'a.sql'), `--@ outputs: { found: "file:${file}" }\nSELECT v INTO found FROM [x/in] WHERE v >= 0`);
+    assert.equal((await node.verb('reload')).code, 0);
+    const client = await mqttConnect({ t, port: node.mqttPort });
+    await client.publishAsync('x/in', JSON.stringify({ v: sent++ }), { qos: 1 });
+    await until(() => lines().length >= sent, 'what comes is appended');
+    assert.deepEqual(lines(), upTo(sent));
+    const bad = folder(t, { 'a.sql': 'SELECT v INTO [file:rows.jsonl] FROM [x/in]' });
+    const end = await run(FIELDGATE, ['job', 'check', join(bad, 'a.sql')], {});
+    assert.match(end.err.join(), /file:rows\.jsonl' is not a file to write to/);
+});
 
 test('a stop and a crash in the middle of a window change nothing', async (t) => {
     const dir = folder(t, { 'a.sql': `--@ late: 20d\n${WINDOW}` });
