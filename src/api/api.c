@@ -5,12 +5,21 @@
 #include "base/values.h"
 #include "mqtt/packet.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define JSON "application/json"
 
 /* ---- the node's health ---- */
+
+enum code api_over_memory(const struct api *a, struct fault *why)
+{
+    return FAIL_FG(why, CODE_NOMEM, 2050,
+                   "new clients are refused and publishers wait: less than an eighth of limits.memory-bytes (%" PRIu64
+                   ") is left. Nothing acknowledged is lost. Find who does not take his messages, or raise the limit.",
+                   a->config.view.settings->limits.memory_bytes);
+}
 
 enum code api_trouble(const struct api *a, struct fault *why)
 {
@@ -37,7 +46,7 @@ enum code api_trouble(const struct api *a, struct fault *why)
     }
     if (a->stopping)
         return FAIL_FG(why, CODE_CLOSED, 8005, "the node is stopping");
-    return CODE_OK;
+    return broker_over_memory(c->broker) ? api_over_memory(a, why) : CODE_OK;
 }
 
 /* ---- answers ---- */

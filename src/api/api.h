@@ -64,7 +64,7 @@ void api_accept_public(void *api, const struct net_peer *);
 void api_change(struct api *, const struct api_view *);
 /* The journal's durable end moved. Costs nothing while nobody waits for it. */
 void api_poke(struct api *);
-/* CODE_OK, or why the node does not do all it should: FG7001 full, FG7002 failed, FG8005 stopping. */
+/* CODE_OK, or why the node does not do all it should: FG7001 full, FG7002 failed, FG8005 stopping, FG2050 short of memory. */
 FG_CHECK enum code api_trouble(const struct api *, struct fault *why);
 /* Ends streams; what comes from now on is answered 503. */
 void api_stop(struct api *);

@@ -45,6 +45,7 @@ struct api {
 };
 
 /* ---- api.c ---- */
+enum code api_over_memory(const struct api *, struct fault *why); /* FG2050, always */
 /* http_reply_fault, with Retry-After for 503: a refusal says when to come back. */
 void api_refuse(struct http_exchange *, unsigned status, const struct fault *);
 /* `out` as the whole answer, or 503 when it went bad; frees it. */

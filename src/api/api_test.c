@@ -2,6 +2,7 @@
 #include "api/api_private.h"
 
 #include "base/mem.h"
+#include "message/message.h"
 #include "support/broker_peer.h"
 #include "support/broker_rig.h"
 
@@ -597,6 +598,30 @@ static void a_full_disk_is_told_by_health_and_status(void **state)
     close_world(&w);
 }
 
+static void a_node_short_of_memory_lets_nobody_in_over_http(void **state)
+{
+    (void)state;
+    enum { MEMORY = 16 << 20, HELD = 15 << 20 };
+    static uint8_t payload[HELD];
+    struct message_parts parts = { .topic = BYTES_LIT("held"), .payload = bytes_of(payload, HELD) };
+    struct world w;
+    struct rig_config config;
+    rig_defaults(&config);
+    config.limits.memory_bytes = MEMORY;
+    open_world(&w, &config);
+    struct message *held = message_new(&parts);
+    assert_non_null(held);
+    rig_advance(w.rig, 1100000);
+    expect(&w, PUBLIC, "GET", "/health", 503, "{\"error\":{\"code\":\"FG2050\"");
+    expect(&w, PUBLIC, "GET", "/mqtt", 503, "{\"error\":{\"code\":\"FG2050\"");
+    expect(&w, CONTROL, "GET", "/api/v1/status", 200, "\"state\":\"refusing\",\"trouble\":{\"code\":\"FG2050\"");
+    expect(&w, PUBLIC, "GET", "/metrics", 200, "fieldgate_"); /* it has to be seen */
+    message_drop(held);
+    rig_advance(w.rig, 1100000);
+    expect(&w, PUBLIC, "GET", "/health", 200, "ok");
+    close_world(&w);
+}
+
 static void a_failed_sync_is_told_until_the_end(void **state)
 {
     (void)state;
@@ -654,6 +679,7 @@ int main(void)
         cmocka_unit_test(a_reader_that_does_not_read_costs_one_megabyte_and_loses_nothing),
         cmocka_unit_test(a_stopping_node_ends_its_streams_and_takes_no_new_ones),
         cmocka_unit_test(a_full_disk_is_told_by_health_and_status),
+        cmocka_unit_test(a_node_short_of_memory_lets_nobody_in_over_http),
         cmocka_unit_test(a_failed_sync_is_told_until_the_end),
         cmocka_unit_test(without_memory_a_question_is_refused_and_the_next_one_answered),
     };

@@ -25,6 +25,12 @@ void websocket_serve(struct api *a, struct http_exchange *x, const struct http_r
         .frame_bytes = s->limits.packet_bytes,
         .message = packet_size,
     };
+    struct fault why;
+    if (broker_over_memory(a->config.broker)) { /* L-MEM: before anything of it is kept */
+        (void)api_over_memory(a, &why);
+        api_refuse(x, 503, &why);
+        return;
+    }
     struct conn *c = websocket_accept(x, r, &rules);
     if (c)
         broker_adopt(a->config.broker, c);

@@ -125,8 +125,8 @@ const struct setting settings_rows[] = {
       .help = "A peer that takes nothing for so long is closed (0x97)." },
     { "limits.memory-bytes", AS_BYTES, FIELD(limits.memory_bytes), 16 * MIB, 1024 * TIB, NULL,
       .def_said = "60 % of the machine's memory or of the control group's, whichever is less",
-      .help = "Memory for the node. When less than an eighth of it is left: CONNACK 0x89 (3.1.1: 3), HTTP 503,"
-              " publishers wait." },
+      .help = "Memory for the node. When less than an eighth of it is left: CONNACK 0x89 (3.1.1: 3), HTTP 503"
+              " for /mqtt and /health, publishers wait." },
     { "limits.topic-bytes", AS_BYTES, FIELD(limits.topic_bytes), 16, 65535, "1KiB",
       .help = "Longest topic name or filter. Above: PUBLISH 0x90, SUBSCRIBE 0x8F (3.1.1: closed, 0x80)." },
     { "limits.topic-levels", AS_COUNT, FIELD(limits.topic_levels), 1, 1024, "32",

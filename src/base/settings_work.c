@@ -49,7 +49,7 @@ static const struct setting job_files = { "jobs", AS_TEXTS, offsetof(struct sett
                                           100, "", .help = "" };
 const struct entry_kind job_entries = {
     "job", job_rows, ARRAY_COUNT(job_rows), sizeof(struct settings_job), "sql", &job_files,
-    "jobs: /etc/fieldgate/jobs/*.sql\n"
+    "# jobs: /etc/fieldgate/jobs/*.sql\n"
     "# or\n"
     "jobs:\n"
     "  humidity: /etc/fieldgate/humidity.sql\n"

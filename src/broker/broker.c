@@ -371,6 +371,11 @@ static void add_shard(struct broker_stats *out, const struct shard *shard)
     out->denied_wills += load(&c->denied_wills);
 }
 
+bool broker_over_memory(const struct broker *b)
+{
+    return atomic_load_explicit(&b->admit.over_memory, memory_order_relaxed);
+}
+
 void broker_stats(struct broker *b, struct broker_stats *out)
 {
     *out = (struct broker_stats){ 0 };

@@ -54,6 +54,8 @@ void broker_adopt(struct broker *, struct conn *);
 /* Any thread, after auth_commit: every shard takes the new users and rules, and ends who is no longer let in (0x87).
  * After auth_change_doors too. */
 void broker_access_changed(struct broker *);
+/* Any thread: is so little of limits.memory-bytes left (budget.h) that new clients are refused and publishers wait? */
+bool broker_over_memory(const struct broker *);
 /* Any thread: refuses new connections, tells the clients 0x8B and closes them. Returns at once. */
 void broker_stop(struct broker *);
 /* When no loop runs any more. Writes what the shards still had gathered. */

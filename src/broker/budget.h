@@ -8,7 +8,8 @@
  *
  * What grows with the traffic counts at once: the loops count the blocks of their output, messages and queues count
  * themselves. All else (sessions, subscriptions, handles of stored messages) is what the heap says beside that, weighed once
- * a second, and ten times when it comes near the limit.
+ * a second, and ten times when it comes near the limit. Among it is what has come of packets that are not whole yet; while
+ * memory is short no large one is begun (client.c).
  *
  * Thread: a shard's functions its loop's; the counters any.
  */

@@ -4,7 +4,7 @@
 #include "base/limits_use.h"
 #include "base/log.h"
 
-enum { TIMER_MS = 15000, OUTPUT_HIGH = 256 * 1024, OUTPUT_LOW = 64 * 1024 };
+enum { SMALL_PACKET = 1024 /* is received whatever the memory: acknowledgements free some */, TIMER_MS = 15000, OUTPUT_HIGH = 256 * 1024, OUTPUT_LOW = 64 * 1024 };
 
 const char *client_name(const struct client *c, char *out, size_t cap)
 {
@@ -156,6 +156,15 @@ void client_resume(struct client *c, uint8_t why)
         return;
     c->last_us = loop_now_us(c->shard->loop); /* it was us who did not listen */
     conn_read_resume(c->conn);
+}
+
+void client_halt(struct client *c)
+{
+    struct shard *shard = c->shard;
+    if ((c->paused & PAUSE_BUSY) || !VECTOR_ROOM(shard->halted))
+        return;
+    shard->halted.at[shard->halted.count++] = client_hold(c);
+    client_pause(c, PAUSE_BUSY);
 }
 
 /* ---- the end ---- */
@@ -396,6 +405,8 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
             /* What a stranger sends first must look like CONNECT before more of it is kept. */
             if (c->state == CLIENT_NEW && !c->exchange && in.at[used] != MQTT_CONNECT << 4)
                 protocol_error(c, in.at[used] >> 4);
+            else if (frame.size > SMALL_PACKET && c->state == CLIENT_LIVE && broker_over_memory(b))
+                client_halt(c); /* L-MEM: the rest of it would have to be kept */
             else if (frame.size)
                 conn_want(conn, frame.size);
             break;

@@ -75,6 +75,7 @@ void client_known(struct client *, enum client_state);
 void client_end(struct client *, uint8_t reason, const struct fault *why, bool publish_will);
 void client_pause(struct client *, uint8_t why);
 void client_resume(struct client *, uint8_t why);
+void client_halt(struct client *); /* it waits until the journal, other loops and the memory are no longer behind */
 void client_arm(struct client *); /* starts the timer for its state */
 bool client_alive(const struct client *);
 const char *client_name(const struct client *, char *out, size_t cap); /* escaped, for logs */

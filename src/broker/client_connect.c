@@ -245,7 +245,7 @@ void handle_connect(struct client *c, struct bytes body)
                                                        : "this address has as many connections as limits.connections-per-address allows");
         return;
     }
-    if (atomic_load(&b->admit.over_memory)) {
+    if (broker_over_memory(b)) {
         limits_refused(LIMIT_MEMORY_BYTES);
         connect_refuse(c, c->version == MQTT_5 ? MQTT_SERVER_BUSY : MQTT_SERVER_UNAVAILABLE,
                        "the node is above limits.memory-bytes");

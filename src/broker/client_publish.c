@@ -42,11 +42,9 @@ static void halt_if_busy(struct client *c, bool stored, bool read)
 {
     struct shard *shard = c->shard;
     bool busy = (stored && journal_busy(shard->broker->journal)) || (read && atomic_load(&shard->broker->behind)) || shard->congested || shard->slices.count ||
-                atomic_load_explicit(&shard->broker->admit.over_memory, memory_order_relaxed); /* L-MEM */
-    if (!busy || (c->paused & PAUSE_BUSY) || !VECTOR_ROOM(shard->halted))
-        return;
-    shard->halted.at[shard->halted.count++] = client_hold(c);
-    client_pause(c, PAUSE_BUSY);
+                broker_over_memory(shard->broker); /* L-MEM */
+    if (busy)
+        client_halt(c);
 }
 
 /* L-QOS2 for 3.x, which knows no receive maximum: what would be too many is not read; if nothing changes, the timer ends it. */

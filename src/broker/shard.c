@@ -120,7 +120,7 @@ static void release_halted(struct shard *shard)
         shard->congested = false;
     if (shard->congested || shard->slices.count)
         return;
-    if (!shard->halted.count || journal_busy(shard->broker->journal) || atomic_load(&shard->broker->admit.over_memory) ||
+    if (!shard->halted.count || journal_busy(shard->broker->journal) || broker_over_memory(shard->broker) ||
         atomic_load(&shard->broker->behind))
         return;
     for (size_t i = 0; i < shard->halted.count; i++) {

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "detect/digest.h"
+#include "detect/extreme.h"
 #include "detect/profile.h"
 
 /* Mid-ranks of tied values crowd in the middle; these bets only lose by that, so no bet is made on gathering values. */
@@ -62,14 +63,14 @@ static double base_of(const struct change *c)
 
 static double persistence(const struct change *c)
 {
-    return c->square > 0 ? fmin(fmax(c->product / c->square, 0), PERSISTENCE_MAX) : 0;
+    return c->square > 0 ? smaller(larger(c->product / c->square, 0), PERSISTENCE_MAX) : 0;
 }
 
 static double log_martingale(const struct change *c)
 {
     double most = c->log_bet[0], sum = 0;
     for (int b = 1; b < BETS; b++)
-        most = fmax(most, c->log_bet[b]);
+        most = larger(most, c->log_bet[b]);
     for (int b = 0; b < BETS; b++)
         sum += exp(c->log_bet[b] - most);
     return most + log(sum / BETS);
@@ -83,16 +84,16 @@ static double win(double q)
 
 static void bet(struct change *c, double rank)
 {
-    const double q[BETS] = {1 - rank, rank, 2 * fmin(rank, 1 - rank)};
+    const double q[BETS] = {1 - rank, rank, 2 * smaller(rank, 1 - rank)};
     for (int b = 0; b < BETS; b++)
-        c->log_bet[b] = fmin(fmax(0, c->log_bet[b]) + win(q[b]), STATE_LOG_MAX);
+        c->log_bet[b] = smaller(larger(0, c->log_bet[b]) + win(q[b]), STATE_LOG_MAX);
 }
 
 /* `off` is value - base - mean, curbed. The mean follows no further than the values usually spread. */
 static void learn(struct change *c, double off)
 {
     uint32_t history = c->head.config->history_size;
-    double range = digest_range(&c->rest), curbed = fmin(fmax(off, -range), range);
+    double range = digest_range(&c->rest), curbed = smaller(larger(off, -range), range);
     c->count += c->count < history;
     if (change_state(&c->head) == DETECT_READY) {
         c->pairs += c->pairs < history;

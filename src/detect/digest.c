@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/wire.h"
+#include "detect/extreme.h"
 #include "detect/state.h"
 
 #define SHARE_MIN  0.5f
@@ -30,7 +31,7 @@ enum { KEEP = DIGEST_SLOTS - 2 }; /* centroids after merging */
 
 static float place(const struct digest *d, double x)
 {
-    return (float)fmin(fmax(x - d->ref, -FLOAT_REACH), FLOAT_REACH);
+    return (float)smaller(larger(x - d->ref, -FLOAT_REACH), FLOAT_REACH);
 }
 
 /* The i-th centroid counted from the end that `side` names: 1 from the top, -1 from the bottom. */
@@ -58,21 +59,21 @@ double digest_range(const struct digest *d)
 /* How far apart values of the tail lie: their mean excess over where the tail begins. 0 for a constant. */
 static double tail_scale(const struct digest *d, int side, const struct digest_rule *rule)
 {
-    double weight = fmax(TAIL_SHARE * d->total, fmin(OUTER * d->total, TAIL_VALUES));
+    double weight = larger(TAIL_SHARE * d->total, smaller(OUTER * d->total, TAIL_VALUES));
     double edge = inner(d, side, weight / d->total), sum = 0, left = weight;
     for (int i = from_end(d, side, 0); left > 0; i -= side) {
-        double part = fmin(left, d->weight[i]);
+        double part = smaller(left, d->weight[i]);
         sum += part * fabs(d->mean[i] - edge);
         left -= part;
     }
-    return fmax(fmax(sum / weight, SCALE_FLOOR * digest_range(d)), rule->scale_min);
+    return larger(larger(sum / weight, SCALE_FLOOR * digest_range(d)), rule->scale_min);
 }
 
 static double beyond(const struct digest *d, double distance, int side, const struct digest_rule *rule)
 {
     double scale = tail_scale(d, side, rule);
     double z = scale > 0 ? distance / scale : Z_UNKNOWN;
-    return log(d->total + 1.0) + log1p(XI * fmin(z, 1e30)) / XI;
+    return log(d->total + 1.0) + log1p(XI * smaller(z, 1e30)) / XI;
 }
 
 /* The weight below x, half of an equal centroid's included. x lies within the means. */
@@ -101,8 +102,8 @@ double digest_surprise(const struct digest *d, double value, enum detect_mode mo
     if (x < bottom)
         return mode & DETECT_DIPS ? beyond(d, (double)bottom - x, -1, rule) - twice : 0;
     double below = weight_below(d, x), above = d->total - below;
-    double rare = mode == DETECT_SPIKES ? above : mode == DETECT_DIPS ? below : fmin(above, below);
-    return fmax(0, -log((rare + 0.5) / (d->total + 1.0)) - twice);
+    double rare = mode == DETECT_SPIKES ? above : mode == DETECT_DIPS ? below : smaller(above, below);
+    return larger(0, -log((rare + 0.5) / (d->total + 1.0)) - twice);
 }
 
 double digest_rank(const struct digest *d, double value)
@@ -120,7 +121,7 @@ double digest_quantile(const struct digest *d, double share, const struct digest
     double tail = side > 0 ? 1 - share : share, known = 1 / (d->total + 1.0);
     if (tail >= known)
         return d->ref + inner(d, side, tail);
-    double z = (pow(fmax(tail, 1e-30) / known, -XI) - 1) / XI;
+    double z = (pow(larger(tail, 1e-30) / known, -XI) - 1) / XI;
     return d->ref + d->mean[from_end(d, side, 0)] + side * z * tail_scale(d, side, rule);
 }
 
@@ -205,7 +206,7 @@ static struct lesson lesson_of(const struct digest *d, double value, const struc
     if (scale == 0)
         return (struct lesson){x, value};
     double end = side > 0 ? top : bottom, z = believed(fabs(x - end) / scale);
-    return (struct lesson){(float)(end + side * scale * z), d->ref + end + side * scale * fmin(z, Z_MEAN)};
+    return (struct lesson){(float)(end + side * scale * z), d->ref + end + side * scale * smaller(z, Z_MEAN)};
 }
 
 /* The nearer neighbour takes the value in if it may: a centroid of its own among heavy ones would cut them in two. */

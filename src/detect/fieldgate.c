@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "detect/digest.h"
+#include "detect/extreme.h"
 #include "detect/profile.h"
 
 enum view { LEVEL, STEP, DEVIATION, DAY, WEEK, SHORT_MEAN, SPREAD, DRIFT, VIEWS };
@@ -118,11 +119,11 @@ static double surprise_of(const struct fieldgate *f, const struct look *l, const
     for (int v = 0; v < VIEWS; v++) {
         if (!l->has[v] || (v == SPREAD && mode != DETECT_SPIKES_AND_DIPS))
             continue;
-        double s = fmin(digest_surprise(&f->view[v], l->value[v], mode, rule), VIEW_MAX);
+        double s = smaller(digest_surprise(&f->view[v], l->value[v], mode, rule), VIEW_MAX);
         sum += s;
-        most = fmax(most, s);
+        most = larger(most, s);
     }
-    return fmax(0, CALIBRATED(most + OTHERS * (sum - most)));
+    return larger(0, CALIBRATED(most + OTHERS * (sum - most)));
 }
 
 /* ---- expecting ---- */
@@ -145,16 +146,16 @@ static enum view best_view(const struct fieldgate *f, const struct look *l)
 }
 
 /* Where `confidence` per cent of the values would lie, by the best view. */
-static bool expected(const struct fieldgate *f, const struct look *l, enum view v, double *low, double *high)
+static bool expected(const struct fieldgate *f, const struct look *l, enum view v, const struct digest_rule *rule, double *low,
+                     double *high)
 {
     if (!f->view[LEVEL].count)
         return false;
     if (!can_expect(l, v) || !f->view[v].count)
         v = LEVEL;
-    struct digest_rule rule = rule_of(f);
     double share = (1 - f->head.config->confidence / 100) / 2;
-    *low = l->base[v] + digest_quantile(&f->view[v], share, &rule);
-    *high = l->base[v] + digest_quantile(&f->view[v], 1 - share, &rule);
+    *low = l->base[v] + digest_quantile(&f->view[v], share, rule);
+    *high = l->base[v] + digest_quantile(&f->view[v], 1 - share, rule);
     return true;
 }
 
@@ -223,13 +224,13 @@ static enum code fieldgate_observe(struct detect_model *m, int64_t ticks, double
     }
     struct digest_rule rule = rule_of(f);
     out->state = fieldgate_state(m);
-    out->has_expected = expected(f, &l, f->best, &out->expected_low, &out->expected_high);
+    out->has_expected = expected(f, &l, f->best, &rule, &out->expected_low, &out->expected_high);
     double s = surprise_of(f, &l, &rule);
     out->score = score_of_p(s);
     bool peak = s > f->peak + MARGIN;
     out->surprise = peak ? s : 0;
     out->is_anomaly = peak && s >= c->threshold && (out->state == DETECT_READY || c->warm_up_report);
-    f->peak = fmax(f->peak, s);
+    f->peak = larger(f->peak, s);
     learn(f, x, &l, &rule);
     return CODE_OK;
 }
@@ -261,11 +262,12 @@ static void fieldgate_inspect(const struct detect_model *m, struct detect_info *
 {
     const struct fieldgate *f = fieldgate_in(m);
     struct look l = {0};
+    struct digest_rule rule = rule_of(f);
     look_at(f, m->last_value, &l);
     out->state = fieldgate_state(m);
     out->learned = f->learned;
     out->need = fieldgate_need(m->config);
-    out->has_expected = expected(f, &l, f->best, &out->expected_low, &out->expected_high);
+    out->has_expected = expected(f, &l, f->best, &rule, &out->expected_low, &out->expected_high);
 }
 
 static void fieldgate_save(const struct detect_model *m, struct buf *out)

@@ -70,13 +70,12 @@ static bool to_text(struct value v, struct value *out, struct arena *arena, bool
     char text[FLOAT_TEXT];
     size_t n = 0;
     switch ((enum value_type)v.type) {
-    case VALUE_BIT: text[n++] = v.i ? '1' : '0'; break;
-    case VALUE_BIGINT: n = bigint_write(v.i, text); break;
-    case VALUE_FLOAT: /* a whole one as 21, not as JSON's 21.0 */
-        n = float_write(v.f, text);
-        if (n > 2 && text[n - 1] == '0' && text[n - 2] == '.')
-            n -= 2;
+    case VALUE_BIT:
+        n = v.i ? 4 : 5;
+        memcpy(text, v.i ? "true" : "false", n);
         break;
+    case VALUE_BIGINT: n = bigint_write(v.i, text); break;
+    case VALUE_FLOAT: n = float_write(v.f, text); break;
     case VALUE_DATETIME:
         datetime_text(v.i, text);
         n = DATETIME_TEXT;

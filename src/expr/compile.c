@@ -68,7 +68,7 @@ static struct node *constant(struct compile *c, struct node *n, struct value v)
     return n;
 }
 
-/* What has only constant arguments is done now; what fails now would fail with every row. */
+/* What has only constant arguments is done now. What fails is left as it is: it fails at the rows that reach it. */
 static struct node *fold(struct compile *c, struct node *n)
 {
     for (uint32_t i = 0; i < n->count; i++)
@@ -78,12 +78,7 @@ static struct node *fold(struct compile *c, struct node *n)
     struct value v;
     if (n->eval(n, &e, &v))
         return constant(c, n, v);
-    if (e.why.code == CODE_NOMEM)
-        return no_memory(c);
-    char *at_line = strstr(e.why.text, " At line '");
-    if (at_line)
-        *at_line = 0; /* the fault has the place itself */
-    return REFUSE(c, n->at, "%s", e.why.text);
+    return e.why.code == CODE_NOMEM ? no_memory(c) : n;
 }
 
 static bool copy_parts(struct compile *c, struct node *n, const struct ast *a)
@@ -293,6 +288,12 @@ static struct node *unknown(struct compile *c, const struct ast *a)
 {
     char shown[48];
     bytes_escape(a->name, shown, sizeof shown);
+    const uint8_t *dot = a->name.len ? memrchr(a->name.at, '.', a->name.len) : NULL;
+    struct bytes last = dot ? bytes_from(a->name, (size_t)(dot - a->name.at) + 1) : a->name;
+    if (dot && a->name.len > 4 && function_name_is(bytes_of(a->name.at, 4), "udf."))
+        return REFUSE(c, a->at, "user-defined functions are not in this version: %s", shown);
+    if (dot && function_is_scalar(last))
+        return REFUSE(c, a->at, "a function of the language takes no prefix: write %.*s", BYTES_FMT(last));
     const char *near = function_nearest(a->name);
     if (near)
         return REFUSE(c, a->at, "unknown function %s; did you mean %s?", shown, near);
@@ -334,8 +335,8 @@ static bool take_regex(struct compile *c, struct node *n)
     enum code code = regex_new(&n->regex, value_bytes(pattern->constant), &wrong);
     if (code == CODE_NOMEM)
         return no_memory(c) != NULL;
-    if (code)
-        return REFUSE(c, pattern->at, "the regular expression is wrong: %s", wrong) != NULL;
+    if (code) /* it matches nothing, at every row */
+        return true;
     n->next_owner = c->expr->owners;
     c->expr->owners = n;
     return true;

@@ -16,7 +16,7 @@ static char sign_of(const struct node *n)
 
 static bool overflow(const struct node *n, struct eval *e, const char *type)
 {
-    return eval_fail(e, n, "The result of operator '%c' is outside of %s.", sign_of(n), type);
+    return eval_fail(e, n, "The result of operator '%c' is outside of the range of %s.", sign_of(n), type);
 }
 
 static bool one_number(const struct node *n, struct eval *e, struct value *out)
@@ -79,6 +79,7 @@ static bool whole(const struct node *n, struct eval *e, int64_t a, int64_t b, st
     return !over || overflow(n, e, "bigint");
 }
 
+/* What is infinite or no number becomes NULL. */
 static bool broken(const struct node *n, struct eval *e, double a, double b, struct value *out)
 {
     out->type = VALUE_FLOAT;
@@ -86,13 +87,13 @@ static bool broken(const struct node *n, struct eval *e, double a, double b, str
     case AST_ADD: out->f = a + b; break;
     case AST_SUB: out->f = a - b; break;
     case AST_MUL: out->f = a * b; break;
-    default:
-        if (b == 0)
-            return eval_fail(e, n, "Division by zero.");
-        out->f = n->op == AST_DIV ? a / b : fmod(a, b);
-        break;
+    default: out->f = n->op == AST_DIV ? a / b : fmod(a, b); break;
     }
-    return isfinite(out->f) || overflow(n, e, "float");
+    if (!isfinite(out->f)) {
+        *out = value_null();
+        e->not_finite++;
+    }
+    return true;
 }
 
 static bool wrong_types(const struct node *n, struct eval *e, struct value a, struct value b)

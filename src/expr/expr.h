@@ -54,6 +54,7 @@ struct eval {
     int64_t             time;     /* of the row, ticks: System.Timestamp()            */
     struct arena       *scratch;  /* texts and records made on the way                */
     struct fault        why;      /* filled when expr_eval fails                      */
+    uint64_t            not_finite; /* counts floats that were infinite or no number: they became NULL */
 };
 /* The tree must hold no AST_NAME, AST_STAR and no call that is not a scalar function: CODE_USAGE with "unknown function ..., did you
  * mean ...". `max_slot` is the number of slots a row has. */

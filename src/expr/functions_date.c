@@ -18,7 +18,7 @@ static bool whole(struct call *c, struct value v, int64_t *out)
     struct value as;
     bool no_memory;
     if (!value_cast(v, VALUE_BIGINT, &as, c->scratch, &no_memory))
-        return call_fail(c, "A number is outside of bigint.");
+        return call_fail(c, "A number is outside of the range of bigint.");
     *out = as.i;
     return true;
 }

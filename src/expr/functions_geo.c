@@ -91,7 +91,7 @@ static bool read_both(struct call *c, const struct value *a, struct geo geo[2])
         if (code == CODE_NOMEM)
             return eval_no_memory(c->eval, c->node);
         if (code)
-            return call_fail(c, "Argument %d of function %s is no shape: %s.", i + 1, c->node->function->name,
+            return call_fail(c, "Argument %d of function %s is no GeoJSON shape: %s.", i + 1, c->node->function->name,
                              wrong);
     }
     return (uint64_t)geo[0].points * geo[1].points <= WORK_MAX ||

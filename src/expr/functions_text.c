@@ -149,13 +149,28 @@ static bool upper(struct call *c, const struct value *a, struct value *out)
     return map(c, value_bytes(a[0]), letter_upper, out);
 }
 
+/* Blanks of Unicode, line ends and tabs among them. */
+static bool is_blank(uint32_t c)
+{
+    return c == ' ' || (c >= 9 && c <= 13) || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202f || c == 0x205f || c == 0x3000 || c == 0xfeff;
+}
+
 static struct bytes trimmed(struct bytes b, bool start, bool end)
 {
-    while (start && b.len && b.at[0] == ' ')
-        b = bytes_from(b, 1);
-    while (end && b.len && b.at[b.len - 1] == ' ')
-        b.len--;
-    return b;
+    size_t from = 0, to = 0;
+    bool inside = !start;
+    for (size_t i = 0; i < b.len;) {
+        const uint8_t *at = b.at + i;
+        bool blank = is_blank(utf8_next(&at));
+        if (!inside && !blank)
+            from = i;
+        inside = inside || !blank;
+        i = (size_t)(at - b.at);
+        if (!blank || !end)
+            to = i;
+    }
+    return inside && to > from ? cut(b, from, to) : cut(b, 0, 0);
 }
 
 static bool trim_left(struct call *c, const struct value *a, struct value *out)
@@ -465,29 +480,29 @@ static bool translate(struct call *c, const struct value *a, struct value *out)
 }
 
 static const struct function list[] = {
-    {"CHARINDEX", 2, 3, 0, {TYPE_AS_TEXT, TYPE_AS_TEXT, TYPE_BIGINT}, characters_index},
+    {"CHARINDEX", 2, 3, 0, {TYPE_TEXT, TYPE_TEXT, TYPE_BIGINT}, characters_index},
     {"CONCAT", 2, ARGS_MAX, FUNCTION_NULLS, {TYPE_AS_TEXT}, concat},
     {"CONCAT_WS", 3, ARGS_MAX, FUNCTION_NULLS, {TYPE_AS_TEXT}, concat_with},
-    {"LEFT", 2, 2, 0, {TYPE_AS_TEXT, TYPE_BIGINT}, left},
-    {"LEN", 1, 1, 0, {TYPE_AS_TEXT}, length},
-    {"LOWER", 1, 1, 0, {TYPE_AS_TEXT}, lower},
-    {"LTRIM", 1, 1, 0, {TYPE_AS_TEXT}, trim_left},
+    {"LEFT", 2, 2, 0, {TYPE_TEXT, TYPE_BIGINT}, left},
+    {"LEN", 1, 1, 0, {TYPE_TEXT}, length},
+    {"LOWER", 1, 1, 0, {TYPE_TEXT}, lower},
+    {"LTRIM", 1, 1, 0, {TYPE_TEXT}, trim_left},
     {"NCHAR", 1, 1, 0, {TYPE_BIGINT}, character},
-    {"PATINDEX", 2, 2, FUNCTION_LIKE, {TYPE_TEXT, TYPE_AS_TEXT}, pattern_index},
-    {"REGEXMATCH", 2, 2, FUNCTION_REGEX, {TYPE_AS_TEXT, TYPE_TEXT}, regex_match},
-    {"REGEXREPLACE", 3, 3, FUNCTION_REGEX, {TYPE_AS_TEXT, TYPE_TEXT, TYPE_TEXT}, regex_replace},
-    {"REPLACE", 3, 3, 0, {TYPE_AS_TEXT}, replace},
-    {"REPLICATE", 2, 2, 0, {TYPE_AS_TEXT, TYPE_BIGINT}, replicate},
-    {"REVERSE", 1, 1, 0, {TYPE_AS_TEXT}, reverse},
-    {"RIGHT", 2, 2, 0, {TYPE_AS_TEXT, TYPE_BIGINT}, right},
-    {"RTRIM", 1, 1, 0, {TYPE_AS_TEXT}, trim_right},
+    {"PATINDEX", 2, 2, FUNCTION_LIKE, {TYPE_TEXT, TYPE_TEXT}, pattern_index},
+    {"REGEXMATCH", 2, 2, FUNCTION_REGEX, {TYPE_TEXT, TYPE_TEXT}, regex_match},
+    {"REGEXREPLACE", 3, 3, FUNCTION_REGEX, {TYPE_TEXT, TYPE_TEXT, TYPE_TEXT}, regex_replace},
+    {"REPLACE", 3, 3, 0, {TYPE_TEXT}, replace},
+    {"REPLICATE", 2, 2, 0, {TYPE_TEXT, TYPE_BIGINT}, replicate},
+    {"REVERSE", 1, 1, 0, {TYPE_TEXT}, reverse},
+    {"RIGHT", 2, 2, 0, {TYPE_TEXT, TYPE_BIGINT}, right},
+    {"RTRIM", 1, 1, 0, {TYPE_TEXT}, trim_right},
     {"SPACE", 1, 1, 0, {TYPE_BIGINT}, space},
-    {"STUFF", 4, 4, FUNCTION_NULLS, {TYPE_AS_TEXT, TYPE_BIGINT, TYPE_BIGINT, TYPE_AS_TEXT}, stuff},
-    {"SUBSTRING", 3, 3, 0, {TYPE_AS_TEXT, TYPE_BIGINT}, substring},
-    {"TRANSLATE", 3, 3, 0, {TYPE_AS_TEXT}, translate},
-    {"TRIM", 1, 1, 0, {TYPE_AS_TEXT}, trim},
-    {"UNICODE", 1, 1, 0, {TYPE_AS_TEXT}, unicode},
-    {"UPPER", 1, 1, 0, {TYPE_AS_TEXT}, upper},
+    {"STUFF", 4, 4, FUNCTION_NULLS, {TYPE_TEXT, TYPE_BIGINT, TYPE_BIGINT, TYPE_TEXT}, stuff},
+    {"SUBSTRING", 3, 3, 0, {TYPE_TEXT, TYPE_BIGINT}, substring},
+    {"TRANSLATE", 3, 3, 0, {TYPE_TEXT}, translate},
+    {"TRIM", 1, 1, 0, {TYPE_TEXT}, trim},
+    {"UNICODE", 1, 1, 0, {TYPE_TEXT}, unicode},
+    {"UPPER", 1, 1, 0, {TYPE_TEXT}, upper},
     {FUNCTION_FOLD, 1, 1, 0, {TYPE_ANY}, fold_case},
 };
 const struct functions functions_text = {list, sizeof list / sizeof list[0]};

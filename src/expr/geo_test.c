@@ -69,7 +69,7 @@ static void what_is_no_shape_is_refused(void **state)
         char expression[200], want[200];
         (void)snprintf(expression, sizeof expression, "ST_WITHIN(p, '%s')", rows[i].text);
         (void)snprintf(want, sizeof want,
-                       "Argument 2 of function ST_WITHIN is no shape: %s. At line '1' and column '1'.",
+                       "Argument 2 of function ST_WITHIN is no GeoJSON shape: %s. At line '1' and column '1'.",
                        rows[i].want);
         check(expression, want);
     }
@@ -78,14 +78,14 @@ static void what_is_no_shape_is_refused(void **state)
           "is allowed. At line '1' and "
           "column '1'.");
     assert_string_equal(rig_says("ST_WITHIN(x, x)", "{\"x\":{\"type\":\"Circle\"}}"),
-                        "Argument 1 of function ST_WITHIN is no shape: its type is not Point, LineString or "
+                        "Argument 1 of function ST_WITHIN is no GeoJSON shape: its type is not Point, LineString or "
                         "Polygon. At line '1' and "
                         "column '1'.");
     assert_string_equal(rig_says("ST_WITHIN(x, x)", "{\"x\":{\"type\":\"Point\",\"coordinates\":[1,\"2\"]}}"),
-                        "Argument 1 of function ST_WITHIN is no shape: coordinates are not pairs of numbers. "
+                        "Argument 1 of function ST_WITHIN is no GeoJSON shape: coordinates are not pairs of numbers. "
                         "At line '1' and column '1'.");
     assert_string_equal(rig_says("ST_WITHIN(x, x)", "{\"x\":{\"type\":\"Polygon\"}}"),
-                        "Argument 1 of function ST_WITHIN is no shape: a polygon has no coordinates. At line "
+                        "Argument 1 of function ST_WITHIN is no GeoJSON shape: a polygon has no coordinates. At line "
                         "'1' and column '1'.");
 }
 

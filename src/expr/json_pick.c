@@ -32,15 +32,12 @@ static bool pick_whole(struct walk *w, struct pick *p, const struct plan_node *n
     return true;
 }
 
-/* Of names in another case the first spelling is taken, until it comes exactly; of equal spellings the last. */
-static bool is_near_wanted(struct pick *p, uint32_t node, struct bytes name)
+/* Of names in another case the last is taken, unless it comes exactly. */
+static bool is_near_wanted(struct pick *p, uint32_t node)
 {
     if (p->seen[node] == SEEN_EXACTLY)
         return false;
-    if (p->seen[node] == SEEN_NEAR)
-        return bytes_equal(p->near[node], name);
     p->seen[node] = SEEN_NEAR;
-    p->near[node] = name;
     return true;
 }
 
@@ -62,7 +59,7 @@ static inline const struct plan_node *find(struct pick *p, const struct plan_nod
             return child;
         }
         if (plan_near(child->name, name))
-            return is_near_wanted(p, i, name) ? child : NULL;
+            return is_near_wanted(p, i) ? child : NULL;
     }
     return NULL;
 }

@@ -14,7 +14,7 @@ struct json_reader {
     struct pick pick;
     struct json_index index;
     struct arena arena;
-    uint32_t nodes;      /* room in pick.seen and pick.near                             */
+    uint32_t nodes;      /* room in pick.seen                                           */
     struct value *slots; /* of the events that are made, one behind the other           */
     uint32_t events, events_room, served;
     bool later; /* events that were checked and will be made when they are asked for */
@@ -50,7 +50,6 @@ void json_reader_free(struct json_reader *r)
     arena_clear(&r->arena);
     mem_free(r->walk.stack);
     mem_free(r->pick.seen);
-    mem_free(r->pick.near);
     mem_free(r->slots);
     mem_free(r->copy);
     mem_free(r);
@@ -107,10 +106,8 @@ static bool use_plan(struct json_reader *r, const struct json_plan *plan)
     uint8_t *seen = mem_realloc(r->pick.seen, plan->nodes);
     if (seen)
         r->pick.seen = seen;
-    struct bytes *near = seen ? mem_realloc(r->pick.near, plan->nodes * sizeof *near) : NULL;
-    if (!near)
+    if (!seen)
         return no_memory(r);
-    r->pick.near = near;
     r->nodes = plan->nodes;
     return true;
 }

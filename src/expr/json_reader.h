@@ -94,7 +94,6 @@ struct pick { /* what is known of one event while it is read */
     const struct json_plan *plan;
     struct value           *slots;
     uint8_t                *seen; /* per node: enum pick_seen              */
-    struct bytes           *near; /* per node: the spelling that was taken */
 };
 /* The event at hand into its slots, which need not be empty before. */
 bool pick_event(struct walk *, struct pick *);

@@ -55,7 +55,7 @@ static enum code skip_comment(struct lexer *l, struct fault *why)
         }
         step(l);
     }
-    return FAIL(why, CODE_USAGE, AT(at), "a comment begins here with /* and has no */");
+    return FAIL(why, CODE_USAGE, AT(at), "a comment begins here with /* and is not closed: there is no */");
 }
 
 static enum code skip_blanks(struct lexer *l, struct fault *why)
@@ -85,7 +85,7 @@ static enum code quoted(struct lexer *l, struct token *t, uint8_t close, const c
     for (;; step(l)) {
         int c = peek(l, 0);
         if (c < 0)
-            return FAIL(why, CODE_USAGE, AT(t->at), "%s begins here and has no closing %c", what, close);
+            return FAIL(why, CODE_USAGE, AT(t->at), "%s begins here and is not closed: there is no %c", what, close);
         if (c != close)
             continue;
         if (peek(l, 1) != close)
@@ -158,7 +158,7 @@ static enum code number(struct lexer *l, struct token *t, struct fault *why)
         if (__builtin_mul_overflow(n, 10u, &n) ||
             __builtin_add_overflow(n, (uint64_t)(t->text.at[i] - '0'), &n) || n > (uint64_t)INT64_MAX + 1)
             return FAIL(why, CODE_USAGE, AT(t->at),
-                        "this number is outside of bigint (-9223372036854775808 to 9223372036854775807)");
+                        "this number is outside of the range of bigint (-9223372036854775808 to 9223372036854775807)");
     t->number = value_bigint((int64_t)n);
     return CODE_OK;
 }

@@ -385,7 +385,7 @@ static enum code parse_constant(struct parser *p, struct ast **out)
     } else if (p->now.kind == TOKEN_BIGINT && p->now.number.i < 0) {
         /* 9223372036854775808 is a number only behind a minus. */
         return FAIL(p->why, CODE_USAGE, place_at(p->now.at),
-                    "this number is outside of bigint (-9223372036854775808 to 9223372036854775807)");
+                    "this number is outside of the range of bigint (-9223372036854775808 to 9223372036854775807)");
     } else if (p->now.kind != TOKEN_NAME) { /* else NULL */
         (*out)->constant = p->now.number;
     }

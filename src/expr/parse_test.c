@@ -149,7 +149,7 @@ static void blanks_and_comments(void **state)
     SAYS("\xef\xbb\xbf"
          "a",
          "a");
-    SAYS("a /* x", "1:3: a comment begins here with /* and has no */");
+    SAYS("a /* x", "1:3: a comment begins here with /* and is not closed: there is no */");
 }
 
 static void refusals_name_the_place(void **state)
@@ -161,14 +161,14 @@ static void refusals_name_the_place(void **state)
     SAYS("f(a", "1:4: expected ',' or ')', found the end of the text");
     SAYS("f(a,)", "1:5: expected an expression, found ')'");
     SAYS("a.", "1:3: expected the name of a field, found the end of the text");
-    SAYS("'abc", "1:1: a text begins here and has no closing '");
-    SAYS("x = [abc", "1:5: a name begins here and has no closing ]");
+    SAYS("'abc", "1:1: a text begins here and is not closed: there is no '");
+    SAYS("x = [abc", "1:5: a name begins here and is not closed: there is no ]");
     SAYS("[]", "1:1: a name is empty");
     SAYS("'\xc3\xa4' + ?", "1:7: the character ? begins no word; names with it are written in [brackets]");
     SAYS("1 + 9223372036854775808",
-         "1:5: this number is outside of bigint (-9223372036854775808 to 9223372036854775807)");
+         "1:5: this number is outside of the range of bigint (-9223372036854775808 to 9223372036854775807)");
     SAYS("99999999999999999999",
-         "1:1: this number is outside of bigint (-9223372036854775808 to 9223372036854775807)");
+         "1:1: this number is outside of the range of bigint (-9223372036854775808 to 9223372036854775807)");
     SAYS("1e999", "1:1: this number is outside of float");
     SAYS(
         "12abc",

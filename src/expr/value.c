@@ -40,7 +40,7 @@ struct value value_field(struct value v, struct bytes name)
             continue;
         if (bytes_equal(f->name, name))
             return f->value;
-        if (!near && equal_folded(f->name, name))
+        if (equal_folded(f->name, name)) /* the last of several */
             near = f;
     }
     return near ? near->value : value_null();
@@ -168,17 +168,39 @@ static int compare_bytes(struct bytes a, struct bytes b)
     return sign ? (sign > 0) - (sign < 0) : (a.len > b.len) - (a.len < b.len);
 }
 
+/* The field with the smallest name above `after` (NULL: of all). */
+static const struct record_field *next_field(const struct record_value *r, const struct record_field *after)
+{
+    const struct record_field *best = NULL;
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct record_field *f = &r->fields[i];
+        if ((!after || compare_bytes(f->name, after->name) > 0) && (!best || compare_bytes(f->name, best->name) < 0))
+            best = f;
+    }
+    return best;
+}
+
+static int order_fields(const struct record_field *a, const struct record_field *b)
+{
+    int sign = compare_bytes(a->name, b->name);
+    return sign ? sign : value_order(a->value, b->value);
+}
+
+/* By content: in what order the fields stand does not count. Mostly it is the same. */
 static int order_records(const struct record_value *a, const struct record_value *b)
 {
-    uint32_t n = a->count < b->count ? a->count : b->count;
-    for (uint32_t i = 0; i < n; i++) {
-        int sign = compare_bytes(a->fields[i].name, b->fields[i].name);
-        if (!sign)
-            sign = value_order(a->fields[i].value, b->fields[i].value);
+    bool same = a->count == b->count;
+    for (uint32_t i = 0; same && i < a->count; i++)
+        same = order_fields(&a->fields[i], &b->fields[i]) == 0;
+    if (same)
+        return 0;
+    const struct record_field *x = next_field(a, NULL), *y = next_field(b, NULL);
+    for (; x && y; x = next_field(a, x), y = next_field(b, y)) {
+        int sign = order_fields(x, y);
         if (sign)
             return sign;
     }
-    return (a->count > b->count) - (a->count < b->count);
+    return (x != NULL) - (y != NULL);
 }
 
 static int order_arrays(const struct array_value *a, const struct array_value *b)
@@ -240,7 +262,7 @@ uint64_t value_hash(struct value v)
     case VALUE_TEXT: return mix(h, hash_keyed(value_bytes(v)));
     case VALUE_RECORD:
         for (uint32_t i = 0; i < v.record->count; i++)
-            h = mix(mix(h, hash_keyed(v.record->fields[i].name)), value_hash(v.record->fields[i].value));
+            h += mix(hash_keyed(v.record->fields[i].name), value_hash(v.record->fields[i].value));
         return mix(h, v.record->count);
     case VALUE_ARRAY:
         for (uint32_t i = 0; i < v.array->count; i++)
@@ -279,7 +301,7 @@ bool value_compare(struct value a, struct value b, int *sign, bool *mismatch)
         *sign = compare_numbers(a, b);
         return true;
     }
-    if (a.type == b.type) {
+    if (a.type == b.type && a.type < VALUE_RECORD) {
         *sign = value_order(a, b);
         return true;
     }

@@ -104,6 +104,22 @@ static bool better(const struct stream *s, const struct aggregate *g, const stru
     return g->kind == AGGREGATE_MIN ? sign < 0 : sign > 0;
 }
 
+static uint64_t kinds_of(const struct aggregate *g, const struct contribution *c)
+{
+    uint64_t kinds = 0;
+    for (uint32_t i = 0; i < g->orders; i++)
+        kinds |= (uint64_t)kind_of(c->order[i]) << 3 * i;
+    return kinds;
+}
+
+static bool mixed(uint64_t kinds)
+{
+    for (; kinds; kinds >>= 3)
+        if ((kinds & 7) & ((kinds & 7) - 1))
+            return true;
+    return false;
+}
+
 /* ---- adding ---- */
 
 static __int128 whole_of(const struct acc *a)
@@ -171,9 +187,7 @@ static bool may_win(const struct stream *s, const struct aggregate *g, const str
 static enum code add_best(struct stream *s, const struct aggregate *g, struct acc *a, struct acc *also, const struct contribution *c,
                           uint64_t sequence)
 {
-    uint8_t kinds = g->kind == AGGREGATE_TOP_ONE ? 0 : kind_of(c->v);
-    for (uint32_t i = 0; g->kind == AGGREGATE_TOP_ONE && i < 1; i++)
-        kinds = kind_of(c->order[0]);
+    uint64_t kinds = g->kind == AGGREGATE_TOP_ONE ? kinds_of(g, c) : kind_of(c->v);
     a->kinds |= kinds;
     if (also)
         also->kinds |= kinds;
@@ -198,7 +212,7 @@ static enum code add_item(struct stream *s, const struct aggregate *g, struct ac
     *(a->last ? &a->last->next : &a->first) = k;
     a->last = k;
     if (g->kind == AGGREGATE_TOP)
-        a->kinds |= kind_of(c->order[0]);
+        a->kinds |= kinds_of(g, c);
     return CODE_OK;
 }
 
@@ -438,10 +452,10 @@ static enum code result_list(struct stream *s, const struct aggregate *g, struct
     struct kept **items;
     struct value *to;
     size_t n;
-    uint8_t kinds = 0;
+    uint64_t kinds = 0;
     for (size_t i = 0; i < count; i++)
         kinds |= list[i]->kinds;
-    if (kinds & (kinds - 1))
+    if (mixed(kinds))
         return no_order(s, g);
     TRY(all_items(s, list, count, &items, &n));
     if (g->kind == AGGREGATE_TOP)
@@ -490,7 +504,7 @@ enum code acc_result(struct stream *s, const struct aggregate *g, struct acc *co
     case AGGREGATE_MIN:
     case AGGREGATE_MAX:
     case AGGREGATE_TOP_ONE:
-        if (a->kinds & (a->kinds - 1))
+        if (mixed(a->kinds))
             return no_order(s, g);
         if (a->first)
             *out = a->first->values[0];
@@ -560,7 +574,7 @@ static void save_items(const struct acc *a, struct buf *out)
 void acc_save_sums(const struct aggregate *g, const struct acc *a, struct buf *out)
 {
     buf_varint(out, a->count);
-    buf_u8(out, a->kinds);
+    buf_varint(out, a->kinds);
     if (g->kind == AGGREGATE_SUM || g->kind == AGGREGATE_AVG) {
         buf_u8(out, a->floats);
         buf_le64(out, a->low);
@@ -620,7 +634,7 @@ static enum code load_distinct(struct loader *l, struct acc *a)
 enum code acc_load_sums(struct loader *l, const struct aggregate *g, struct acc *a)
 {
     *a = (struct acc){ .count = load_count(l, UINT64_MAX >> 1) };
-    a->kinds = (uint8_t)load_count(l, 7);
+    a->kinds = load_count(l, (UINT64_C(1) << 3 * ORDERS_MAX) - 1);
     if (g->kind == AGGREGATE_SUM || g->kind == AGGREGATE_AVG) {
         a->floats = load_count(l, 1) != 0;
         a->low = load_u64(l);

@@ -22,8 +22,8 @@ struct acc {
         };
         struct keyed *set; /* COUNT(DISTINCT) */
     };
-    bool    floats; /* SUM: one was no bigint */
-    uint8_t kinds;  /* of what was compared, a bit each: more than one cannot be ordered */
+    bool     floats; /* SUM: one was no bigint */
+    uint64_t kinds;  /* of what was compared, three bits for each value of ORDER BY: more than one of them cannot be ordered */
 };
 
 /* What one row brings to one aggregate. */

@@ -57,20 +57,57 @@ static void write_lower(struct buf *out, struct bytes name)
     }
 }
 
+/* Names in lower case may become the same: the first one stays. Bits of names that were there save looking for most others. */
+struct lowered {
+    uint64_t bits[256];
+};
+
+static uint32_t lower_hash(struct bytes name)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < name.len; i++)
+        h = (h ^ (name.at[i] >= 'A' && name.at[i] <= 'Z' ? name.at[i] + 32u : name.at[i])) * 16777619u;
+    return h ^ h >> 15;
+}
+
+static bool lowered_before(struct lowered *l, const struct record_value *r, uint32_t field)
+{
+    uint32_t h = lower_hash(r->fields[field].name) % (256 * 64);
+    bool maybe = l->bits[h / 64] >> (h % 64) & 1;
+    l->bits[h / 64] |= UINT64_C(1) << (h % 64);
+    for (uint32_t i = 0; maybe && i < field; i++)
+        if (name_is(r->fields[i].name, r->fields[field].name))
+            return true;
+    return false;
+}
+
+static void write_value(struct stream *s, struct value v, struct buf *out);
+
+static void write_lower_record(struct stream *s, const struct record_value *r, struct buf *out)
+{
+    struct lowered seen = { 0 };
+    bool first = true;
+    buf_u8(out, '{');
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (lowered_before(&seen, r, i))
+            continue;
+        if (!first)
+            buf_u8(out, ',');
+        first = false;
+        write_lower(out, r->fields[i].name);
+        buf_u8(out, ':');
+        write_value(s, r->fields[i].value, out);
+    }
+    buf_u8(out, '}');
+}
+
 static void write_value(struct stream *s, struct value v, struct buf *out)
 {
     if (v.type == VALUE_FLOAT && !isfinite(v.f)) {
         s->stats.not_finite++;
         buf_add(out, "null", 4);
     } else if (v.type == VALUE_RECORD && s->query->options.lowercase_names) {
-        for (uint32_t i = 0; i < v.record->count; i++) {
-            buf_u8(out, i ? ',' : '{');
-            write_lower(out, v.record->fields[i].name);
-            buf_u8(out, ':');
-            write_value(s, v.record->fields[i].value, out);
-        }
-        buf_add(out, "{}", v.record->count ? 0 : 1);
-        buf_u8(out, '}');
+        write_lower_record(s, v.record, out);
     } else if (v.type == VALUE_ARRAY && s->query->options.lowercase_names) {
         buf_u8(out, '[');
         for (uint32_t i = 0; i < v.array->count; i++) {
@@ -93,10 +130,7 @@ static void write_fields(struct stream *s, const struct columns *c, uint32_t i, 
         if (!*first)
             buf_u8(out, ',');
         *first = false;
-        if (s->query->options.lowercase_names)
-            write_lower(out, r->fields[k].name);
-        else
-            buf_json(out, r->fields[k].name);
+        buf_json(out, r->fields[k].name);
         buf_u8(out, ':');
         write_value(s, r->fields[k].value, out);
     }
@@ -104,6 +138,12 @@ static void write_fields(struct stream *s, const struct columns *c, uint32_t i, 
 
 enum code columns_write(struct stream *s, const struct columns *c, const struct row *r, struct buf *out)
 {
+    if (s->query->options.lowercase_names) { /* rare, and easier from the whole */
+        struct value whole;
+        TRY(columns_record(s, c, r, &whole));
+        write_lower_record(s, whole.record, out);
+        return CODE_OK;
+    }
     struct value *values = run_take(s, c->count, sizeof *values);
     bool first = true;
     if (!values)

@@ -55,6 +55,8 @@ static enum code check_call(struct arm *arm, const struct ast *call, int f)
                       functions[f].ordered ? "%s needs OVER (ORDER BY ...)" : "%s takes no OVER clause", functions[f].name);
     if (over && (over->partitions || over->limit_unit || over->when))
         return refuse(why, CODE_USAGE, FG_RULE, over->at, "%s takes ORDER BY only in its OVER clause", functions[f].name);
+    if (over && over->orders > ORDERS_MAX)
+        return refuse(why, CODE_LIMIT, FG_TOO_MUCH, over->at, "ORDER BY more than %d values", ORDERS_MAX);
     return CODE_OK;
 }
 

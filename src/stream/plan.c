@@ -210,19 +210,15 @@ static enum code plan_sources(struct arm *arm, struct op **out)
 
 /* ---- columns ---- */
 
-static enum code make_label(struct planner *p, struct bytes name, bool lower, struct bytes *out)
+static enum code make_label(struct planner *p, struct bytes name, struct bytes *out)
 {
     struct buf b = { 0 };
     buf_json(&b, name);
     buf_u8(&b, ':');
     size_t len = buf_size(&b);
     uint8_t *copy = b.bad ? NULL : planner_take(p, len, 1);
-    if (copy) {
+    if (copy)
         memcpy(copy, b.at, len);
-        for (size_t i = 0; lower && i < len; i++)
-            if (copy[i] >= 'A' && copy[i] <= 'Z' && (i == 0 || copy[i - 1] != '\\'))
-                copy[i] = (uint8_t)(copy[i] + 32);
-    }
     buf_clear(&b);
     *out = bytes_of(copy, len);
     return copy ? CODE_OK : planner_no_memory(p);
@@ -243,7 +239,7 @@ static enum code plan_columns(struct arm *arm, const uint32_t *base, uint32_t wi
         c->slot = plain_slot(e);
         c->at = e->at;
         out->spreads |= !c->name.len;
-        TRY(make_label(p, c->name, p->query->options.lowercase_names, &c->label));
+        TRY(make_label(p, c->name, &c->label));
         TRY(plan_compile(p, e, width, &c->e));
     }
     return CODE_OK;

@@ -110,7 +110,7 @@ static void save_counters(const struct stream *s, struct buf *out)
 {
     const struct stream_stats *t = &s->stats;
     const uint64_t list[] = { t->messages, t->events, t->rows, t->malformed, t->no_timestamp, t->no_over_value, t->late, t->early,
-                              t->out_of_order, t->wrong_type, t->not_finite, s->sequence };
+                              t->out_of_order, t->wrong_type, t->not_finite + s->eval.not_finite, s->sequence };
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
         buf_le64(out, list[i]);
     buf_le64(out, (uint64_t)s->clock);

@@ -95,10 +95,16 @@ static enum code parse_list(struct parser *p, struct ast ***list, uint32_t *coun
 
 /* ---- SELECT ---- */
 
+/* NULL = e is a comparison. */
+static bool is_value_word(const struct token *t)
+{
+    return token_is(t, "NULL") || token_is(t, "TRUE") || token_is(t, "FALSE");
+}
+
 /* e [[AS] name], or name = e */
 static enum code parse_item(struct parser *p, struct item *out)
 {
-    if (is_name(&p->now) && token_mark(&p->next, "=")) {
+    if (is_name(&p->now) && token_mark(&p->next, "=") && !is_value_word(&p->now)) {
         *out = (struct item){ .name = p->now.text, .name_at = p->now.at };
         TRY(parser_step(p));
         TRY(parser_step(p));

@@ -303,6 +303,7 @@ void stream_stats(const struct stream *s, struct stream_stats *out)
     out->waiting = s->waiting;
     out->groups = s->groups;
     out->models = s->models;
+    out->not_finite += s->eval.not_finite;
     out->watermark = s->reached;
 }
 

@@ -5,6 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Failed, Refused } from './reference/errors.mjs';
+import { lost } from './reference/evaluate.mjs';
 import { events, read } from './reference/input.mjs';
 import { parseValue, split, writeValue } from './reference/json.mjs';
 import { parse } from './reference/parser.mjs';
@@ -33,6 +34,7 @@ export function answer(line) {
 
 function execute(query, inputs, reference, config) {
     const counts = {};
+    lost.count = 0;
     const count = (name) => { counts[name] = (counts[name] ?? 0) + 1; };
     const failed = (error) => {
         if (config.on_error === 'stop') throw new Stopped(error.message);
@@ -51,7 +53,9 @@ function execute(query, inputs, reference, config) {
         for (const [name, list] of run(query, job)) outputs.get(name).push(...list);
     }
     const write = (r) => writeValue(r.fields, { lowercase: config.edge_lowercase, nonFinite: () => count('NonFiniteFloat') });
-    return { outputs: Object.fromEntries([...outputs].map(([n, list]) => [n, list.sort((a, b) => cmp(a.time, b.time)).map(write)])), counts };
+    const texts = Object.fromEntries([...outputs].map(([n, list]) => [n, list.sort((a, b) => cmp(a.time, b.time)).map(write)]));
+    if (lost.count) counts.NonFiniteFloat = (counts.NonFiniteFloat ?? 0) + lost.count;
+    return { outputs: texts, counts };
 }
 
 const readerOf = (source) => `${source.found}\n${source.timing ?? ''}`;

@@ -12,7 +12,17 @@ import { dateTime, indexOf, parseTime } from './time.mjs';
 import { isAggregate, isAnalytic } from './resolve.mjs';
 import { DateTime, compareStrings, field, fit, hasField, isNumber, typeOf } from './values.mjs';
 
+/** Floats that were infinite or no number: they became NULL. */
+export const lost = { count: 0 };
+
 export function evaluate(e, env) {
+    const v = valueOf(e, env);
+    if (typeof v !== 'number' || Number.isFinite(v)) return v;
+    lost.count++;
+    return null;
+}
+
+function valueOf(e, env) {
     if (env.group && e.key) return evaluate(e, { ...env, row: env.group.rows[0], group: null });
     switch (e.t) {
     case 'literal': return e.value;
@@ -56,7 +66,7 @@ function path(e, env) {
     let v = field(top, first);
     for (const name of rest) {
         if (v === null) return null;
-        if (!(v instanceof Map)) throw new Failed(`Cannot cast value of type '${typeOf(v)}' to type 'record' in expression '${e.parts.join(' . ')}'.`);
+        if (!(v instanceof Map)) return null;
         v = field(v, name);
     }
     return v;

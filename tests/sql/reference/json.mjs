@@ -55,7 +55,6 @@ class Reader {
                 this.blanks();
                 this.take(':');
                 const v = this.value();
-                record.delete(key); // the last one counts and stands at its own place
                 record.set(key, v);
                 this.blanks();
                 if (this.text[this.at] !== ',') break;
