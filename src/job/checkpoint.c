@@ -21,24 +21,28 @@ enum { HEAD = 20, NAME_BYTES = JOB_NAME_MAX + 24, PATH_BYTES = 4096 };
 #define STATE_FILE_MAX ((size_t)4 << 30)
 static const char magic[8] = "FGJOB1\n";
 
+static uint8_t *put_u64(uint8_t *at, uint64_t v)
+{
+    for (int i = 0; i < 8; i++)
+        *at++ = (uint8_t)(v >> (8 * i));
+    return at;
+}
+
+/* Takes no memory: a note that could not be made would be one of another version. */
 size_t place_note_put(const struct place_note *n, uint8_t out[PLACE_NOTE_BYTES])
 {
-    struct buf b = {0};
-    buf_u8(&b, n->count ? 2 : 1);
-    buf_le64(&b, n->generation);
-    buf_le64(&b, n->mark);
-    buf_le64(&b, n->ordinal);
+    uint8_t *at = out;
+    *at++ = n->count ? 2 : 1;
+    at = put_u64(at, n->generation);
+    at = put_u64(at, n->mark);
+    at = put_u64(at, n->ordinal);
     if (n->count)
-        buf_u8(&b, (uint8_t)n->count);
+        *at++ = (uint8_t)n->count;
     for (uint32_t i = 0; i < n->count; i++) {
-        buf_le64(&b, n->files[i].path);
-        buf_le64(&b, n->files[i].size);
+        at = put_u64(at, n->files[i].path);
+        at = put_u64(at, n->files[i].size);
     }
-    size_t len = b.bad ? 0 : b.len; /* without memory it is none, and refused as such */
-    if (len)
-        memcpy(out, b.at, len);
-    buf_clear(&b);
-    return len;
+    return (size_t)(at - out);
 }
 
 bool place_note_get(struct place_note *n, struct bytes b)

@@ -19,19 +19,31 @@
 
 static void a_note_is_read_as_it_was_written(void **state)
 {
-    uint8_t text[PLACE_NOTE_BYTES + 1] = {0};
-    struct place_note in = {UINT64_MAX - 1, 0x0123456789abcdef, 7}, out;
     (void)state;
-    place_note_put(&in, text);
-    assert_true(place_note_get(&out, bytes_of(text, PLACE_NOTE_BYTES)));
-    assert_int_equal(out.generation, in.generation);
-    assert_int_equal(out.mark, in.mark);
-    assert_int_equal(out.ordinal, in.ordinal);
-    for (size_t n = 0; n < PLACE_NOTE_BYTES; n++)
-        assert_false(place_note_get(&out, bytes_of(text, n)));
-    assert_false(place_note_get(&out, bytes_of(text, PLACE_NOTE_BYTES + 1)));
-    text[0] = 2; /* another version */
-    assert_false(place_note_get(&out, bytes_of(text, PLACE_NOTE_BYTES)));
+    for (uint32_t files = 0; files <= JOB_FILES_MAX; files++) {
+        uint8_t text[PLACE_NOTE_BYTES + 1] = {0};
+        struct place_note in = {.generation = UINT64_MAX - 1, .mark = 0x0123456789abcdef, .ordinal = 7, .count = files}, out;
+        for (uint32_t i = 0; i < files; i++) {
+            in.files[i].path = i * 77;
+            in.files[i].size = UINT64_MAX - i;
+        }
+        size_t len = place_note_put(&in, text);
+        assert_true(len > 0 && len <= PLACE_NOTE_BYTES && len <= CONSUMER_NOTE);
+        assert_true(place_note_get(&out, bytes_of(text, len)));
+        assert_int_equal(out.generation, in.generation);
+        assert_int_equal(out.mark, in.mark);
+        assert_int_equal(out.ordinal, in.ordinal);
+        assert_int_equal(out.count, files);
+        for (uint32_t i = 0; i < files; i++) {
+            assert_int_equal(out.files[i].path, in.files[i].path);
+            assert_int_equal(out.files[i].size, in.files[i].size);
+        }
+        for (size_t n = 0; n < len; n++)
+            assert_false(place_note_get(&out, bytes_of(text, n)));
+        assert_false(place_note_get(&out, bytes_of(text, len + 1)));
+        text[0] = 3; /* another version */
+        assert_false(place_note_get(&out, bytes_of(text, len)));
+    }
 }
 
 /* ---- a job without its thread ---- */
@@ -358,8 +370,8 @@ static void damage_is_found(struct rig *rig)
         size_t cut = i % 7 == 6 ? i / 2 : len;
         assert_int_equal(io_replace(all.io, all.dir, "a.1", bytes_of(text, cut), &why), CODE_OK);
         text[i / 2] ^= i % 2 ? 0x80 : 0x01;
-        place_note_put(&(struct place_note){1, j.plan->mark, 0}, note);
-        assert_int_equal(consumer_finish(j.consumer, 0, bytes_of(note, sizeof note), NULL, &why), CODE_OK);
+        size_t note_len = place_note_put(&(struct place_note){.generation = 1, .mark = j.plan->mark}, note);
+        assert_int_equal(consumer_finish(j.consumer, 0, bytes_of(note, note_len), NULL, &why), CODE_OK);
         read_back(&j);
         if (events(&j) != 0)
             fail_msg("byte %zu of %zu is not covered", i / 2, len);

@@ -13,7 +13,7 @@
 
 static uint32_t outputs(const struct job *j)
 {
-    uint32_t n = query_outputs(j->plan->query);
+    uint32_t n = j->files ? query_outputs(j->plan->query) : 0;
     return n < JOB_FILES_MAX ? n : JOB_FILES_MAX;
 }
 
@@ -134,7 +134,7 @@ enum code files_open(struct job *j, const struct place_note *note, struct fault 
 void files_close(struct job *j)
 {
     const struct io *io = j->jobs->io;
-    for (uint32_t i = 0; j->files && j->plan && i < outputs(j); i++) {
+    for (uint32_t i = 0; j->plan && i < outputs(j); i++) {
         buf_clear(&j->files[i].rows);
         if (j->files[i].path && j->files[i].file >= 0)
             io->close(io->self, j->files[i].file);
