@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "mqtt/packet.h"
+#include "net/loop.h"
 
 #include <inttypes.h>
 
@@ -33,12 +34,6 @@ void admit_clear(struct admit *a)
 }
 
 /* "10.0.0.5:50112" and "[fe80::1]:50112" without their ports. */
-static struct bytes host_of(const char *address)
-{
-    const char *colon = strrchr(address, ':');
-    return bytes_of(address, colon ? (size_t)(colon - address) : strlen(address));
-}
-
 static struct bytes key_of(const struct admit_address *at)
 {
     return bytes_of(at->text, at->len);
@@ -78,7 +73,7 @@ void admit_came(struct admit *a, const char *address, int64_t now_us, bool *coun
 {
     (void)pthread_mutex_lock(&a->lock);
     sweep(a, now_us);
-    struct admit_address *at = find_or_make(a, host_of(address));
+    struct admit_address *at = find_or_make(a, address_host(address));
     *counted = at != NULL;
     if (at) {
         at->connections++;
@@ -96,7 +91,7 @@ void admit_came(struct admit *a, const char *address, int64_t now_us, bool *coun
 void admit_went(struct admit *a, const char *address)
 {
     (void)pthread_mutex_lock(&a->lock);
-    struct admit_address *at = table_get(&a->addresses, host_of(address));
+    struct admit_address *at = table_get(&a->addresses, address_host(address));
     if (at && at->connections)
         at->connections--;
     (void)pthread_mutex_unlock(&a->lock);
@@ -106,7 +101,7 @@ uint8_t admit_judge(struct admit *a, const struct limits *limits, const char *ad
 {
     uint8_t reason = 0;
     (void)pthread_mutex_lock(&a->lock);
-    const struct admit_address *at = table_get(&a->addresses, host_of(address));
+    const struct admit_address *at = table_get(&a->addresses, address_host(address));
     if (at && at->connections > limits->connections_per_address)
         reason = MQTT_QUOTA_EXCEEDED;
     else if (at && now_us - at->window_us < 1000000 && at->arrivals > limits->connect_rate)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "support/broker_tests.h"
 
 static const struct peer_connect keeps = { .client_id = "keeper", .expiry_s = 3600 };
@@ -232,6 +233,30 @@ static void long_runs_share_what_they_name(struct rig *rig)
         peer_accepts(to, expect_ids(to, "x", 1, IDS(100000)));
 }
 
+/* What the identifiers would make longer than MQTT can say [MQTT-1.5.5] is dropped for that receiver, who stays. */
+static void a_message_that_identifiers_make_too_long_is_dropped(struct rig *rig)
+{
+    enum { LONGEST = 268435455 /* as limits.packet-bytes allows */, HEAD = 1 + 4 + 3 + 1 };
+    uint8_t *payload = mem_zalloc(1, LONGEST - HEAD);
+    assert_non_null(payload);
+    struct peer *to = peer_connected(rig, 0, &leaves, false), *from = peer_connected(rig, 0, &sender, false);
+    peer_subscribed_as(to, "a", 0, LONGEST);
+    peer_subscribed_as(to, "+", 0, LONGEST);
+    peer_publish_full(from, &(struct peer_publish){ .topic = BYTES_LIT("a"), .payload = bytes_of(payload, LONGEST - HEAD) });
+    rig_run(rig);
+    assert_int_equal(stats_of(rig).dropped_too_large, 1);
+    peer_ping(to);
+    (void)peer_expect(to, MQTT_PINGRESP);
+    mem_free(payload);
+}
+
+static void longest_packets(struct rig_config *c)
+{
+    c->limits.packet_bytes = 268435455;
+    c->limits.memory_bytes = UINT64_C(1) << 40;
+    c->limits.unsent_bytes = UINT64_C(1) << 30;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +270,7 @@ int main(void)
         RIG_TEST(older_clients_are_not_told, NULL),
         RIG_TEST(zero_and_two_are_protocol_errors, NULL),
         RIG_TEST(long_runs_share_what_they_name, NULL),
+        RIG_TEST(a_message_that_identifiers_make_too_long_is_dropped, longest_packets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

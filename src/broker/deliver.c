@@ -9,6 +9,8 @@ enum {
     TURN_PARCELS = 1024,      /* per session and turn, so that others get theirs                  */
     OUTPUT_MARK = 256 * 1024, /* unsent bytes above which a queue waits for the connection        */
     ALIAS_BYTES = 6,          /* an alias makes a packet at most so much longer, its lengths included */
+    NEVER_TOO_LONG = 128 * 1024 * 1024, /* a payload that fits into a packet with every topic and property that may come with it */
+    PACKET_MAX = 5 + 268435455, /* [MQTT-1.5.5], with its fixed header                           */
     HEAD_BYTES = 24,          /* a PUBLISH has no more than this beside its topic, properties and payload */
     BATCH_LEAST = 16 * 1024,  /* so much everybody gets at a time who had taken all before        */
     ACKS_LEAST = 64 * 1024,   /* so much sent and not acknowledged is everybody's                 */
@@ -75,11 +77,12 @@ static enum sent send_publish(struct shard *shard, struct client *c, struct mess
     struct bytes own = c->version == MQTT_5 ? buf_bytes(props) : BYTES_NONE;
     struct bytes carried = c->version == MQTT_5 ? m->props : BYTES_NONE;
     bool room = true;
-    if (c->max_packet) {
+    if (c->max_packet || m->payload.len > NEVER_TOO_LONG) {
         size_t size = mqtt_publish_size(c->version, qos, m->topic.len, own.len + carried.len, m->payload.len);
-        if (size == 0 || size > c->max_packet)
+        size_t most = c->max_packet ? c->max_packet : PACKET_MAX;
+        if (size == 0 || size > most)
             return SENT_TOO_LARGE;
-        room = size + ALIAS_BYTES <= c->max_packet;
+        room = size + ALIAS_BYTES <= most;
     }
     if (c->alias_max && room) {
         topic = use_alias(c, topic, props);

@@ -365,14 +365,14 @@ void auth_note_failure(struct auth *a, const char *address, bool loopback, struc
     char said[96];
     atomic_fetch_add(&a->failed, 1);
     if (!loopback)
-        failures_add(&a->failures, failures_host(address), name, now);
+        failures_add(&a->failures, address_host(address), name, now);
     log_info("identity", "FG2200 user '%s' at %s: the name is not known here or the password is wrong",
              bytes_escape(name, said, sizeof said), address);
 }
 
 int64_t auth_wait_us(struct auth *a, const char *address, bool loopback, struct bytes name, int64_t now)
 {
-    return loopback ? 0 : failures_wait_us(&a->failures, failures_host(address), name, now);
+    return loopback ? 0 : failures_wait_us(&a->failures, address_host(address), name, now);
 }
 
 struct auth_answer auth_banned(struct auth *a, int64_t wait_us)
@@ -428,7 +428,7 @@ static void hashed(struct pool_job *job, struct loop *here)
     } else if (k->failed) {
         answer = busy(a);
     } else if (k->right) {
-        failures_forget(&a->failures, failures_host(k->address), name_of(k));
+        failures_forget(&a->failures, address_host(k->address), name_of(k));
         answer = sign_in(a, name_of(k), &k->record, k->loopback);
     } else {
         auth_note_failure(a, k->address, k->loopback, name_of(k), loop_now_us(here));

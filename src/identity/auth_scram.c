@@ -146,7 +146,7 @@ static bool grant(struct auth_exchange *x, struct auth_answer *answer)
         return over(answer, AUTH_WRONG, "user name or password is wrong");
     if (!p)
         return over_busy(x->auth, answer);
-    failures_forget(&x->auth->failures, failures_host(x->address), name);
+    failures_forget(&x->auth->failures, address_host(x->address), name);
     *answer = (struct auth_answer){ .verdict = AUTH_GRANTED, .principal = p };
     return false;
 }

@@ -28,12 +28,6 @@ void failures_clear(struct failures *f)
     (void)pthread_mutex_destroy(&f->lock);
 }
 
-struct bytes failures_host(const char *address)
-{
-    const char *colon = strrchr(address, ':');
-    return bytes_of(address, colon ? (size_t)(colon - address) : strlen(address));
-}
-
 /* Address, zero, name; a name that is too long to be a user's is cut: it is none. */
 static struct bytes key_of(uint8_t out[KEY_MAX], struct bytes address, struct bytes name)
 {

@@ -29,5 +29,3 @@ void failures_clear(struct failures *);
 int64_t failures_wait_us(struct failures *, struct bytes address, struct bytes name, int64_t now_us);
 void    failures_add(struct failures *, struct bytes address, struct bytes name, int64_t now_us);
 void    failures_forget(struct failures *, struct bytes address, struct bytes name); /* a success */
-/* "10.0.0.5:50112" and "[fe80::1]:50112" without their ports. */
-struct bytes failures_host(const char *address);

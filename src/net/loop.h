@@ -132,6 +132,12 @@ FG_CHECK enum code conn_dial(struct conn **out, struct loop *, const char *host,
                              const struct conn_events *, void *ctx, struct fault *why);
 struct loop *conn_loop(const struct conn *);
 const char  *conn_address(const struct conn *); /* the peer's */
+/* "10.0.0.5:50112" and "[fe80::1]:50112" without their ports. */
+static inline struct bytes address_host(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    return bytes_of(address, colon ? (size_t)(colon - address) : strlen(address));
+}
 bool         conn_loopback(const struct conn *);
 uint32_t     conn_uid(const struct conn *);
 uint16_t     conn_door(const struct conn *); /* 0 when dialled */
