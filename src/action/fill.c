@@ -1,7 +1,5 @@
 #include "action/fill.h"
 
-#include <stdlib.h>
-
 /* The next "${...}": its name, and where the text goes on. False: there is none. */
 static bool next_field(const char *text, const char **begin, struct bytes *name, const char **rest)
 {
@@ -40,6 +38,8 @@ bool fill_needs_event(const char *text)
     return next_field(text, &begin, &name, &rest);
 }
 
+/* ---- which value ---- */
+
 static struct value part_of(struct value v, struct bytes part)
 {
     if (v.type != VALUE_ARRAY)
@@ -53,28 +53,34 @@ static struct value part_of(struct value v, struct bytes part)
     return part.len && i < v.array->count ? v.array->items[i] : value_null();
 }
 
-/* A name with dots that is there as a whole counts as one. */
 static struct value look_up(struct value event, struct bytes name)
 {
     struct value whole = value_field(event, name);
     if (whole.type != VALUE_NULL)
         return whole;
-    while (name.len) {
-        const uint8_t *dot = memchr(name.at, '.', name.len);
+    for (bool more = true; more;) {
+        const uint8_t *dot = name.len ? memchr(name.at, '.', name.len) : NULL;
         size_t n = dot ? (size_t)(dot - name.at) : name.len;
         event = part_of(event, bytes_of(name.at, n));
-        name = bytes_from(name, dot ? n + 1 : n);
+        more = dot != NULL;
+        name = bytes_from(name, more ? n + 1 : n);
     }
     return event;
 }
 
-static void put_plain(struct buf *out, const char *from, const char *to)
+/* ---- how it is written ---- */
+
+struct filling {
+    struct buf *out;
+    bool quoted, escaped; /* fill_json: in a JSON string, behind a backslash */
+    int hex;              /* digits that a \u wants yet */
+    void (*plain)(struct filling *, char);
+    void (*put)(struct filling *, struct value);
+};
+
+static void plain_char(struct filling *f, char c)
 {
-    for (; from < to; from++) {
-        if (from[0] == '$' && from + 2 < to && from[1] == '$' && from[2] == '{')
-            continue; /* `$${` is `${` */
-        buf_u8(out, (uint8_t)*from);
-    }
+    buf_u8(f->out, (uint8_t)c);
 }
 
 static void put_value(struct buf *out, struct value v)
@@ -85,36 +91,128 @@ static void put_value(struct buf *out, struct value v)
         value_write_json(out, v);
 }
 
-static void put_level(struct buf *out, struct value v)
+static void put_plain(struct filling *f, struct value v)
 {
-    struct buf text = {0};
+    put_value(f->out, v);
+}
+
+/* Calls each() for the bytes of the value as text. */
+static void each_byte(struct filling *f, struct value v, void (*each)(struct buf *out, uint8_t c))
+{
+    struct buf text = {.max = f->out->max};
     put_value(&text, v);
     struct bytes b = buf_bytes(&text);
-    for (size_t i = 0; i < b.len; i++)
-        buf_u8(out, b.at[i] == '/' || b.at[i] == '+' || b.at[i] == '#' || b.at[i] == 0 ? '_' : b.at[i]);
-    out->bad = out->bad || text.bad;
+    for (size_t i = 0; i < b.len && !f->out->bad; i++)
+        each(f->out, b.at[i]);
+    f->out->bad = f->out->bad || text.bad;
     buf_clear(&text);
 }
 
-static void fill_with(struct buf *out, const char *text, struct value event,
-                      void (*put)(struct buf *, struct value))
+static void topic_byte(struct buf *out, uint8_t c)
 {
-    const char *begin, *rest = text;
-    struct bytes name;
-    while (next_field(rest, &begin, &name, &text)) {
-        put_plain(out, rest, begin);
-        put(out, look_up(event, name));
-        rest = text;
+    buf_u8(out, c == '/' || c == '+' || c == '#' || c == 0 ? '_' : c);
+}
+
+static void put_topic(struct filling *f, struct value v)
+{
+    each_byte(f, v, topic_byte);
+}
+
+static void url_byte(struct buf *out, uint8_t c)
+{
+    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                 c == '.' || c == '_' || c == '~';
+    if (plain)
+        buf_u8(out, c);
+    else
+        buf_printf(out, "%%%02X", c);
+}
+
+static void put_url(struct filling *f, struct value v)
+{
+    each_byte(f, v, url_byte);
+}
+
+static void plain_url(struct filling *f, char c)
+{
+    if (c > ' ' && c < 127)
+        buf_u8(f->out, (uint8_t)c);
+    else
+        url_byte(f->out, (uint8_t)c);
+}
+
+static void plain_json(struct filling *f, char c)
+{
+    buf_u8(f->out, (uint8_t)c);
+    f->hex -= f->hex > 0;
+    if (f->escaped) {
+        f->escaped = false;
+        f->hex = c == 'u' ? 4 : 0;
+    } else if (c == '"') {
+        f->quoted = !f->quoted;
+    } else {
+        f->escaped = f->quoted && c == '\\';
     }
-    put_plain(out, rest, rest + strlen(rest));
+}
+
+static void put_json(struct filling *f, struct value v)
+{
+    struct buf text = {.max = f->out->max}, json = {.max = f->out->max};
+    f->out->bad = f->out->bad || f->hex; /* half of a \u: no value makes it whole */
+    if (f->escaped)
+        buf_u8(f->out, '\\'); /* the backslash is one, and does not escape what the value begins with */
+    f->escaped = false;
+    if (!f->quoted) {
+        value_write_json(f->out, v);
+        return;
+    }
+    put_value(&text, v);
+    buf_json(&json, buf_bytes(&text));
+    struct bytes b = buf_bytes(&json);
+    if (b.len > 2)
+        buf_add(f->out, b.at + 1, b.len - 2); /* the quotes are there */
+    f->out->bad = f->out->bad || text.bad || json.bad;
+    buf_clear(&text);
+    buf_clear(&json);
+}
+
+static void put_text(struct filling *f, const char *from, const char *to)
+{
+    for (; from < to; from++) {
+        if (from[0] == '$' && from + 2 < to && from[1] == '$' && from[2] == '{')
+            continue; /* `$${` is `${` */
+        f->plain(f, *from);
+    }
+}
+
+static void run(struct filling *f, const char *text, struct value event)
+{
+    const char *begin, *rest = text, *next;
+    struct bytes name;
+    while (next_field(rest, &begin, &name, &next) && next && !f->out->bad) {
+        put_text(f, rest, begin);
+        f->put(f, look_up(event, name));
+        rest = next;
+    }
+    put_text(f, rest, rest + strlen(rest));
 }
 
 void fill(struct buf *out, const char *text, struct value event)
 {
-    fill_with(out, text, event, put_value);
+    run(&(struct filling){.out = out, .plain = plain_char, .put = put_plain}, text, event);
 }
 
 void fill_topic(struct buf *out, const char *text, struct value event)
 {
-    fill_with(out, text, event, put_level);
+    run(&(struct filling){.out = out, .plain = plain_char, .put = put_topic}, text, event);
+}
+
+void fill_url(struct buf *out, const char *text, struct value event)
+{
+    run(&(struct filling){.out = out, .plain = plain_url, .put = put_url}, text, event);
+}
+
+void fill_json(struct buf *out, const char *text, struct value event)
+{
+    run(&(struct filling){.out = out, .plain = plain_json, .put = put_json}, text, event);
 }

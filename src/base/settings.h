@@ -107,6 +107,7 @@ struct settings_action {
     struct {
         const char           *url;    /* "": none */
         const char           *body;   /* "": the event itself */
+        const char           *ca;     /* PEM file, "": the system's store */
         struct settings_pairs headers;
     } webhook;
     struct settings_texts program;    /* the file and its arguments; the event comes on standard input */

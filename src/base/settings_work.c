@@ -88,6 +88,8 @@ static const struct setting action_rows[] = {
     { "do.webhook.url", AS_TEXT, ACTION(webhook.url), 0, 2048, "", .help = "Where to POST: `http://` or `https://`." },
     { "do.webhook.body", AS_TEXT, ACTION(webhook.body), 0, 65536, "", .def_said = "the event itself", .help = "The body." },
     { "do.webhook.headers", AS_PAIRS, ACTION(webhook.headers), 0, 20, NULL, .def_said = "`{}`", .help = "More header lines." },
+    { "do.webhook.ca", AS_TEXT, ACTION(webhook.ca), 0, 1024, "", .def_said = "the system's",
+      .help = "A PEM file: who may have issued the certificate of an `https://` address." },
     { "do.program", AS_TEXTS, ACTION(program), 0, 100, "",
       .help = "A program and its arguments; the event comes on its standard input. Not through a shell." },
     { "guard.at-least", AS_TEXT, ACTION(at_least), 0, 64, "", .help = "`2 in 10s`: only from the second event within ten seconds on." },

@@ -391,10 +391,10 @@ static enum code apply(struct flow *f, struct flow_plan *p, struct fault *why)
     if (jobs) {
         struct fault own;
         enum code second;
+        c = apply_actions(f, p, why); /* first: what a new job says at once is already theirs */
         router_hold(f->router);
-        c = jobs_apply(jobs, p->jobs, p->job_count, why);
+        second = jobs_apply(jobs, p->jobs, p->job_count, &own);
         p->job_count = 0;
-        second = apply_actions(f, p, &own);
         note_first(&c, second, why, &own);
         second = router_apply(f->router, p->routes, &own);
         p->routes = NULL;

@@ -100,7 +100,7 @@ struct http_call_options { /* borrowed for the call */
     const char        *host;    /* or unix:/path */
     uint16_t           port;
     const char        *method, *target;
-    const char        *headers; /* more lines, each with its CRLF; may be NULL. No Content-Type there: it is JSON's */
+    const char        *headers; /* more lines, each with its CRLF; may be NULL. Content-Type is JSON's unless it is there */
     struct bytes       body;
     struct tls_client *tls;     /* NULL: plain */
 };

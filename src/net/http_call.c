@@ -5,6 +5,7 @@
 
 #include <http_parser.h>
 #include <stdio.h>
+#include <strings.h>
 
 struct http_call {
     struct conn *conn;
@@ -111,6 +112,18 @@ static const struct conn_events call_events = {
     .on_bytes = on_bytes, .on_open = on_open, .on_close = on_close
 };
 
+static bool has_type(const char *lines)
+{
+    static const char name[] = "content-type:";
+    while (lines && *lines) {
+        if (strncasecmp(lines, name, sizeof name - 1) == 0)
+            return true;
+        lines = strchr(lines, '\n');
+        lines = lines ? lines + 1 : NULL;
+    }
+    return false;
+}
+
 static void write_request(struct buf *out, const struct http_call_options *o)
 {
     bool local = strncmp(o->host, "unix:", 5) == 0;
@@ -122,7 +135,8 @@ static void write_request(struct buf *out, const struct http_call_options *o)
         buf_printf(out, strchr(o->host, ':') ? "Host: [%s]:%u\r\n" : "Host: %s:%u\r\n", o->host, o->port);
     buf_printf(out, "Connection: close\r\n%s", o->headers ? o->headers : "");
     if (o->body.len || sends)
-        buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", o->body.len);
+        buf_printf(out, "%sContent-Length: %zu\r\n", has_type(o->headers) ? "" : "Content-Type: application/json\r\n",
+                   o->body.len);
     buf_add_bytes(out, BYTES_LIT("\r\n"));
     buf_add_bytes(out, o->body);
 }

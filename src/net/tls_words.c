@@ -104,7 +104,7 @@ static enum code not_accepted(struct tls_filter *t, long result, struct fault *w
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-        text = client ? "comes from an issuer that we do not trust. Name its root: --cafile FILE"
+        text = client ? "comes from an issuer that we do not trust. Name its root: --cafile FILE, of a webhook do.webhook.ca"
                       : "comes from an issuer that is not in this listener's client-ca";
         break;
     case X509_V_ERR_CERT_CHAIN_TOO_LONG:

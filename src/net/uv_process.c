@@ -3,9 +3,7 @@
 #include "net/process.h"
 #include "net/uv_loop.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -52,11 +50,12 @@ static void close_handle(uv_handle_t *h)
         uv_close(h, on_closed);
 }
 
-/* It has ended and everything it said is read. Whoever it left behind with its output is not waited for. */
+/* Has it ended, and is everything it said read? */
 static void over(struct process *p)
 {
-    if (!p->exited)
+    if (!p->exited || !p->said_all)
         return;
+    timer_stop(p->loop, &p->timer);
     close_handle((uv_handle_t *)&p->in);
     close_handle((uv_handle_t *)&p->said_pipe);
     if (p->spawned)
@@ -83,14 +82,24 @@ static void on_said(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
     over(p);
 }
 
+static void on_grace(struct timer *t)
+{
+    struct process *p = (struct process *)(void *)((char *)t - offsetof(struct process, timer));
+    p->said_all = true; /* somebody in a group of his own has it open */
+    over(p);
+}
+
+/* What it said may still lie in the pipe, and what it left behind may hold that open. */
 static void on_ended(uv_process_t *child, int64_t status, int signal)
 {
     struct process *p = child->data;
     p->exited = true;
     p->code = (int)status;
     p->signal = signal;
-    if (!p->said_all)
-        (void)kill(-child->pid, SIGKILL); /* what it left behind would hold its output open */
+    if (!p->said_all) {
+        (void)kill(-child->pid, SIGKILL);
+        timer_start(p->loop, &p->timer, PROCESS_GRACE_MS, on_grace);
+    }
     over(p);
 }
 
@@ -101,26 +110,43 @@ static void on_written(uv_write_t *w, int status)
     close_handle((uv_handle_t *)&p->in);
 }
 
-void process_kill(struct process *p)
+static void kill_it(struct process *p)
 {
     if (!p->exited)
         (void)kill(-p->child.pid, SIGKILL);
 }
 
+static void told_nobody(void *ctx, const struct process_end *end)
+{
+    (void)ctx;
+    (void)end;
+}
+
+void process_cancel(struct process *p)
+{
+    p->on_end = told_nobody;
+    kill_it(p);
+}
+
+/* There are no timers any more: what it says now is not waited for. */
 void uv_process_kill_all(struct uv_loop *l)
 {
-    for (struct process *p = l->processes; p; p = p->next)
-        process_kill(p);
+    for (struct process *p = l->processes, *next; p; p = next) {
+        next = p->next;
+        kill_it(p);
+        p->said_all = true;
+        over(p);
+    }
 }
 
 static void on_late(struct timer *t)
 {
     struct process *p = (struct process *)(void *)((char *)t - offsetof(struct process, timer));
     p->late = true;
-    process_kill(p);
+    kill_it(p);
 }
 
-/* Ours, and what is wanted besides. NULL: no memory. */
+/* What is wanted, and ours: of two with one name the first counts. NULL: no memory. */
 static char **make_environment(const char *const *more)
 {
     size_t own = 0, extra = 0;
@@ -129,10 +155,10 @@ static char **make_environment(const char *const *more)
     while (more && more[extra])
         extra++;
     char **all = mem_zalloc(own + extra + 1, sizeof *all);
-    for (size_t i = 0; all && i < own; i++)
-        all[i] = environ[i];
     for (size_t i = 0; all && i < extra; i++)
-        all[own + i] = (char *)(uintptr_t)more[i];
+        all[i] = (char *)(uintptr_t)more[i];
+    for (size_t i = 0; all && i < own; i++)
+        all[extra + i] = environ[i];
     return all;
 }
 
@@ -146,9 +172,10 @@ static enum code spawn(struct process *p, const struct process_options *o, struc
     char **environment = make_environment(o->environment);
     if (!environment)
         return FAIL(why, CODE_NOMEM, 0, "no memory to start a program");
-    if (pipe(ends) != 0) {
+    int r = uv_pipe(ends, UV_NONBLOCK_PIPE, 0); /* both close on exec */
+    if (r != 0) {
         mem_free(environment);
-        return FAIL_SYS(why, CODE_IO, errno, "a program cannot be started");
+        return FAIL_SYS(why, CODE_IO, -r, "a program cannot be started");
     }
     uv_stdio_container_t files[3] = {
         { .flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&p->in },
@@ -157,8 +184,9 @@ static enum code spawn(struct process *p, const struct process_options *o, struc
     };
     uv_process_options_t options = { .exit_cb = on_ended, .file = o->args[0], .args = (char **)(uintptr_t)o->args,
                                      .env = environment, .flags = UV_PROCESS_DETACHED, .stdio = files, .stdio_count = 3 };
-    int r = uv_spawn(uv, &p->child, &options);
+    r = uv_spawn(uv, &p->child, &options);
     p->child.data = p;
+    p->exited = r != 0;
     p->spawned = true;
     p->open = 3;
     (void)close(ends[1]);
@@ -170,12 +198,6 @@ static enum code spawn(struct process *p, const struct process_options *o, struc
         return FAIL_SYS(why, r == UV_ENOENT ? CODE_NOTFOUND : CODE_IO, -r, "%s cannot be started", o->args[0]);
     }
     return CODE_OK;
-}
-
-static void ended_before(void *ctx, const struct process_end *end)
-{
-    (void)ctx;
-    (void)end;
 }
 
 enum code process_start(struct process **out, struct loop *l, const struct process_options *o,
@@ -193,14 +215,16 @@ enum code process_start(struct process **out, struct loop *l, const struct proce
     }
     p->loop = l;
     p->input = input;
-    p->on_end = ended_before;
+    p->on_end = told_nobody;
+    p->exited = true; /* until there is one */
     p->next = uv_loop_of(l)->processes;
     uv_loop_of(l)->processes = p;
     if (p->next)
         p->next->prev = p;
     enum code c = spawn(p, o, why);
     if (c != CODE_OK) { /* the handles are closed by the loop */
-        p->exited = true;
+        p->said_all = true;
+        kill_it(p);
         over(p);
         return c;
     }
