@@ -176,7 +176,7 @@ static enum code start(struct actions *all, struct action_plan *plan, struct act
 /* Takes the plan. */
 static enum code begin_one(struct actions *all, struct action_plan *plan, struct fault *why)
 {
-    struct action *a;
+    struct action *a = NULL;
     enum code c = start(all, plan, &a, why);
     if (c == CODE_OK)
         send(all, a, enter_list);

@@ -49,9 +49,11 @@ static const char *split_url(const char *url, struct url *out)
     bool bracketed = *host == '[';
     if (memchr(host, '@', (size_t)(end - host)))
         return "must not hold a user and password: a header is the place for them (do.webhook.headers)";
-    const char *close = memchr(host, bracketed ? ']' : ':', (size_t)(end - host));
-    const char *colon = bracketed ? close ? close + 1 : end : close ? close : end;
-    out->host = bytes_of(host + bracketed, (size_t)((bracketed ? close ? close : end : colon) - host) - bracketed);
+    const char *stop = memchr(host, bracketed ? ']' : ':', (size_t)(end - host));
+    if (bracketed && !stop)
+        return "has no host: behind [ there is no ]";
+    const char *colon = bracketed ? stop + 1 : stop ? stop : end;
+    out->host = bracketed ? bytes_of(host + 1, (size_t)(stop - host) - 1) : bytes_of(host, (size_t)(colon - host));
     out->path = end;
     unsigned long port = out->tls ? 443 : 80;
     char *over = (char *)(uintptr_t)end;
