@@ -39,7 +39,7 @@ static void open_errand(struct letter *letter, struct loop *here)
         errand_done(e);
 }
 
-static void send(struct actions *all, struct action *a, bool (*run)(struct errand *))
+static void run_there(struct actions *all, struct action *a, bool (*run)(struct errand *))
 {
     struct errand e = {.letter = {.open = open_errand},
                        .all = all,
@@ -179,7 +179,7 @@ static enum code begin_one(struct actions *all, struct action_plan *plan, struct
     struct action *a = NULL;
     enum code c = start(all, plan, &a, why);
     if (c == CODE_OK)
-        send(all, a, enter_list);
+        run_there(all, a, enter_list);
     else
         action_plan_free(plan);
     return c;
@@ -187,7 +187,7 @@ static enum code begin_one(struct actions *all, struct action_plan *plan, struct
 
 static void stop(struct actions *all, struct action *a)
 {
-    send(all, a, leave_list);
+    run_there(all, a, leave_list);
     action_record(a);
 }
 
@@ -271,9 +271,9 @@ static void let_leave(struct actions *all, struct action_plan *const *plans, siz
         for (size_t i = 0; i < n; i++)
             stays = stays || (strcmp(plans[i]->name, a->plan->name) == 0 && plans[i]->mark == a->plan->mark);
         if (!stays)
-            send(all, a, begin_leaving);
+            run_there(all, a, begin_leaving);
     }
-    send(all, NULL, begin_calm);
+    run_there(all, NULL, begin_calm);
 }
 
 /* `plan`: what it is from now on; NULL: it ends. */

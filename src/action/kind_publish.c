@@ -70,7 +70,7 @@ static struct message *make_message(struct action *a, struct bytes topic, struct
                                                .payload = body});
 }
 
-static void send(struct action *a, struct bytes topic, struct bytes body)
+static void publish_it(struct action *a, struct bytes topic, struct bytes body)
 {
     struct fault why;
     struct message *m = make_message(a, topic, body);
@@ -100,7 +100,7 @@ static void publish_begin(struct action *a)
     else if (topic_matches(p->topic, to))
         action_tried(a, ACTION_HOPELESS, "the topic is what this action reads (on): it would never end");
     else
-        send(a, to, buf_bytes(&body));
+        publish_it(a, to, buf_bytes(&body));
     buf_clear(&topic);
     buf_clear(&body);
 }
