@@ -352,6 +352,43 @@ static void put_jobs(struct buf *out, struct flow *flow)
     }
 }
 
+struct action_line {
+    struct buf *out;
+    const char *name, *result;
+    size_t      offset;
+};
+
+static void put_action(void *ctx, const struct action_glance *g)
+{
+    const struct action_line *l = ctx;
+    uint64_t v = *(const uint64_t *)(const void *)((const char *)g + l->offset);
+    buf_printf(l->out, "fieldgate_%s{action=\"%s\"%s%s%s} %" PRIu64 "\n", l->name, g->name, l->result ? ",result=\"" : "",
+               l->result ? l->result : "", l->result ? "\"" : "", v);
+}
+
+static void put_actions(struct buf *out, struct flow *flow)
+{
+#define AT(field) offsetof(struct action_glance, field)
+    static const struct {
+        const char *name, *kind, *help, *result;
+        size_t      offset;
+    } kinds[] = {
+        { "action_waiting", GAUGE, "Events that wait for the action.", NULL, AT(waiting) },
+        { "action_events_total", COUNTER, "Events that are done with, since the action was started.", "good", AT(done) },
+        { "action_events_total", NULL, NULL, "failed", AT(failed) },
+        { "action_events_total", NULL, NULL, "held back", AT(held_back) },
+        { "action_events_total", NULL, NULL, "dry run", AT(dry) },
+        { "action_retries_total", COUNTER, "Tries that failed and were repeated.", NULL, AT(retries) },
+    };
+#undef AT
+    for (size_t k = 0; flow && k < sizeof kinds / sizeof kinds[0]; k++) {
+        if (kinds[k].kind)
+            announce(out, kinds[k].name, kinds[k].kind, kinds[k].help);
+        (void)flow_glance_actions(flow, put_action,
+                                  &(struct action_line){ out, kinds[k].name, kinds[k].result, kinds[k].offset });
+    }
+}
+
 static void look(struct api *a, struct figures *f)
 {
     broker_stats(a->config.broker, &f->broker);
@@ -380,6 +417,7 @@ void metrics_reply(struct api *a, struct http_exchange *x)
     put_partitions(&out, a->config.journal);
     put_jobs(&out, a->config.flow);
     routes_put_metrics(a, &out);
+    put_actions(&out, a->config.flow);
     put_limits(&out, &a->config.view.settings->limits, &f);
     PUT(other_rows);
 #undef PUT

@@ -210,20 +210,38 @@ static void put_job(void *ctx, const struct job_glance *g)
                out->at[out->len - 1] == '[' ? "" : ",", g->name, states[g->state], g->lag, g->events, g->rows, g->dropped);
 }
 
-/* null: they are just being changed. */
-static void put_jobs(struct api *a, struct buf *out)
+static void put_action(void *ctx, const struct action_glance *g)
 {
-    struct buf list = { 0 };
-    buf_printf(&list, "[");
-    bool known = a->config.flow && flow_glance(a->config.flow, put_job, &list);
-    buf_printf(&list, "]");
-    buf_printf(out, "\"jobs\":");
-    if (known && !list.bad)
-        buf_add_bytes(out, buf_bytes(&list));
+    struct buf *out = ctx;
+    buf_printf(out, "%s{\"name\":\"%s\",\"waiting\":%" PRIu64 ",\"good\":%" PRIu64 ",\"failed\":%" PRIu64
+                    ",\"held-back\":%" PRIu64 ",\"dry-run\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"last-ms\":%.3f}",
+               out->at[out->len - 1] == '[' ? "" : ",", g->name, g->waiting, g->done, g->failed, g->held_back, g->dry,
+               g->retries, (double)g->last_us / 1000);
+}
+
+/* null: they are just being changed. */
+static void put_list(struct buf *out, const char *name, bool known, struct buf *list)
+{
+    buf_printf(list, "]");
+    buf_printf(out, "\"%s\":", name);
+    if (known && !list->bad)
+        buf_add_bytes(out, buf_bytes(list));
     else
         buf_printf(out, "null");
     buf_printf(out, ",");
-    buf_clear(&list);
+    buf_clear(list);
+}
+
+static void put_flow(struct api *a, struct buf *out)
+{
+    struct buf jobs = { 0 }, actions = { 0 };
+    struct flow *flow = a->config.flow;
+    buf_printf(&jobs, "[");
+    buf_printf(&actions, "[");
+    bool know_jobs = flow && !jobs.bad && flow_glance(flow, put_job, &jobs);
+    bool know_actions = flow && !actions.bad && flow_glance_actions(flow, put_action, &actions);
+    put_list(out, "jobs", know_jobs, &jobs);
+    put_list(out, "actions", know_actions, &actions);
 }
 
 static void put_journal(struct buf *out, const struct journal_stats *j)
@@ -249,7 +267,7 @@ void status_reply(struct api *a, struct http_exchange *x)
     put_listeners(a, &out);
     put_mqtt(&out, &b, &rates);
     put_hub(a, &out);
-    put_jobs(a, &out);
+    put_flow(a, &out);
     routes_put(a, &out);
     buf_u8(&out, ',');
     put_accounts(&out, &b, &j);

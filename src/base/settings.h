@@ -261,6 +261,7 @@ struct settings_line {
     struct bytes json;   /* the same as a JSON value            */
     struct bytes origin;
     bool         is_default;
+    uint64_t     mark;   /* of a secret, which value and json do not tell: another one has another mark, in this process */
 };
 FG_CHECK enum code settings_each(const struct settings *,
                                  void (*each)(void *ctx, const struct settings_line *), void *ctx);

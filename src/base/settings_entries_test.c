@@ -108,6 +108,52 @@ static void entries_are_shown(void **state)
     buf_clear(&all);
 }
 
+struct hooks {
+    struct buf all;
+    uint64_t   url, headers;
+};
+
+static void seen_hook(void *ctx, const struct settings_line *line)
+{
+    struct hooks *h = ctx;
+    buf_printf(&h->all, "%s=%.*s|%.*s\n", line->key, BYTES_FMT(line->value), BYTES_FMT(line->json));
+    if (strcmp(line->key, "actions.a.do.webhook.url") == 0)
+        h->url = line->mark;
+    if (strcmp(line->key, "actions.a.do.webhook.headers") == 0)
+        h->headers = line->mark;
+}
+
+static struct hooks hooks_of(const char *url, const char *value)
+{
+    char text[256];
+    struct hooks h = { 0 };
+    (void)snprintf(text, sizeof text, "actions:\n  a: { on: j.o, do: { webhook: { url: \"%s\", headers: { Authorization: %s } } } }\n",
+                   url, value);
+    const struct settings *s = good(text);
+    assert_int_equal(settings_each(s, seen_hook, &h), CODE_OK);
+    buf_u8(&h.all, 0);
+    settings_free(s);
+    return h;
+}
+
+/* A chat's hook is its address, and anybody may write there who knows it. */
+static void secrets_are_not_shown_but_told_apart(void **state)
+{
+    (void)state;
+    struct hooks one = hooks_of("https://h/geheim1", "geheim2"), same = hooks_of("https://h/geheim1", "geheim2"),
+                 other = hooks_of("https://h/geheim3", "geheim4");
+    const char *text = (const char *)buf_bytes(&one.all).at;
+    assert_null(strstr(text, "geheim"));
+    assert_non_null(strstr(text, "actions.a.do.webhook.url=(hidden)|\"(hidden)\"\n"));
+    assert_non_null(strstr(text, "actions.a.do.webhook.headers=(hidden)|\"(hidden)\"\n"));
+    assert_non_null(strstr(text, "actions.a.do.webhook.ca=\"\"|\"\"\n"));
+    assert_true(one.url == same.url && one.headers == same.headers && one.url && one.headers);
+    assert_true(one.url != other.url && one.headers != other.headers);
+    buf_clear(&one.all);
+    buf_clear(&same.all);
+    buf_clear(&other.all);
+}
+
 static void wrong_entries_are_refused_with_their_place(void **state)
 {
     (void)state;
@@ -153,6 +199,7 @@ int main(void)
         cmocka_unit_test(one_text_and_whole_entries),
         cmocka_unit_test(patterns_instead_of_entries),
         cmocka_unit_test(entries_are_shown),
+        cmocka_unit_test(secrets_are_not_shown_but_told_apart),
         cmocka_unit_test(wrong_entries_are_refused_with_their_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

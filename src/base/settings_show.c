@@ -1,4 +1,5 @@
 /* Every value with its origin: `config show`, /metrics, support. */
+#include "base/hash.h"
 #include "base/settings_table.h"
 
 #include <stdio.h>
@@ -29,12 +30,20 @@ static void show(struct showing *s, const char *key, const struct setting *row, 
     setting_print(row, base, &s->value);
     setting_print_json(row, base, &s->json);
     print_origin(s, o);
+    uint64_t mark = 0;
+    if (row->secret && s->value.len > 2 && !s->json.bad) { /* not "" or {} */
+        mark = hash_keyed(buf_bytes(&s->json)) | 1;
+        buf_reset(&s->value);
+        buf_reset(&s->json);
+        buf_printf(&s->value, "(hidden)");
+        buf_printf(&s->json, "\"(hidden)\"");
+    }
     if (s->value.bad || s->json.bad || s->origin.bad) {
         s->bad = true;
         return;
     }
     struct settings_line line = { key, buf_bytes(&s->value), buf_bytes(&s->json), buf_bytes(&s->origin),
-                                  o->kind == FROM_DEFAULT };
+                                  o->kind == FROM_DEFAULT, mark };
     s->each(s->ctx, &line);
 }
 

@@ -38,6 +38,7 @@ struct setting {
     enum setting_unlimited unlimited;
     bool                   bare;     /* AS_SECONDS: the key says seconds, so a bare number is right */
     const struct entry_kind *entries; /* AS_ENTRIES */
+    bool                   secret;   /* AS_TEXT, AS_PAIRS: shown as (hidden)                        */
 };
 
 /* A map of entries of one kind, each a map with rows of its own. A row's key may have dots: maps within. */

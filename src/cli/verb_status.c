@@ -196,6 +196,26 @@ static void print_routes(const json_t *o, FILE *to)
     print_upstream(o, to);
 }
 
+static void print_actions(const json_t *o, FILE *to)
+{
+    size_t i;
+    uint64_t good = 0, failed = 0, waiting = 0;
+    const json_t *list = json_object_get(o, "actions"), *action;
+    char first[64];
+    if (!json_array_size(list))
+        return;
+    json_array_foreach(list, i, action) {
+        good += count_at(action, NULL, "good");
+        failed += count_at(action, NULL, "failed");
+        waiting += count_at(action, NULL, "waiting");
+    }
+    (void)snprintf(first, sizeof first, "%zu", json_array_size(list));
+    begin_line(to, "actions", first);
+    (void)fprintf(to, "%s good   ", counted(good));
+    (void)fprintf(to, "%s failed   ", counted(failed));
+    (void)fprintf(to, "%s waiting\n", counted(waiting));
+}
+
 static const char *relation(uint64_t a, uint64_t b)
 {
     return a == b ? "=" : a > b ? ">" : "<";
@@ -231,6 +251,7 @@ static int print_people(const json_t *o, FILE *to)
     print_hub(o, to);
     print_jobs(o, to);
     print_routes(o, to);
+    print_actions(o, to);
     print_accounts(o, to);
     if (strcmp(text_at(o, NULL, "durability"), "memory") == 0) {
         begin_line(to, "durability", "memory");

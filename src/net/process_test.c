@@ -3,8 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/mem.h"
@@ -85,6 +90,90 @@ static void who_is_late_is_killed_with_all_it_started(void **state)
     assert_int_equal(s.end.code, 5);
 }
 
+static void what_was_said_last_is_heard(void **state)
+{
+    (void)state;
+    const char *const quick[] = { "/bin/sh", "-c", "head -c 4000 /dev/zero | tr '\\0' x", NULL };
+    for (int i = 0; i < 50; i++) { /* its end and its output come in any order */
+        struct seen s = run(quick, "", 20000, NULL);
+        assert_int_equal(s.end.code, 0);
+        assert_int_equal(strlen(s.said), 4000);
+    }
+}
+
+static void who_has_left_the_group_is_not_waited_for(void **state)
+{
+    (void)state;
+    const char *const leaves[] = { "/bin/sh", "-c", "setsid sleep 3 & echo gone", NULL };
+    struct seen s = run(leaves, "", 20000, NULL);
+    assert_int_equal(s.end.code, 0);
+    assert_false(s.end.late);
+    assert_string_equal(s.said, "gone\n");
+}
+
+/* Nothing of ours is open in it, nothing is blocked or ignored, and it leads a session of its own. */
+static void it_gets_nothing_of_ours(void **state)
+{
+    (void)state;
+    sigset_t all, before;
+    int secret = open("/etc/passwd", O_RDONLY); /* as who starts us may forget one */
+    struct loop *other;
+    struct listener *listener;
+    struct fault why;
+    (void)sigemptyset(&all);
+    for (int i = 0; i < 5; i++)
+        (void)sigaddset(&all, (int[]){ SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR2 }[i]);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &all, &before), 0); /* as threads of the node do */
+    assert_int_equal(loop_open_uv(&other, &why), CODE_OK);
+    assert_int_equal(net_listen(&listener, other, "127.0.0.1:0", NULL, NULL, &why), CODE_OK);
+    const char *const files[] = { "ls", "/proc/self/fd", NULL };
+    struct seen s = run(files, "", 20000, NULL);
+    assert_string_equal(s.said, "0\n1\n2\n3\n"); /* 3 is the folder that ls reads */
+    const char *const signals[] = { "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status", NULL };
+    s = run(signals, "", 20000, NULL);
+    assert_string_equal(s.said, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    const char *const group[] = { "/bin/sh", "-c", "set -- $(cat /proc/self/stat); echo $(($5 - $6)) $7", NULL };
+    s = run(group, "", 20000, NULL);
+    assert_string_equal(s.said, "0 0\n"); /* its group is its session, without a terminal */
+    loop_close(other);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+    (void)close(secret);
+}
+
+static void its_environment_is_ours_behind_what_is_wanted(void **state)
+{
+    (void)state;
+    const char *const print[] = { "/bin/sh", "-c", "echo $FG_ONE $FG_TWO $(pwd)", NULL }, *const wanted[] = { "FG_ONE=wanted", NULL };
+    char here[200], want[300];
+    assert_non_null(getcwd(here, sizeof here));
+    (void)snprintf(want, sizeof want, "wanted ours %s\n", here);
+    assert_int_equal(setenv("FG_ONE", "ours", 1) | setenv("FG_TWO", "ours", 1), 0);
+    struct seen s = run(print, "", 20000, wanted);
+    assert_string_equal(s.said, want);
+}
+
+static void many_at_once_leave_nothing(void **state)
+{
+    (void)state;
+    struct fault why;
+    struct loop *l;
+    struct process *p[20];
+    const char *const slow[] = { "sleep", "100", NULL }, *const none[] = { "fg-no-such-program", NULL };
+    assert_int_equal(loop_open_uv(&l, &why), CODE_OK);
+    for (int i = 0; i < 20; i++) {
+        struct process_options o = { .args = slow, .timeout_ms = 100000 }, bad = { .args = none, .timeout_ms = 1000 };
+        assert_int_equal(process_start(&p[i], l, &o, NULL, NULL, &why), CODE_OK);
+        assert_int_equal(process_start(&p[i], l, &bad, NULL, NULL, &why), CODE_NOTFOUND);
+        if (i % 2)
+            process_cancel(p[i]); /* NULL is never called */
+    }
+    for (int i = 0; i < 20; i += 2)
+        process_cancel(p[i]);
+    loop_close(l);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child, not even a dead one */
+    assert_int_equal(errno, ECHILD);
+}
+
 static void what_is_not_there_is_said(void **state)
 {
     (void)state;
@@ -122,6 +211,11 @@ int main(void)
         cmocka_unit_test(it_is_fed_and_heard),
         cmocka_unit_test(what_is_too_much_is_read_and_forgotten),
         cmocka_unit_test(who_is_late_is_killed_with_all_it_started),
+        cmocka_unit_test(what_was_said_last_is_heard),
+        cmocka_unit_test(who_has_left_the_group_is_not_waited_for),
+        cmocka_unit_test(it_gets_nothing_of_ours),
+        cmocka_unit_test(its_environment_is_ours_behind_what_is_wanted),
+        cmocka_unit_test(many_at_once_leave_nothing),
         cmocka_unit_test(what_is_not_there_is_said),
         cmocka_unit_test(the_loops_end_is_theirs),
     };

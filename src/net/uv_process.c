@@ -3,8 +3,10 @@
 #include "net/process.h"
 #include "net/uv_loop.h"
 
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -146,19 +148,30 @@ static void on_late(struct timer *t)
     kill_it(p);
 }
 
-/* What is wanted, and ours: of two with one name the first counts. NULL: no memory. */
+static bool same_name(const char *a, const char *b)
+{
+    size_t n = strcspn(a, "=");
+    return strncmp(a, b, n) == 0 && b[n] == '=';
+}
+
+/* What is wanted, and of ours what has another name: which of two counts is every program's own idea. NULL: no memory. */
 static char **make_environment(const char *const *more)
 {
-    size_t own = 0, extra = 0;
+    size_t own = 0, extra = 0, n = 0;
     while (environ[own])
         own++;
     while (more && more[extra])
         extra++;
     char **all = mem_zalloc(own + extra + 1, sizeof *all);
-    for (size_t i = 0; all && i < extra; i++)
-        all[i] = (char *)(uintptr_t)more[i];
-    for (size_t i = 0; all && i < own; i++)
-        all[extra + i] = environ[i];
+    for (; all && n < extra; n++)
+        all[n] = (char *)(uintptr_t)more[n];
+    for (size_t i = 0; all && i < own; i++) {
+        bool wanted = false;
+        for (size_t k = 0; k < extra && !wanted; k++)
+            wanted = same_name(more[k], environ[i]);
+        if (!wanted)
+            all[n++] = environ[i];
+    }
     return all;
 }
 
@@ -184,6 +197,7 @@ static enum code spawn(struct process *p, const struct process_options *o, struc
     };
     uv_process_options_t options = { .exit_cb = on_ended, .file = o->args[0], .args = (char **)(uintptr_t)o->args,
                                      .env = environment, .flags = UV_PROCESS_DETACHED, .stdio = files, .stdio_count = 3 };
+    (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* what we were given open at our start is not for it, either */
     r = uv_spawn(uv, &p->child, &options);
     p->child.data = p;
     p->exited = r != 0;

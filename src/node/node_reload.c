@@ -68,6 +68,7 @@ static bool needs_restart(const char *key)
 struct line {
     struct line *next;
     bool         seen;
+    uint64_t     mark;
     const char  *key, *value, *json; /* behind the struct */
 };
 
@@ -93,7 +94,7 @@ static void keep_line(void *ctx, const struct settings_line *l)
         return;
     }
     char *at = (char *)(line + 1);
-    *line = (struct line){ .key = at };
+    *line = (struct line){ .mark = l->mark, .key = at };
     line->value = at = put(at, l->key, key);
     line->json = at = put(at, l->value.at ? l->value.at : (const uint8_t *)"", l->value.len);
     (void)put(at, l->json.at ? l->json.at : (const uint8_t *)"", l->json.len);
@@ -146,7 +147,7 @@ static enum code report(struct reload *r, const struct settings *old, struct fau
         struct line *before = line_of(&was, l->key);
         if (before)
             before->seen = true;
-        if (!before || strcmp(before->json, l->json) != 0)
+        if (!before || before->mark != l->mark || strcmp(before->json, l->json) != 0)
             add_difference(needs_restart(l->key) ? &later : &changed, l->key, before, l);
     }
     for (const struct line *l = was.first; l; l = l->next)
