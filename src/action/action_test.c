@@ -543,6 +543,30 @@ static void what_is_not_declared_any_more_ends(void **state)
     stage_close(&s);
 }
 
+static void each_change_is_one(void **state)
+{
+    struct stage s;
+    (void)state;
+    stage_open(&s);
+    struct settings_action three[] = {
+        {ACTION("a"), .publish = {.topic = "out/a", .message = "old", .qos = 1}, NO_WEBHOOK},
+        {ACTION("b"), .publish = {.topic = "out/b", .message = "old", .qos = 1}, NO_WEBHOOK},
+        {ACTION("c"), .publish = {.topic = "out/c", .message = "old", .qos = 1}, NO_WEBHOOK},
+    };
+    apply(&s, three, 3);
+    three[0].publish.message = three[1].publish.message = "new";
+    apply(&s, three, 3);
+    feed(&s, "{}");
+    (void)settled(&s, "a");
+    (void)settled(&s, "b");
+    (void)settled(&s, "c");
+    assert_int_equal(count(&s, "out/a", "new"), 1);
+    assert_int_equal(count(&s, "out/b", "new"), 1);
+    assert_int_equal(count(&s, "out/c", "old"), 1);
+    assert_int_equal(count(&s, "out/", ""), 3);
+    stage_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -563,6 +587,7 @@ int main(void)
         cmocka_unit_test(what_is_under_way_may_end),
         cmocka_unit_test(what_takes_longer_is_broken_off_and_comes_again),
         cmocka_unit_test(what_is_not_declared_any_more_ends),
+        cmocka_unit_test(each_change_is_one),
     };
     (void)signal(SIGPIPE, SIG_IGN); /* as the node does */
     log_set_sink(keep_log, NULL);

@@ -291,15 +291,18 @@ static enum code change_one(struct actions *all, struct action *a, struct action
 enum code actions_apply(struct actions *all, struct action_plan **plans, size_t n, struct fault *why)
 {
     enum code c = CODE_OK;
+    struct action *old[ACTIONS_MAX];
+    size_t count = 0;
     struct fault one;
     end_orphans(all, plans, n);
     let_leave(all, plans, n);
-    for (struct action *a = all->first, *next; a; a = next) {
-        next = a->next;
-        struct action_plan *p = take_plan(plans, n, a->plan->name);
-        if (p && p->mark == a->plan->mark)
+    for (struct action *a = all->first; a; a = a->next)
+        old[count++] = a;
+    for (size_t i = 0; i < count; i++) { /* those that change go to the end of the list */
+        struct action_plan *p = take_plan(plans, n, old[i]->plan->name);
+        if (p && p->mark == old[i]->plan->mark)
             action_plan_free(p);
-        else if (change_one(all, a, p, &one) != CODE_OK && c == CODE_OK)
+        else if (change_one(all, old[i], p, &one) != CODE_OK && c == CODE_OK)
             c = fault_pass(why, &one);
     }
     for (size_t i = 0; i < n; i++) {

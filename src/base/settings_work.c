@@ -80,7 +80,7 @@ const struct entry_kind route_entries = {
 
 static const struct setting action_rows[] = {
     { "on", AS_TEXT, ACTION(on), 1, 1024, NULL, .def_said = "must be given",
-      .help = "`JOB.OUTPUT`, or a topic filter: every message there is an event for this action." },
+      .help = "`JOB.OUTPUT`, or a topic filter (with a `/` or a wildcard): every message there is an event for this action." },
     { "do.publish.topic", AS_TEXT, ACTION(publish.topic), 0, 1024, "", .help = "The topic to publish to." },
     { "do.publish.message", AS_TEXT, ACTION(publish.message), 0, 65536, "", .def_said = "the event itself", .help = "The message." },
     { "do.publish.qos", AS_COUNT, ACTION(publish.qos), 0, 2, "1", .help = "Its QoS." },
