@@ -124,6 +124,55 @@ static void list(struct work *w)
 
 /* ---- the plan ---- */
 
+static void put_filters(struct buf *out, const struct job_plan *p, uint32_t input)
+{
+    struct bytes filter;
+    buf_printf(out, ",\"filters\":[");
+    for (size_t i = 0; job_plan_input_filter(p, input, i, &filter); i++) {
+        buf_printf(out, i ? "," : "");
+        buf_json(out, filter);
+    }
+    buf_printf(out, "]}");
+}
+
+static void put_seconds(struct buf *out, const char *name, int64_t ticks)
+{
+    if (ticks == STREAM_LATE_UNLIMITED)
+        buf_printf(out, "\"%s\":null,", name);
+    else
+        buf_printf(out, "\"%s\":%" PRId64 ",", name, ticks / 10000000);
+}
+
+static const char *yes(bool is)
+{
+    return is ? "true" : "false";
+}
+
+/* All that it takes to run the same query elsewhere: `job replay` does. */
+static void put_query(struct buf *out, const struct job_plan *p)
+{
+    const struct query_options *o = job_plan_options(p);
+    const struct query *q = job_plan_query(p);
+    buf_printf(out, ",\"references\":[");
+    for (uint32_t i = 0; i < query_references(q); i++) {
+        buf_printf(out, "%s{\"name\":", i ? "," : "");
+        buf_json(out, query_reference(q, i));
+        buf_printf(out, ",");
+        put_text(out, "file", job_plan_reference_file(p, i));
+        buf_printf(out, "}");
+    }
+    buf_printf(out, "],\"sql\":");
+    buf_json(out, job_plan_sql(p));
+    buf_printf(out, ",\"options\":{");
+    put_seconds(out, "late", o->late);
+    put_seconds(out, "out-of-order", o->out_of_order);
+    buf_printf(out, "\"policy\":\"%s\",\"model\":\"%s\",\"warm-up-report\":%s,\"stop-on-error\":%s,",
+               o->policy == STREAM_DROP ? "drop" : "adjust", o->model == STREAM_KDE ? "kde" : "fieldgate",
+               yes(o->warm_up_report), yes(o->stop_on_error));
+    buf_printf(out, "\"lowercase-names\":%s,\"ignore-case\":%s,\"state-bytes\":%" PRIu64 "}", yes(o->lowercase_names),
+               yes(o->ignore_case), o->state_bytes);
+}
+
 static void put_plan(void *ctx, const struct job_plan *p)
 {
     struct work *w = ctx;
@@ -139,7 +188,7 @@ static void put_plan(void *ctx, const struct job_plan *p)
         job_plan_source(p, i, &text);
         buf_printf(&w->out, ",\"topics\":");
         buf_json(&w->out, buf_bytes(&text));
-        buf_printf(&w->out, "}");
+        put_filters(&w->out, p, i);
     }
     buf_printf(&w->out, "],\"outputs\":[");
     for (uint32_t i = 0; i < query_outputs(q); i++) {
@@ -153,6 +202,7 @@ static void put_plan(void *ctx, const struct job_plan *p)
     query_explain(q, &text);
     buf_printf(&w->out, "],\"explain\":");
     buf_json(&w->out, buf_bytes(&text));
+    put_query(&w->out, p);
     buf_printf(&w->out, "}\n");
     buf_clear(&text);
 }

@@ -304,19 +304,9 @@ static bool read_item(struct one_case *c, struct bytes text, uint64_t index, str
 static bool property(void *ctx, struct bytes name, struct bytes *out)
 {
     const struct item *item = ctx;
-    static const char *const heads[] = { "[User].", "User." };
-    for (size_t i = 0; i < 2; i++) {
-        size_t n = strlen(heads[i]);
-        if (name.len <= n || strncasecmp((const char *)name.at, heads[i], n) != 0)
-            continue;
-        name = bytes_from(name, n);
-        if (name.len > 2 && name.at[0] == '[' && name.at[name.len - 1] == ']')
-            name = bytes_of(name.at + 1, name.len - 2);
-        struct value v = value_field(item->properties, name);
-        *out = v.type == VALUE_TEXT ? value_bytes(v) : BYTES_NONE;
-        return v.type == VALUE_TEXT;
-    }
-    return false;
+    struct value v = value_field(item->properties, stream_user_property(name));
+    *out = v.type == VALUE_TEXT ? value_bytes(v) : BYTES_NONE;
+    return v.type == VALUE_TEXT;
 }
 
 static enum code feed(struct one_case *c, struct stream *s, uint32_t input, const struct item *item)

@@ -1,6 +1,7 @@
 /* job check, apply, list, explain, models, rm: streaming SQL in the running node. */
 #include "base/mem.h"
 #include "cli/api_client.h"
+#include "cli/job_verbs.h"
 #include "cli/verbs.h"
 #include "flow/flow.h"
 
@@ -52,12 +53,18 @@ static int ask(const struct verb_call *call, const char *path, const char *name,
                const struct bytes *posted, json_t **tree)
 {
     const struct job_flags *given = call->values;
+    return job_ask(call, &given->config, path, name, key, posted, tree);
+}
+
+int job_ask(const struct verb_call *call, const struct config_flags *config, const char *path, const char *name,
+            const char *key, const struct bytes *posted, json_t **tree)
+{
     struct api_client client;
     struct buf body = {0};
     struct fault why;
     char target[TARGET_BYTES];
     *tree = NULL;
-    int status = api_client_find(call, &given->config, &client);
+    int status = api_client_find(call, config, &client);
     if (status != STATUS_DONE)
         return status;
     (void)snprintf(target, sizeof target, "%s", path);
@@ -438,11 +445,11 @@ static const struct verb job_rm = {
 };
 
 static const struct verb *const children[] = {&job_apply, &job_check,  &job_explain, &job_forget,
-                                              &job_list,  &job_models, &job_rm,      NULL};
+                                              &job_list,  &job_models, &job_replay,  &job_rm, NULL};
 
 const struct verb verb_job = {
     .name = "job",
     .group = "streaming SQL",
-    .summary = "streaming SQL that runs in the node: check, apply, list, explain, models, forget, rm",
+    .summary = "streaming SQL that runs in the node: check, apply, list, explain, models, forget, replay, rm",
     .children = children,
 };

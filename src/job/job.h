@@ -52,6 +52,11 @@ void job_plan_source(const struct job_plan *, uint32_t input, struct buf *out);
 /* The filter by which it reads what is published there; empty: it does not. */
 struct bytes job_plan_reads(const struct job_plan *, struct bytes topic);
 struct bytes job_plan_target(const struct job_plan *, uint32_t output); /* its topic */
+struct bytes job_plan_sql(const struct job_plan *);
+const struct query_options *job_plan_options(const struct job_plan *);
+const char *job_plan_reference_file(const struct job_plan *, uint32_t reference);
+/* The topic filters of one input, from i = 0 on; false: there are no more. */
+bool job_plan_input_filter(const struct job_plan *, uint32_t input, size_t i, struct bytes *filter);
 /* Its topic filters, from i = 0 on; false: there are no more. */
 bool job_plan_filter(const struct job_plan *, size_t i, struct bytes *filter);
 /* What a route must say with a message for this input; 0: there is no such input, or it reads topics. */

@@ -315,6 +315,31 @@ void job_plan_source(const struct job_plan *p, uint32_t input, struct buf *out)
             buf_printf(out, "%s%.*s", out->len > from ? ", " : "", BYTES_FMT(p->ways[i].filter));
 }
 
+bool job_plan_input_filter(const struct job_plan *p, uint32_t input, size_t i, struct bytes *filter)
+{
+    for (size_t w = 0; w < p->way_count; w++)
+        if (p->ways[w].input == input && p->ways[w].filter.len && i-- == 0) {
+            *filter = p->ways[w].filter;
+            return true;
+        }
+    return false;
+}
+
+struct bytes job_plan_sql(const struct job_plan *p)
+{
+    return p->sql;
+}
+
+const struct query_options *job_plan_options(const struct job_plan *p)
+{
+    return &p->options;
+}
+
+const char *job_plan_reference_file(const struct job_plan *p, uint32_t reference)
+{
+    return p->reference_files[reference];
+}
+
 bool job_plan_filter(const struct job_plan *p, size_t i, struct bytes *filter)
 {
     for (size_t w = 0; w < p->way_count; w++)

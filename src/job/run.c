@@ -232,6 +232,7 @@ static bool property(void *ctx, struct bytes name, struct bytes *value)
     const struct message *m = ctx;
     struct mqtt_props props = {.raw = m->props};
     struct bytes key;
+    name = stream_user_property(name);
     for (size_t cursor = 0; mqtt_user_prop(&props, &cursor, &key, value);)
         if (bytes_equal(key, name))
             return true;

@@ -272,11 +272,11 @@ static enum code start_threads(struct node *n, struct fault *why)
 
 enum code node_run(struct node *n, struct fault *why)
 {
+    flow_begin(n);
     enum code code = start_threads(n, why);
     atomic_store(&n->running, true);
     if (code != CODE_OK || atomic_load(&n->stopping))
         post_stop(n);
-    flow_begin(n);
     reload_pass_on(n);
     loop_run(n->loops[0]);
     for (unsigned i = 0; i < n->thread_count; i++)

@@ -1,5 +1,5 @@
-/* node_flow.c - the node's jobs: begun when the loops run, changed by a reload, ended before the loops. They wait for loops, so
- * nothing of this is done on one: the pool does it. */
+/* node_flow.c - the node's jobs: begun before the loops run, so that nobody is served whom they would not hear; changed by a reload,
+ * ended before the loops. They wait for loops, so changing and ending is not done on one: the pool does it. */
 #include "node/node_private.h"
 
 #include "base/log.h"
@@ -18,12 +18,17 @@ static void apply(struct pool_job *job)
     c->why.code = flow_bring_about(c->node->flow, &c->why);
 }
 
+static void tell(const struct fault *why)
+{
+    if (why->code != CODE_OK && why->code != CODE_CLOSED)
+        log_error("job", "FG6134 not all jobs could be started: %s. A reload tries again", why->text);
+}
+
 static void applied(struct pool_job *job, struct loop *here)
 {
     struct change *c = (struct change *)job;
     (void)here;
-    if (c->why.code != CODE_OK && c->why.code != CODE_CLOSED)
-        log_error("job", "FG6134 not all jobs could be started: %s. A reload tries again", c->why.text);
+    tell(&c->why);
     mem_free(c);
 }
 
@@ -47,8 +52,11 @@ enum code flow_prepare_first(struct node *n, struct fault *why)
 void flow_begin(struct node *n)
 {
     struct flow_plan *plan = n->first_plan;
+    struct fault why = { .code = CODE_OK };
     n->first_plan = NULL;
-    flow_change(n, plan);
+    flow_declare(n->flow, n->options.settings, plan);
+    why.code = flow_bring_about(n->flow, &why);
+    tell(&why);
 }
 
 /* ---- the end ---- */

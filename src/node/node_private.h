@@ -133,7 +133,7 @@ void               auth_end(struct node *);                     /* on loop 0 */
 
 /* ---- node_flow.c: jobs, on loop 0 ---- */
 FG_CHECK enum code flow_prepare_first(struct node *, struct fault *why); /* the broker has started */
-void               flow_begin(struct node *);                            /* the loops are about to run */
+void               flow_begin(struct node *);                            /* the loops are about to run; nothing of it waits for them */
 /* On the pool; takes the plan. */
 void               flow_change(struct node *, struct flow_plan *);
 /* When all jobs have stopped: then(). */

@@ -141,7 +141,8 @@ static enum code take_anomaly(struct planner *p, struct pending_analytic *a)
     if (!tree_bigint(args[2], &history) || history < 1 || history > DETECT_HISTORY_MAX)
         return refuse(p->why, CODE_USAGE, FG_ARGUMENT, args[2]->at,
                       "the history is a constant whole number of events from 1 to %u, such as 120", DETECT_HISTORY_MAX);
-    c->history_size = (uint32_t)history;
+    c->history_size = o->history ? o->history : (uint32_t)history;
+    c->confidence = o->confidence != 0 ? o->confidence : c->confidence;
     if (a->call->arg_count == 4)
         TRY(take_mode(p, args[3], &c->mode));
     struct fault why;

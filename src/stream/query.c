@@ -170,6 +170,8 @@ static uint64_t mark_of(struct bytes text, const struct query_options *o)
     buf_u8(&b, (uint8_t)o->policy);
     buf_u8(&b, (uint8_t)o->model);
     buf_u8(&b, o->ignore_case);
+    if (o->confidence != 0 || o->history)
+        buf_printf(&b, "%.17g %" PRIu32, o->confidence, o->history);
     uint64_t mark = b.bad ? 0 : hash_partition(buf_bytes(&b));
     buf_clear(&b);
     return mark;

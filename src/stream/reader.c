@@ -5,6 +5,9 @@
  * tolerance) a row passes straight through. */
 #include "stream/run.h"
 
+#include <string.h>
+#include <strings.h>
+
 #define SECOND INT64_C(10000000)
 #define EARLY_MAX (300 * SECOND)
 
@@ -354,3 +357,17 @@ static enum code reader_load(struct loader *l, const struct op *op, void *state)
 const struct operator_kind operator_reader = {
     .make = reader_make, .free = reader_free, .save = reader_save, .load = reader_load,
 };
+
+struct bytes stream_user_property(struct bytes name)
+{
+    static const char *const heads[] = { "[User].", "User." };
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(heads[i]);
+        if (name.len <= n || strncasecmp((const char *)name.at, heads[i], n) != 0)
+            continue;
+        name = bytes_from(name, n);
+        bool quoted = name.len > 2 && name.at[0] == '[' && name.at[name.len - 1] == ']';
+        return quoted ? bytes_of(name.at + 1, name.len - 2) : name;
+    }
+    return BYTES_NONE;
+}

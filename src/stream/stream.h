@@ -33,6 +33,8 @@ struct query_options {
     bool               ignore_case;      /* text comparison                                                  */
     uint64_t           state_bytes;      /* 0 = 256 MiB                                                      */
     uint32_t           groups;           /* 0 = 1,000,000                                                    */
+    double             confidence;       /* of every anomaly function, instead of the query's; 0: as it says */
+    uint32_t           history;          /* likewise                                                         */
     /* The only names that FROM and JOIN may read besides WITH steps and reference data, NULL behind the last; NULL: any name is an
      * input. Borrowed until query_free. */
     const char *const *inputs;
@@ -89,10 +91,13 @@ struct stream_message {
     uint32_t     partition;  /* of the input: 0..stream_partitions' count - 1; below STREAM_PARTITIONS */
     struct bytes source;     /* client or device id: IoTHub.ConnectionDeviceId */
     struct bytes topic;
-    /* User and system properties for GetMetadataPropertyValue; NULL: none. Fills *value, false if there is none. */
+    /* User and system properties for GetMetadataPropertyValue, by the name as the query has it (stream_user_property); NULL: none.
+     * Fills *value, false if there is none. */
     bool (*property)(void *ctx, struct bytes name, struct bytes *value);
     void *ctx;
 };
+/* "line" of "[User].[line]" and of "User.line"; empty: no user property is meant. */
+struct bytes stream_user_property(struct bytes name);
 /* An input that comes in several partitions, each in order by itself: rows wait until every partition has passed their time, or
  * stream_clock has. Before the first message; 1 unless said. */
 FG_CHECK enum code stream_partitions(struct stream *, uint32_t input, uint32_t count);

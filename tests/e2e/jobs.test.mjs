@@ -272,3 +272,109 @@ test('a stop and a crash in the middle of a window change nothing', async (t) =>
     }
     assert.deepEqual(rows.map((r) => [Date.parse(r.w), r.c, r.s]), want.map((r) => [Date.parse(r.w), r.c, r.s]));
 });
+
+test('jobs that would feed themselves or each other for ever are refused, and nothing has changed', async (t) => {
+    const dir = folder(t, {
+        'self.sql': 'SELECT v INTO [a/b] FROM [a/#]', 'one.sql': 'SELECT v INTO [b/1] FROM [a/1]', 'two.sql': 'SELECT v INTO [c/1] FROM [b/+]',
+        'three.sql': 'SELECT v INTO [a/1] FROM [c/1]',
+    });
+    const node = await startNode({ t });
+    const apply = (name) => cli(node, 'job apply', join(dir, `${name}.sql`));
+    const self = await apply('self');
+    assert.equal(self.code, 1);
+    assert.match(self.err.join('\n'), /FG6138 self\.sql: the job would read what it writes: 'a\/b', which 'a\/#' matches/);
+    assert.equal((await apply('one')).code, 0);
+    assert.equal((await apply('two')).code, 0);
+    const three = await apply('three');
+    assert.equal(three.code, 1);
+    assert.match(three.err.join('\n'), /FG6139 jobs would feed each other for ever: one writes 'b\/1', which two reads; two writes 'c\/1', which three reads; three writes 'a\/1', which one reads/);
+    assert.deepEqual((await jobs(node)).map((job) => job.name), ['one', 'two']);
+    await node.restart(); // a file that was refused is not there
+    await until(async () => (await jobs(node)).length === 2, 'both jobs run');
+});
+
+test('verbs at the same time as reloads: none undoes the other', async (t) => {
+    const dir = folder(t, { 'hot.sql': HOT });
+    const node = await startNode({ t, settings: { jobs: join(dir, 'hot.sql') } });
+    const names = [...Array(12).keys()].map((i) => `job${i}`);
+    const done = await Promise.all(names.flatMap((name) => [cli(node, 'job apply', '--name', name, join(dir, 'hot.sql')), node.verb('reload')]));
+    assert.deepEqual(done.map((end) => end.code), done.map(() => 0));
+    await until(async () => (await jobs(node)).length === 13, 'all are there'); // a reload applies after its answer
+    await sleep(100);
+    assert.deepEqual((await jobs(node)).map((job) => job.name).sort(), ['hot', ...names].sort());
+});
+
+test('a job whose state is full pauses; with more room it goes on where it was', async (t) => {
+    const dir = folder(t, { 'big.sql': 'SELECT COLLECT() AS all, COUNT(*) AS n INTO [o/all] FROM [i/+] i TIMESTAMP BY i.t GROUP BY TumblingWindow(hour, 1)' });
+    const settings = (size) => ({ jobs: { big: { sql: join(dir, 'big.sql'), 'state-bytes': size, late: '20d' } } });
+    const node = await startNode({ t, settings: settings('1MiB') });
+    const client = await mqttConnect({ t, node });
+    await client.subscribeAsync('o/all', { qos: 1 });
+    const begin = Date.now() - 7 * 3_600_000 - Date.now() % 3_600_000;
+    const send = (ms, more) => client.publishAsync('i/1', JSON.stringify({ t: new Date(begin + ms).toISOString(), more }), { qos: 1 });
+    for (let i = 1; i <= 40; i++) await send(i, 'x'.repeat(50_000));
+    await until(async () => (await jobs(node))[0].state === 'paused', 'the job pauses');
+    assert.match((await jobs(node))[0].why, /state/);
+    assert.equal((await node.reload(settings('64MiB'))).code, 0);
+    await until(async () => { const [job] = await jobs(node); return job?.state === 'running' && job.lag === 0; }, 'it goes on');
+    await send(3_700_000, '');
+    await send(3_700_000 + 10, '');
+    const [all] = json(await client.take(1));
+    assert.equal(all.n, 40);
+    assert.equal(all.all.length, 40);
+});
+
+test('replay: what a job would have found, and would with other arguments', async (t) => {
+    const dir = folder(t, {
+        'spikes.sql': `--@ inputs: { machines: line/+/t }
+WITH a AS (SELECT machine, v, AnomalyDetection_SpikeAndDip(v, 99, 60, 'spikesanddips') OVER (PARTITION BY machine LIMIT DURATION(hour, 1)) AS r FROM machines)
+SELECT machine, v INTO [found/spikes] FROM a WHERE CAST(GetRecordPropertyValue(r, 'IsAnomaly') AS bigint) = 1`,
+        'plain.sql': "SELECT x.v, names.name, GetMetadataPropertyValue(x, '[User].[unit]') AS unit INTO plain FROM [line/1/t] x JOIN names ON x.machine = names.machine",
+        'names.csv': 'machine,name\npress-1,große Presse\n',
+        'routed.sql': 'SELECT v INTO o FROM routed',
+    });
+    const node = await startNode({ t, settings: {
+        hub: { topics: ['line/#'], partitions: 2 },
+        jobs: { spikes: join(dir, 'spikes.sql'), plain: { sql: join(dir, 'plain.sql'), references: { names: join(dir, 'names.csv') } }, routed: join(dir, 'routed.sql') },
+    } });
+    const client = await mqttConnect({ t, node });
+    await client.subscribeAsync('found/spikes', { qos: 1 });
+    const replay = (...args) => cli(node, 'job replay', ...args);
+    const empty = await replay('spikes', '--since', '1h');
+    assert.equal(empty.code, 0);
+    assert.match(empty.err.join('\n'), /keep no events of that time/);
+    for (let i = 0; i < 200; i++) {
+        const v = i % 70 === 69 ? 90 : 20 + (i * 7 % 10) / 10;
+        await client.publishAsync(`line/${i % 4 ? 1 : 2}/t`, JSON.stringify({ machine: 'press-1', v, big: 12345678901234567890n.toString() }), { qos: 1, properties: { userProperties: { unit: '°C' } } });
+    }
+    await client.publishAsync('line/1/t', 'no JSON', { qos: 1 });
+    await client.publishAsync('line/1/other', '{"machine":"press-1","v":1000}', { qos: 1 });
+    await caughtUp(node, 'spikes', 200);
+    const live = json(client.messages);
+    assert.equal(live.length > 0, true);
+    const same = await replay('spikes', '--since', '1h');
+    assert.equal(same.code, 0, same.err.join('\n'));
+    const rows = same.out.map((line) => JSON.parse(line));
+    assert.deepEqual(rows.map((row) => row.row), live);
+    assert.deepEqual([...new Set(rows.map((row) => row.output))], ['found/spikes']);
+    assert.match(same.err.join('\n'), new RegExp(`^202 events from .* to .*, 201 of them for job spikes: ${live.length} rows?, 1 dropped or adjusted, 1 models$`, 'm'));
+    const wide = await replay('spikes', '--since', '1h', '--set', 'confidence=1', '--set', 'history=10');
+    assert.equal(wide.code, 0);
+    assert.equal(wide.out.length > live.length, true, 'a lower confidence finds more');
+    assert.equal((await replay('spikes', '--since', '1h', '--set', 'model=kde')).code, 0);
+    const part = await replay('spikes', '--since', '1h', '--until', '30m');
+    assert.deepEqual([part.code, part.out.length], [0, 0]);
+    const plain = (await replay('plain', '--since', '1h')).out.map((line) => JSON.parse(line).row);
+    assert.equal(plain.length, 150);
+    assert.deepEqual(plain[0], { v: 20.7, name: 'große Presse', unit: '°C' });
+    const routed = await replay('routed', '--since', '1h', '--set', 'history=5');
+    assert.match(routed.err.join('\n'), /input routed gets its messages from routes[^]*--set changes nothing/);
+    for (const [args, words] of [[['spikes'], /--since/], [['none', '--since', '1h'], /FG6133/], [['spikes', '--since', '1h', '--set', 'confidnce=5'], /Did you mean confidence/],
+        [['spikes', '--since', '1h', '--set', 'confidence=0.5'], /percentage from 1 to 100/], [['spikes', '--since', '1h', '--set', 'history=-1'], /whole number/],
+        [['spikes', '--since', '1h', '--set', 'model=x'], /fieldgate or kde/]]) {
+        const end = await replay(...args);
+        assert.notEqual(end.code, 0);
+        assert.match(end.err.join('\n'), words);
+    }
+    assert.deepEqual(json(client.messages), live); // the live job has said nothing more
+});
