@@ -84,6 +84,7 @@ struct job_status {
     enum job_state state;
     const char *why;    /* of a job that does not run; else "" */
     uint64_t lag;       /* messages that wait to be read        */
+    int64_t behind_us;  /* how long ago came what it read last; 0: nothing waits; -1: it has read nothing yet */
     uint64_t published; /* rows, since the job is there         */
     uint64_t checkpoints, checkpoint_bytes;
     struct stream_stats stream;

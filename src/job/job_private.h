@@ -88,6 +88,7 @@ struct job {
      * from a job that never rests. */
     pthread_mutex_t lock, turnstile;
     uint64_t position;    /* the queue index to read next */
+    int64_t reached_us;   /* when what it read last came, by the wall clock; 0: nothing yet */
     uint64_t ordinal;
     struct consumer_word *words; /* rows of this batch, not yet published */
     size_t word_count, word_cap;

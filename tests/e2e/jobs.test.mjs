@@ -315,8 +315,12 @@ test('a job whose state is full pauses; with more room it goes on where it was',
     for (let i = 1; i <= 40; i++) await send(i, 'x'.repeat(50_000));
     await until(async () => (await jobs(node))[0].state === 'paused', 'the job pauses');
     assert.match((await jobs(node))[0].why, /state/);
+    const [paused] = await jobs(node);
+    assert.equal(paused.lag > 0, true);
+    assert.equal(paused['behind-seconds'] >= 0 && paused['behind-seconds'] < 60, true, JSON.stringify(paused));
     assert.equal((await node.reload(settings('64MiB'))).code, 0);
     await until(async () => { const [job] = await jobs(node); return job?.state === 'running' && job.lag === 0; }, 'it goes on');
+    assert.equal((await jobs(node))[0]['behind-seconds'], 0);
     await send(3_700_000, '');
     await send(3_700_000 + 10, '');
     const [all] = json(await client.take(1));
