@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/values.h"
+#include "identity/scram_client.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -331,6 +332,9 @@ static enum code fill(const struct verb_call *call, const struct mqtt_target *t,
             return c;
         s->password = bytes_str(m->password);
     }
+    code = t->auth_method ? mqtt_target_scram(call, t, s, m, why) : CODE_OK;
+    if (code != CODE_OK)
+        return code;
     if (t->will_topic) {
         s->has_will = true;
         s->will_topic = bytes_str(t->will_topic);
@@ -367,6 +371,8 @@ void mqtt_target_clear(struct mqtt_target_memory *m)
     buf_clear(&m->connect);
     buf_clear(&m->will);
     buf_clear(&m->goodbye);
+    scram_client_free(m->scram);
+    m->scram = NULL;
     mem_free(m->password);
     m->password = NULL;
     tls_client_drop(m->tls);

@@ -11,6 +11,7 @@ struct mqtt_target {
     const char            *url;       /* -L: all of it in one, with the topic */
     const char            *id, *id_prefix; /* -i, -I */
     const char            *user, *password;
+    const char            *auth_method; /* --auth-method; NULL: user name and password go with CONNECT */
     bool                   keep_session; /* -c: no clean start, and the session outlives the connection */
     const char            *expiry;    /* -x: seconds, a duration, -1 */
     uint64_t               keep_alive_us;
@@ -66,6 +67,11 @@ extern const char *const mqtt_version_words[]; /* 5 mqttv5 311 mqttv311 31 mqttv
     { 'D', "property", FLAG_PROPERTY, FLAG_FIELD(type, field.props), .value = "COMMAND NAME VALUE",                   \
       .help = "a property (5.0): PUBLISH user-property KEY VALUE; may be repeated" }
 
+/* Enhanced authentication, for verbs whose events have mqtt_target_auth and mqtt_target_proven. */
+#define MQTT_AUTH_FLAG(type, field)                                                                                   \
+    { 0, "auth-method", FLAG_TEXT, FLAG_FIELD(type, field.auth_method), .value = "METHOD",                            \
+      .help = "SCRAM-SHA-256: the password itself is not sent, and the broker proves that it knows the user (5.0)" }
+
 struct mqtt_target_memory { /* what the settings point to */
     struct buf          connect, will, goodbye; /* goodbye: the DISCONNECT's properties */
     char               *password;
@@ -73,6 +79,7 @@ struct mqtt_target_memory { /* what the settings point to */
     struct mqtt_address address;
     const char         *topic; /* of -L mqtt://host/topic; NULL = none */
     struct tls_client  *tls;   /* held */
+    struct scram_client *scram; /* NULL: no --auth-method */
 };
 /* Fills the client's settings. STATUS_DONE, or what to exit with after it said why. Clear the memory in any case. */
 int  mqtt_target_settings(const struct verb_call *, const struct mqtt_target *, struct mqtt_client_settings *,
@@ -82,6 +89,12 @@ void mqtt_target_clear(struct mqtt_target_memory *);
 bool               mqtt_target_wants_tls(const struct mqtt_target *);
 FG_CHECK enum code mqtt_target_tls(const struct verb_call *, const struct mqtt_target *, struct mqtt_client_settings *,
                                    struct mqtt_target_memory *, struct fault *why);
+/* Its part about --auth-method (mqtt_scram.c), when user and password are known. */
+FG_CHECK enum code mqtt_target_scram(const struct verb_call *, const struct mqtt_target *, struct mqtt_client_settings *,
+                                     struct mqtt_target_memory *, struct fault *why);
+/* For on_auth: the answer. For on_connect, before anything else: CODE_REFUSED when the broker proved nothing. */
+FG_CHECK enum code mqtt_target_auth(struct mqtt_target_memory *, const struct mqtt_disconnect *, struct buf *data, struct fault *why);
+FG_CHECK enum code mqtt_target_proven(const struct mqtt_target_memory *, const struct mqtt_connack *, struct fault *why);
 /* As verb_fail; when nobody listens at the broker's address, it says what to do and the status is STATUS_NOT_RUNNING. */
 int mqtt_target_fail(const struct verb_call *, const struct fault *why);
 /* "127.0.0.1:1883", for sentences. */

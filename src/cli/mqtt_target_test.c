@@ -13,6 +13,7 @@ struct values {
 static const struct flag flags[] = {
     {0, "user-property", FLAG_TEXTS, FLAG_FIELD(struct values, user), .value = "NAME=VALUE", .help = "x"},
     MQTT_TARGET_FLAGS(struct values, target),
+    MQTT_AUTH_FLAG(struct values, target),
     FLAGS_END,
 };
 
@@ -200,6 +201,20 @@ static void places_are_written_as_people_read_them(void **state)
     said = NULL;
 }
 
+static void a_password_that_is_only_proven_stays_here(void **state)
+{
+    (void)state;
+    good("-L mqtt://u:p@h/a --auth-method SCRAM-SHA-256");
+    assert_true(bytes_is(settings.auth_method, "SCRAM-SHA-256"));
+    assert_true(bytes_starts(settings.auth_data, "n,,n=u,r=") && settings.auth_data.len == 9 + 24);
+    assert_true(!settings.user.len && !settings.password.len);
+    done();
+    refused("-L mqtt://u@h --auth-method SCRAM-SHA-256", "needs -u NAME and -P PASSWORD");
+    refused("-L mqtt://u:p@h --auth-method PLAIN", "'PLAIN' is not offered");
+    refused("-L mqtt://u:p@h -V 311 --auth-method SCRAM-SHA-256", "version 5");
+    refused("-L mqtt://u:p@h --auth-method SCRAM-SHA-256 -D connect authentication-data x", "give one of them");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +223,7 @@ int main(void)
         cmocka_unit_test(sessions_are_kept_as_with_mosquitto),
         cmocka_unit_test(properties_go_where_they_belong),
         cmocka_unit_test(user_properties_have_a_name_and_a_value),
+        cmocka_unit_test(a_password_that_is_only_proven_stays_here),
         cmocka_unit_test(places_are_written_as_people_read_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

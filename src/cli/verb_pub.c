@@ -56,6 +56,7 @@ static const struct flag flags[] = {
     {0, "topic-alias", FLAG_COUNT, FLAG_FIELD(struct pub, alias), .value = "NUMBER", .min = 1, .max = 65535,
      .help = "the topic goes with the first message only (5.0)"},
     MQTT_TARGET_FLAGS(struct pub, target),
+    MQTT_AUTH_FLAG(struct pub, target),
     FLAGS_END,
 };
 
@@ -65,6 +66,7 @@ struct run {
     struct verb_call *call;
     struct pub *pub;
     const struct mqtt_client_settings *settings;
+    struct mqtt_target_memory *memory;
     struct loop *loop;
     struct mqtt_client *client;
     const char *topic;
@@ -252,9 +254,19 @@ static void on_end(void *ctx, const struct fault *why)
 
 static void on_connect(void *ctx, struct mqtt_client *c, const struct mqtt_connack *ack)
 {
+    struct run *r = ctx;
+    struct fault why;
     (void)c;
-    (void)ack;
-    send_more(ctx);
+    if (mqtt_target_proven(r->memory, ack, &why) == CODE_OK)
+        send_more(r);
+    else
+        fail(r, &why);
+}
+
+static enum code on_auth(void *ctx, struct mqtt_client *c, const struct mqtt_disconnect *in, struct buf *data, struct fault *why)
+{
+    (void)c;
+    return mqtt_target_auth(((struct run *)ctx)->memory, in, data, why);
 }
 
 static void on_ready(void *ctx, struct mqtt_client *c)
@@ -289,7 +301,7 @@ static void on_close(void *ctx, struct mqtt_client *c, const struct fault *why, 
 }
 
 static const struct mqtt_client_events events = {
-    .on_connect = on_connect, .on_ready = on_ready, .on_ack = on_ack, .on_close = on_close};
+    .on_connect = on_connect, .on_auth = on_auth, .on_ready = on_ready, .on_ack = on_ack, .on_close = on_close};
 
 /* ---- the verb ---- */
 
@@ -380,6 +392,7 @@ static int with_settings(struct run *r, struct mqtt_client_settings *settings,
     if (!r->topic)
         return verb_usage(r->call, "-t, --topic TOPIC is missing: where to publish");
     r->settings = settings;
+    r->memory = memory;
     r->goodbye = memory->goodbye;
     settings->window = (uint16_t)r->pub->inflight;
     return go(r);

@@ -75,6 +75,7 @@ static const struct flag flags[] = {
     {0, "quiet", FLAG_SWITCH, FLAG_FIELD(struct sub, quiet),
      .help = "say nothing about refused subscriptions"},
     MQTT_TARGET_FLAGS(struct sub, target),
+    MQTT_AUTH_FLAG(struct sub, target),
     FLAGS_END,
 };
 
@@ -83,6 +84,7 @@ enum { REDRAW_MS = 100, WATCH_SIGNAL_MS = 50, SUBSCRIBE_TOKEN = 1, UNSUBSCRIBE_T
 struct run {
     struct verb_call *call;
     struct sub *sub;
+    struct mqtt_target_memory *memory;
     struct loop *loop;
     struct mqtt_client *client;
     struct timer wait, signals, redraw;
@@ -363,15 +365,20 @@ static void on_connect(void *ctx, struct mqtt_client *c, const struct mqtt_conna
 {
     struct run *r = ctx;
     struct fault why;
-    (void)ack;
-    enum code code = CODE_OK;
-    if (r->filters)
+    enum code code = mqtt_target_proven(r->memory, ack, &why);
+    if (code == CODE_OK && r->filters)
         code = mqtt_client_subscribe(c, r->filters, buf_bytes(&r->props), SUBSCRIBE_TOKEN, &why);
     if (code == CODE_OK && r->leaving)
         code = mqtt_client_unsubscribe(c, r->leaving, buf_bytes(&r->unsubscribe_props), UNSUBSCRIBE_TOKEN,
                                        &why);
     if (code != CODE_OK)
         fail(r, &why);
+}
+
+static enum code on_auth(void *ctx, struct mqtt_client *c, const struct mqtt_disconnect *in, struct buf *data, struct fault *why)
+{
+    (void)c;
+    return mqtt_target_auth(((struct run *)ctx)->memory, in, data, why);
 }
 
 static void on_ack(void *ctx, struct mqtt_client *c, uint64_t token, uint8_t reason)
@@ -422,6 +429,7 @@ static void on_close(void *ctx, struct mqtt_client *c, const struct fault *why, 
 }
 
 static const struct mqtt_client_events events = {.on_connect = on_connect,
+                                                 .on_auth = on_auth,
                                                  .on_message = on_message,
                                                  .on_ack = on_ack,
                                                  .on_sub_ack = on_sub_ack,
@@ -533,6 +541,7 @@ static int with_settings(struct run *r, struct mqtt_client_settings *settings,
     if (!r->topics.count && r->url_topic)
         r->topics = (struct texts){.at = &r->url_topic, .count = 1};
     r->goodbye = memory->goodbye;
+    r->memory = memory;
     /* A broker may send as large a message as MQTT can carry. */
     if (!settings->packet_bytes)
         settings->packet_bytes = 268435460;

@@ -2,6 +2,7 @@
 
 #include "base/base64.h"
 #include "base/mem.h"
+#include "identity/scram_text.h"
 
 struct scram {
     struct scram_record record;
@@ -22,24 +23,6 @@ void scram_free(struct scram *s)
 static enum code malformed(struct fault *why)
 {
     return FAIL(why, CODE_MALFORMED, 0, "not a message of " SCRAM_SHA_256);
-}
-
-/* The part up to the next comma; *rest is what stands behind it, rest->at NULL at the end. */
-static struct bytes part(struct bytes *rest)
-{
-    const uint8_t *comma = rest->len ? memchr(rest->at, ',', rest->len) : NULL;
-    struct bytes p = bytes_of(rest->at, comma ? (size_t)(comma - rest->at) : rest->len);
-    *rest = comma ? bytes_from(*rest, p.len + 1) : BYTES_NONE;
-    return p;
-}
-
-/* "x=..." */
-static bool attribute(struct bytes p, char name, struct bytes *value)
-{
-    if (p.len < 2 || p.at[0] != (uint8_t)name || p.at[1] != '=')
-        return false;
-    *value = bytes_from(p, 2);
-    return true;
 }
 
 /* saslname: "=2C" is a comma, "=3D" an equals sign, "=" stands nowhere else. */
@@ -63,27 +46,17 @@ static bool read_name(struct bytes in, uint8_t *out, size_t cap, size_t *len)
     return n > 0;
 }
 
-static bool printable(struct bytes nonce)
-{
-    if (nonce.len == 0 || nonce.len > SCRAM_NONCE_MAX)
-        return false;
-    for (size_t i = 0; i < nonce.len; i++)
-        if (nonce.at[i] < 0x21 || nonce.at[i] > 0x7e || nonce.at[i] == ',')
-            return false;
-    return true;
-}
-
 static enum code read_gs2(struct bytes message, struct bytes *rest, struct bytes *authzid, struct fault *why)
 {
     *rest = message;
-    struct bytes flag = part(rest);
+    struct bytes flag = scram_part(rest);
     if (bytes_starts(flag, "p="))
         return FAIL(why, CODE_UNSUPPORTED, 0, "channel binding is not offered");
     if (!rest->at || (!bytes_is(flag, "n") && !bytes_is(flag, "y")))
         return malformed(why);
-    struct bytes who = part(rest);
+    struct bytes who = scram_part(rest);
     *authzid = BYTES_NONE;
-    if (!rest->at || (who.len && !attribute(who, 'a', authzid)))
+    if (!rest->at || (who.len && !scram_attribute(who, 'a', authzid)))
         return malformed(why);
     return CODE_OK;
 }
@@ -99,10 +72,10 @@ enum code scram_read_first(struct bytes message, struct scram_first *out, struct
         return c;
     out->bare = rest;
     out->gs2 = bytes_of(message.at, message.len - rest.len);
-    struct bytes first = part(&rest);
+    struct bytes first = scram_part(&rest);
     if (bytes_starts(first, "m="))
         return FAIL(why, CODE_UNSUPPORTED, 0, "no extension of " SCRAM_SHA_256 " is offered");
-    if (!attribute(first, 'n', &name) || !rest.at || !attribute(part(&rest), 'r', &out->nonce) || !printable(out->nonce))
+    if (!scram_attribute(first, 'n', &name) || !rest.at || !scram_attribute(scram_part(&rest), 'r', &out->nonce) || !scram_printable(out->nonce))
         return malformed(why);
     size_t n;
     if (!read_name(name, out->name_text, sizeof out->name_text, &n))
@@ -162,22 +135,22 @@ static bool read_final(struct bytes message, struct final *f)
 {
     struct bytes rest = message, value, p;
     size_t n;
-    if (!attribute(part(&rest), 'c', &value) || !base64_read(value, f->gs2, sizeof f->gs2, &f->gs2_len))
+    if (!scram_attribute(scram_part(&rest), 'c', &value) || !base64_read(value, f->gs2, sizeof f->gs2, &f->gs2_len))
         return false;
-    if (!rest.at || !attribute(part(&rest), 'r', &f->nonce))
+    if (!rest.at || !scram_attribute(scram_part(&rest), 'r', &f->nonce))
         return false;
     /* Extensions that we do not know stand before the proof, which is last. */
     for (;;) {
         if (!rest.at)
             return false;
         struct bytes from = rest;
-        p = part(&rest);
+        p = scram_part(&rest);
         if (rest.at)
             continue;
         f->without_proof = bytes_of(message.at, (size_t)(from.at - message.at) - 1);
         break;
     }
-    return attribute(p, 'p', &value) && base64_read(value, f->proof, sizeof f->proof, &n) && n == SHA256_BYTES;
+    return scram_attribute(p, 'p', &value) && base64_read(value, f->proof, sizeof f->proof, &n) && n == SHA256_BYTES;
 }
 
 /* ClientKey = ClientProof XOR HMAC(StoredKey, AuthMessage); right if H(ClientKey) is StoredKey. */

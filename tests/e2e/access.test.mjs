@@ -3,7 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { createHash, createHmac, pbkdf2Sync, randomBytes, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { makeAuthority } from './lib/certs.mjs';
@@ -117,6 +119,46 @@ c.loop_forever()
         const end = await run('/usr/bin/python3', ['-c', script, String(it.mqttPort), password], { timeoutMs: 20_000 });
         assert.equal(end.out[0], code, end.err.join('\n'));
     }
+});
+
+test('our own pub and sub sign in by SCRAM, and believe no broker that does not know the user', async (t) => {
+    const right = secret('right');
+    const it = await node(t, { users: { alice: [right, '--scram'], plain: [right] } });
+    const file = join(tempFolder(), 'pw'), wrong = join(tempFolder(), 'pw');
+    writeFileSync(file, `${right}\n`);
+    writeFileSync(wrong, `${secret('wrong')}\n`);
+    const verb = async (name, port, user, password, ...args) => {
+        const end = await run(FIELDGATE, [name, '-p', String(port), '-u', user, '-P', `@${password}`, '--auth-method', METHOD, '-t', 'a', ...args],
+            { timeoutMs: 20_000 });
+        logs.push(() => [...end.out, ...end.err].join('\n'));
+        return end;
+    };
+    const sent = await verb('pub', it.mqttPort, 'alice', file, '-m', 'proven', '-r', '-q', '1');
+    assert.equal(sent.code, 0, sent.err.join('\n'));
+    const got = await verb('sub', it.mqttPort, 'alice', file, '-C', '1');
+    assert.deepEqual([got.code, got.out], [0, ['proven']]);
+    for (const [user, password] of [['alice', wrong], ['plain', file], ['mallory', file]]) {
+        const end = await verb('pub', it.mqttPort, user, password, '-m', 'x');
+        assert.notEqual(end.code, 0);
+        assert.match(end.err.join('\n'), /0x87/);
+    }
+    assert.equal((await verb('pub', it.mqttPort, 'alice', file, '-m', 'x', '-V', '311')).code, 2);
+    // Says yes to everybody, without an exchange or with one that ends in nothing.
+    const heard = [];
+    const challenge = auth({ reason: 0x18, props: { authMethod: METHOD, authData: Buffer.from('r=x,s=AAAA,i=4096') } });
+    for (const [says, said] of [[Buffer.from('2003000000', 'hex'), /did not prove that it knows the user/], [challenge, /no answer to SCRAM-SHA-256/]]) {
+        const server = createServer((socket) => {
+            socket.on('error', () => {});
+            socket.on('data', (data) => (heard.push(data), socket.write(says)));
+        }).listen(0, '127.0.0.1');
+        await once(server, 'listening');
+        t.after(() => server.close());
+        const end = await verb('pub', server.address().port, 'alice', file, '-m', 'given away');
+        assert.notEqual(end.code, 0);
+        assert.match(end.err.join('\n'), said);
+    }
+    const all = Buffer.concat(heard).toString('latin1');
+    assert.ok(all.includes('SCRAM-SHA-256') && !all.includes('given away') && !all.includes(right));
 });
 
 test('our own pub and sub sign in, the password from a file', async (t) => {
