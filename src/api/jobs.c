@@ -96,6 +96,10 @@ static void put_status(void *ctx, const struct job_status *s)
                ",\"lag\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"events\":%" PRIu64 ",\"rows\":%" PRIu64
                ",\"published\":%" PRIu64,
                s->lag, t->messages, t->events, t->rows, s->published);
+    if (s->behind_us >= 0)
+        buf_printf(out, ",\"behind-seconds\":%.3f", (double)s->behind_us / 1e6);
+    else
+        buf_printf(out, ",\"behind-seconds\":null");
     buf_printf(out,
                ",\"dropped\":{\"malformed\":%" PRIu64 ",\"no-timestamp\":%" PRIu64
                ",\"no-over-value\":%" PRIu64 ",\"late\":%" PRIu64 ",\"early\":%" PRIu64

@@ -96,6 +96,15 @@ static uint64_t count_of(const json_t *o, const char *key)
     return v > 0 ? (uint64_t)v : 0;
 }
 
+static void put_decimal(struct output *o, const json_t *m, const char *key, int digits)
+{
+    const json_t *v = json_object_get(m, key);
+    if (json_is_number(v))
+        output_decimal(o, json_number_value(v), digits);
+    else
+        output_none(o);
+}
+
 /* ---- list ---- */
 
 static uint64_t dropped(const json_t *job)
@@ -111,7 +120,8 @@ static int run_list(struct verb_call *call)
 {
     static const struct column columns[] = {
         {"JOB", "name", COLUMN_TEXT},        {"STATE", "state", COLUMN_TEXT},
-        {"LAG", "lag", COLUMN_NUMBER},       {"EVENTS", "events", COLUMN_NUMBER},
+        {"LAG", "lag", COLUMN_NUMBER},       {"BEHIND S", "behind-seconds", COLUMN_NUMBER},
+        {"EVENTS", "events", COLUMN_NUMBER},
         {"ROWS", "rows", COLUMN_NUMBER},     {"DROPPED", "dropped", COLUMN_NUMBER},
         {"MODELS", "models", COLUMN_NUMBER}, {"STATE BYTES", "state-bytes", COLUMN_NUMBER},
         {"WHY", "why", COLUMN_TEXT}};
@@ -129,6 +139,7 @@ static int run_list(struct verb_call *call)
         output_text(&o, bytes_str(text_of(job, "name")));
         output_text(&o, bytes_str(text_of(job, "state")));
         output_count(&o, count_of(job, "lag"));
+        put_decimal(&o, job, "behind-seconds", 1);
         output_count(&o, count_of(job, "events"));
         output_count(&o, count_of(job, "rows"));
         output_count(&o, dropped(job));
@@ -141,15 +152,6 @@ static int run_list(struct verb_call *call)
 }
 
 /* ---- models ---- */
-
-static void put_decimal(struct output *o, const json_t *m, const char *key)
-{
-    const json_t *v = json_object_get(m, key);
-    if (json_is_number(v))
-        output_decimal(o, json_number_value(v), 4);
-    else
-        output_none(o);
-}
 
 static int run_models(struct verb_call *call)
 {
@@ -176,10 +178,10 @@ static int run_models(struct verb_call *call)
         output_text(&o, bytes_str(text_of(m, "state")));
         output_count(&o, count_of(m, "seen"));
         output_printf(&o, "%" PRIu64 "/%" PRIu64, count_of(m, "learned"), count_of(m, "of"));
-        put_decimal(&o, m, "last");
-        put_decimal(&o, m, "expected-low");
-        put_decimal(&o, m, "expected-high");
-        put_decimal(&o, m, "last-score");
+        put_decimal(&o, m, "last", 4);
+        put_decimal(&o, m, "expected-low", 4);
+        put_decimal(&o, m, "expected-high", 4);
+        put_decimal(&o, m, "last-score", 4);
         output_count(&o, count_of(m, "anomalies"));
     }
     json_decref(tree);
@@ -383,7 +385,8 @@ static const struct verb job_list = {
     .summary = "all jobs: how far, how much, what is wrong",
     .detail = "STATE: running; blocked (what it has to say is refused, tried again); paused (its state is "
               "full); stopped (an\n"
-              "event it must not go on after). LAG: messages that wait to be read.",
+              "event it must not go on after). LAG: messages that wait to be read. BEHIND S: how many seconds ago came what\n"
+              "it read last, when some wait.",
     .examples = {"fieldgate job list", "fieldgate job list -o json", "fieldgate job list --data ./data"},
     .flags = output_flags,
     .values_size = sizeof(struct job_flags),

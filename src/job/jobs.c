@@ -326,6 +326,13 @@ struct consumer *jobs_queue(struct jobs *all, const char *name)
 
 /* ---- looked at ---- */
 
+static int64_t behind_us(struct job *j, uint64_t lag)
+{
+    const struct io *io = j->jobs->io;
+    int64_t us = io->wall_us(io->self) - j->reached_us;
+    return !lag ? 0 : !j->reached_us ? -1 : us > 0 ? us : 0;
+}
+
 static void tell_status(struct job *j, void (*each)(void *ctx, const struct job_status *), void *ctx)
 {
     job_lock(j);
@@ -336,6 +343,7 @@ static void tell_status(struct job *j, void (*each)(void *ctx, const struct job_
                            .published = consumer_published(j->consumer),
                            .checkpoints = j->checkpoints,
                            .checkpoint_bytes = j->checkpoint_bytes};
+    s.behind_us = behind_us(j, s.lag);
     if (j->stream)
         stream_stats(j->stream, &s.stream);
     each(ctx, &s);

@@ -283,6 +283,7 @@ static size_t feed_all(struct job *j, const struct consumer_item *items, size_t 
             *c = FAIL(why, CODE_NOMEM, 0, "no memory for a row");
         if (*c == CODE_OK) {
             files_keep(j);
+            j->reached_us = items[i].message ? items[i].message->wall_us : j->reached_us;
             continue;
         }
         j->astray = true;
