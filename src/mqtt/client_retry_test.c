@@ -1,4 +1,5 @@
 /* client_retry_test.c - connections that end: what is sent again, and when; what is freed. */
+#include "mqtt/client_parts.h"
 #include "mqtt/client_test_stage.h"
 
 static void a_qos_2_message_comes_once(void **state)
@@ -220,6 +221,25 @@ static void it_may_be_closed_in_every_callback(void **state)
     }
 }
 
+/* Sending has failed, on_close is still to come: what is published between the two waits for the next connection, it does not fail. */
+static void what_is_published_while_a_connection_ends_waits(void **state)
+{
+    (void)state;
+    struct mqtt_client_settings s = plain_settings();
+    s.reconnect = true;
+    struct stage st;
+    stage_open(&st, &s);
+    greet_with(&st, "20(00 00 ())");
+    conn_close(st.client->conn, false);
+    publish(&st, "t", "x", 1, 1, CODE_AGAIN);
+    told(&st, "connect close(375) ");
+    sim_advance(st.sim, SECOND);
+    greet_with(&st, "20(00 00 ())");
+    told(&st, "connect ready ");
+    publish(&st, "t", "x", 1, 1, CODE_OK);
+    stage_close(&st);
+}
+
 static void without_memory_it_says_so(void **state)
 {
     (void)state;
@@ -272,6 +292,7 @@ int main(void)
         cmocka_unit_test(a_server_that_says_why_is_believed),
         cmocka_unit_test(a_given_name_is_used_again),
         cmocka_unit_test(it_may_be_closed_in_every_callback),
+        cmocka_unit_test(what_is_published_while_a_connection_ends_waits),
         cmocka_unit_test(without_memory_it_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,8 +122,9 @@ static enum code again(struct mqtt_client *c, size_t bytes, struct fault *why)
 
 static enum code check_state(struct mqtt_client *c, struct fault *why)
 {
+    /* A connection that has just failed takes nothing, and tells us only in the next turn. */
     if (c->state == CLIENT_OPEN)
-        return CODE_OK;
+        return conn_is_open(c->conn) ? CODE_OK : again(c, 0, why);
     if (c->state == CLIENT_ENDED || c->state == CLIENT_LEAVING)
         return FAIL(why, CODE_CLOSED, 0, "the connection to the server has ended");
     return again(c, 0, why);
@@ -132,7 +133,7 @@ static enum code check_state(struct mqtt_client *c, struct fault *why)
 bool window_has_room(const struct mqtt_client *c)
 {
     const struct window *w = &c->window;
-    return c->state == CLIENT_OPEN && !w->unsent && w->messages < w->max &&
+    return c->state == CLIENT_OPEN && conn_is_open(c->conn) && !w->unsent && w->messages < w->max &&
            w->flying < c->server_receive_max && w->bytes + c->blocked_bytes <= w->bytes_max &&
            conn_unsent(c->conn) <= c->set.unsent_bytes;
 }
