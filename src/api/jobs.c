@@ -350,7 +350,7 @@ static void begin(struct api *a, struct http_exchange *x, const struct http_requ
     (void)http_query(r->query, "key", w->key, sizeof w->key);
     bool ok = !named || (http_query(r->query, "name", w->name, sizeof w->name) && job_name_ok(w->name));
     if (!ok)
-        (void)FAIL_FG(&why, CODE_USAGE, 8003, "name must be that of a job: letters, digits, - and _");
+        (void)FAIL_FG(&why, CODE_USAGE, 8003, "name must be that of a job: letters, digits, - and _, at most 64");
     else if (w->sql.bad)
         (void)FAIL_FG(&why, CODE_LIMIT, 6116, "a query of more than %d KiB (L-SQL)", SQL_MAX / 1024);
     else if (pool_submit(a->config.loop, &w->job) == CODE_OK)

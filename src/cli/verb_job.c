@@ -288,20 +288,20 @@ static int run_check(struct verb_call *call)
 
 /* ---- apply, rm ---- */
 
-static void name_of(const char *path, char out[JOB_NAME_MAX + 1])
+static void name_of(const char *path, char out[JOB_NAME_ROOM])
 {
     const char *name = strrchr(path, '/');
     name = name ? name + 1 : path;
     size_t n = strlen(name);
     n -= n > 4 && strcmp(name + n - 4, ".sql") == 0 ? 4 : 0;
-    (void)snprintf(out, JOB_NAME_MAX + 1, "%.*s", (int)(n > JOB_NAME_MAX ? JOB_NAME_MAX : n), name);
+    (void)snprintf(out, JOB_NAME_ROOM, "%.*s", (int)(n < JOB_NAME_ROOM ? n : JOB_NAME_ROOM), name);
 }
 
 static int run_apply(struct verb_call *call)
 {
     const struct job_flags *given = call->values;
     const char *path = argument(call, 0);
-    char *text, name[JOB_NAME_MAX + 1];
+    char *text, name[JOB_NAME_ROOM];
     size_t len;
     struct fault why;
     json_t *tree;

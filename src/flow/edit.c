@@ -14,7 +14,7 @@ struct looking {
 static enum code look(void *ctx, const char *path, struct fault *why)
 {
     struct looking *l = ctx;
-    char name[JOB_NAME_MAX + 1];
+    char name[JOB_NAME_ROOM];
     (void)why;
     file_job_name(path, name);
     l->found = l->found || strcmp(name, l->name) == 0;

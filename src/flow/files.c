@@ -9,14 +9,14 @@
 
 enum { PATH_BYTES = 4096 };
 
-void file_job_name(const char *path, char out[JOB_NAME_MAX + 1])
+void file_job_name(const char *path, char out[JOB_NAME_ROOM])
 {
     const char *name = strrchr(path, '/');
     name = name ? name + 1 : path;
     size_t n = strlen(name);
     if (n > 4 && strcmp(name + n - 4, ".sql") == 0)
         n -= 4;
-    (void)snprintf(out, JOB_NAME_MAX + 1, "%.*s", (int)n, name);
+    (void)snprintf(out, JOB_NAME_ROOM, "%.*s", (int)n, name);
 }
 
 bool made_path(const char *data_dir, const char *name, char *out, size_t cap)

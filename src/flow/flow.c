@@ -68,7 +68,7 @@ static enum code add_job(struct gathering *g, const char *path, const char *name
 
 static enum code add_file(void *ctx, const char *path, struct fault *why)
 {
-    char name[JOB_NAME_MAX + 1];
+    char name[JOB_NAME_ROOM];
     file_job_name(path, name);
     return add_job(ctx, path, name, NULL, NULL, why);
 }
@@ -76,7 +76,7 @@ static enum code add_file(void *ctx, const char *path, struct fault *why)
 static enum code add_made_file(void *ctx, const char *path, struct fault *why)
 {
     struct gathering *g = ctx;
-    char name[JOB_NAME_MAX + 1];
+    char name[JOB_NAME_ROOM];
     file_job_name(path, name);
     return g->edit && strcmp(g->edit->name, name) == 0 ? CODE_OK : add_file(ctx, path, why);
 }
@@ -240,7 +240,7 @@ void flow_plan_free(struct flow_plan *p)
 enum code flow_check_file(struct job_plan **out, const struct settings *s, const struct io *io,
                           const char *path, const char *name, struct fault *why)
 {
-    char own[JOB_NAME_MAX + 1];
+    char own[JOB_NAME_ROOM];
     file_job_name(path, own);
     return job_file_plan(out, s, io, path, name ? name : own, NULL, why);
 }

@@ -25,7 +25,7 @@ FG_CHECK enum code files_each(const struct io *, const char *pattern,
                               enum code (*each)(void *ctx, const char *path, struct fault *why), void *ctx,
                               struct fault *why);
 /* "humidity" for "/etc/jobs/humidity.sql". */
-void file_job_name(const char *path, char out[JOB_NAME_MAX + 1]);
+void file_job_name(const char *path, char out[JOB_NAME_ROOM]);
 /* DATA/jobs/NAME.sql; false: it does not fit. */
 bool made_path(const char *data_dir, const char *name, char *out, size_t cap);
 

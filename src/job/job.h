@@ -30,7 +30,8 @@ struct job_pair {
     const char *name,
         *to; /* of inputs: a topic filter; of outputs: a topic; of references: a file (.csv or JSON) */
 };
-enum { JOB_NAME_MAX = 64, JOBS_MAX = 100, JOB_INPUTS_MAX = 32 };
+/* JOB_NAME_ROOM: for a text that may be a name, so that one that is too long stays so and job_name_ok refuses it. */
+enum { JOB_NAME_MAX = 64, JOB_NAME_ROOM = JOB_NAME_MAX + 2, JOBS_MAX = 100, JOB_INPUTS_MAX = 32 };
 struct job_spec {
     const char *name; /* letters, digits, - and _, up to JOB_NAME_MAX */
     const char *file; /* for messages: as the person wrote it         */

@@ -97,6 +97,22 @@ static bool is_number(struct bytes b)
     return i == b.len;
 }
 
+static enum code check_text(struct bytes record, struct fault *why)
+{
+    return utf8_valid(record, true) ? CODE_OK : FAIL(why, CODE_MALFORMED, 0, "bytes that are not UTF-8");
+}
+
+/* The last label against those before it. */
+static enum code check_name(const struct csv *c, struct fault *why)
+{
+    const uint8_t *last = c->labels.at + c->ends[c->count - 2];
+    size_t len = c->ends[c->count - 1] - c->ends[c->count - 2];
+    for (uint32_t i = 0, from = 0; i + 1 < c->count; from = c->ends[i++])
+        if (c->ends[i] - from == len && memcmp(c->labels.at + from, last, len) == 0)
+            return FAIL(why, CODE_MALFORMED, 0, "columns %u and %u have one name in the header line", i + 1, c->count);
+    return CODE_OK;
+}
+
 enum code csv_header(struct csv *c, struct bytes record, struct fault *why)
 {
     struct bytes rest = without_end(record), raw;
@@ -104,10 +120,13 @@ enum code csv_header(struct csv *c, struct bytes record, struct fault *why)
     if (rest.len >= 3 && memcmp(rest.at, "\xef\xbb\xbf", 3) == 0)
         rest = bytes_from(rest, 3);
     *c = (struct csv){ 0 };
+    enum code code = check_text(record, why);
+    if (code != CODE_OK)
+        return code;
     if (!(c->ends = mem_alloc(CSV_FIELDS_MAX * sizeof *c->ends)))
         return FAIL(why, CODE_NOMEM, 0, "no memory for the names of the columns");
     while (more) {
-        enum code code = next_field(&rest, &raw, &quoted, &more, why);
+        code = next_field(&rest, &raw, &quoted, &more, why);
         if (code == CODE_OK && !raw.len)
             code = FAIL(why, CODE_MALFORMED, 0, "column %u has no name in the header line", c->count + 1);
         if (code == CODE_OK && c->count == CSV_FIELDS_MAX)
@@ -118,6 +137,8 @@ enum code csv_header(struct csv *c, struct bytes record, struct fault *why)
             return code;
         buf_u8(&c->labels, ':');
         c->ends[c->count++] = (uint32_t)buf_size(&c->labels);
+        if (c->count > 1 && !c->labels.bad && (code = check_name(c, why)) != CODE_OK)
+            return code;
     }
     return c->labels.bad ? FAIL(why, CODE_NOMEM, 0, "no memory for the names of the columns") : CODE_OK;
 }
@@ -126,11 +147,14 @@ enum code csv_object(const struct csv *c, struct bytes record, struct buf *out, 
 {
     struct bytes rest = without_end(record), raw;
     bool quoted, more = true;
+    enum code code = check_text(record, why);
+    if (code != CODE_OK)
+        return code;
     buf_u8(out, '{');
     for (uint32_t i = 0; more; i++) {
         if (i == c->count)
             return FAIL(why, CODE_MALFORMED, 0, "a record has more than the %u fields of the header line", c->count);
-        enum code code = next_field(&rest, &raw, &quoted, &more, why);
+        code = next_field(&rest, &raw, &quoted, &more, why);
         if (code != CODE_OK)
             return code;
         uint32_t from = i ? c->ends[i - 1] : 0;

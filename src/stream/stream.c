@@ -167,11 +167,11 @@ static enum code check_room(const struct stream *s, struct fault *why)
     uint64_t bytes = o->state_bytes ? o->state_bytes : UINT64_C(256) << 20, groups = o->groups ? o->groups : 1000000;
     if (s->state_bytes >= bytes)
         return FAIL_FG(why, CODE_LIMIT, FG_TOO_MUCH,
-                       "%s holds %llu bytes of state, the limit is %llu: use shorter windows or fewer keys, or raise the limit",
+                       "%s holds %llu bytes of state, the limit is %llu: use shorter windows or fewer keys, or raise the job's state-bytes",
                        o->file ? o->file : "the query", (unsigned long long)s->state_bytes, (unsigned long long)bytes);
     if (s->groups >= groups)
         return FAIL_FG(why, CODE_LIMIT, FG_TOO_MUCH,
-                       "%s holds %llu groups, the limit is %llu: group by fewer keys, or raise the limit", o->file ? o->file : "the query",
+                       "%s holds %llu groups, the limit is %llu: group by fewer keys, or use a shorter window", o->file ? o->file : "the query",
                        (unsigned long long)s->groups, (unsigned long long)groups);
     return CODE_OK;
 }

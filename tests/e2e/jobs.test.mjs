@@ -89,6 +89,20 @@ test('verbs: apply, list, explain, rm', async (t) => {
     assert.equal((await cli(node, 'job rm', '../users')).code, 1);
 });
 
+test('a name that is too long is refused, never cut', async (t) => {
+    const long = 'n'.repeat(65);
+    const dir = folder(t, { 'hot.sql': HOT, [`${long}.sql`]: HOT });
+    const node = await startNode({ t });
+    for (const args of [['--name', long, join(dir, 'hot.sql')], ['--name', 'n'.repeat(200), join(dir, 'hot.sql')], [join(dir, `${long}.sql`)]]) {
+        const cut = await cli(node, 'job apply', ...args);
+        assert.equal(cut.code, 1);
+        assert.match(cut.err.join('\n'), /FG8003 name must be that of a job: letters, digits, - and _, at most 64/);
+    }
+    assert.deepEqual(await jobs(node), []);
+    const check = await run(FIELDGATE, ['job', 'check', join(dir, `${long}.sql`)], {});
+    assert.match(check.err.join('\n') + check.out.join('\n'), /FG6114 .*cannot be the name of a job/);
+});
+
 test('what the settings declare, verbs do not change', async (t) => {
     const dir = folder(t, { 'hot.sql': HOT });
     const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });

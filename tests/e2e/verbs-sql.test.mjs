@@ -41,6 +41,19 @@ test('CSV: quotes, empty fields, numbers that are none', () => {
     assert.equal(sql(['SELECT * FROM input'], 'a,b\n1,2,3\n4,5\n').status, 4);
 });
 
+test('CSV: a record that is not UTF-8 is dropped and told, and of two columns with one name none is lost in silence', (t) => {
+    const file = folder(t);
+    const latin1 = Buffer.from('name,v\nM\xfcller,1\nok,2\n', 'latin1');
+    const r = sql(['SELECT * FROM input'], latin1);
+    assert.equal(r.out, '{"name":"ok","v":2}\n');
+    assert.match(r.err, /InputDeserializationError: -, record 2: bytes that are not UTF-8/);
+    assert.equal(r.status, 4);
+    assert.match(sql(['SELECT * FROM input'], Buffer.from('gr\xf6sse,v\n1,2\n', 'latin1')).err, /bytes that are not UTF-8/);
+    assert.match(sql(['SELECT * FROM input'], 'a,b,a\n1,2,3\n').err, /columns 1 and 3 have one name in the header line/);
+    const q = 'SELECT r.name FROM input i JOIN names r ON i.id = r.v';
+    assert.match(sql([q, '-r', `names=${file('names.csv', latin1)}`], '{"id":1}').err, /bytes that are not UTF-8/);
+});
+
 test('files follow each other as one input, and several inputs are read by their times', (t) => {
     const file = folder(t);
     const a = file('a.jsonl', '{"t":"2024-01-01T00:00:01Z","v":1}\n'), b = file('b.jsonl', '{"t":"2024-01-01T00:00:03Z","v":2}\n');
