@@ -104,7 +104,8 @@ bool jobs_glance(struct jobs *, void (*each)(void *ctx, const struct job_glance 
 /* See stream_models. False: no such job. */
 bool jobs_models(struct jobs *, const char *name, bool (*each)(void *ctx, const struct stream_model_info *),
                  void *ctx);
-/* See stream_forget. CODE_NOTFOUND: no such job, or no such model; CODE_AGAIN: not just now, what it has to say is refused. */
+/* See stream_forget. CODE_NOTFOUND: no such job, or no such model; CODE_AGAIN: not just now, what it has to say is refused,
+ * or the disk takes nothing. CODE_OK: it does not come back with a crash. */
 FG_CHECK enum code jobs_forget_model(struct jobs *, const char *name, struct bytes key);
 /* Calls each() with the plans of all jobs, or of the one of that name. False: there is none. */
 bool jobs_plans(struct jobs *, const char *name, void (*each)(void *ctx, const struct job_plan *), void *ctx);

@@ -145,6 +145,7 @@ void files_close(struct job *);
 /* ---- run.c ---- */
 void job_lock(struct job *);
 void job_unlock(struct job *);
+void job_pause(struct job *, int ms); /* so long; nothing ends it before */
 uint64_t job_lag(struct job *); /* messages that wait to be read */
 void *job_run(void *job);
 void job_wake(void *job);

@@ -3,9 +3,12 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "journal/journal.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+enum { FORGET_MS = 5000 };
 
 static void consumer_name(const char *job, char out[JOB_NAME_MAX + 8])
 {
@@ -408,6 +411,20 @@ static enum code forget(struct job *j, struct bytes key)
     return CODE_OK;
 }
 
+/* Until a checkpoint without it is on disk, or FORGET_MS have passed. */
+static enum code wait_until_gone(struct job *j)
+{
+    for (int ms = 0; ms < FORGET_MS; ms += 5) {
+        job_lock(j);
+        bool gone = !j->settle && journal_durable(j->jobs->journal) >= j->old_until;
+        job_unlock(j);
+        if (gone)
+            return CODE_OK;
+        job_pause(j, 5);
+    }
+    return CODE_AGAIN;
+}
+
 enum code jobs_forget_model(struct jobs *all, const char *name, struct bytes key)
 {
     pthread_mutex_lock(&all->lock);
@@ -417,6 +434,8 @@ enum code jobs_forget_model(struct jobs *all, const char *name, struct bytes key
         job_lock(j);
         c = forget(j, key);
         job_unlock(j);
+        if (c == CODE_OK)
+            c = wait_until_gone(j);
     }
     pthread_mutex_unlock(&all->lock);
     return c;

@@ -172,8 +172,14 @@ static void sleep_for(struct job *j, int ms, enum wakes by)
     while (!(by >= WAKES_TO_STOP && j->stop) && !(by == WAKES_WHEN_DUE && j->due) &&
            pthread_cond_timedwait(&j->wake, &j->sleep_lock, &until) == 0)
         ;
-    j->due = false;
+    if (by == WAKES_WHEN_DUE)
+        j->due = false;
     pthread_mutex_unlock(&j->sleep_lock);
+}
+
+void job_pause(struct job *j, int ms)
+{
+    sleep_for(j, ms, WAKES_NEVER);
 }
 
 /* ---- publishing ---- */

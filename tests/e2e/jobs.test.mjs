@@ -396,3 +396,35 @@ SELECT machine, v INTO [found/spikes] FROM a WHERE CAST(GetRecordPropertyValue(r
     }
     assert.deepEqual(json(client.messages), live); // the live job has said nothing more
 });
+
+test('a job whose rows are refused waits, forgets nothing, stops in time, and says nothing twice', async (t) => {
+    const dir = folder(t, { 'a.sql': "SELECT v, AnomalyDetection_SpikeAndDip(v, 95, 10, 'spikes') OVER (LIMIT DURATION(hour, 1)) AS r INTO [x/out] FROM [x/in]" });
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql'), limits: { 'queued-messages': 10, 'on-full': 'refuse' } } });
+    const away = { clientId: 'away', clean: false, properties: { sessionExpiryInterval: 3600 } };
+    const watch = await mqttConnect({ t, node, ...away });
+    await watch.subscribeAsync('x/out', { qos: 1 });
+    await watch.endAsync();
+    const client = await mqttConnect({ t, node });
+    for (let v = 0; v < 40; v++) await client.publishAsync('x/in', `{"v":${v}}`, { qos: 1 });
+    await until(async () => (await jobs(node))[0].state === 'blocked', 'the job is blocked');
+    assert.match((await jobs(node))[0].why, /quota/i);
+    const forget = await cli(node, 'job forget', 'a', '--all');
+    assert.equal(forget.code, 1);
+    assert.match(forget.err.join('\n'), /FG6140/);
+    assert.equal((await cli(node, 'job models', 'a')).code, 0);
+    const from = Date.now();
+    await node.stop();
+    assert.equal(Date.now() - from < 5000, true, 'stopped within five seconds');
+    await node.start();
+    await until(async () => (await jobs(node))[0]?.state === 'blocked', 'it is blocked again');
+    await node.restart({ kill9: true });
+    const back = await mqttConnect({ t, node, ...away });
+    assert.deepEqual(json(await back.take(40)).map((row) => row.v), [...Array(40).keys()]);
+    await until(async () => { const [job] = await jobs(node); return job.state === 'running' && job.lag === 0; }, 'it runs');
+    assert.equal((await cli(node, 'job forget', 'a', '--all')).code, 0);
+    await node.restart({ kill9: true });
+    const [job] = await until(async () => { const list = await jobs(node); return list.length && list; }, 'it is back');
+    assert.equal(job.models, 0, 'what was forgotten stays so');
+    await sleep(200);
+    assert.equal(back.messages.length, 40);
+});
