@@ -376,7 +376,76 @@ static void a_word_for_a_partition_goes_nowhere_else_and_once(struct rig *rig)
     consumer_close(c);
 }
 
+/* What it reads it reads again after a crash: no time and no sweep may take a message from between two checkpoints. */
+static void what_expires_while_it_waits_is_read_all_the_same(struct rig *rig)
+{
+    struct consumer *c = open_job(rig);
+    reads(c, "t", 1);
+    struct peer *p = peer_connected(rig, 0, &machine, false);
+    struct peer_publish soon = {
+        .topic = BYTES_LIT("t"), .payload = BYTES_LIT("soon"), .props = BYTES_LIT("\x02\0\0\0\1")}; /* in a second */
+    struct peer *five = peer_connected(rig, 0, &(struct peer_connect){.client_id = "v5"}, false);
+    peer_publish_full(five, &soon);
+    rig_run(rig);
+    peer_published(p, "t", "stays", 1, false, 0);
+    for (int i = 0; i < 3; i++) {
+        (void)expect(c, 0, "soon stays");
+        rig_advance(rig, 5000000);
+        consumer_close(c);
+        rig_restart(rig, i % 2 ? ORDERLY : CRASH);
+        c = open_job(rig);
+    }
+    (void)expect(c, 0, "soon stays");
+    consumer_close(c);
+}
+
+/* A job reads what happens, not what was. */
+static void it_is_not_sent_what_is_retained(struct rig *rig)
+{
+    struct consumer *c = open_job(rig);
+    struct peer *p = peer_connected(rig, 0, &machine, false);
+    peer_publish(p, "t", "was", 0, true);
+    rig_run(rig);
+    reads(c, "t", 1);
+    rig_run(rig);
+    (void)expect(c, 0, "");
+    peer_publish(p, "t", "is", 0, true);
+    rig_run(rig);
+    (void)expect(c, 0, "is");
+    consumer_close(c);
+}
+
 /* ---- limits ---- */
+
+static void what_the_journal_never_takes_holds_up_nobody(struct rig *rig)
+{
+    static char large[80 * 1024]; /* more than a segment of the rig */
+    struct consumer *c = open_job(rig);
+    struct peer *p = peer_connected(rig, 0, &watch, false);
+    struct fault why;
+    int done = 0;
+    peer_subscribed(p, "out", 1);
+    memset(large, 'x', sizeof large - 1);
+    struct consumer_word words[] = {{.message = word("out", "before"), .ordinal = 1},
+                                    {.message = word("out", large), .ordinal = 2},
+                                    {.message = word("out", "behind"), .ordinal = 3}};
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(consumer_post(c, words, 3, is_done, &done, &why), CODE_OK);
+        rig_run(rig);
+        assert_int_equal(done, again + 1);
+        assert_int_equal(words[0].result, 0);
+        assert_int_equal(words[1].result, again ? 0 : MQTT_PACKET_TOO_LARGE); /* those behind it have passed its number */
+        assert_int_equal(words[2].result, 0);
+    }
+    peer_accepts(p, peer_expect_publish(p, "out", "before", 1));
+    peer_accepts(p, peer_expect_publish(p, "out", "behind", 1));
+    peer_expect_nothing(p);
+    assert_int_equal(consumer_published(c), 3);
+    for (int i = 0; i < 3; i++)
+        message_drop(words[i].message);
+    consumer_close(c);
+}
+
 
 static void a_full_reader_refuses_and_loses_nothing(struct rig *rig)
 {
@@ -452,6 +521,9 @@ int main(void)
         RIG_TEST(a_look_without_messages_and_several_that_are_done, NULL),
         RIG_TEST(a_word_for_a_partition_goes_nowhere_else_and_once, NULL),
         RIG_TEST(a_full_reader_refuses_and_loses_nothing, NULL),
+        RIG_TEST(what_the_journal_never_takes_holds_up_nobody, NULL),
+        RIG_TEST(what_expires_while_it_waits_is_read_all_the_same, NULL),
+        RIG_TEST(it_is_not_sent_what_is_retained, NULL),
         RIG_TEST(publishers_wait_for_a_reader_that_is_behind, NULL),
         RIG_TEST(no_client_has_its_name, NULL),
     };
