@@ -1,9 +1,11 @@
-/* node_flow.c - the node's jobs: begun before the loops run, so that nobody is served whom they would not hear; changed by a reload,
- * ended before the loops. They wait for loops, so changing and ending is not done on one: the pool does it. */
+/* node_flow.c - the node's jobs: begun before anybody is served whom they would not hear; changed by a reload,
+ * ended before the loops. They wait for loops, so nothing of this is done on one: the pool does it. */
 #include "node/node_private.h"
 
 #include "base/log.h"
 #include "base/mem.h"
+
+enum { FIRST_MS = 10000 };
 
 struct change {
     struct pool_job job;
@@ -49,14 +51,41 @@ enum code flow_prepare_first(struct node *n, struct fault *why)
     return flow_plan_new(&n->first_plan, n->options.settings, n->options.io, n->data_dir, why);
 }
 
+/* An action that goes on with what waited for it publishes, and that needs loops that run: so not before them, and nobody is served
+ * until it is done; a journal that is full or a state that is large must not keep the door shut for long, though. */
+static void first_applied(struct pool_job *job, struct loop *here)
+{
+    struct change *c = (struct change *)job;
+    struct node *n = c->node;
+    applied(job, here);
+    timer_stop(n->loops[0], &n->first_timer);
+    if (!atomic_load(&n->stopping))
+        listen_serve(n);
+}
+
+static void serve_without(struct timer *t)
+{
+    struct node *n = (struct node *)(void *)((char *)t - offsetof(struct node, first_timer));
+    log_warn("job", "FG6139 jobs, routes and actions are not all there after %d s; clients are served without them",
+             FIRST_MS / 1000);
+    listen_serve(n);
+}
+
 void flow_begin(struct node *n)
 {
     struct flow_plan *plan = n->first_plan;
-    struct fault why = { .code = CODE_OK };
     n->first_plan = NULL;
     flow_declare(n->flow, n->options.settings, plan);
-    why.code = flow_bring_about(n->flow, &why);
-    tell(&why);
+    struct change *c = mem_alloc(sizeof *c);
+    if (c)
+        *c = (struct change){ .job = { apply, first_applied }, .node = n };
+    if (!c || pool_submit(n->loops[0], &c->job) != CODE_OK) {
+        log_error("job", "FG6134 the jobs could not be begun: no memory or no thread. A reload tries again");
+        mem_free(c);
+        listen_serve(n);
+        return;
+    }
+    timer_start(n->loops[0], &n->first_timer, FIRST_MS, serve_without);
 }
 
 /* ---- the end ---- */
@@ -83,6 +112,7 @@ static void try_again(struct timer *t)
 void flow_finish(struct node *n, void (*then)(struct node *))
 {
     n->flow_then = then;
+    timer_stop(n->loops[0], &n->first_timer);
     n->flow_job = (struct pool_job){ stop_all, all_stopped };
     if (pool_submit(n->loops[0], &n->flow_job) != CODE_OK)
         timer_start(n->loops[0], &n->flow_timer, 20, try_again);

@@ -8,10 +8,73 @@ static const char *const type_names[] = {
     [LISTENER_MQTT] = "mqtt", [LISTENER_HTTP] = "http", [LISTENER_MQTTS] = "mqtts", [LISTENER_HTTPS] = "https"
 };
 
+/* ---- whoever comes before the jobs, routes and actions of the settings are there waits: they would not hear him ---- */
+
+enum { EARLY_MAX = 4096 };
+
+struct early {
+    struct early   *next;
+    struct net_peer peer;
+    bool            mqtt;
+};
+
+static void serve(struct node *n, const struct net_peer *peer, bool mqtt)
+{
+    if (mqtt)
+        broker_accept(n->broker, peer);
+    else
+        api_accept_public(n->api, peer);
+}
+
+static void keep_early(struct node *n, const struct net_peer *peer, bool mqtt)
+{
+    struct early *e = n->early_count < EARLY_MAX ? mem_alloc(sizeof *e) : NULL;
+    if (!e) {
+        net_peer_refuse(peer);
+        return;
+    }
+    *e = (struct early){ .peer = *peer, .mqtt = mqtt };
+    *(n->early ? n->early_end : &n->early) = e;
+    n->early_end = &e->next;
+    n->early_count++;
+}
+
+static void forget_early(struct node *n, bool serves)
+{
+    while (n->early) {
+        struct early *e = n->early;
+        n->early = e->next;
+        if (serves)
+            serve(n, &e->peer, e->mqtt);
+        else
+            net_peer_refuse(&e->peer);
+        mem_free(e);
+    }
+    n->early_count = 0;
+}
+
+void listen_serve(struct node *n)
+{
+    n->serving = true;
+    forget_early(n, true);
+}
+
 static void accept_mqtt(void *ctx, const struct net_peer *peer)
 {
     struct node *n = ctx;
-    broker_accept(n->broker, peer);
+    if (n->serving)
+        broker_accept(n->broker, peer);
+    else
+        keep_early(n, peer, true);
+}
+
+static void accept_http(void *ctx, const struct net_peer *peer)
+{
+    struct node *n = ctx;
+    if (n->serving)
+        api_accept_public(n->api, peer);
+    else
+        keep_early(n, peer, false);
 }
 
 enum code node_socket(const char *data_dir, char out[NODE_SOCKET_MAX], struct fault *why)
@@ -111,7 +174,7 @@ static enum code note_address(struct sockets *to, const struct settings_listener
 static void serve_one(struct node *n, size_t which, size_t slot)
 {
     bool mqtt = settings_is_mqtt(&n->options.settings->listeners[which]);
-    listener_set_accept(n->sockets.listeners[slot], mqtt ? accept_mqtt : api_accept_public, mqtt ? (void *)n : (void *)n->api);
+    listener_set_accept(n->sockets.listeners[slot], mqtt ? accept_mqtt : accept_http, n);
     listener_set_door(n->sockets.listeners[slot], n->doors.of[which]);
     tls_show(n, which, slot);
 }
@@ -278,6 +341,7 @@ void listen_end(struct node *n)
             listener_close(n->sockets.listeners[i]);
         n->sockets.listeners[i] = NULL;
     }
+    forget_early(n, false);
     tls_close(n);
 }
 

@@ -83,7 +83,10 @@ struct node {
     _Atomic bool   reload_wished, reload_posted;
 
     struct pool_job flow_job;   /* the end of the jobs */
-    struct timer    flow_timer; /* of loop 0 */
+    struct timer    flow_timer, first_timer; /* of loop 0 */
+    struct early   *early, **early_end; /* peers that came before the first jobs were there, in their order */
+    unsigned        early_count;
+    bool            serving;            /* from then on nobody waits */
     void          (*flow_then)(struct node *);
     struct letter stop_letter;
     _Atomic bool  stopping, running, stop_posted;
@@ -133,7 +136,7 @@ void               auth_end(struct node *);                     /* on loop 0 */
 
 /* ---- node_flow.c: jobs, on loop 0 ---- */
 FG_CHECK enum code flow_prepare_first(struct node *, struct fault *why); /* the broker has started */
-void               flow_begin(struct node *);                            /* the loops are about to run; nothing of it waits for them */
+void               flow_begin(struct node *);                            /* the loops are about to run */
 /* On the pool; takes the plan. */
 void               flow_change(struct node *, struct flow_plan *);
 /* When all jobs have stopped: then(). */
@@ -168,5 +171,7 @@ FG_CHECK enum code listen_stage(struct node *, const struct settings *s, struct 
 void               listen_commit(struct node *, struct listen_stage *);
 void               listen_discard(struct node *, struct listen_stage *);
 struct api_view    listen_view(const struct node *);
+/* What the settings' listeners have accepted since the start is served from now on. Harmless if done. */
+void               listen_serve(struct node *);
 void               listen_end(struct node *);  /* on loop 0 or while it does not run; harmless if done */
 void               listen_free(struct node *);

@@ -378,3 +378,18 @@ test('a full disk: what was accepted is done, when there is room again at the la
     await watch.take(accepted, 30_000);
     assert.deepEqual([...new Set(watch.messages.map((m) => Number(m.text)))].slice(0, accepted), [...Array(accepted).keys()]);
 });
+
+test('what waits for an action when the node starts keeps nobody from coming in', async (t) => {
+    const slow = { on: 'x/#', do: { program: ['/bin/sleep', '5'] } };
+    const node = await startNode({ t, settings: { actions: { first: slow, second: slow } } });
+    const client = await mqttConnect({ t, node });
+    for (let i = 0; i < 5; i++) await client.publishAsync('x/1', `{"v":${i}}`, { qos: 1 });
+    // Both actions publish now, and both have something to publish as soon as they begin.
+    const publishes = (name) => ({ on: 'x/#', do: { publish: { topic: `y/${name}` } } });
+    await node.restart({ kill9: true, settings: { actions: { first: publishes('first'), second: publishes('second') } } });
+    const watch = await mqttConnect({ t, port: node.mqttPort });
+    await watch.subscribeAsync('y/#', { qos: 1 });
+    await watch.publishAsync('x/1', '{"v":5}', { qos: 1 });
+    await until(() => ['first', 'second'].every((name) => watch.messages.some((m) => m.topic === `y/${name}` && JSON.parse(m.text).v === 5)), 'both have published the last one');
+    assert.equal((await node.verb('status')).code, 0);
+});
