@@ -3,8 +3,10 @@
 // timeout: 240
 
 import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from './lib/bounded.mjs';
-import { FIELDGATE, startNode } from './lib/node.mjs';
+import { FIELDGATE, startNode, tempFolder } from './lib/node.mjs';
 import * as m from './lib/packets.mjs';
 import { rawConnect } from './lib/raw.mjs';
 import { run } from './lib/process.mjs';
@@ -225,4 +227,50 @@ test('a disk that hangs holds up acknowledgements and nothing else', async (t) =
     assert.equal(pub.received.length, 1, 'only CONNACK so far');
     await pub.want(m.PUBACK);
     assert.ok(performance.now() - start >= 690, 'PUBACK did');
+});
+
+test('a job on a full disk stops in time, starts on it, and in the end has said everything once', async (t) => {
+    const disk = await SmallDisk.make({ t, size: '24m' });
+    await disk.ballast(10);
+    const dir = tempFolder('jobs');
+    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    writeFileSync(join(dir, 'copy.sql'), 'SELECT n, pad, LAG(n) OVER (LIMIT DURATION(hour, 1)) AS before INTO [out/copy] FROM [in/+]');
+    const node = await startNode({ t, dataDir: `${disk.folder}/data`, wrap: disk.enter,
+        settings: { ...SETTINGS, jobs: join(dir, 'copy.sql') } });
+    const away = await rawConnect({ t, port: node.mqttPort, id: 'away', ...KEPT });
+    await away.subscribe('out/copy', { qos: 1 });
+    await away.cut();
+    const pub = await rawConnect({ t, port: node.mqttPort });
+    const accepted = [];
+    const pad = 'x'.repeat(16_000);
+    for (let n = 0; n < 5000; n++) {
+        const { reason } = await pub.publish('in/1', JSON.stringify({ n, pad }));
+        if (reason >= 0x80) break;
+        accepted.push(n);
+    }
+    assert.ok(accepted.length > 50 && accepted.length < 5000, `${accepted.length}`);
+    const job = async () => {
+        const [program, ...args] = [...disk.enter, FIELDGATE, 'job', 'list', '--data', node.dataDir, '-o', 'json'];
+        return JSON.parse((await run(program, args, { timeoutMs: 30_000 })).out.join('')).jobs[0];
+    };
+    for (const kill9 of [false, true]) {
+        const from = Date.now();
+        await node.restart({ kill9 });
+        assert.ok(Date.now() - from < 8000, `stopped and started within ${Date.now() - from} ms`);
+        await until(async () => (await job())?.state, 'the job is there');
+    }
+    await disk.dropBallast();
+    await until(async () => (await node.get('/health')).status === 200, 'there is room again', 15_000);
+    await until(async () => { const now = await job(); return now.state === 'running' && now.lag === 0; }, 'the job has caught up', 15_000);
+    const raw = await rawConnect({ t, port: node.mqttPort, id: 'away', ...KEPT });
+    const got = [];
+    for (;;) {
+        const p = await raw.next(1000).catch(() => undefined);
+        if (!p) break;
+        if (p.type !== m.PUBLISH) continue;
+        const { n, before } = JSON.parse(p.payload.toString());
+        got.push([n, before]);
+        await raw.send(m.ack(m.PUBACK, p.pid));
+    }
+    assert.deepEqual(got, accepted.map((n) => [n, n ? n - 1 : null]));
 });
