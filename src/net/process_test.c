@@ -129,9 +129,14 @@ static void it_gets_nothing_of_ours(void **state)
     const char *const files[] = { "ls", "/proc/self/fd", NULL };
     struct seen s = run(files, "", 20000, NULL);
     assert_string_equal(s.said, "0\n1\n2\n3\n"); /* 3 is the folder that ls reads */
-    const char *const signals[] = { "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status", NULL };
+    /* 32 and 33 are the C library's own: posix_spawn, as make uses it, hands them on ignored, and sigaction refuses to
+       touch them. Each program's library sets them when it needs them. */
+    const char *const signals[] = { "/bin/sh", "-c", "echo $(sed -n 's/^SigBlk:\t//p;s/^SigIgn:\t//p' /proc/self/status)", NULL };
+    unsigned long long blocked = 1, ignored = 1;
     s = run(signals, "", 20000, NULL);
-    assert_string_equal(s.said, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    assert_int_equal(sscanf(s.said, "%llx %llx", &blocked, &ignored), 2);
+    assert_int_equal(blocked, 0);
+    assert_int_equal(ignored & ~0x180000000ULL, 0);
     const char *const group[] = { "/bin/sh", "-c", "set -- $(cat /proc/self/stat); echo $(($5 - $6)) $7", NULL };
     s = run(group, "", 20000, NULL);
     assert_string_equal(s.said, "0 0\n"); /* its group is its session, without a terminal */
