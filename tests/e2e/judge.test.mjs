@@ -154,6 +154,10 @@ const SHARED_RED = [
     })],
     ['two messages of one member swapped', 'reordered', shared(1, (a) => { [a.got[0], a.got[2]] = [a.got[2], a.got[0]]; })],
     ['a message that went to another without need', 'reordered', shared(2, (a, b) => move(a, b, 'two', 4))],
+    ['QoS 2 sent again, and behind newer ones', 'reordered', shared(2, (a, b, h) => {
+        h.streams.two.again[4] = true;
+        move(a, b, 'two', 4);
+    })],
     ['a message before the membership', 'unasked', shared(1, (a) => (a.subscriptions[0].askedAt = 203))],
     ['a message of another topic', 'unasked', shared(1, (a, b, h) => (h.groups.g.filter = 'factory/p1'))],
     ['a message that nobody sent', 'unasked', shared(1, (a) => a.got.push(['one', 10, 500, '7']))],
@@ -172,6 +176,10 @@ const SHARED_GREEN = [
     ['a message that its publisher sent again, to another', shared(1, (a, b, h) => {
         h.streams.one.again[4] = true;
         move(a, b, 'one', 4);
+    })],
+    ['what came with QoS 2 and goes out with 1, sent again and to another, who has had newer ones', shared(1, (a, b, h) => {
+        h.streams.two.again[4] = true; // a node died with it recorded nowhere; a had got it
+        b.got.push(['two', 4, 500, '7']);
     })],
     ['a loss when nobody was surely there', shared(1, (a, b) => {
         for (const m of [a, b]) m.subscriptions[0].endAskedAt = 20;

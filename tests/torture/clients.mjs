@@ -541,6 +541,7 @@ export class Member extends Subscriber {
     note(stream, n, p) { this.ledger.gotShared(this.session, stream, n, p.props.subId); }
 
     choose() {
+        this.triedIn = this.ledger.life;
         // A clean start that was not answered may have been read, or not: once more.
         this.beginsAnew ||= this.overAt !== undefined && this.random.chance(this.anew);
         if (this.beginsAnew) {
@@ -573,7 +574,7 @@ export class Member extends Subscriber {
     }
     onPacket(raw, p) {
         super.onPacket(raw, p);
-        if (p.type === UNSUBACK) this.#settles();
+        if (p.type === UNSUBACK && this.live) this.#settles(); // who has said goodbye is not settled by what still comes
     }
 
     /** Others may get what waits for it: from here on until it is back. A node that dies gives nothing away. */
@@ -583,10 +584,11 @@ export class Member extends Subscriber {
         this.unsettledSince = undefined;
     }
     over({ answered }) {
-        if (!answered) return;
-        const stopped = this.ledger.stopped.get(this.liveIn);
+        // Read by a node that then ended in order: it may have given away what waited, unanswered or not.
+        const stopped = this.ledger.stopped.get(answered ? this.liveIn : this.triedIn);
         if (stopped !== undefined) this.unsettledSince ??= stopped;
-        else if (this.liveIn === this.ledger.life || this.expiry) this.#loosen();
+        if (!answered) return;
+        if (stopped === undefined && (this.liveIn === this.ledger.life || this.expiry)) this.#loosen();
         this.awaySince = this.unsettledSince ?? ++this.ledger.tick;
     }
     #if(does, what) {

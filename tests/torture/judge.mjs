@@ -103,6 +103,14 @@ function alwaysManned(subscriptions, from) {
     }
 }
 
+/** For whoever has to understand it: when each member, last before and first after that time, was not sure of its messages. */
+function whenUnsettled(members, sentAt, tick) {
+    return members.map((m) => {
+        const before = m.unsettled.findLast(([, to]) => to <= sentAt), after = m.unsettled.find(([from]) => from >= tick);
+        return `${m.name} unsettled ${before?.join('-') ?? 'never'} before, ${after?.join('-') ?? 'never'} after`;
+    }).join('; ');
+}
+
 /** What a member got, message by message. Gives [stream, n] -> how often the whole group got it. */
 function judgeMember(say, id, member, group, streams, others, times) {
     const first = new Map(); // stream -> [highest, numbers that came]
@@ -116,14 +124,17 @@ function judgeMember(say, id, member, group, streams, others, times) {
         if (ids !== `${member.subId ?? ''}`) say('sub-id', `${id} got ${name} ${n} with identifiers (${ids}), not ${member.subId ?? 'none'}`);
         if (!times.has(name)) times.set(name, new Uint8Array(stream.sentAt.length));
         const count = times.get(name);
-        if (Math.min(group.qos, stream.qos) === 2 && count[n] === 1) say('doubled', `the group of ${id} got ${name} ${n} twice`);
+        const exact = Math.min(group.qos, stream.qos) === 2;
+        if (exact && count[n] === 1) say('doubled', `the group of ${id} got ${name} ${n} twice`);
         if (count[n] < 255) count[n]++;
         if (!first.has(name)) first.set(name, { highest: -1, came: new Set() });
         const line = first.get(name);
-        // What one member did not take is given to another, behind newer messages; what is sent again goes to any of them.
+        // What one member did not take is given to another, behind newer messages; what is sent again goes to any of them:
+        // with QoS 1 either way it may have come to one of them already, from a node that then died without a trace of it.
         const moved = others.some((m) => m.unsettled.some(([from, to]) => from < tick && to > stream.sentAt[n]));
-        if (!line.came.has(n) && n < line.highest && !moved && !(stream.again?.[n] && stream.qos === 1))
-            say('reordered', `${id} got ${name} ${n} of its group after ${line.highest}`);
+        if (!line.came.has(n) && n < line.highest && !moved && !(stream.again?.[n] && !exact))
+            say('reordered', `${id} got ${name} ${n} of its group after ${line.highest}: sent at ${stream.sentAt[n]}, acknowledged at ` +
+                `${stream.ackedAt[n]}, come at ${tick}; ${whenUnsettled(others, stream.sentAt[n], tick)}`);
         line.came.add(n);
         line.highest = Math.max(line.highest, n);
     }
@@ -136,7 +147,7 @@ function judgeGroup(say, name, group, streams) {
     const ends = Math.max(-1, ...members.flatMap(([, m]) => m.endedAt));
     const times = new Map();
     let due = 0;
-    for (const [id, member] of members) judgeMember(say, id, member, group, streams, members.map(([, m]) => m), times);
+    for (const [id, member] of members) judgeMember(say, id, member, group, streams, members.map(([of, m]) => ({ name: of, ...m })), times);
     for (const [streamName, stream] of Object.entries(streams)) {
         if (!matches(group.filter, stream.topic)) continue;
         const count = times.get(streamName);
