@@ -362,7 +362,7 @@ static void tell_time(struct job *j, int64_t now)
     if (!stream_follows_clock(j->plan->query))
         return;
     stream_stats(j->stream, &stats);
-    if (!stats.waiting)
+    if (!stats.pending)
         return;
     j->clock_us = now;
     struct message *m = message_new(

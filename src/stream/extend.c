@@ -26,6 +26,7 @@ static void memory_free(struct stream *s, struct memory *m)
         kept_free(s, k);
     }
     s->groups--;
+    s->memories--;
     s->state_bytes -= m->size;
     mem_free(m);
 }
@@ -88,6 +89,7 @@ static enum code find(struct stream *s, struct function *f, const struct value *
         return run_no_memory(s);
     }
     s->groups++;
+    s->memories++;
     s->state_bytes += size;
     *out = m;
     return CODE_OK;

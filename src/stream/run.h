@@ -68,6 +68,7 @@ struct stream {
     struct reference_data *references;
     struct lookup_index **lookups;
     uint64_t              state_bytes, groups, waiting, models, sequence;
+    uint64_t              memories; /* those of `groups` that look back (extend.c): no row waits in them */
     const struct stream_message *message;
     int64_t               clock; /* of stream_clock */
     int64_t               reached; /* highest time a lane was told: for stats */

@@ -302,6 +302,7 @@ void stream_stats(const struct stream *s, struct stream_stats *out)
     out->state_bytes = s->state_bytes;
     out->waiting = s->waiting;
     out->groups = s->groups;
+    out->pending = s->waiting + s->groups - s->memories;
     out->models = s->models;
     out->not_finite += s->eval.not_finite;
     out->watermark = s->reached;

@@ -123,6 +123,7 @@ struct stream_stats {
     uint64_t malformed, no_timestamp, no_over_value, late, early, out_of_order, wrong_type; /* InputDeserializationError and kin */
     uint64_t not_finite;  /* numbers written as null, because they were infinite or not a number */
     uint64_t state_bytes, waiting, groups, models;
+    uint64_t pending;     /* events that wait, groups of open windows, keys of joins: 0: stream_clock brings nothing out */
     int64_t  watermark;   /* ticks; INT64_MIN: none yet */
 };
 void stream_stats(const struct stream *, struct stream_stats *);

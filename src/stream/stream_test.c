@@ -98,6 +98,33 @@ static void columns_are_found_through_the_star_of_steps(void **state)
     rig_end(&r);
 }
 
+/* What a clock is told for: what time alone can bring out, and not what only looks back. */
+static void pending_is_what_the_clock_may_bring_out(void **state)
+{
+    (void)state;
+    static const struct { const char *query; bool pending; } cases[] = {
+        { "SELECT COUNT(*) AS c FROM input GROUP BY TumblingWindow(second, 10)", true },
+        { "SELECT COUNT(*) AS c FROM input GROUP BY SlidingWindow(second, 10)", true },
+        { "SELECT COUNT(*) AS c FROM input GROUP BY SessionWindow(second, 5, 10)", true },
+        { "SELECT a.t FROM input a LEFT JOIN input b ON a.t = b.x AND DATEDIFF(second, a, b) BETWEEN 0 AND 9", true },
+        { "SELECT LAG(t) OVER (LIMIT DURATION(second, 10)) AS l FROM input", false },
+        { "SELECT t FROM input", false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig r;
+        struct stream_stats stats;
+        rig_begin(&r);
+        assert_int_equal(rig_query(&r, cases[i].query), CODE_OK);
+        assert_int_equal(rig_feed_at(&r, 0, "{\"t\":1}", 1), CODE_OK);
+        stream_stats(r.stream, &stats);
+        assert_int_equal(stats.pending > 0, cases[i].pending);
+        assert_int_equal(stream_clock(r.stream, RIG_START + 100 * RIG_SECOND, &r.why), CODE_OK);
+        stream_stats(r.stream, &stats);
+        assert_int_equal(stats.pending, 0);
+        rig_end(&r);
+    }
+}
+
 /* The event of 2023 of the year 2024: set to its arrival less `late`, unless that is unlimited. */
 static void with_unlimited_lateness_old_events_keep_their_time_and_the_clock_says_nothing(void **state)
 {
@@ -132,6 +159,7 @@ int main(void)
         cmocka_unit_test(a_wrong_type_drops_the_event_or_stops),
         cmocka_unit_test(refusals_name_place_and_the_nearest_right_thing),
         cmocka_unit_test(columns_are_found_through_the_star_of_steps),
+        cmocka_unit_test(pending_is_what_the_clock_may_bring_out),
         cmocka_unit_test(with_unlimited_lateness_old_events_keep_their_time_and_the_clock_says_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,6 +261,27 @@ test('an output can be a file: each row once, also after a crash and when the jo
     assert.match(end.err.join(), /file:rows\.jsonl' is not a file to write to/);
 });
 
+test('what is due leaves by the clock while nothing comes: windows and rows of a LEFT JOIN, over kill -9', async (t) => {
+    const dir = folder(t, {
+        'arrival.sql': 'SELECT COUNT(*) AS c INTO [out/arrival] FROM [in/a] GROUP BY TumblingWindow(second, 1)',
+        'own.sql': '--@ late: 1s\nSELECT COUNT(*) AS c INTO [out/own] FROM [in/a] TIMESTAMP BY t GROUP BY TumblingWindow(second, 1)',
+        'session.sql': 'SELECT COUNT(*) AS c INTO [out/session] FROM [in/a] GROUP BY SessionWindow(second, 1, 5)',
+        'left.sql': 'SELECT a.t, b.t AS u INTO [out/left] FROM [in/a] a LEFT JOIN [in/b] b ON DATEDIFF(second, a, b) BETWEEN 0 AND 1',
+        'crash.sql': 'SELECT COUNT(*) AS c INTO [out/crash] FROM [in/a] GROUP BY TumblingWindow(second, 4)',
+    });
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });
+    const watch = await mqttConnect({ t, node });
+    await watch.subscribeAsync('out/#', { qos: 1 });
+    const client = await mqttConnect({ t, node });
+    await client.publishAsync('in/a', JSON.stringify({ t: new Date().toISOString() }), { qos: 1 });
+    await until(() => watch.messages.length >= 4, 'four rows without another event', 10_000);
+    await node.restart({ kill9: true });
+    const again = await mqttConnect({ t, port: node.mqttPort });
+    await again.subscribeAsync('out/#', { qos: 1 });
+    const seen = () => new Set([...watch.messages, ...again.messages].map((m) => m.topic));
+    await until(() => seen().size === 5, 'the window that was open when the node was killed', 10_000);
+});
+
 test('a stop and a crash in the middle of a window change nothing', async (t) => {
     const dir = folder(t, { 'a.sql': `--@ late: 20d\n${WINDOW}` });
     const node = await startNode({ t, settings: { jobs: join(dir, '*.sql'), hub: { topics: ['x/out'], partitions: 1 } } });
