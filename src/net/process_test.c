@@ -209,6 +209,33 @@ static void the_loops_end_is_theirs(void **state)
     assert_int_equal(s.end.signal, 9);
 }
 
+/* SIGCHLD reaches nobody: the loop waits for its programs itself. Were it to wait for the signal, SIGALRM would end this test. */
+static void the_loops_end_needs_no_signal(void **state)
+{
+    (void)state;
+    struct seen s = { 0 };
+    struct fault why;
+    struct process *p, *cancelled;
+    sigset_t child, before;
+    const char *const slow[] = { "sleep", "100", NULL };
+    (void)sigemptyset(&child);
+    (void)sigaddset(&child, SIGCHLD);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &child, &before), 0);
+    assert_int_equal(loop_open_uv(&s.loop, &why), CODE_OK);
+    struct process_options o = { .args = slow, .timeout_ms = 100000 };
+    assert_int_equal(process_start(&p, s.loop, &o, on_end, &s, &why), CODE_OK);
+    assert_int_equal(process_start(&cancelled, s.loop, &o, NULL, NULL, &why), CODE_OK);
+    process_cancel(cancelled);
+    (void)alarm(30);
+    loop_close(s.loop);
+    (void)alarm(0);
+    assert_true(s.ended);
+    assert_int_equal(s.end.signal, 9);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* both are reaped */
+    assert_int_equal(errno, ECHILD);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+}
+
 int main(void)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* as the node does */
@@ -223,6 +250,7 @@ int main(void)
         cmocka_unit_test(many_at_once_leave_nothing),
         cmocka_unit_test(what_is_not_there_is_said),
         cmocka_unit_test(the_loops_end_is_theirs),
+        cmocka_unit_test(the_loops_end_needs_no_signal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,10 +3,12 @@
 #include "net/process.h"
 #include "net/uv_loop.h"
 
+#include <errno.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -130,12 +132,26 @@ void process_cancel(struct process *p)
     kill_it(p);
 }
 
+/* Not left to SIGCHLD, as it is while the loop runs: whoever closes the loop may have it blocked, and under ThreadSanitizer it is
+ * lost when it comes to the loop's thread while that is ending. */
+static void reap(struct process *p)
+{
+    int status = SIGKILL; /* in waitpid's words "by this signal": what is said when somebody else has reaped it */
+    while (waitpid(p->child.pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    p->exited = true;
+    p->code = WEXITSTATUS(status);
+    p->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
 /* There are no timers any more: what it says now is not waited for. */
 void uv_process_kill_all(struct uv_loop *l)
 {
     for (struct process *p = l->processes, *next; p; p = next) {
         next = p->next;
         kill_it(p);
+        if (!p->exited)
+            reap(p);
         p->said_all = true;
         over(p);
     }
