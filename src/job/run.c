@@ -14,7 +14,7 @@ enum {
     CHECKPOINT_MESSAGES = 20000, /* a crash has so many to read again                                 */
     CHECKPOINT_US = 10 * 1000000,
     CHECKPOINT_SHARE = 50, /* at most a fiftieth of the time goes into them                     */
-    CLOCK_US = 1000000,    /* how often a job that waits for the time is told it                */
+    CLOCK_US = 1000000,    /* how often a job is looked at for what is due by the time          */
     LOOK_US = 1000000,     /* how often files of reference data are looked at                   */
     RETRY_MS = 500,
     LAST_MS = 1000,        /* how long the last checkpoint waits for the one before it                  */
@@ -351,22 +351,18 @@ static bool batch(struct job *j)
 /* ---- the time ---- */
 
 /* A watermark may follow the clock while nothing comes. What it is told is a message in its queue, so that it is told the same
- * after a crash. */
+ * after a crash; told only when something is due by it, as each is written to the disk. */
 static void tell_time(struct job *j, int64_t now)
 {
-    struct stream_stats stats;
     struct fault why;
     const struct io *io = j->jobs->io;
     if (now - j->clock_us < CLOCK_US)
         return;
-    if (!stream_follows_clock(j->plan->query))
-        return;
-    stream_stats(j->stream, &stats);
-    if (!stats.pending)
-        return;
     j->clock_us = now;
-    struct message *m = message_new(
-        &(struct message_parts){.qos = 1, .wall_us = io->wall_us(io->self), .now_us = now});
+    int64_t wall_us = io->wall_us(io->self);
+    if (stream_due(j->stream) > ticks_of(wall_us))
+        return;
+    struct message *m = message_new(&(struct message_parts){.qos = 1, .wall_us = wall_us, .now_us = now});
     struct consumer_word w = {.message = m, .to = j->consumer, .number = CLOCK_NUMBER};
     if (m && consumer_publish(j->consumer, &w, 1, &why) != CODE_OK)
         log_debug("job", "job %s could not be told the time: %s", j->plan->name, why.text);

@@ -26,7 +26,6 @@ static void memory_free(struct stream *s, struct memory *m)
         kept_free(s, k);
     }
     s->groups--;
-    s->memories--;
     s->state_bytes -= m->size;
     mem_free(m);
 }
@@ -89,7 +88,6 @@ static enum code find(struct stream *s, struct function *f, const struct value *
         return run_no_memory(s);
     }
     s->groups++;
-    s->memories++;
     s->state_bytes += size;
     *out = m;
     return CODE_OK;
@@ -320,7 +318,7 @@ static enum code load(struct loader *l, const struct op *op, void *state)
     return CODE_OK;
 }
 
-const struct operator_kind operator_extend = { make, give_back, take, NULL, save, load };
+const struct operator_kind operator_extend = { make, give_back, take, NULL, NULL, save, load };
 
 void extend_models(const struct op *op, const void *state, void (*each)(struct anomalies *, void *ctx), void *ctx)
 {

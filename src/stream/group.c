@@ -273,6 +273,11 @@ static enum code advance(struct stream *s, struct lane *l, const struct op *op, 
     return run_advance_outs(s, l, op, mark);
 }
 
+static int64_t due(const void *state)
+{
+    return ((const struct grouping *)state)->due;
+}
+
 static void save(const struct stream *s, const struct op *op, const void *state, struct buf *out)
 {
     const struct grouping *g = state;
@@ -297,4 +302,4 @@ static enum code load(struct loader *l, const struct op *op, void *state)
     return CODE_OK;
 }
 
-const struct operator_kind operator_group = { make, give_back, take, advance, save, load };
+const struct operator_kind operator_group = { make, give_back, take, advance, due, save, load };

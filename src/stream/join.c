@@ -375,6 +375,14 @@ static enum code advance(struct stream *s, struct lane *l, const struct op *op, 
     return run_advance_outs(s, l, op, all);
 }
 
+/* Who only may find a partner waits for no time. */
+static int64_t due(const void *state)
+{
+    const struct joining *j = state;
+    int64_t row = merge_due(&j->merge);
+    return j->count && j->heap[0].until < row ? j->heap[0].until : row;
+}
+
 /* ---- state ---- */
 
 static void save_half(const struct half *h, struct buf *out)
@@ -440,4 +448,4 @@ static enum code load(struct loader *l, const struct op *op, void *state)
     return load_half(l, op, j, false);
 }
 
-const struct operator_kind operator_join = { make, give_back, take, advance, save, load };
+const struct operator_kind operator_join = { make, give_back, take, advance, due, save, load };

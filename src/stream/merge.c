@@ -66,6 +66,15 @@ struct kept *merge_next(struct stream *s, struct merge *m, int64_t mark)
     return k;
 }
 
+int64_t merge_due(const struct merge *m)
+{
+    int64_t due = INT64_MAX;
+    for (uint32_t i = 0; i < m->count; i++)
+        if (m->ports[i].first && m->ports[i].first->time < due)
+            due = m->ports[i].first->time;
+    return due;
+}
+
 void merge_save(const struct merge *m, struct buf *out)
 {
     for (uint32_t i = 0; i < m->count; i++) {

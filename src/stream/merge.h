@@ -19,5 +19,7 @@ FG_CHECK enum code merge_put(struct stream *, struct merge *, uint32_t port, con
 int64_t            merge_mark(struct merge *, uint32_t port, int64_t mark);
 /* The next row of a time below `mark`, now the caller's; NULL: none. */
 struct kept       *merge_next(struct stream *, struct merge *, int64_t mark);
+/* The time of that row, whatever the mark; INT64_MAX: there is none. */
+int64_t            merge_due(const struct merge *);
 void               merge_save(const struct merge *, struct buf *out);
 FG_CHECK enum code merge_load(struct loader *, struct merge *, const uint32_t *widths);

@@ -261,14 +261,6 @@ bool stream_times_events(const struct query *q)
     return false;
 }
 
-bool stream_follows_clock(const struct query *q)
-{
-    for (uint32_t i = 0; i < q->op_count; i++)
-        if (q->ops[i]->kind == OP_READER && (!q->ops[i]->reader.timestamp || q->options.late != STREAM_LATE_UNLIMITED))
-            return true;
-    return false;
-}
-
 uint32_t query_warnings(const struct query *q)
 {
     return q->warning_count;

@@ -354,8 +354,14 @@ static enum code reader_load(struct loader *l, const struct op *op, void *state)
     return l->bad ? load_bad(l, "a reader's rows") : CODE_OK;
 }
 
+static int64_t reader_due(const void *state)
+{
+    const struct reader *r = state;
+    return r->count ? r->heap[0]->time - 1 : INT64_MAX; /* a watermark that has reached it lets it out */
+}
+
 const struct operator_kind operator_reader = {
-    .make = reader_make, .free = reader_free, .save = reader_save, .load = reader_load,
+    .make = reader_make, .free = reader_free, .due = reader_due, .save = reader_save, .load = reader_load,
 };
 
 struct bytes stream_user_property(struct bytes name)

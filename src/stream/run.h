@@ -68,7 +68,6 @@ struct stream {
     struct reference_data *references;
     struct lookup_index **lookups;
     uint64_t              state_bytes, groups, waiting, models, sequence;
-    uint64_t              memories; /* those of `groups` that look back (extend.c): no row waits in them */
     const struct stream_message *message;
     int64_t               clock; /* of stream_clock */
     int64_t               reached; /* highest time a lane was told: for stats */
@@ -124,6 +123,8 @@ struct operator_kind {
     void  (*free)(struct stream *, const struct op *, void *state);
     enum code (*row)(struct stream *, struct lane *, const struct op *, void *state, uint32_t port, const struct row *);
     enum code (*advance)(struct stream *, struct lane *, const struct op *, void *state, uint32_t port, int64_t mark);
+    /* A watermark above it lets something out; INT64_MAX: none does. May be too early, not too late. NULL: none ever does. */
+    int64_t (*due)(const void *state);
     void  (*save)(const struct stream *, const struct op *, const void *state, struct buf *out);
     enum code (*load)(struct loader *, const struct op *, void *state);
 };

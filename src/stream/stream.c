@@ -287,6 +287,44 @@ enum code stream_clock(struct stream *s, int64_t now, struct fault *why)
     return finish(s, each_lane(s, reader_clock, now), why);
 }
 
+static int64_t lane_due(const struct query *q, const struct lane *l)
+{
+    int64_t due = INT64_MAX;
+    for (uint32_t i = 0; i < q->op_count; i++) {
+        const struct operator_kind *kind = run_kind(q->ops[i]);
+        int64_t t = kind && kind->due ? kind->due(l->states[q->ops[i]->id]) : INT64_MAX;
+        due = t < due ? t : due;
+    }
+    return due;
+}
+
+/* By how much a watermark is behind the clock at least; INT64_MAX: none follows it. */
+static int64_t behind_clock(const struct query *q)
+{
+    int64_t least = INT64_MAX;
+    for (uint32_t i = 0; i < q->op_count; i++) {
+        if (q->ops[i]->kind != OP_READER)
+            continue;
+        int64_t behind = !q->ops[i]->reader.timestamp ? 0 : q->options.late; /* STREAM_LATE_UNLIMITED is INT64_MAX */
+        least = behind < least ? behind : least;
+    }
+    return least;
+}
+
+int64_t stream_due(const struct stream *s)
+{
+    int64_t due = INT64_MAX, behind = behind_clock(s->query);
+    if (behind == INT64_MAX)
+        return INT64_MAX;
+    if (s->only)
+        due = lane_due(s->query, s->only);
+    for (const struct keyed_entry *e = s->only ? NULL : s->lanes.first; e; e = e->after) {
+        int64_t t = lane_due(s->query, (const struct lane *)e);
+        due = t < due ? t : due;
+    }
+    return due < INT64_MAX - behind - 1 ? due + behind + 1 : INT64_MAX;
+}
+
 enum code stream_end(struct stream *s, struct fault *why)
 {
     if (s->ended)
@@ -302,7 +340,6 @@ void stream_stats(const struct stream *s, struct stream_stats *out)
     out->state_bytes = s->state_bytes;
     out->waiting = s->waiting;
     out->groups = s->groups;
-    out->pending = s->waiting + s->groups - s->memories;
     out->models = s->models;
     out->not_finite += s->eval.not_finite;
     out->watermark = s->reached;

@@ -57,8 +57,6 @@ uint32_t     query_outputs(const struct query *); /* INTO names; one without INT
 struct bytes query_output(const struct query *, uint32_t i);
 /* True if a TIMESTAMP BY takes the time from the events. */
 bool         stream_times_events(const struct query *);
-/* False: stream_clock changes nothing, as all times come from events and late is unlimited. */
-bool         stream_follows_clock(const struct query *);
 /* Warnings ("double-quoted text taken as a string"), one line each. */
 uint32_t     query_warnings(const struct query *);
 const char  *query_warning(const struct query *, uint32_t i);
@@ -107,6 +105,9 @@ FG_CHECK enum code stream_feed(struct stream *, const struct stream_message *, s
 /* Nothing arrived up to `now`: the watermark follows the clock (section 5 step 4 of the time rules). Must be recorded by who wants to
  * run the same again. */
 FG_CHECK enum code stream_clock(struct stream *, int64_t now, struct fault *why);
+/* The first `now` that may bring something out if nothing else comes: a window's end, a row that waits. INT64_MAX: none does. May be
+ * too early, not too late. Looks at every lane. */
+int64_t            stream_due(const struct stream *);
 /* No more input: everything that waits comes out. */
 FG_CHECK enum code stream_end(struct stream *, struct fault *why);
 /* Reference data, whole: swaps atomically. JSON (array of objects or lines) or CSV with a header line. CODE_MALFORMED: the old stays. */
@@ -123,7 +124,6 @@ struct stream_stats {
     uint64_t malformed, no_timestamp, no_over_value, late, early, out_of_order, wrong_type; /* InputDeserializationError and kin */
     uint64_t not_finite;  /* numbers written as null, because they were infinite or not a number */
     uint64_t state_bytes, waiting, groups, models;
-    uint64_t pending;     /* events that wait, groups of open windows, keys of joins: 0: stream_clock brings nothing out */
     int64_t  watermark;   /* ticks; INT64_MIN: none yet */
 };
 void stream_stats(const struct stream *, struct stream_stats *);

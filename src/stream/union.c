@@ -54,6 +54,11 @@ static enum code advance(struct stream *s, struct lane *l, const struct op *op, 
     return run_advance_outs(s, l, op, all);
 }
 
+static int64_t due(const void *state)
+{
+    return merge_due(&((const struct merging *)state)->merge);
+}
+
 static void save(const struct stream *s, const struct op *op, const void *state, struct buf *out)
 {
     const struct merging *m = state;
@@ -71,5 +76,5 @@ static enum code load(struct loader *l, const struct op *op, void *state)
 }
 
 const struct operator_kind operator_union = {
-    .make = make, .free = give_back, .row = take, .advance = advance, .save = save, .load = load,
+    .make = make, .free = give_back, .row = take, .advance = advance, .due = due, .save = save, .load = load,
 };

@@ -282,6 +282,18 @@ test('what is due leaves by the clock while nothing comes: windows and rows of a
     await until(() => seen().size === 5, 'the window that was open when the node was killed', 10_000);
 });
 
+test('a job that waits for the end of a long window writes nothing meanwhile', async (t) => {
+    const dir = folder(t, { 'a.sql': 'SELECT COUNT(*) AS c INTO [out/a] FROM [in/a] GROUP BY HoppingWindow(day, 2, 1)' });
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });
+    const client = await mqttConnect({ t, node });
+    await client.publishAsync('in/a', '{}', { qos: 1 });
+    const appended = async () => Number(/^fieldgate_journal_appended_sequence (\d+)$/m.exec((await node.get('/metrics')).text)[1]);
+    await sleep(1500);
+    const before = await appended();
+    await sleep(4000);
+    assert.ok((await appended()) - before <= 1, `${(await appended()) - before} records`);
+});
+
 test('a stop and a crash in the middle of a window change nothing', async (t) => {
     const dir = folder(t, { 'a.sql': `--@ late: 20d\n${WINDOW}` });
     const node = await startNode({ t, settings: { jobs: join(dir, '*.sql'), hub: { topics: ['x/out'], partitions: 1 } } });
