@@ -2,8 +2,10 @@
 #include "base/mem.h"
 #include "cli/config.h"
 #include "cli/verbs.h"
+#include "flow/flow.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* ---- config check [FILE] ---- */
 
@@ -58,6 +60,28 @@ static int print_verdict(const struct verb_call *call, const char *file, const s
     return 0;
 }
 
+/* Jobs, routes and actions: what a start would say of them. */
+static void check_flow(const struct verb_call *call, const struct settings *s, struct settings_report *report)
+{
+    struct flow_plan *plan = NULL;
+    struct fault why;
+    if (flow_plan_new(&plan, s, call->io, s->data, &why) != CODE_OK) {
+        report->errors++;
+        if (report->count < SETTINGS_NOTES_MAX) {
+            struct settings_note *n = &report->notes[report->count++];
+            const char *blank = strchr(why.text, ' '), *colon = strchr(why.text, ':');
+            bool placed = blank && colon && colon + 1 < blank; /* FILE:LINE:COLUMN stands in front */
+            *n = (struct settings_note){ .number = why.number };
+            (void)snprintf(n->where, sizeof n->where, "%.*s", placed ? (int)(blank - why.text) : 255,
+                           placed ? why.text : settings_file(s));
+            (void)snprintf(n->text, sizeof n->text, "%s", placed ? blank + 1 : why.text);
+        } else {
+            report->unlisted++;
+        }
+    }
+    flow_plan_free(plan);
+}
+
 static int check_report(struct verb_call *call, const struct check *check, struct settings_report *report)
 {
     const struct settings *settings;
@@ -69,6 +93,8 @@ static int check_report(struct verb_call *call, const struct check *check, struc
     enum code c = config_read(call, &given, &settings, &file, report, &why);
     if (c != CODE_OK && !report->errors)
         return verb_fail(call, &why);
+    if (c == CODE_OK)
+        check_flow(call, settings, report);
     settings_free(settings);
     int lost = check->format == OUTPUT_TABLE ? print_verdict(call, file, report)
                                              : print_findings(call, check->format, report);

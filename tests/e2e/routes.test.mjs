@@ -156,6 +156,28 @@ test('a wrong route stops the start, with its place', async (t) => {
     await refused('FROM /twinChangeNotifications INTO $upstream', /FG4103 /);
 });
 
+test('config check finds what would stop the start: routes, jobs, actions', async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'fieldgate-check-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    const file = join(dir, 'f.yaml');
+    const check = async (text) => {
+        writeFileSync(file, `data: ${dir}/data\n${text}\n`);
+        return run(FIELDGATE, ['config', 'check', file], {});
+    };
+    for (const [text, want] of [
+        ['routes: { a: FROM topic("x/+") INTO topic("x/y") }', /^FG4107 \S*f\.yaml:2:\d+: .*a/m],
+        ['routes: { a: FROM job("none/o") INTO $upstream }', /^FG4101 \S*f\.yaml:2:\d+: /m],
+        ['jobs: { j: none.sql }', /none\.sql/],
+        ['actions: { a: { on: none.o, do: { publish: { topic: x } } } }', /FG6301 \S*f\.yaml: action a/],
+    ]) {
+        const got = await check(text);
+        assert.match(got.out.join('\n'), want);
+        assert.match(got.out.join('\n'), /1 error, nothing would start or change/);
+        assert.equal(got.code, 1);
+    }
+    assert.equal((await check('routes: { a: FROM topic("x/+") INTO topic("y") }')).code, 0);
+});
+
 test('route test says which routes take a message, and why the others do not', async (t) => {
     const dir = folder(t, { 'a.sql': 'SELECT v INTO x FROM [in]' });
     const config = join(dir, 'f.yaml');
