@@ -1,11 +1,10 @@
 /* config check, config show: what the settings say, before and while a node runs. */
 #include "base/mem.h"
+#include "cli/check_flow.h"
 #include "cli/config.h"
 #include "cli/verbs.h"
-#include "flow/flow.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* ---- config check [FILE] ---- */
 
@@ -60,28 +59,6 @@ static int print_verdict(const struct verb_call *call, const char *file, const s
     return 0;
 }
 
-/* Jobs, routes and actions: what a start would say of them. */
-static void check_flow(const struct verb_call *call, const struct settings *s, struct settings_report *report)
-{
-    struct flow_plan *plan = NULL;
-    struct fault why;
-    if (flow_plan_new(&plan, s, call->io, s->data, &why) != CODE_OK) {
-        report->errors++;
-        if (report->count < SETTINGS_NOTES_MAX) {
-            struct settings_note *n = &report->notes[report->count++];
-            const char *blank = strchr(why.text, ' '), *colon = strchr(why.text, ':');
-            bool placed = blank && colon && colon + 1 < blank; /* FILE:LINE:COLUMN stands in front */
-            *n = (struct settings_note){ .number = why.number };
-            (void)snprintf(n->where, sizeof n->where, "%.*s", placed ? (int)(blank - why.text) : 255,
-                           placed ? why.text : settings_file(s));
-            (void)snprintf(n->text, sizeof n->text, "%s", placed ? blank + 1 : why.text);
-        } else {
-            report->unlisted++;
-        }
-    }
-    flow_plan_free(plan);
-}
-
 static int check_report(struct verb_call *call, const struct check *check, struct settings_report *report)
 {
     const struct settings *settings;
@@ -91,11 +68,11 @@ static int check_report(struct verb_call *call, const struct check *check, struc
     if (call->options->args.count)
         given.file = call->options->args.at[0];
     enum code c = config_read(call, &given, &settings, &file, report, &why);
+    if (c == CODE_OK)
+        c = check_flow(call->io, settings, report, &why);
+    settings_free(settings);
     if (c != CODE_OK && !report->errors)
         return verb_fail(call, &why);
-    if (c == CODE_OK)
-        check_flow(call, settings, report);
-    settings_free(settings);
     int lost = check->format == OUTPUT_TABLE ? print_verdict(call, file, report)
                                              : print_findings(call, check->format, report);
     if (lost || report->errors)
@@ -119,7 +96,9 @@ static const struct verb verb_config_check = {
     .name = "check",
     .group = "care",
     .summary = "find every error of a settings file",
-    .detail = "Nothing is started or changed. Errors are named by file:line:column.\n"
+    .detail = "Nothing is started or changed. Errors are named by file:line:column. Jobs, routes and actions are checked with\n"
+              "the queries they name (a path that is not absolute counts from the working directory, as with `run`) and with\n"
+              "the jobs that `job apply` made in the data directory.\n"
               "Exit status: 0 valid, 1 errors, 4 warnings only.",
     .examples = { "fieldgate config check", "fieldgate config check ./fieldgate.yaml",
                   "fieldgate config check ./fieldgate.yaml -o json" },
