@@ -1,5 +1,6 @@
 /* config check, config show: what the settings say, before and while a node runs. */
 #include "base/mem.h"
+#include "cli/check_flow.h"
 #include "cli/config.h"
 #include "cli/verbs.h"
 
@@ -67,9 +68,11 @@ static int check_report(struct verb_call *call, const struct check *check, struc
     if (call->options->args.count)
         given.file = call->options->args.at[0];
     enum code c = config_read(call, &given, &settings, &file, report, &why);
+    if (c == CODE_OK)
+        c = check_flow(call->io, settings, report, &why);
+    settings_free(settings);
     if (c != CODE_OK && !report->errors)
         return verb_fail(call, &why);
-    settings_free(settings);
     int lost = check->format == OUTPUT_TABLE ? print_verdict(call, file, report)
                                              : print_findings(call, check->format, report);
     if (lost || report->errors)
@@ -93,7 +96,9 @@ static const struct verb verb_config_check = {
     .name = "check",
     .group = "care",
     .summary = "find every error of a settings file",
-    .detail = "Nothing is started or changed. Errors are named by file:line:column.\n"
+    .detail = "Nothing is started or changed. Errors are named by file:line:column. Jobs, routes and actions are checked with\n"
+              "the queries they name (a path that is not absolute counts from the working directory, as with `run`) and with\n"
+              "the jobs that `job apply` made in the data directory.\n"
               "Exit status: 0 valid, 1 errors, 4 warnings only.",
     .examples = { "fieldgate config check", "fieldgate config check ./fieldgate.yaml",
                   "fieldgate config check ./fieldgate.yaml -o json" },

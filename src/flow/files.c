@@ -9,6 +9,8 @@
 
 enum { PATH_BYTES = 4096 };
 
+#define NOT_READ(why, err, ...) fault_sys((why), CODE_NOTFOUND, 6117, (err), FG_HERE, __VA_ARGS__)
+
 void file_job_name(const char *path, char out[JOB_NAME_ROOM])
 {
     const char *name = strrchr(path, '/');
@@ -64,7 +66,7 @@ static enum code call_each(const struct found *f, const char *dir,
     for (size_t i = 0; c == CODE_OK && i < f->count; i++) {
         char path[PATH_BYTES];
         if ((size_t)snprintf(path, sizeof path, "%s%s", dir, f->at[i]) >= sizeof path)
-            return FAIL(why, CODE_LIMIT, 0, "the path of %.100s is too long", f->at[i]);
+            return FAIL_FG(why, CODE_LIMIT, 6117, "the path of %.100s is too long", f->at[i]);
         c = each(ctx, path, why);
     }
     return c;
@@ -77,7 +79,7 @@ enum code files_each(const struct io *io, const char *pattern,
     if (!strpbrk(pattern, "*?[")) {
         struct io_stat st;
         int e = io->stat(io->self, pattern, &st);
-        return e < 0 ? FAIL_SYS(why, CODE_NOTFOUND, -e, "%s cannot be read", pattern)
+        return e < 0 ? NOT_READ(why, -e, "%s cannot be read", pattern)
                      : each(ctx, pattern, why);
     }
     const char *last = strrchr(pattern, '/');
@@ -91,7 +93,7 @@ enum code files_each(const struct io *io, const char *pattern,
     struct found f = {.pattern = pattern + n};
     int e = io->list(io->self, n ? dir : ".", see, &f);
     enum code c = f.nomem ? FAIL(why, CODE_NOMEM, 0, "no memory for the list of jobs")
-                  : e < 0 ? FAIL_SYS(why, CODE_NOTFOUND, -e, "the folder of %s cannot be read", pattern)
+                  : e < 0 ? NOT_READ(why, -e, "the folder of %s cannot be read", pattern)
                           : CODE_OK;
     if (f.count > 1)
         qsort(f.at, f.count, sizeof *f.at, by_name);

@@ -99,8 +99,9 @@ static enum code add_made(struct gathering *g, const char *data_dir, struct faul
     int n = snprintf(dir, sizeof dir, "%s/jobs", data_dir), m = snprintf(pattern, sizeof pattern, "%s/jobs/*.sql", data_dir);
     if ((size_t)n >= sizeof dir || (size_t)m >= sizeof pattern)
         return FAIL(why, CODE_LIMIT, 0, "the path of the data directory is too long");
-    enum code c = g->io->stat(g->io->self, dir, &st) < 0 ? CODE_OK
-                                                        : files_each(g->io, pattern, add_made_file, g, why);
+    /* Jobs that are there and cannot be read are not to be forgotten silently. */
+    enum code c = g->io->stat(g->io->self, dir, &st) == -ENOENT ? CODE_OK
+                                                               : files_each(g->io, pattern, add_made_file, g, why);
     if (c != CODE_OK || !g->edit || !g->edit->sql)
         return c;
     char file[JOB_NAME_MAX + 5];

@@ -9,6 +9,7 @@
 #include "mqtt/topic.h"
 #include "support/memfs.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -101,6 +102,18 @@ static void jobs_come_from_files_patterns_entries_and_verbs(void **state)
     has(plan("jobs: /none/*.sql\n"), "/none/");
     has(plan("jobs: /e*/a.sql\n"), "FG6115 ");
     assert_string_equal(plan("jobs: /etc/z*.sql\n"), "made"); /* none yet */
+}
+
+static void what_cannot_be_read_is_not_taken_for_missing(void **state)
+{
+    (void)state;
+    put("/data/jobs", "made.sql", SQL);
+    memfs_fail(fs, FS_STAT, 1, EACCES, false);
+    memfs_fail(fs, FS_LIST, 1, EACCES, false);
+    has(plan(""), "FG6117 the folder of /data/jobs/*.sql cannot be read: ");
+    assert_int_equal(memfs_failed(fs, FS_STAT), 1);
+    memfs_fail(fs, FS_STAT, 1, EACCES, false);
+    has(plan("jobs: /etc/a.sql\n"), "FG6117 /etc/a.sql cannot be read: ");
 }
 
 static void a_name_is_taken_once(void **state)
@@ -227,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(jobs_come_from_files_patterns_entries_and_verbs),
+        CASE(what_cannot_be_read_is_not_taken_for_missing),
         CASE(a_name_is_taken_once),
         CASE(a_hundred_jobs_and_no_more),
         CASE(a_verb_is_checked_with_everything_else),

@@ -62,7 +62,7 @@ static enum code add_way(struct job_plan *p, uint32_t input, const char *kind, s
                          struct fault *why)
 {
     if (p->way_count == JOB_INPUTS_MAX)
-        return FAIL(why, CODE_LIMIT, 0, "%s: more than %d topics and inputs", p->file, JOB_INPUTS_MAX);
+        return FAIL_FG(why, CODE_LIMIT, 6110, "%s: more than %d topics and inputs", p->file, JOB_INPUTS_MAX);
     struct way *w = &p->ways[p->way_count];
     *w = (struct way){
         .number = number_of(kind, text), .input = input, .filter = filter ? keep(p, text) : BYTES_NONE};

@@ -149,7 +149,7 @@ static void too_many_inputs(void **state)
         n += (size_t)snprintf(text + n, sizeof text - n, "SELECT v INTO o%d FROM [t/%d]\n", i, i);
     }
     struct job_spec s = spec_of(text);
-    refused(&s, 0, "more than 32 topics");
+    refused(&s, 6110, "more than 32 topics");
 }
 
 static void what_it_writes_it_does_not_read(void **state)

@@ -1,14 +1,14 @@
 // Routes in a running node: topics to topics, to partitions, jobs and $upstream; conditions, reload, errors, verbs, kill -9.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from './lib/bounded.mjs';
 import { mosquittoPub, mosquittoSub } from './lib/mosquitto.mjs';
 import { mqttConnect } from './lib/mqttjs.mjs';
 import { FIELDGATE, startNode, startRefused } from './lib/node.mjs';
-import { run } from './lib/process.mjs';
+import { run, start } from './lib/process.mjs';
 import { until } from './lib/wait.mjs';
 
 function folder(t, files) {
@@ -154,6 +154,92 @@ test('a wrong route stops the start, with its place', async (t) => {
     await refused('{ route: "FROM topic(\'a\') WHERE t > 5 INTO $upstream", priority: 3 }', /FG4104 \S*:5:\d+ route toHub.* WHERE: > compares a text with a number/);
     await refused('FROM topic("a/#") INTO topic("a/b")', /FG4107 .* its messages would run in a circle: toHub -> toHub/);
     await refused('FROM /twinChangeNotifications INTO $upstream', /FG4103 /);
+});
+
+const check = (file, ...args) => run(FIELDGATE, ['config', 'check', file, ...args]);
+
+test('config check finds what would stop the start, and says the same: routes, jobs, actions', async (t) => {
+    const dir = folder(t, { 'bad.sql': 'SELECT v\nINTO o FRM [x/y]', 'own.sql': '--@ lat: 1s\nSELECT v INTO o FROM [x/y]' });
+    const file = join(dir, 'the settings.yaml');
+    const settings = (text) => writeFileSync(file, `data: ${dir}/data\nlisteners: [{ type: mqtt, at: ["127.0.0.1:0"] }]\n${text}\n`);
+    const place = (name, line) => new RegExp(`^${join(dir, name)}:${line}:[0-9]+$`);
+    for (const [text, code, where, said] of [
+        ['routes: { a: FROM topic("x/+") INTO topic("x/y") }', 'FG4107', place('the settings.yaml', 3), /^route a: .*circle/],
+        ['routes: { a: FROM job("none/o") INTO $upstream }', 'FG4101', place('the settings.yaml', 3), /^route a: FROM names module 'none'/],
+        [`jobs: { j: ${dir}/none.sql }`, 'FG6117', /the settings\.yaml$/, /none\.sql: No such file/],
+        [`jobs: ${dir}/none/*.sql`, 'FG6117', /the settings\.yaml$/, /none\/\*\.sql cannot be read: No such file/],
+        [`jobs: ${dir}/bad.sql`, 'FG6101', place('bad.sql', 2), /^expected FROM, found FRM/],
+        [`jobs: ${dir}/own.sql`, 'FG1012', place('own.sql', 1), /^unknown key 'lat'/],
+        ['actions: { a: { on: none.o, do: { publish: { topic: x } } } }', 'FG6301', /the settings\.yaml$/, /^action a: on names job 'none'/],
+        ['actions: { a: { on: "x:1:2 ", do: { publish: { topic: x } } } }', 'FG6301', /the settings\.yaml$/, /^action a: on must be .*'x:1:2 '/],
+    ]) {
+        settings(text);
+        const got = await check(file, '-o', 'json');
+        assert.deepEqual([got.code, got.err], [1, []]);
+        const [found, ...more] = JSON.parse(got.out.join('')).findings;
+        assert.deepEqual([more.length, found.level, found.code], [0, 'error', code]);
+        assert.match(found.where, where);
+        assert.match(found.text, said);
+        const [, line = 0, column = 0] = /:(\d+):(\d+)$/.exec(found.where) ?? [];
+        assert.deepEqual([found.line, found.column], [Number(line), Number(column)]);
+        const shown = await check(file);
+        assert.deepEqual(shown.out, [`${code} ${found.where}: ${found.text}`, `${file}: 1 error, nothing would start or change`]);
+        const start = await run(FIELDGATE, ['run', '--config', file], { timeoutMs: 20_000 });
+        assert.notEqual(start.code, 0);
+        assert.ok(start.err.some((one) => one.includes(`${code} `) && one.includes(found.text)), start.err.join('\n'));
+        rmSync(join(dir, 'data'), { recursive: true }); // the start's
+    }
+    settings('routes: { a: FROM topic("x/+") INTO topic("y") }');
+    assert.equal((await check(file)).code, 0);
+});
+
+test('config check reads a query from where the start does, and leaves the disk as it is', async (t) => {
+    const dir = folder(t, { 'hot.sql': 'SELECT v INTO o FROM [x/y]' });
+    mkdirSync(join(dir, 'etc'));
+    writeFileSync(join(dir, 'etc', 'f.yaml'), 'data: data\nlisteners: [{ type: mqtt, at: ["127.0.0.1:0"] }]\njobs: "*.sql"\n'
+        + 'routes: { a: FROM job("hot/o") INTO topic("z") }\nactions: { a: { on: hot.o, do: { publish: { topic: y } } } }\n');
+    const all = () => readdirSync(dir, { recursive: true }).sort();
+    const before = all();
+    const here = await run(FIELDGATE, ['config', 'check', 'etc/f.yaml'], { cwd: dir });
+    assert.deepEqual([here.code, here.out, here.err], [0, ['etc/f.yaml: valid'], []]);
+    const there = await run(FIELDGATE, ['config', 'check', 'f.yaml'], { cwd: join(dir, 'etc') });
+    assert.equal(there.code, 1);
+    assert.match(there.out.join('\n'), /^FG4101 f\.yaml:4:\d+: route a: FROM names module 'hot'|^FG6301 f\.yaml: action a: on names job 'hot'/);
+    assert.deepEqual(all(), before);
+    const refused = await run(FIELDGATE, ['run', '--config', 'f.yaml'], { cwd: join(dir, 'etc'), timeoutMs: 20_000 });
+    assert.match(refused.err.join('\n'), /FG6301 action a: on names job 'hot'|FG4101 /);
+    const node = start(FIELDGATE, ['run', '--config', 'etc/f.yaml'], { cwd: dir });
+    t.after(() => node.kill());
+    await until(() => node.out.includes('ready'), 'the node is ready');
+    assert.equal((await node.kill()).code, 0);
+});
+
+test('config check knows the jobs that job apply made, and says when it cannot', async (t) => {
+    const dir = folder(t, { 'hot.sql': 'SELECT v INTO o FROM [x/y]' });
+    const node = await startNode({ t });
+    const first = { ...node.settings, routes: { a: 'FROM job("hot/o") INTO topic("z")' } };
+    assert.equal((await node.reload(first)).code, 1);
+    assert.match((await check(node.config)).out.join('\n'), /^FG4101 .*names module 'hot', there is none/);
+    assert.equal((await cli(node, 'job apply', join(dir, 'hot.sql'))).code, 0);
+    assert.equal((await check(node.config)).code, 0);
+    assert.equal((await node.reload(first)).code, 0);
+    await node.restart();
+    assert.equal((await check(node.config)).code, 0);
+    await node.stop();
+    assert.equal((await check(node.config)).code, 0);
+    assert.match((await check(node.config, '--data', join(dir, 'none'))).out.join('\n'), /^FG4101 /);
+
+    const made = join(node.dataDir, 'jobs');
+    chmodSync(made, 0);
+    t.after(() => chmodSync(made, 0o700));
+    const mere = process.getuid() === 0 ? ['setpriv', '--inh-caps=-all', '--bounding-set=-all', FIELDGATE] : [FIELDGATE];
+    const [program, ...rest] = [...mere, 'config', 'check', node.config];
+    const blind = await run(program, rest);
+    assert.match(blind.out.join('\n'), /^FG6117 \S*\/jobs: the jobs that `job apply` made cannot be read \(Permission denied\)/);
+    assert.match(blind.out.join('\n'), /\nFG4101 .*\n.*: valid, 2 warnings$/);
+    assert.equal(blind.code, 4);
+    writeFileSync(node.config, `data: ${node.dataDir}\nroutes: { a: FROM topic("x/+") INTO topic("x/y") }\n`);
+    assert.match((await run(program, rest)).out.join('\n'), /^FG6117 .*\nFG4107 .*\n.*: 1 error, nothing would start or change$/);
 });
 
 test('route test says which routes take a message, and why the others do not', async (t) => {

@@ -1,0 +1,106 @@
+#include "cli/check_flow.h"
+
+#include "flow/flow.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ":12:5" at `at`: how long that is, 0 if it is something else. */
+static size_t place_length(const char *at, struct settings_note *n)
+{
+    uint32_t numbers[2];
+    const char *p = at;
+    for (size_t i = 0; i < 2; i++) {
+        if (p[0] != ':' || !isdigit((unsigned char)p[1]))
+            return 0;
+        char *end;
+        numbers[i] = (uint32_t)strtoul(p + 1, &end, 10);
+        p = end;
+    }
+    n->line = numbers[0];
+    n->column = numbers[1];
+    return (size_t)(p - at);
+}
+
+/* "FILE:LINE:COLUMN route a: ..." and "FILE:LINE:COLUMN: ..." begin with their place; other faults are of the file as a whole, and a
+ * place that they quote stands behind what it is about ("action a: ..."). */
+static const char *split_place(struct settings_note *n, const char *file, const char *text)
+{
+    const char *about = strstr(text, ": ");
+    for (const char *at = strchr(text, ':'); at && (!about || at < about); at = strchr(at + 1, ':')) {
+        size_t len = place_length(at, n);
+        if (!len || (at[len] != ' ' && at[len] != ':'))
+            continue;
+        (void)snprintf(n->where, sizeof n->where, "%.*s", (int)(at + len - text), text);
+        return at + len + strspn(at + len, ": ");
+    }
+    n->line = n->column = 0;
+    (void)snprintf(n->where, sizeof n->where, "%s", file);
+    return text;
+}
+
+static struct settings_note *add_note(struct settings_report *r, bool warning, int number)
+{
+    r->errors += !warning;
+    if (r->count == SETTINGS_NOTES_MAX) {
+        r->unlisted++;
+        return NULL;
+    }
+    struct settings_note *n = &r->notes[r->count++];
+    *n = (struct settings_note){.warning = warning, .number = number};
+    return n;
+}
+
+static void add_fault(struct settings_report *r, bool warning, const char *file, const struct fault *why)
+{
+    struct settings_note *n = add_note(r, warning, why->number);
+    if (n)
+        (void)snprintf(n->text, sizeof n->text, "%s", split_place(n, file, why->text));
+}
+
+static void ignore_name(void *ctx, const char *name)
+{
+    (void)ctx;
+    (void)name;
+}
+
+/* A data directory is its node's alone, and who checks a file need not be the node's user. */
+static bool out_of_reach(const struct io *io, const char *data, struct settings_report *r)
+{
+    char dir[4096];
+    (void)snprintf(dir, sizeof dir, "%s/jobs", data);
+    if (io->list(io->self, dir, ignore_name, NULL) != -EACCES)
+        return false;
+    struct settings_note *n = add_note(r, true, 6117);
+    if (n) {
+        (void)snprintf(n->where, sizeof n->where, "%.250s", dir);
+        (void)snprintf(n->text, sizeof n->text, "%s",
+                       "the jobs that `job apply` made cannot be read (Permission denied), so this check "
+                       "does not know them."
+                       " Check as the user whom the node runs as");
+    }
+    return true;
+}
+
+/* A route from or into a job that is not there, an action on one: it may be one of those that are out of reach. */
+static bool names_what_is_missing(const struct fault *why)
+{
+    return why->number == 4101 || why->number == 4102 || why->number == 6301;
+}
+
+enum code check_flow(const struct io *io, const struct settings *s, struct settings_report *report,
+                     struct fault *why)
+{
+    struct flow_plan *plan = NULL;
+    bool without_made = out_of_reach(io, s->data, report);
+    enum code c = flow_plan_new(&plan, s, io, without_made ? NULL : s->data, why);
+    if (c == CODE_NOMEM)
+        return c;
+    if (c != CODE_OK)
+        add_fault(report, without_made && names_what_is_missing(why), settings_file(s), why);
+    flow_plan_free(plan);
+    return CODE_OK;
+}
