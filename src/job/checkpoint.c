@@ -39,7 +39,7 @@ size_t place_note_put(const struct place_note *n, uint8_t out[PLACE_NOTE_BYTES])
     if (n->count)
         *at++ = (uint8_t)n->count;
     for (uint32_t i = 0; i < n->count; i++) {
-        at = put_u64(at, n->files[i].path);
+        at = put_u64(at, n->files[i].file);
         at = put_u64(at, n->files[i].size);
     }
     return (size_t)(at - out);
@@ -54,7 +54,7 @@ bool place_note_get(struct place_note *n, struct bytes b)
     n->ordinal = wire_le64(&w);
     n->count = version == 2 ? wire_u8(&w) : 0;
     for (uint32_t i = 0; i < n->count && i < JOB_FILES_MAX; i++) {
-        n->files[i].path = wire_le64(&w);
+        n->files[i].file = wire_le64(&w);
         n->files[i].size = wire_le64(&w);
     }
     return !w.bad && (version == 1 || version == 2) && n->count <= JOB_FILES_MAX && wire_left(&w) == 0;

@@ -24,7 +24,7 @@ static void a_note_is_read_as_it_was_written(void **state)
         uint8_t text[PLACE_NOTE_BYTES + 1] = {0};
         struct place_note in = {.generation = UINT64_MAX - 1, .mark = 0x0123456789abcdef, .ordinal = 7, .count = files}, out;
         for (uint32_t i = 0; i < files; i++) {
-            in.files[i].path = i * 77;
+            in.files[i].file = i * 77;
             in.files[i].size = UINT64_MAX - i;
         }
         size_t len = place_note_put(&in, text);
@@ -35,7 +35,7 @@ static void a_note_is_read_as_it_was_written(void **state)
         assert_int_equal(out.ordinal, in.ordinal);
         assert_int_equal(out.count, files);
         for (uint32_t i = 0; i < files; i++) {
-            assert_int_equal(out.files[i].path, in.files[i].path);
+            assert_int_equal(out.files[i].file, in.files[i].path);
             assert_int_equal(out.files[i].size, in.files[i].size);
         }
         for (size_t n = 0; n < len; n++)

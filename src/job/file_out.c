@@ -1,8 +1,8 @@
 /* file_out.c - outputs that are files: a row is a line, appended.
  *
  * A file is written when the words of the batch are in the log, and synced before a checkpoint, whose note says how long it is then.
- * After a crash it is cut there, and what comes is appended: each row stands in it once. A file that somebody has made shorter (a
- * log that was rotated) is appended to as it is.
+ * After a crash it is cut there, and what comes is appended: each row stands in it once. Another file of that name, or one that
+ * somebody has made shorter (a log that was rotated), is appended to as it is.
  */
 #include "job/job_private.h"
 
@@ -62,9 +62,10 @@ enum code files_write(struct job *j, struct fault *why)
     return CODE_OK;
 }
 
-static uint64_t hash_of(const char *path)
+/* Which file that is: what somebody has put in its place is not ours to cut. */
+static uint64_t identity_of(const struct file_out *f)
 {
-    return hash_partition(bytes_str(path));
+    return hash_partition(bytes_str(f->path)) ^ f->inode * 0x9e3779b97f4a7c15;
 }
 
 enum code files_sync(struct job *j, struct place_note *note, struct fault *why)
@@ -79,35 +80,38 @@ enum code files_sync(struct job *j, struct place_note *note, struct fault *why)
         if (e < 0)
             return FAIL_SYS(why, CODE_IO, -e, "%s cannot be synced", f->path);
         f->unsynced = false;
-        note->files[note->count].path = hash_of(f->path);
+        note->files[note->count].file = identity_of(f);
         note->files[note->count++].size = f->size;
     }
     return CODE_OK;
 }
 
 /* How long it was at the checkpoint, or NULL: not known. */
-static const uint64_t *size_in(const struct place_note *note, const char *path)
+static const uint64_t *size_in(const struct place_note *note, const struct file_out *f)
 {
     for (uint32_t i = 0; note && i < note->count; i++)
-        if (note->files[i].path == hash_of(path))
+        if (note->files[i].file == identity_of(f))
             return &note->files[i].size;
     return NULL;
 }
 
-static enum code open_one(struct job *j, struct file_out *f, const uint64_t *size, struct fault *why)
+static enum code open_one(struct job *j, struct file_out *f, const struct place_note *note, struct fault *why)
 {
     const struct io *io = j->jobs->io;
     struct io_stat st = {0};
-    if (f->file < 0)
-        f->file = io->open(io->self, f->path, IO_READ | IO_WRITE | IO_CREATE);
+    if (f->file >= 0) /* the name may be another file's by now */
+        io->close(io->self, f->file);
+    f->file = io->open(io->self, f->path, IO_READ | IO_WRITE | IO_CREATE);
     if (f->file < 0)
         return FAIL_SYS(why, CODE_IO, -f->file, "%s cannot be opened", f->path);
     int e = io->stat(io->self, f->path, &st);
+    f->inode = st.inode;
+    const uint64_t *size = size_in(note, f);
     if (e == 0 && size && st.size > *size) {
         e = io->truncate(io->self, f->file, *size);
         st.size = *size;
     } else if (e == 0 && size && st.size < *size) {
-        log_warn("job", "FG6138 job %s: %s has %" PRIu64 " bytes where %" PRIu64 " were written; it is appended to as it is",
+        log_warn("job", "FG6141 job %s: %s has %" PRIu64 " bytes where %" PRIu64 " were written; it is appended to as it is",
                  j->plan->name, f->path, st.size, *size);
     }
     if (e < 0)
@@ -126,7 +130,7 @@ enum code files_open(struct job *j, const struct place_note *note, struct fault 
         buf_reset(&f->rows);
         f->rows.bad = false;
         if (f->path)
-            c = open_one(j, f, size_in(note, f->path), why);
+            c = open_one(j, f, note, why);
     }
     return c;
 }

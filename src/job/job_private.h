@@ -41,7 +41,7 @@ struct place_note {
     uint64_t ordinal; /* the last one given to a row */
     uint32_t count;   /* of the files it writes */
     struct {
-        uint64_t path; /* its hash: the next version of the job may have other outputs */
+        uint64_t file; /* hash of path and inode: the next version of the job may have other outputs */
         uint64_t size; /* how far it is written */
     } files[JOB_FILES_MAX];
 };
@@ -64,6 +64,7 @@ struct file_out {
     const char *path; /* NULL: this output is a topic */
     int file;         /* -1: not open */
     uint64_t size;    /* what is in it */
+    uint64_t inode;
     struct buf rows;  /* of this batch */
     size_t mark;      /* how much of `rows` is of whole messages */
     bool unsynced;

@@ -66,7 +66,7 @@ static void first_applied(struct pool_job *job, struct loop *here)
 static void serve_without(struct timer *t)
 {
     struct node *n = (struct node *)(void *)((char *)t - offsetof(struct node, first_timer));
-    log_warn("job", "FG6139 jobs, routes and actions are not all there after %d s; clients are served without them",
+    log_warn("job", "FG6142 jobs, routes and actions are not all there after %d s; clients are served without them",
              FIRST_MS / 1000);
     listen_serve(n);
 }

@@ -1,7 +1,7 @@
 // Streaming SQL jobs in a running node: what they read and say, verbs, reload, errors, stops and crashes.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from './lib/bounded.mjs';
@@ -259,6 +259,25 @@ test('an output can be a file: each row once, also after a crash and when the jo
     const bad = folder(t, { 'a.sql': 'SELECT v INTO [file:rows.jsonl] FROM [x/in]' });
     const end = await run(FIELDGATE, ['job', 'check', join(bad, 'a.sql')], {});
     assert.match(end.err.join(), /file:rows\.jsonl' is not a file to write to/);
+});
+
+test('a file that was put in the place of an output is not cut', async (t) => {
+    const dir = folder(t, {});
+    const file = join(dir, 'rows.jsonl');
+    writeFileSync(join(dir, 'a.sql'), `--@ outputs: { found: "file:${file}" }\nSELECT v INTO found FROM [x/in]`);
+    const node = await startNode({ t, settings: { jobs: join(dir, '*.sql') } });
+    const publish = async (v) => (await mqttConnect({ t, port: node.mqttPort })).publishAsync('x/in', `{"v":${v}}`, { qos: 1 });
+    const holds = (text) => until(() => readFileSync(file, 'utf8') === text, `the file holds ${JSON.stringify(text)}`);
+    await publish(1);
+    await holds('{"v":1}\n');
+    await node.restart({ kill9: false }); // a checkpoint knows how long it is
+    renameSync(file, `${file}.1`);
+    const other = 'longer than what was written\n';
+    writeFileSync(file, other);
+    await node.restart({ kill9: true });
+    await publish(2);
+    await holds(`${other}{"v":2}\n`);
+    assert.equal(readFileSync(`${file}.1`, 'utf8'), '{"v":1}\n');
 });
 
 test('what is due leaves by the clock while nothing comes: windows and rows of a LEFT JOIN, over kill -9', async (t) => {
