@@ -35,7 +35,7 @@ static void a_note_is_read_as_it_was_written(void **state)
         assert_int_equal(out.ordinal, in.ordinal);
         assert_int_equal(out.count, files);
         for (uint32_t i = 0; i < files; i++) {
-            assert_int_equal(out.files[i].file, in.files[i].path);
+            assert_int_equal(out.files[i].file, in.files[i].file);
             assert_int_equal(out.files[i].size, in.files[i].size);
         }
         for (size_t n = 0; n < len; n++)
