@@ -1,8 +1,6 @@
 /* state.h - how numbers of a saved model are written: little-endian, doubles as their bits. */
 #pragma once
 
-#include <string.h>
-
 #include "base/buf.h"
 #include "base/wire.h"
 
@@ -13,34 +11,34 @@
 /* No logarithm of a probability or a bet that a model keeps is larger. */
 #define STATE_LOG_MAX 1e300
 
+/* The same bits as a number and as they are written. */
+union state_double {
+    double   v;
+    uint64_t bits;
+};
+union state_float {
+    float    v;
+    uint32_t bits;
+};
+
 static inline void state_put_double(struct buf *b, double v)
 {
-    uint64_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    buf_le64(b, bits);
+    buf_le64(b, (union state_double){ .v = v }.bits);
 }
 
 static inline double state_take_double(struct wire *w)
 {
-    uint64_t bits = wire_le64(w);
-    double v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
+    return (union state_double){ .bits = wire_le64(w) }.v;
 }
 
 static inline void state_put_float(struct buf *b, float v)
 {
-    uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    buf_le32(b, bits);
+    buf_le32(b, (union state_float){ .v = v }.bits);
 }
 
 static inline float state_take_float(struct wire *w)
 {
-    uint32_t bits = wire_le32(w);
-    float    v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
+    return (union state_float){ .bits = wire_le32(w) }.v;
 }
 
 static inline void state_put_i64(struct buf *b, int64_t v)
