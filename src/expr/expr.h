@@ -26,6 +26,8 @@ FG_CHECK enum code parser_step(struct parser *);                       /* now = 
 enum code          parser_refuse(struct parser *, const char *expected);
 FG_CHECK enum code parser_keyword(struct parser *, const char *keyword); /* takes it or refuses */
 FG_CHECK enum code parser_mark(struct parser *, const char *mark);
+/* The name of a type, as CAST and CREATE TABLE have it: enum value_type. */
+FG_CHECK enum code parser_type(struct parser *, uint8_t *out);
 /* One expression, longest match. Aggregates, OVER clauses and DISTINCT included; whether they are allowed here is the
  * caller's business. */
 FG_CHECK enum code parse_expr(struct parser *, struct ast **out);

@@ -423,7 +423,7 @@ static enum code parse_case(struct parser *p, struct ast **out)
     return parser_step(p);
 }
 
-static enum code parse_type(struct parser *p, uint8_t *out)
+enum code parser_type(struct parser *p, uint8_t *out)
 {
     static const struct {
         const char *name;
@@ -457,7 +457,7 @@ static enum code parse_cast(struct parser *p, struct ast **out)
     TRY(parse_or(p, &child));
     TRY(adopt(p, a, child));
     TRY(parser_keyword(p, "AS"));
-    TRY(parse_type(p, &a->cast_to));
+    TRY(parser_type(p, &a->cast_to));
     a->end = p->now.end;
     return parser_mark(p, ")");
 }

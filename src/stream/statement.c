@@ -354,29 +354,6 @@ static enum code parse_steps(struct parser *p, struct statements *all)
     return CODE_OK;
 }
 
-static enum code parse_type(struct parser *p, uint8_t *out)
-{
-    static const struct {
-        const char *name;
-        uint8_t     type;
-    } types[] = {
-        { "bigint", VALUE_BIGINT },     { "float", VALUE_FLOAT },   { "nvarchar", VALUE_TEXT }, { "bit", VALUE_BIT },
-        { "datetime", VALUE_DATETIME }, { "record", VALUE_RECORD }, { "array", VALUE_ARRAY },
-    };
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (!token_is(&p->now, types[i].name))
-            continue;
-        *out = types[i].type;
-        TRY(parser_step(p));
-        if (types[i].type != VALUE_TEXT || !token_mark(&p->now, "("))
-            return CODE_OK;
-        TRY(parser_step(p));
-        TRY(parser_keyword(p, "MAX"));
-        return parser_mark(p, ")");
-    }
-    return parser_refuse(p, "a type: bigint, float, nvarchar(max), bit, datetime, record or array");
-}
-
 static enum code parse_table(struct parser *p, struct table_statement **out)
 {
     struct table_statement *t = arena_zero(p->arena, sizeof *t);
@@ -391,7 +368,7 @@ static enum code parse_table(struct parser *p, struct table_statement **out)
         TRY(list_room(p, (void **)&t->columns, t->column_count, sizeof *t->columns));
         struct column_type *c = &t->columns[t->column_count++];
         TRY(parse_plain_name(p, "the name of a column", &c->name));
-        TRY(parse_type(p, &c->type));
+        TRY(parser_type(p, &c->type));
         if (!token_mark(&p->now, ","))
             break;
         TRY(parser_step(p));
