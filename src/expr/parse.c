@@ -184,6 +184,21 @@ static enum code join_parts(struct parser *p, struct ast *a)
     return CODE_OK;
 }
 
+/* e, e, ... up to the ')' that must be at hand then: the children of `a`. */
+static enum code parse_listed(struct parser *p, struct ast *a, enum code (*one)(struct parser *, struct ast **))
+{
+    for (;;) {
+        struct ast *child;
+        TRY(one(p, &child));
+        TRY(adopt(p, a, child));
+        if (token_mark(&p->now, ")"))
+            return CODE_OK;
+        if (!token_mark(&p->now, ","))
+            return parser_refuse(p, "',' or ')'");
+        TRY(parser_step(p));
+    }
+}
+
 static enum code parse_order(struct parser *p, struct ast_over *over)
 {
     uint32_t room = 0;
@@ -306,18 +321,10 @@ static enum code parse_call(struct parser *p, struct ast *a)
         a->distinct = true;
         TRY(parser_step(p));
     }
-    while (a->arg_count || a->distinct || !token_mark(&p->now, ")")) {
-        struct ast *arg;
-        TRY(parse_expr(p, &arg));
-        TRY(adopt(p, a, arg));
-        if (!token_mark(&p->now, ","))
-            break;
-        TRY(parser_step(p));
-    }
+    if (a->distinct || !token_mark(&p->now, ")"))
+        TRY(parse_listed(p, a, parse_expr));
     a->end = p->now.end;
-    if (!token_mark(&p->now, ")"))
-        return parser_refuse(p, "',' or ')'");
-    TRY(parser_step(p));
+    TRY(parser_mark(p, ")"));
     if (a->arg_count)
         unit_argument(a);
     else if (is_system_timestamp(a))
@@ -561,19 +568,10 @@ static enum code parse_sum(struct parser *p, struct ast **out)
 
 static enum code parse_in(struct parser *p, struct ast *a)
 {
-    struct ast *child;
     TRY(parser_mark(p, "("));
-    for (;;) {
-        TRY(parse_or(p, &child));
-        TRY(adopt(p, a, child));
-        if (!token_mark(&p->now, ","))
-            break;
-        TRY(parser_step(p));
-    }
+    TRY(parse_listed(p, a, parse_or));
     a->end = p->now.end;
-    if (!token_mark(&p->now, ")"))
-        return parser_refuse(p, "',' or ')'");
-    return parser_step(p);
+    return parser_mark(p, ")");
 }
 
 static enum code parse_between(struct parser *p, struct ast *a)
