@@ -12,6 +12,12 @@ struct place {
     uint32_t line, column;
 };
 
+/* A place as struct fault has it: line * 65536 + column. */
+static inline uint64_t place_at(struct place p)
+{
+    return (uint64_t)p.line * 65536 + (p.column < 65535 ? p.column : 65535);
+}
+
 enum ast_kind {
     AST_CONSTANT, /* constant; a unit word (`minute` in DATEADD(minute, ...)) is a text with is_unit */
     AST_NAME,     /* parts: a.b.c as written; name: the same as one text, for messages          */

@@ -16,11 +16,6 @@ struct compile {
     struct fault *why;
 };
 
-static uint64_t place_at(struct place p)
-{
-    return (uint64_t)p.line * 65536 + (p.column < 65535 ? p.column : 65535);
-}
-
 static struct node *no_memory(struct compile *c)
 {
     (void)FAIL(c->why, CODE_NOMEM, 0, "no memory for an expression");

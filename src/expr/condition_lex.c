@@ -1,37 +1,8 @@
 /* condition_lex.c - words of a condition. */
 #include "expr/condition_parts.h"
 
+#include "expr/lex_parts.h"
 #include "expr/number.h"
-
-#define AT(place) ((uint64_t)(place).line * 65536 + ((place).column < 65535 ? (place).column : 65535))
-
-static int peek(const struct cond_lexer *l, size_t ahead)
-{
-    return l->offset + ahead < l->source.len ? l->source.at[l->offset + ahead] : -1;
-}
-
-static void step(struct cond_lexer *l, size_t n)
-{
-    while (n--) {
-        uint8_t c = l->source.at[l->offset++];
-        if (c == '\n') {
-            l->place.line++;
-            l->place.column = 1;
-        } else if ((c & 0xc0) != 0x80) { /* a character counts when its first byte has gone by */
-            l->place.column++;
-        }
-    }
-}
-
-static bool is_letter(int c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static bool is_digit(int c)
-{
-    return c >= '0' && c <= '9';
-}
 
 static int hex(int c)
 {
@@ -41,7 +12,7 @@ static int hex(int c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static enum code skip_blanks(struct cond_lexer *l, struct fault *why)
+static enum code skip_blanks(struct lexer *l, struct fault *why)
 {
     for (;;) {
         int c = peek(l, 0);
@@ -53,7 +24,7 @@ static enum code skip_blanks(struct cond_lexer *l, struct fault *why)
             while (peek(l, 0) >= 0 && !(peek(l, 0) == '*' && peek(l, 1) == '/'))
                 step(l, 1);
             if (peek(l, 0) < 0)
-                return FAIL(why, CODE_USAGE, AT(at), "a comment begins here with /* and has no */");
+                return FAIL(why, CODE_USAGE, place_at(at), "a comment begins here with /* and has no */");
             step(l, 2);
         } else {
             return CODE_OK;
@@ -64,7 +35,7 @@ static enum code skip_blanks(struct cond_lexer *l, struct fault *why)
 /* ---- texts ---- */
 
 /* The four digits of \uXXXX at p, or -1. */
-static int32_t unit_at(const struct cond_lexer *l, size_t ahead)
+static int32_t unit_at(const struct lexer *l, size_t ahead)
 {
     int32_t u = 0;
     for (size_t i = 0; i < 4; i++) {
@@ -95,7 +66,7 @@ static size_t put_utf8(uint8_t *to, uint32_t c)
 }
 
 /* `\` is at hand. Bytes written, at most as many as were read; 0: it is no escape of the language. */
-static size_t escaped(struct cond_lexer *l, uint8_t *to)
+static size_t escaped(struct lexer *l, uint8_t *to)
 {
     int c = peek(l, 1);
     if (c == '\'' || c == '"' || c == '\\') {
@@ -118,21 +89,21 @@ static size_t escaped(struct cond_lexer *l, uint8_t *to)
 }
 
 /* `quote` is at hand. */
-static enum code text(struct cond_lexer *l, struct cond_word *w, uint8_t quote, struct fault *why)
+static enum code quoted(struct lexer *l, struct cond_word *w, uint8_t quote, struct fault *why)
 {
     step(l, 1);
     size_t end = l->offset, n = 0;
     while (end < l->source.len && l->source.at[end] != quote)
         end += l->source.at[end] == '\\' ? 2 : 1;
     if (end >= l->source.len)
-        return FAIL(why, CODE_USAGE, AT(w->at), "a text begins here and has no closing %c", quote);
+        return FAIL(why, CODE_USAGE, place_at(w->at), "a text begins here and has no closing %c", quote);
     uint8_t *plain = arena_take(l->arena, end - l->offset + 1);
     if (!plain)
-        return FAIL(why, CODE_NOMEM, AT(w->at), "no memory");
+        return FAIL(why, CODE_NOMEM, place_at(w->at), "no memory");
     while (l->offset < end) {
         size_t more = peek(l, 0) == '\\' ? escaped(l, plain + n) : 0;
         if (!more && peek(l, 0) == '\\')
-            return FAIL(why, CODE_USAGE, AT(l->place),
+            return FAIL(why, CODE_USAGE, place_at(l->place),
                         "\\ begins no escape here: \\' \\\" \\\\ and \\uXXXX do");
         if (!more) {
             plain[n] = l->source.at[l->offset];
@@ -145,29 +116,29 @@ static enum code text(struct cond_lexer *l, struct cond_word *w, uint8_t quote, 
     w->kind = COND_TEXT;
     w->text = bytes_of(plain, n);
     if (!utf8_valid(w->text, true))
-        return FAIL(why, CODE_USAGE, AT(w->at), "a text is not UTF-8");
+        return FAIL(why, CODE_USAGE, place_at(w->at), "a text is not UTF-8");
     return CODE_OK;
 }
 
 /* ---- the others ---- */
 
-static enum code hexadecimal(struct cond_lexer *l, struct cond_word *w, struct fault *why)
+static enum code hexadecimal(struct lexer *l, struct cond_word *w, struct fault *why)
 {
     uint64_t v = 0;
     size_t digits = 0;
     step(l, 2);
     for (; peek(l, 0) >= 0 && hex(peek(l, 0)) >= 0; step(l, 1), digits++) {
         if (v >> 59)
-            return FAIL(why, CODE_USAGE, AT(w->at), "this number is outside of 64 bits");
+            return FAIL(why, CODE_USAGE, place_at(w->at), "this number is outside of 64 bits");
         v = v << 4 | (uint64_t)hex(peek(l, 0));
     }
     if (!digits)
-        return FAIL(why, CODE_USAGE, AT(w->at), "0x has no digits behind it");
+        return FAIL(why, CODE_USAGE, place_at(w->at), "0x has no digits behind it");
     w->number = value_bigint((int64_t)v);
     return CODE_OK;
 }
 
-static enum code number(struct cond_lexer *l, struct cond_word *w, struct fault *why)
+static enum code number(struct lexer *l, struct cond_word *w, struct fault *why)
 {
     enum code c = CODE_OK;
     w->kind = COND_NUMBER;
@@ -181,7 +152,7 @@ static enum code number(struct cond_lexer *l, struct cond_word *w, struct fault 
         if ((peek(l, 0) == 'e' || peek(l, 0) == 'E') && is_digit(peek(l, 1 + sign)))
             for (step(l, 1 + sign); is_digit(peek(l, 0));)
                 step(l, 1);
-        struct bytes b = bytes_of(l->source.at + from, l->offset - from);
+        struct bytes b = since(l, from);
         int64_t i;
         double f;
         if (bigint_parse(b, &i))
@@ -189,54 +160,36 @@ static enum code number(struct cond_lexer *l, struct cond_word *w, struct fault 
         else if (float_parse(b, &f))
             w->number = value_float(f);
         else
-            return FAIL(why, CODE_USAGE, AT(w->at), "this is no number");
+            return FAIL(why, CODE_USAGE, place_at(w->at), "this is no number");
     }
     if (c == CODE_OK && (is_letter(peek(l, 0)) || is_digit(peek(l, 0))))
-        return FAIL(why, CODE_USAGE, AT(l->place), "a number ends where a letter begins");
+        return FAIL(why, CODE_USAGE, place_at(l->place), "a number ends where a letter begins");
     return c;
 }
 
-static void name(struct cond_lexer *l, struct cond_word *w)
-{
-    size_t from = l->offset;
-    while (is_letter(peek(l, 0)) || is_digit(peek(l, 0)))
-        step(l, 1);
-    w->text = bytes_of(l->source.at + from, l->offset - from);
-}
-
-static enum code braced(struct cond_lexer *l, struct cond_word *w, struct fault *why)
+static enum code braced(struct lexer *l, struct cond_word *w, struct fault *why)
 {
     step(l, 1);
     size_t from = l->offset;
     while (peek(l, 0) >= 0 && peek(l, 0) != '}')
         step(l, 1);
     if (peek(l, 0) < 0)
-        return FAIL(why, CODE_USAGE, AT(w->at), "a name begins here with { and has no }");
+        return FAIL(why, CODE_USAGE, place_at(w->at), "a name begins here with { and has no }");
     w->kind = COND_BRACED;
-    w->text = bytes_of(l->source.at + from, l->offset - from);
+    w->text = since(l, from);
     step(l, 1);
     if (!w->text.len || !utf8_valid(w->text, false))
-        return FAIL(why, CODE_USAGE, AT(w->at), "between { and } stands no name");
+        return FAIL(why, CODE_USAGE, place_at(w->at), "between { and } stands no name");
     return CODE_OK;
 }
 
-static enum code unknown(struct cond_lexer *l, struct fault *why)
-{
-    char shown[24];
-    size_t n = 1;
-    while (n < 4 && peek(l, n) >= 0 && (peek(l, n) & 0xc0) == 0x80)
-        n++;
-    bytes_escape(bytes_of(l->source.at + l->offset, n), shown, sizeof shown);
-    return FAIL(why, CODE_USAGE, AT(l->place), "the character %s begins no word", shown);
-}
-
-static enum code one_word(struct cond_lexer *l, struct cond_word *w, struct fault *why)
+static enum code one_word(struct lexer *l, struct cond_word *w, struct fault *why)
 {
     static const char *const marks[] = {"<>", "!=", "<=", ">=", "||", "??", "(", ")", "[", "]",
                                         ",",  ".",  "=",  "<",  ">",  "+",  "-", "*", "/", "%"};
     int c = peek(l, 0);
     if (c == '\'' || c == '"')
-        return text(l, w, (uint8_t)c, why);
+        return quoted(l, w, (uint8_t)c, why);
     if (c == '{')
         return braced(l, w, why);
     if (is_digit(c) || (c == '.' && is_digit(peek(l, 1))))
@@ -244,7 +197,7 @@ static enum code one_word(struct cond_lexer *l, struct cond_word *w, struct faul
     if (is_letter(c) || (c == '$' && is_letter(peek(l, 1)))) {
         w->kind = c == '$' ? COND_SYSTEM : COND_NAME;
         step(l, c == '$');
-        name(l, w);
+        w->text = letters(l);
         return CODE_OK;
     }
     w->kind = COND_MARK;
@@ -256,10 +209,11 @@ static enum code one_word(struct cond_lexer *l, struct cond_word *w, struct faul
         step(l, n);
         return CODE_OK;
     }
-    return unknown(l, why);
+    char text[24];
+    return FAIL(why, CODE_USAGE, place_at(l->place), "the character %s begins no word", shown(l, text));
 }
 
-enum code cond_next(struct cond_lexer *l, struct cond_word *w, struct fault *why)
+enum code cond_next(struct lexer *l, struct cond_word *w, struct fault *why)
 {
     enum code c = skip_blanks(l, why);
     if (c != CODE_OK)
@@ -275,12 +229,7 @@ enum code cond_next(struct cond_lexer *l, struct cond_word *w, struct fault *why
 
 bool cond_is(const struct cond_word *w, const char *keyword)
 {
-    if (w->kind != COND_NAME || w->text.len != strlen(keyword))
-        return false;
-    for (size_t i = 0; i < w->text.len; i++)
-        if ((w->text.at[i] | 0x20) != ((uint8_t)keyword[i] | 0x20))
-            return false;
-    return true;
+    return w->kind == COND_NAME && is_word(w->text, keyword);
 }
 
 bool cond_mark(const struct cond_word *w, const char *mark)

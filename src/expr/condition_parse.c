@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 struct cond_parser {
-    struct cond_lexer lex;
+    struct lexer lex;
     struct cond_word now;
     size_t behind; /* offset behind the last word that was taken */
     struct arena *arena;
@@ -20,7 +20,6 @@ struct part {
     uint8_t type;
 };
 
-#define AT(place) ((uint64_t)(place).line * 65536 + ((place).column < 65535 ? (place).column : 65535))
 #define TRY(call)                  \
     do {                           \
         enum code try_code = call; \
@@ -38,16 +37,16 @@ static enum code take(struct cond_parser *p)
 
 static enum code no_memory(struct cond_parser *p)
 {
-    return FAIL(p->why, CODE_NOMEM, AT(p->now.at), "no memory for this condition");
+    return FAIL(p->why, CODE_NOMEM, place_at(p->now.at), "no memory for this condition");
 }
 
 static enum code refuse(struct cond_parser *p, const char *expected)
 {
     char shown[48];
     if (p->now.kind == COND_END)
-        return FAIL(p->why, CODE_USAGE, AT(p->now.at), "expected %s, found the end", expected);
+        return FAIL(p->why, CODE_USAGE, place_at(p->now.at), "expected %s, found the end", expected);
     bytes_escape(bytes_of(p->lex.source.at + p->now.from, p->now.to - p->now.from), shown, sizeof shown);
-    return FAIL(p->why, CODE_USAGE, AT(p->now.at), "expected %s, found %s", expected, shown);
+    return FAIL(p->why, CODE_USAGE, place_at(p->now.at), "expected %s, found %s", expected, shown);
 }
 
 static enum code mark(struct cond_parser *p, const char *m)
@@ -84,7 +83,7 @@ static enum code adopt(struct cond_parser *p, struct ast *a, struct ast *child)
     }
     a->args[a->arg_count++] = child;
     if (child->height >= AST_HEIGHT)
-        return FAIL(p->why, CODE_USAGE, AT(a->at), "this condition is nested more than %d deep", AST_HEIGHT);
+        return FAIL(p->why, CODE_USAGE, place_at(a->at), "this condition is nested more than %d deep", AST_HEIGHT);
     if (a->height <= child->height)
         a->height = (uint16_t)(child->height + 1);
     return CODE_OK;
@@ -93,7 +92,7 @@ static enum code adopt(struct cond_parser *p, struct ast *a, struct ast *child)
 static enum code deeper(struct cond_parser *p)
 {
     if (++p->depth > CONDITION_DEPTH)
-        return FAIL(p->why, CODE_USAGE, AT(p->now.at), "this condition is nested more than %d deep",
+        return FAIL(p->why, CODE_USAGE, place_at(p->now.at), "this condition is nested more than %d deep",
                     CONDITION_DEPTH);
     return CODE_OK;
 }
@@ -132,7 +131,7 @@ static enum code wants(struct cond_parser *p, const char *who, const struct part
     char more[160];
     if (x->type & type)
         return CODE_OK;
-    return FAIL(p->why, CODE_USAGE, AT(x->a->at), "%.24s takes %s, and here stands %s%s", who,
+    return FAIL(p->why, CODE_USAGE, place_at(x->a->at), "%.24s takes %s, and here stands %s%s", who,
                 type_name(type), type_name(x->type), hint(x, type, more, sizeof more));
 }
 
@@ -148,7 +147,7 @@ static enum code alike(struct cond_parser *p, const char *op, const struct part 
     if (!more[0] && x->type == COND_BOOL && x->a->kind == AST_UNARY)
         (void)snprintf(more, sizeof more, ": NOT binds tighter than %s. Did you mean NOT (... %s ...)?", op,
                        op);
-    return FAIL(p->why, CODE_USAGE, AT(x->a->at), "%s compares %s with %s, which is never true%s", op,
+    return FAIL(p->why, CODE_USAGE, place_at(x->a->at), "%s compares %s with %s, which is never true%s", op,
                 type_name(x->type), type_name(y->type), more);
 }
 
@@ -171,7 +170,7 @@ static enum code add_name(struct cond_parser *p, const struct condition_name *n,
         if (same_name(&c->names[*slot], n))
             return CODE_OK;
     if (c->name_count == CONDITION_NAMES_MAX)
-        return FAIL(p->why, CODE_USAGE, AT(n->at), "more than %d names in one condition",
+        return FAIL(p->why, CODE_USAGE, place_at(n->at), "more than %d names in one condition",
                     CONDITION_NAMES_MAX);
     c->names[c->name_count++] = *n;
     return CODE_OK;
@@ -180,7 +179,7 @@ static enum code add_name(struct cond_parser *p, const struct condition_name *n,
 static enum code add_part(struct cond_parser *p, struct bytes **parts, uint32_t *count, struct bytes part)
 {
     if (*count == CONDITION_DEPTH)
-        return FAIL(p->why, CODE_USAGE, AT(p->now.at), "a name has more than %d parts", CONDITION_DEPTH);
+        return FAIL(p->why, CODE_USAGE, place_at(p->now.at), "a name has more than %d parts", CONDITION_DEPTH);
     if ((*count & (*count - 1)) == 0) {
         struct bytes *more = arena_take(p->arena, (*count ? 2 * (size_t)*count : 1) * sizeof *more);
         if (!more)
@@ -225,7 +224,7 @@ static enum code body_path(struct cond_parser *p, struct condition_name *n, stru
                     : add_part(p, &n->parts, &n->part_count, part));
     }
     if (!n->part_count)
-        return FAIL(p->why, CODE_USAGE, AT(n->at),
+        return FAIL(p->why, CODE_USAGE, place_at(n->at),
                     "$body alone is no value: name a field, as in $body.temperature");
     return CODE_OK;
 }
@@ -271,10 +270,10 @@ static enum code unknown_function(struct cond_parser *p, const struct cond_word 
     char shown[48];
     bytes_escape(w->text, shown, sizeof shown);
     if (cond_is(w, "twin_change_includes"))
-        return FAIL(p->why, CODE_USAGE, AT(w->at),
+        return FAIL(p->why, CODE_USAGE, place_at(w->at),
                     "%s asks for changes of twins, which this version does not have", shown);
     const char *near = cond_function_nearest(w->text);
-    return FAIL(p->why, CODE_USAGE, AT(w->at), "there is no function '%s'%s%s%s", shown,
+    return FAIL(p->why, CODE_USAGE, place_at(w->at), "there is no function '%s'%s%s%s", shown,
                 near ? ". Did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
@@ -289,7 +288,7 @@ static enum code check_count(struct cond_parser *p, const struct cond_function *
         (void)snprintf(wants_text, sizeof wants_text, "%u to %u", f->least, f->most);
     else
         (void)snprintf(wants_text, sizeof wants_text, "at least %u", f->least);
-    return FAIL(p->why, CODE_USAGE, AT(a->at), "%s takes %s argument%s, and here are %u", f->name, wants_text,
+    return FAIL(p->why, CODE_USAGE, place_at(a->at), "%s takes %s argument%s, and here are %u", f->name, wants_text,
                 f->least == 1 && f->most == 1 ? "" : "s", a->arg_count);
 }
 
@@ -361,7 +360,7 @@ static enum code parse_word(struct cond_parser *p, struct part *out)
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (cond_is(&p->now, reserved[i]))
             return refuse(p, "a value");
-    struct cond_lexer ahead = p->lex;
+    struct lexer ahead = p->lex;
     struct cond_word behind;
     struct fault ignored;
     bool call = cond_next(&ahead, &behind, &ignored) == CODE_OK && cond_mark(&behind, "(");
@@ -560,12 +559,12 @@ enum code condition_parse(struct condition **out, struct bytes text, size_t *off
     if (p.made)
         p.made->names = arena_zero(arena, CONDITION_NAMES_MAX * sizeof *p.made->names);
     if (!p.made || !p.made->names)
-        return FAIL(why, CODE_NOMEM, AT(at), "no memory for this condition");
+        return FAIL(why, CODE_NOMEM, place_at(at), "no memory for this condition");
     TRY(take(&p));
     TRY(parse(&p, &whole));
     if (!(whole.type & COND_BOOL)) {
         char more[160];
-        return FAIL(why, CODE_USAGE, AT(whole.a->at), "a condition is true or false, and this is %s%s",
+        return FAIL(why, CODE_USAGE, place_at(whole.a->at), "a condition is true or false, and this is %s%s",
                     type_name(whole.type), hint(&whole, COND_BOOL, more, sizeof more));
     }
     p.made->root = whole.a;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "expr/condition.h"
+#include "expr/lex.h"
 
 /* ---- words ---- */
 enum cond_token {
@@ -20,13 +21,7 @@ struct cond_word {
     struct bytes text;
     struct value number;
 };
-struct cond_lexer {
-    struct bytes source;
-    size_t offset;
-    struct place place;
-    struct arena *arena;
-};
-FG_CHECK enum code cond_next(struct cond_lexer *, struct cond_word *out, struct fault *why);
+FG_CHECK enum code cond_next(struct lexer *, struct cond_word *out, struct fault *why);
 bool cond_is(const struct cond_word *, const char *keyword); /* any case */
 bool cond_mark(const struct cond_word *, const char *mark);
 

@@ -10,15 +10,14 @@ bool eval_fail(struct eval *e, const struct node *n, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    (void)FAIL(&e->why, CODE_MALFORMED,
-               (uint64_t)n->at.line * 65536 + (n->at.column < 65535 ? n->at.column : 65535),
-               "%s At line '%u' and column '%u'.", text, (unsigned)n->at.line, (unsigned)n->at.column);
+    (void)FAIL(&e->why, CODE_MALFORMED, place_at(n->at), "%s At line '%u' and column '%u'.", text,
+               (unsigned)n->at.line, (unsigned)n->at.column);
     return false;
 }
 
 bool eval_no_memory(struct eval *e, const struct node *n)
 {
-    (void)FAIL(&e->why, CODE_NOMEM, (uint64_t)n->at.line * 65536 + n->at.column,
+    (void)FAIL(&e->why, CODE_NOMEM, place_at(n->at),
                "no memory for the values of an expression at line %u, column %u", (unsigned)n->at.line,
                (unsigned)n->at.column);
     return false;

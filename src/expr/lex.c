@@ -1,8 +1,6 @@
-#include "expr/lex.h"
+#include "expr/lex_parts.h"
 
 #include "expr/number.h"
-
-#define AT(place) ((uint64_t)(place).line * 65536 + ((place).column < 65535 ? (place).column : 65535))
 
 void lex_begin(struct lexer *l, struct bytes source, struct arena *arena)
 {
@@ -12,50 +10,18 @@ void lex_begin(struct lexer *l, struct bytes source, struct arena *arena)
         l->offset = 3;
 }
 
-static int peek(const struct lexer *l, size_t ahead)
-{
-    return l->offset + ahead < l->source.len ? l->source.at[l->offset + ahead] : -1;
-}
-
-static void step(struct lexer *l)
-{
-    uint8_t c = l->source.at[l->offset++];
-    if (c == '\n') {
-        l->place.line++;
-        l->place.column = 1;
-    } else if ((c & 0xc0) != 0x80) { /* a character counts when its first byte has gone by */
-        l->place.column++;
-    }
-}
-
-static void steps(struct lexer *l, size_t n)
-{
-    while (n--)
-        step(l);
-}
-
-static bool is_letter(int c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static bool is_digit(int c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static enum code skip_comment(struct lexer *l, struct fault *why)
 {
     struct place at = l->place;
-    steps(l, 2);
+    step(l, 2);
     while (peek(l, 0) >= 0) {
         if (peek(l, 0) == '*' && peek(l, 1) == '/') {
-            steps(l, 2);
+            step(l, 2);
             return CODE_OK;
         }
-        step(l);
+        step(l, 1);
     }
-    return FAIL(why, CODE_USAGE, AT(at), "a comment begins here with /* and is not closed: there is no */");
+    return FAIL(why, CODE_USAGE, place_at(at), "a comment begins here with /* and is not closed: there is no */");
 }
 
 static enum code skip_blanks(struct lexer *l, struct fault *why)
@@ -63,10 +29,10 @@ static enum code skip_blanks(struct lexer *l, struct fault *why)
     for (;;) {
         int c = peek(l, 0);
         if (c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v') {
-            step(l);
+            step(l, 1);
         } else if (c == '-' && peek(l, 1) == '-') {
             while (peek(l, 0) >= 0 && peek(l, 0) != '\n')
-                step(l);
+                step(l, 1);
         } else if (c == '/' && peek(l, 1) == '*') {
             enum code code = skip_comment(l, why);
             if (code)
@@ -80,28 +46,28 @@ static enum code skip_blanks(struct lexer *l, struct fault *why)
 /* Up to the closing mark; doubled it stands for itself. The opening one is at hand. */
 static enum code quoted(struct lexer *l, struct token *t, uint8_t close, const char *what, struct fault *why)
 {
-    step(l);
+    step(l, 1);
     size_t from = l->offset, doubled = 0;
-    for (;; step(l)) {
+    for (;; step(l, 1)) {
         int c = peek(l, 0);
         if (c < 0)
-            return FAIL(why, CODE_USAGE, AT(t->at), "%s begins here and is not closed: there is no %c", what, close);
+            return FAIL(why, CODE_USAGE, place_at(t->at), "%s begins here and is not closed: there is no %c", what, close);
         if (c != close)
             continue;
         if (peek(l, 1) != close)
             break;
-        step(l);
+        step(l, 1);
         doubled++;
     }
-    t->text = bytes_of(l->source.at + from, l->offset - from);
-    step(l);
+    t->text = since(l, from);
+    step(l, 1);
     if (!utf8_valid(t->text, true))
-        return FAIL(why, CODE_USAGE, AT(t->at), "%s is not UTF-8", what);
+        return FAIL(why, CODE_USAGE, place_at(t->at), "%s is not UTF-8", what);
     if (!doubled)
         return CODE_OK;
     uint8_t *plain = arena_take(l->arena, t->text.len - doubled);
     if (!plain)
-        return FAIL(why, CODE_NOMEM, AT(t->at), "no memory");
+        return FAIL(why, CODE_NOMEM, place_at(t->at), "no memory");
     size_t n = 0;
     for (size_t i = 0; i < t->text.len; i++) {
         plain[n++] = t->text.at[i];
@@ -117,7 +83,7 @@ static enum code name_quoted(struct lexer *l, struct token *t, uint8_t close, st
     t->double_quoted = close == '"';
     enum code code = quoted(l, t, close, "a name", why);
     if (!code && t->text.len == 0 && close == ']')
-        return FAIL(why, CODE_USAGE, AT(t->at), "a name is empty");
+        return FAIL(why, CODE_USAGE, place_at(t->at), "a name is empty");
     return code;
 }
 
@@ -126,30 +92,30 @@ static enum code number(struct lexer *l, struct token *t, struct fault *why)
     size_t from = l->offset;
     bool fraction = false;
     while (is_digit(peek(l, 0)))
-        step(l);
+        step(l, 1);
     if (peek(l, 0) == '.') {
         fraction = true;
-        step(l);
+        step(l, 1);
         while (is_digit(peek(l, 0)))
-            step(l);
+            step(l, 1);
     }
     int sign = peek(l, 1) == '+' || peek(l, 1) == '-';
     if ((peek(l, 0) | 0x20) == 'e' && peek(l, 0) > 0 && is_digit(peek(l, 1 + (size_t)sign))) {
         fraction = true;
-        steps(l, 1 + (size_t)sign);
+        step(l, 1 + (size_t)sign);
         while (is_digit(peek(l, 0)))
-            step(l);
+            step(l, 1);
     }
-    t->text = bytes_of(l->source.at + from, l->offset - from);
+    t->text = since(l, from);
     if (is_letter(peek(l, 0)))
-        return FAIL(why, CODE_USAGE, AT(l->place),
+        return FAIL(why, CODE_USAGE, place_at(l->place),
                     "a number ends where a letter begins; a name that begins "
                     "with a digit is written in [brackets]");
     t->kind = fraction ? TOKEN_FLOAT : TOKEN_BIGINT;
     if (fraction) {
         double f;
         if (!float_parse(t->text, &f))
-            return FAIL(why, CODE_USAGE, AT(t->at), "this number is outside of float");
+            return FAIL(why, CODE_USAGE, place_at(t->at), "this number is outside of float");
         t->number = value_float(f);
         return CODE_OK;
     }
@@ -157,7 +123,7 @@ static enum code number(struct lexer *l, struct token *t, struct fault *why)
     for (size_t i = 0; i < t->text.len; i++)
         if (__builtin_mul_overflow(n, 10u, &n) ||
             __builtin_add_overflow(n, (uint64_t)(t->text.at[i] - '0'), &n) || n > (uint64_t)INT64_MAX + 1)
-            return FAIL(why, CODE_USAGE, AT(t->at),
+            return FAIL(why, CODE_USAGE, place_at(t->at),
                         "this number is outside of the range of bigint (-9223372036854775808 to 9223372036854775807)");
     t->number = value_bigint((int64_t)n);
     return CODE_OK;
@@ -172,7 +138,7 @@ static void mark(struct lexer *l, struct token *t)
         if (peek(l, 0) == pairs[i][0] && peek(l, 1) == pairs[i][1])
             n = 2;
     t->text = bytes_of(l->source.at + l->offset, n);
-    steps(l, n);
+    step(l, n);
 }
 
 enum code lex_next(struct lexer *l, struct token *t, struct fault *why)
@@ -185,7 +151,7 @@ enum code lex_next(struct lexer *l, struct token *t, struct fault *why)
     if (c < 0)
         return CODE_OK;
     if ((c == 'N' || c == 'n') && peek(l, 1) == '\'') {
-        step(l);
+        step(l, 1);
         c = '\'';
     }
     if (c == '\'') {
@@ -195,24 +161,17 @@ enum code lex_next(struct lexer *l, struct token *t, struct fault *why)
         code = name_quoted(l, t, c == '[' ? ']' : '"', why);
     } else if (is_letter(c)) {
         t->kind = TOKEN_NAME;
-        size_t from = l->offset;
-        while (is_letter(peek(l, 0)) || is_digit(peek(l, 0)))
-            step(l);
-        t->text = bytes_of(l->source.at + from, l->offset - from);
+        t->text = letters(l);
     } else if (is_digit(c) || (c == '.' && is_digit(peek(l, 1)))) {
         code = number(l, t, why);
     } else if (c && strchr("(),.*+-/%=<>;$:!|", c)) {
         mark(l, t);
     } else {
-        char shown[24];
-        size_t n = 1;
-        while (n < 4 && (peek(l, n) & 0xc0) == 0x80 && peek(l, n) > 0)
-            n++;
-        bytes_escape(bytes_of(l->source.at + l->offset, n), shown, sizeof shown);
-        return FAIL(why, CODE_USAGE, AT(l->place),
+        char text[24];
+        return FAIL(why, CODE_USAGE, place_at(l->place),
                     "the character %s begins no word; names with it are written "
                     "in [brackets]",
-                    shown);
+                    shown(l, text));
     }
     t->end = l->place;
     return code;
@@ -220,12 +179,7 @@ enum code lex_next(struct lexer *l, struct token *t, struct fault *why)
 
 bool token_is(const struct token *t, const char *keyword)
 {
-    if (t->kind != TOKEN_NAME || t->text.len != strlen(keyword))
-        return false;
-    for (size_t i = 0; i < t->text.len; i++)
-        if ((t->text.at[i] | 0x20) != ((uint8_t)keyword[i] | 0x20))
-            return false;
-    return true;
+    return t->kind == TOKEN_NAME && is_word(t->text, keyword);
 }
 
 bool token_mark(const struct token *t, const char *mark)

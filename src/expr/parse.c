@@ -6,11 +6,6 @@
 
 /* Grammar, loosest first: OR, AND, NOT, predicates (comparison, BETWEEN, IN, LIKE, IS NULL), + -, * / %, sign, primary. */
 
-static uint64_t place_at(struct place p)
-{
-    return (uint64_t)p.line * 65536 + (p.column < 65535 ? p.column : 65535);
-}
-
 enum code parser_step(struct parser *p)
 {
     p->now = p->next;

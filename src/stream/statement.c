@@ -20,8 +20,7 @@ enum code refuse(struct fault *why, enum code code, int number, struct place at,
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    uint64_t where = (uint64_t)at.line * 65536 + (at.column < 65535 ? at.column : 65535);
-    return fault_set(why, code, number, where, FG_HERE, "%s", text);
+    return fault_set(why, code, number, place_at(at), FG_HERE, "%s", text);
 }
 
 bool name_is(struct bytes a, struct bytes b)
