@@ -18,19 +18,14 @@ struct week {
 
 static float short_float(uint16_t v)
 {
-    uint32_t bits = (uint32_t)v << 16;
-    float f;
-    memcpy(&f, &bits, sizeof f);
-    return f;
+    return (union state_float){.bits = (uint32_t)v << 16}.v;
 }
 
 /* Rounded to nearest. */
 static uint16_t to_short(double v)
 {
-    float f = (float)fmin(fmax(v, -1e37), 1e37);
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    return (uint16_t)((bits + 0x8000) >> 16);
+    union state_float f = {.v = (float)fmin(fmax(v, -1e37), 1e37)};
+    return (uint16_t)((f.bits + 0x8000) >> 16);
 }
 
 static unsigned slot_of(const struct profile *p, unsigned slots)
