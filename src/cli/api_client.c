@@ -8,9 +8,19 @@
 
 enum { GET_SECONDS = 10, POST_SECONDS = 60 };
 
-int api_client_find(const struct verb_call *call, const struct config_flags *given, struct api_client *out)
+enum code api_client_at(const char *data, struct api_client *out, struct fault *why)
 {
     char path[NODE_SOCKET_MAX];
+    enum code code = node_socket(data, path, why);
+    if (code != CODE_OK)
+        return code;
+    (void)snprintf(out->host, sizeof out->host, "unix:%s", path);
+    (void)snprintf(out->data_dir, sizeof out->data_dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+    return CODE_OK;
+}
+
+int api_client_find(const struct verb_call *call, const struct config_flags *given, struct api_client *out)
+{
     const struct settings *settings = NULL;
     struct fault why;
     /* With --data the settings do not matter: they may be wrong, or another user's. */
@@ -19,13 +29,9 @@ int api_client_find(const struct verb_call *call, const struct config_flags *giv
         if (status != STATUS_DONE)
             return status;
     }
-    enum code code = node_socket(given->data ? given->data : settings->data, path, &why);
+    enum code code = api_client_at(given->data ? given->data : settings->data, out, &why);
     settings_free(settings);
-    if (code != CODE_OK)
-        return verb_fail(call, &why);
-    (void)snprintf(out->host, sizeof out->host, "unix:%s", path);
-    (void)snprintf(out->data_dir, sizeof out->data_dir, "%.*s", (int)(strrchr(path, '/') - path), path);
-    return STATUS_DONE;
+    return code == CODE_OK ? STATUS_DONE : verb_fail(call, &why);
 }
 
 /* ---- one call ---- */
@@ -200,14 +206,7 @@ enum code api_client_get(const struct api_client *client, const char *target, st
     return perform(&c, target, GET_SECONDS * UINT64_C(1000000));
 }
 
-enum code api_client_post(const struct api_client *client, const char *target, struct buf *body, struct fault *why)
-{
-    struct call c = { .client = client, .body = body, .why = why, .method = "POST" };
-    body->max = API_BODY_MAX;
-    return perform(&c, target, POST_SECONDS * UINT64_C(1000000));
-}
-
-enum code api_client_send(const struct api_client *client, const char *target, struct bytes sent, struct buf *body,
+enum code api_client_post(const struct api_client *client, const char *target, struct bytes sent, struct buf *body,
                           struct fault *why)
 {
     struct call c = { .client = client, .body = body, .why = why, .method = "POST", .sent = sent };

@@ -16,17 +16,16 @@ struct api_client {
     char        data_dir[NODE_SOCKET_MAX];    /* absolute                         */
 };
 
+/* The node of this data directory. CODE_LIMIT: its path is too long for a socket. */
+FG_CHECK enum code api_client_at(const char *data, struct api_client *out, struct fault *why);
 /* Finds the data directory: --data, else the settings'. STATUS_DONE, else said on stderr. */
 int api_client_find(const struct verb_call *, const struct config_flags *, struct api_client *out);
 
 /* GET; the answer's body is appended to `body`, at most API_BODY_MAX. Gives up after 10 s. */
 FG_CHECK enum code api_client_get(const struct api_client *, const char *target, struct buf *body,
                                   struct fault *why);
-/* POST without a body, up to 60 s. `body` has the answer's, of a refusal too. */
-FG_CHECK enum code api_client_post(const struct api_client *, const char *target, struct buf *body,
-                                   struct fault *why);
-/* The same with a body. */
-FG_CHECK enum code api_client_send(const struct api_client *, const char *target, struct bytes sent, struct buf *body,
+/* POST of `sent`, which may be empty, up to 60 s. `body` has the answer's, of a refusal too. */
+FG_CHECK enum code api_client_post(const struct api_client *, const char *target, struct bytes sent, struct buf *body,
                                    struct fault *why);
 /* What a stream's reader is told. */
 struct api_lines {

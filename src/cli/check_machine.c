@@ -144,14 +144,11 @@ static void check_node(struct checking *c)
     struct api_client client;
     struct buf body = { 0 };
     struct fault why;
-    char path[NODE_SOCKET_MAX];
     c->group = "Node";
-    if (node_socket(c->settings->data, path, &why) != CODE_OK) {
+    if (api_client_at(c->settings->data, &client, &why) != CODE_OK) {
         tell(c, MARK_BAD, "data", NULL, "%s", why.text);
         return;
     }
-    (void)snprintf(client.host, sizeof client.host, "unix:%s", path);
-    (void)snprintf(client.data_dir, sizeof client.data_dir, "%.*s", (int)(strrchr(path, '/') - path), path);
     enum code code = api_client_get(&client, "/health", &body, &why);
     buf_clear(&body);
     c->running = code == CODE_OK || (code == CODE_REFUSED && why.number != 8004);

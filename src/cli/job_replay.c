@@ -35,12 +35,6 @@ struct replay {
     struct fault why;
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
 static struct bytes bytes_at(const json_t *v)
 {
     return json_is_string(v) ? bytes_of(json_string_value(v), json_string_length(v)) : BYTES_NONE;
@@ -69,11 +63,11 @@ static void take_options(struct replay *r)
 {
     const json_t *o = json_object_get(r->plan, "options");
     query_options_default(&r->options);
-    r->options.file = text_of(r->plan, "name");
+    r->options.file = member_text(r->plan, "name");
     r->options.late = ticks_of(o, "late");
     r->options.out_of_order = ticks_of(o, "out-of-order");
-    r->options.policy = strcmp(text_of(o, "policy"), "drop") == 0 ? STREAM_DROP : STREAM_ADJUST;
-    r->options.model = strcmp(text_of(o, "model"), "kde") == 0 ? STREAM_KDE : STREAM_FIELDGATE;
+    r->options.policy = strcmp(member_text(o, "policy"), "drop") == 0 ? STREAM_DROP : STREAM_ADJUST;
+    r->options.model = strcmp(member_text(o, "model"), "kde") == 0 ? STREAM_KDE : STREAM_FIELDGATE;
     r->options.warm_up_report = json_is_true(json_object_get(o, "warm-up-report"));
     r->options.stop_on_error = json_is_true(json_object_get(o, "stop-on-error"));
     r->options.lowercase_names = json_is_true(json_object_get(o, "lowercase-names"));
@@ -127,7 +121,7 @@ static enum code load_references(struct replay *r, struct fault *why)
     const json_t *one;
     enum code c = CODE_OK;
     json_array_foreach(json_object_get(r->plan, "references"), i, one) {
-        const char *path = text_of(one, "file");
+        const char *path = member_text(one, "file");
         size_t n = strlen(path), len;
         char *text;
         c = io_load(r->call->io, path, REFERENCE_MAX, &text, &len, why);
@@ -198,7 +192,7 @@ static bool take_body(struct replay *r, struct bytes raw)
         buf_add_bytes(&r->body, bytes_at(text));
         json_decref(text);
     } else {
-        struct bytes text = bytes_str(text_of(r->head, "body-base64"));
+        struct bytes text = bytes_str(member_text(r->head, "body-base64"));
         size_t n = 0;
         uint8_t *to = buf_grow(&r->body, text.len);
         if (to && base64_read(text, to, text.len, &n))
@@ -264,8 +258,8 @@ static bool take_event(struct replay *r, struct bytes raw)
         return true;
     }
     enum code c = CODE_DAMAGED;
-    if (error || value_parse_time(bytes_str(text_of(r->head, "enqueued")), 0, &us, &r->why) != CODE_OK)
-        (void)FAIL(&r->why, CODE_DAMAGED, 0, "%s", error ? text_of(error, "message") : "the node said what is no event");
+    if (error || value_parse_time(bytes_str(member_text(r->head, "enqueued")), 0, &us, &r->why) != CODE_OK)
+        (void)FAIL(&r->why, CODE_DAMAGED, 0, "%s", error ? member_text(error, "message") : "the node said what is no event");
     else if (!take_body(r, raw))
         c = FAIL(&r->why, CODE_NOMEM, 0, "no memory for an event");
     else
@@ -320,7 +314,7 @@ static void warn(const struct replay *r, const struct stream_stats *s)
     json_array_foreach(json_object_get(r->plan, "inputs"), i, input)
         if (json_array_size(json_object_get(input, "filters")) == 0)
             verb_warn(r->call, "input %s gets its messages from routes; which those were is not kept, and none is replayed",
-                      text_of(input, "name"));
+                      member_text(input, "name"));
     if ((r->options.confidence != 0 || r->options.history) && !s->models)
         verb_warn(r->call, "no anomaly function has seen an event: --set changes nothing");
     if (r->unreadable)
@@ -347,7 +341,7 @@ static int sum_up(const struct replay *r)
                   "%" PRIu64 " event%s%s%s%s%s, %" PRIu64 " of them for job %s: %" PRIu64 " row%s, %" PRIu64
                   " dropped or adjusted, %" PRIu64 " models\n",
                   r->seen, r->seen == 1 ? "" : "s", r->seen ? " from " : "", from, r->seen ? " to " : "", to, r->fed,
-                  text_of(r->plan, "name"), r->rows, r->rows == 1 ? "" : "s", dropped, s.models);
+                  member_text(r->plan, "name"), r->rows, r->rows == 1 ? "" : "s", dropped, s.models);
     return r->unreadable ? STATUS_WARNINGS : STATUS_DONE;
 }
 

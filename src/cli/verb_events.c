@@ -1,10 +1,9 @@
 /* `fieldgate events`: what lies in the hub's partitions, from a position on. */
 #include "base/values.h"
-#include "cli/api_client.h"
+#include "cli/ask.h"
 #include "cli/verbs.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 
 enum { NAME_WIDTH = 9, FORMAT_TABLE = 0, FORMAT_JSON, FORMAT_JSONL };
@@ -116,12 +115,6 @@ static json_t *parse_head(struct bytes line, struct bytes *body)
     return tree;
 }
 
-static const char *text_at(const json_t *o, const char *name)
-{
-    const char *s = json_string_value(json_object_get(o, name));
-    return s ? s : "";
-}
-
 static void put_body(struct buf *out, const json_t *head, struct bytes body)
 {
     if (body.len && body.at[0] != '"') {
@@ -133,8 +126,8 @@ static void put_body(struct buf *out, const json_t *head, struct bytes body)
                        : NULL;
     if (text)
         output_escape(out, bytes_of(json_string_value(text), json_string_length(text)));
-    else if (text_at(head, "body-base64")[0])
-        buf_printf(out, "base64:%s", text_at(head, "body-base64"));
+    else if (member_text(head, "body-base64")[0])
+        buf_printf(out, "base64:%s", member_text(head, "body-base64"));
     json_decref(text);
 }
 
@@ -144,18 +137,18 @@ static void put_event(struct buf *out, const struct events *given, const json_t 
     char clock[VALUE_TEXT_MAX] = "?";
     int64_t us;
     struct fault why;
-    if (value_parse_time(bytes_str(text_at(head, "enqueued")), 0, &us, &why) == CODE_OK)
+    if (value_parse_time(bytes_str(member_text(head, "enqueued")), 0, &us, &why) == CODE_OK)
         (void)value_print_clock(us, clock);
     buf_printf(out, "%s  p%" JSON_INTEGER_FORMAT " @%" JSON_INTEGER_FORMAT "  ", clock,
                json_integer_value(json_object_get(head, "partition")),
                json_integer_value(json_object_get(head, "offset")));
     size_t start = buf_size(out);
-    output_escape(out, bytes_str(text_at(head, "source")));
+    output_escape(out, bytes_str(member_text(head, "source")));
     for (size_t width = buf_size(out) - start; width < NAME_WIDTH; width++)
         buf_u8(out, ' ');
     buf_u8(out, ' ');
     if (given->verbose) {
-        output_escape(out, bytes_str(text_at(head, "topic")));
+        output_escape(out, bytes_str(member_text(head, "topic")));
         buf_printf(out, "  ");
     }
     put_body(out, head, body);
@@ -171,12 +164,12 @@ static bool tell_error(struct printing *p, const json_t *head)
     const json_t *partition = json_object_get(head, "partition");
     if (partition) {
         (void)fprintf(p->call->err, "%s p%" JSON_INTEGER_FORMAT " @%" JSON_INTEGER_FORMAT ": %s\n",
-                      text_at(error, "code"), json_integer_value(partition),
-                      json_integer_value(json_object_get(head, "offset")), text_at(error, "message"));
+                      member_text(error, "code"), json_integer_value(partition),
+                      json_integer_value(json_object_get(head, "offset")), member_text(error, "message"));
         p->damaged = true;
         return true;
     }
-    (void)fprintf(p->call->err, "%s %s\n", text_at(error, "code"), text_at(error, "message"));
+    (void)fprintf(p->call->err, "%s %s\n", member_text(error, "code"), member_text(error, "message"));
     p->failed = true;
     return false;
 }

@@ -1,12 +1,10 @@
 /* job check, apply, list, explain, models, rm: streaming SQL in the running node. */
 #include "base/mem.h"
-#include "cli/api_client.h"
 #include "cli/job_verbs.h"
 #include "cli/verbs.h"
 #include "flow/flow.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -49,8 +47,8 @@ static bool add_query(char *target, size_t cap, const char *key, const char *val
 }
 
 /* The answer as JSON, or the status to end with (*tree NULL). `posted` NULL: GET. */
-static int ask(const struct verb_call *call, const char *path, const char *name, const char *key,
-               const struct bytes *posted, json_t **tree)
+static int ask_about(const struct verb_call *call, const char *path, const char *name, const char *key,
+                     const struct bytes *posted, json_t **tree)
 {
     const struct job_flags *given = call->values;
     return job_ask(call, &given->config, path, name, key, posted, tree);
@@ -60,7 +58,7 @@ int job_ask(const struct verb_call *call, const struct config_flags *config, con
             const char *key, const struct bytes *posted, json_t **tree)
 {
     struct api_client client;
-    struct buf body = {0};
+    struct answer answer;
     struct fault why;
     char target[TARGET_BYTES];
     *tree = NULL;
@@ -71,29 +69,11 @@ int job_ask(const struct verb_call *call, const struct config_flags *config, con
     if ((name && !add_query(target, sizeof target, "name", name)) ||
         (key && !add_query(target, sizeof target, "key", key)))
         return verb_usage(call, "a name of at most %d bytes is expected", JOB_NAME_MAX);
-    enum code c = posted ? api_client_send(&client, target, *posted, &body, &why)
-                         : api_client_get(&client, target, &body, &why);
-    if (c == CODE_OK) {
-        *tree = json_loadb((const char *)buf_bytes(&body).at, buf_size(&body), 0, NULL);
-        if (!*tree)
-            c = FAIL(&why, CODE_DAMAGED, 0, "the node's answer is not JSON");
-    }
-    buf_clear(&body);
-    return c == CODE_OK                                  ? STATUS_DONE
-           : verb_fail(call, &why) == STATUS_NOT_RUNNING ? STATUS_NOT_RUNNING
-                                                         : STATUS_FAILED;
-}
-
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
-static uint64_t count_of(const json_t *o, const char *key)
-{
-    json_int_t v = json_integer_value(json_object_get(o, key));
-    return v > 0 ? (uint64_t)v : 0;
+    if (ask(&client, target, posted, &answer, &why) != CODE_OK) /* a query that is refused is no wrong usage */
+        return verb_fail(call, &why) == STATUS_NOT_RUNNING ? STATUS_NOT_RUNNING : STATUS_FAILED;
+    *tree = json_incref(answer.tree);
+    answer_clear(&answer);
+    return STATUS_DONE;
 }
 
 static void put_decimal(struct output *o, const json_t *m, const char *key, int digits)
@@ -128,7 +108,7 @@ static int run_list(struct verb_call *call)
     const struct job_flags *given = call->values;
     struct output o;
     json_t *tree;
-    int status = ask(call, "/api/v1/jobs", NULL, NULL, NULL, &tree);
+    int status = ask_about(call, "/api/v1/jobs", NULL, NULL, NULL, &tree);
     if (status != STATUS_DONE)
         return status;
     output_open(&o, call->out, given->format, "jobs", columns, sizeof columns / sizeof columns[0]);
@@ -136,16 +116,16 @@ static int run_list(struct verb_call *call)
     json_t *job;
     json_array_foreach(json_object_get(tree, "jobs"), i, job)
     {
-        output_text(&o, bytes_str(text_of(job, "name")));
-        output_text(&o, bytes_str(text_of(job, "state")));
-        output_count(&o, count_of(job, "lag"));
+        output_text(&o, bytes_str(member_text(job, "name")));
+        output_text(&o, bytes_str(member_text(job, "state")));
+        output_count(&o, member_count(job, "lag"));
         put_decimal(&o, job, "behind-seconds", 1);
-        output_count(&o, count_of(job, "events"));
-        output_count(&o, count_of(job, "rows"));
+        output_count(&o, member_count(job, "events"));
+        output_count(&o, member_count(job, "rows"));
         output_count(&o, dropped(job));
-        output_count(&o, count_of(job, "models"));
-        output_count(&o, count_of(job, "state-bytes"));
-        output_text(&o, bytes_str(text_of(job, "why")));
+        output_count(&o, member_count(job, "models"));
+        output_count(&o, member_count(job, "state-bytes"));
+        output_text(&o, bytes_str(member_text(job, "why")));
     }
     json_decref(tree);
     return output_close(&o);
@@ -168,21 +148,21 @@ static int run_models(struct verb_call *call)
     struct output o;
     json_t *tree, *m;
     size_t i;
-    int status = ask(call, "/api/v1/jobs/models", argument(call, 0), NULL, NULL, &tree);
+    int status = ask_about(call, "/api/v1/jobs/models", argument(call, 0), NULL, NULL, &tree);
     if (status != STATUS_DONE)
         return status;
     output_open(&o, call->out, given->format, "models", columns, sizeof columns / sizeof columns[0]);
     json_array_foreach(json_object_get(tree, "models"), i, m)
     {
-        output_text(&o, bytes_str(text_of(m, "key")));
-        output_text(&o, bytes_str(text_of(m, "state")));
-        output_count(&o, count_of(m, "seen"));
-        output_printf(&o, "%" PRIu64 "/%" PRIu64, count_of(m, "learned"), count_of(m, "of"));
+        output_text(&o, bytes_str(member_text(m, "key")));
+        output_text(&o, bytes_str(member_text(m, "state")));
+        output_count(&o, member_count(m, "seen"));
+        output_printf(&o, "%" PRIu64 "/%" PRIu64, member_count(m, "learned"), member_count(m, "of"));
         put_decimal(&o, m, "last", 4);
         put_decimal(&o, m, "expected-low", 4);
         put_decimal(&o, m, "expected-high", 4);
         put_decimal(&o, m, "last-score", 4);
-        output_count(&o, count_of(m, "anomalies"));
+        output_count(&o, member_count(m, "anomalies"));
     }
     json_decref(tree);
     return output_close(&o);
@@ -196,7 +176,7 @@ static int run_forget(struct verb_call *call)
     struct bytes nothing = BYTES_NONE;
     if (!key && !given->all)
         return verb_usage(call, "name the model (as MODEL of `fieldgate job models` shows it), or --all");
-    int status = ask(call, "/api/v1/jobs/models", argument(call, 0), key ? key : "", &nothing, &tree);
+    int status = ask_about(call, "/api/v1/jobs/models", argument(call, 0), key ? key : "", &nothing, &tree);
     json_decref(tree);
     return status;
 }
@@ -209,12 +189,12 @@ static void print_plan(FILE *to, const json_t *plan)
     const json_t *one;
     json_array_foreach(json_object_get(plan, "inputs"), i, one)
     {
-        const char *topics = text_of(one, "topics");
-        (void)fprintf(to, "  reads   %s from %s\n", text_of(one, "name"), topics[0] ? topics : "routes");
+        const char *topics = member_text(one, "topics");
+        (void)fprintf(to, "  reads   %s from %s\n", member_text(one, "name"), topics[0] ? topics : "routes");
     }
     json_array_foreach(json_object_get(plan, "outputs"), i, one)(void)
-        fprintf(to, "  writes  %s to %s\n", text_of(one, "name"), text_of(one, "topic"));
-    const char *lines = text_of(plan, "explain");
+        fprintf(to, "  writes  %s to %s\n", member_text(one, "name"), member_text(one, "topic"));
+    const char *lines = member_text(plan, "explain");
     while (*lines) {
         int n = (int)strcspn(lines, "\n");
         (void)fprintf(to, "  %.*s\n", n, lines);
@@ -226,11 +206,11 @@ static int run_explain(struct verb_call *call)
 {
     const struct job_flags *given = call->values;
     json_t *tree;
-    int status = ask(call, "/api/v1/jobs/explain", argument(call, 0), NULL, NULL, &tree);
+    int status = ask_about(call, "/api/v1/jobs/explain", argument(call, 0), NULL, NULL, &tree);
     if (status != STATUS_DONE)
         return status;
     if (given->format == OUTPUT_TABLE) {
-        (void)fprintf(call->out, "%s\n", text_of(tree, "name"));
+        (void)fprintf(call->out, "%s\n", member_text(tree, "name"));
         print_plan(call->out, tree);
     } else {
         (void)json_dumpf(tree, call->out, JSON_COMPACT);
@@ -312,7 +292,7 @@ static int run_apply(struct verb_call *call)
     if (io_load(call->io, path, SQL_BYTES_MAX, &text, &len, &why) != CODE_OK)
         return verb_fail(call, &why);
     struct bytes sql = bytes_of(text, len);
-    int status = ask(call, "/api/v1/jobs", name, NULL, &sql, &tree);
+    int status = ask_about(call, "/api/v1/jobs", name, NULL, &sql, &tree);
     mem_free(text);
     json_decref(tree);
     if (status != STATUS_DONE)
@@ -327,7 +307,7 @@ static int run_rm(struct verb_call *call)
 {
     struct bytes nothing = BYTES_NONE;
     json_t *tree;
-    int status = ask(call, "/api/v1/jobs/remove", argument(call, 0), NULL, &nothing, &tree);
+    int status = ask_about(call, "/api/v1/jobs/remove", argument(call, 0), NULL, &nothing, &tree);
     json_decref(tree);
     return status;
 }

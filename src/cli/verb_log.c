@@ -1,9 +1,7 @@
 /* `fieldgate log level`: how much the running node says, until a reload or the next start. */
 #include "base/log.h"
-#include "cli/api_client.h"
+#include "cli/ask.h"
 #include "cli/verbs.h"
-
-#include <jansson.h>
 
 struct level {
     struct config_flags config;
@@ -52,27 +50,20 @@ static int run(struct verb_call *call)
 {
     const struct level *given = call->values;
     const char *arg = call->options->args.count ? call->options->args.at[0] : NULL;
-    struct api_client client;
-    struct buf body = { 0 };
-    struct fault why;
+    struct answer answer;
+    struct bytes nothing = BYTES_NONE;
     char target[80] = "/api/v1/log";
     if (arg && !query_of(arg, target, sizeof target))
         return verb_usage(call, "expected LEVEL or COMPONENT=LEVEL, such as debug or mqtt=debug");
-    int status = api_client_find(call, &given->config, &client);
+    int status = ask_node(call, &given->config, target, arg ? &nothing : NULL, &answer);
     if (status != STATUS_DONE)
         return status;
-    enum code code = arg ? api_client_post(&client, target, &body, &why) : api_client_get(&client, target, &body, &why);
-    if (code != CODE_OK) {
-        status = verb_fail(call, &why);
-    } else if (given->format) {
-        (void)fwrite(buf_bytes(&body).at, 1, buf_size(&body), call->out);
-    } else {
-        json_t *tree = json_loadb((const char *)buf_bytes(&body).at, buf_size(&body), 0, NULL);
-        print_levels(call->out, tree);
-        json_decref(tree);
-    }
-    buf_clear(&body);
-    return status;
+    if (given->format)
+        (void)fwrite(buf_bytes(&answer.body).at, 1, buf_size(&answer.body), call->out);
+    else
+        print_levels(call->out, answer.tree);
+    answer_clear(&answer);
+    return STATUS_DONE;
 }
 
 static const struct verb verb_log_level = {

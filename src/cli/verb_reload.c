@@ -75,7 +75,7 @@ static int run(struct verb_call *call)
         (void)fprintf(call->err, "nothing was changed\n");
         return STATUS_FAILED; /* the settings say where the node is, and they are wrong */
     }
-    enum code code = api_client_post(&client, "/api/v1/reload", &body, &why);
+    enum code code = api_client_post(&client, "/api/v1/reload", BYTES_NONE, &body, &why);
     status = print(call, code, &body, &why);
     buf_clear(&body);
     return status;

@@ -1,6 +1,6 @@
 /* route list, test: what the running node's routes have done; what routes would do with a message. */
 #include "base/mem.h"
-#include "cli/api_client.h"
+#include "cli/ask.h"
 #include "cli/mqtt_target.h"
 #include "cli/verbs.h"
 #include "flow/flow.h"
@@ -8,7 +8,6 @@
 #include "mqtt/packet.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 
 struct route_flags {
@@ -21,18 +20,6 @@ struct route_flags {
 enum { BODY_BYTES_MAX = 1 << 20 };
 
 /* ---- list ---- */
-
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
-static uint64_t count_of(const json_t *o, const char *key)
-{
-    json_int_t v = json_integer_value(json_object_get(o, key));
-    return v > 0 ? (uint64_t)v : 0;
-}
 
 static int print_list(const struct verb_call *call, const json_t *tree)
 {
@@ -50,18 +37,18 @@ static int print_list(const struct verb_call *call, const json_t *tree)
     json_array_foreach(json_object_get(tree, "routes"), i, r)
     {
         const json_t *priority = json_object_get(r, "priority");
-        output_text(&o, bytes_str(text_of(r, "name")));
-        output_text(&o, bytes_str(text_of(r, "route")));
+        output_text(&o, bytes_str(member_text(r, "name")));
+        output_text(&o, bytes_str(member_text(r, "route")));
         if (json_is_integer(priority))
-            output_printf(&o, "%" PRIu64, count_of(r, "priority"));
+            output_printf(&o, "%" PRIu64, member_count(r, "priority"));
         else
             output_text(&o, BYTES_LIT(""));
-        output_count(&o, count_of(r, "matched"));
-        output_count(&o, count_of(r, "not-matched"));
-        output_count(&o, count_of(r, "errors"));
-        output_count(&o, count_of(r, "waiting"));
-        output_text(&o, bytes_str(text_of(r, "state")));
-        output_text(&o, bytes_str(text_of(r, "why")));
+        output_count(&o, member_count(r, "matched"));
+        output_count(&o, member_count(r, "not-matched"));
+        output_count(&o, member_count(r, "errors"));
+        output_count(&o, member_count(r, "waiting"));
+        output_text(&o, bytes_str(member_text(r, "state")));
+        output_text(&o, bytes_str(member_text(r, "why")));
     }
     return output_close(&o);
 }
@@ -69,21 +56,12 @@ static int print_list(const struct verb_call *call, const json_t *tree)
 static int run_list(struct verb_call *call)
 {
     const struct route_flags *given = call->values;
-    struct api_client client;
-    struct buf body = {0};
-    struct fault why;
-    json_t *tree = NULL;
-    int status = api_client_find(call, &given->config, &client);
+    struct answer answer;
+    int status = ask_node(call, &given->config, "/api/v1/routes", NULL, &answer);
     if (status != STATUS_DONE)
         return status;
-    enum code c = api_client_get(&client, "/api/v1/routes", &body, &why);
-    if (c == CODE_OK && !(tree = json_loadb((const char *)buf_bytes(&body).at, buf_size(&body), 0, NULL)))
-        c = FAIL(&why, CODE_DAMAGED, 0, "the node's answer is not JSON");
-    buf_clear(&body);
-    if (c != CODE_OK)
-        return verb_fail(call, &why);
-    status = print_list(call, tree);
-    json_decref(tree);
+    status = print_list(call, answer.tree);
+    answer_clear(&answer);
     return status;
 }
 

@@ -1,9 +1,8 @@
 /* `fieldgate status`: is it well, is anything lost, what is going on. */
 #include "base/values.h"
-#include "cli/api_client.h"
+#include "cli/ask.h"
 #include "cli/verbs.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -263,30 +262,17 @@ static int print_people(const json_t *o, FILE *to)
 static int run(struct verb_call *call)
 {
     const struct status *given = call->values;
-    struct api_client client;
-    struct buf body = { 0 };
-    struct fault why;
-    int status = api_client_find(call, &given->config, &client);
+    struct answer answer;
+    int status = ask_node(call, &given->config, "/api/v1/status", NULL, &answer);
     if (status != STATUS_DONE)
         return status;
-    json_t *tree = NULL;
-    enum code code = api_client_get(&client, "/api/v1/status", &body, &why);
-    if (code == CODE_OK) {
-        tree = json_loadb((const char *)body.at + body.from, buf_size(&body), 0, NULL);
-        if (!json_is_object(tree))
-            code = FAIL(&why, CODE_MALFORMED, 0,
-                        "the node's answer is no JSON object; is it of another version?");
-    }
-    if (code != CODE_OK) {
-        status = verb_fail(call, &why);
-    } else if (given->format == 1) {
-        (void)fwrite(body.at + body.from, 1, buf_size(&body), call->out);
-        status = json_is_object(json_object_get(tree, "trouble")) ? STATUS_WARNINGS : STATUS_DONE;
+    if (given->format == 1) {
+        (void)fwrite(buf_bytes(&answer.body).at, 1, buf_size(&answer.body), call->out);
+        status = json_is_object(json_object_get(answer.tree, "trouble")) ? STATUS_WARNINGS : STATUS_DONE;
     } else {
-        status = print_people(tree, call->out);
+        status = print_people(answer.tree, call->out);
     }
-    json_decref(tree);
-    buf_clear(&body);
+    answer_clear(&answer);
     return status;
 }
 
