@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/suggest.h"
 #include "base/values.h"
+#include "cli/event_line.h"
 #include "cli/job_verbs.h"
 #include "mqtt/topic.h"
 #include "stream/stream.h"
@@ -230,24 +231,6 @@ static enum code feed(struct replay *r, int64_t us)
     return c;
 }
 
-/* `body` is the last member (docs/api.md): its bytes are the payload's, and are not read and written again. */
-static json_t *head_of(struct bytes line, struct bytes *raw)
-{
-    static const char mark[] = ",\"body\":";
-    const uint8_t *at = memmem(line.at, line.len, mark, sizeof mark - 1);
-    *raw = BYTES_NONE;
-    if (!at || line.at[line.len - 1] != '}')
-        return json_loadb((const char *)line.at, line.len, 0, NULL);
-    size_t n = (size_t)(at - line.at), from = n + sizeof mark - 1;
-    struct buf head = {0};
-    *raw = bytes_of(line.at + from, line.len - from - 1);
-    buf_add(&head, line.at, n);
-    buf_u8(&head, '}');
-    json_t *tree = head.bad ? NULL : json_loadb((const char *)head.at, buf_size(&head), 0, NULL);
-    buf_clear(&head);
-    return tree;
-}
-
 /* False: it ends here, with r->why. */
 static bool take_event(struct replay *r, struct bytes raw)
 {
@@ -272,7 +255,7 @@ static bool on_line(void *ctx, struct bytes line)
 {
     struct replay *r = ctx;
     struct bytes raw;
-    r->head = head_of(line, &raw);
+    r->head = event_line_head(line, &raw);
     bool on = take_event(r, raw);
     json_decref(r->head);
     r->head = NULL;

@@ -1,6 +1,7 @@
 /* `fieldgate events`: what lies in the hub's partitions, from a position on. */
 #include "base/values.h"
 #include "cli/ask.h"
+#include "cli/event_line.h"
 #include "cli/verbs.h"
 
 #include <inttypes.h>
@@ -95,25 +96,6 @@ struct printing {
 };
 
 static const char document_begin[] = "{\"version\":1,\"events\":[\n";
-static const char body_mark[] = ",\"body\":";
-
-/* What stands before the body, as an object of its own; `body` is the last member (docs/api.md), so its bytes
- * need not be parsed: numbers that C has no type for pass unharmed. */
-static json_t *parse_head(struct bytes line, struct bytes *body)
-{
-    const uint8_t *mark = memmem(line.at, line.len, body_mark, sizeof body_mark - 1);
-    *body = BYTES_NONE;
-    if (!mark || line.at[line.len - 1] != '}')
-        return json_loadb((const char *)line.at, line.len, 0, NULL);
-    size_t head_len = (size_t)(mark - line.at), from = head_len + sizeof body_mark - 1;
-    *body = bytes_of(line.at + from, line.len - from - 1);
-    struct buf head = { 0 };
-    buf_add(&head, line.at, head_len);
-    buf_u8(&head, '}');
-    json_t *tree = head.bad ? NULL : json_loadb((const char *)head.at, buf_size(&head), 0, NULL);
-    buf_clear(&head);
-    return tree;
-}
 
 static void put_body(struct buf *out, const json_t *head, struct bytes body)
 {
@@ -188,7 +170,7 @@ static bool print_line(void *ctx, struct bytes line)
     FILE *to = p->call->out;
     struct bytes body;
     bool error = begins_error(line), table = p->given->format == FORMAT_TABLE;
-    json_t *head = table || error ? parse_head(line, &body) : NULL;
+    json_t *head = table || error ? event_line_head(line, &body) : NULL;
     bool event = !error || tell_error(p, head);
     if (event && !table) {
         if (p->given->format == FORMAT_JSON)
