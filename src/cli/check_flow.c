@@ -25,9 +25,10 @@ static size_t place_length(const char *at, struct settings_note *n)
     return (size_t)(p - at);
 }
 
-/* "FILE:LINE:COLUMN route a: ..." and "FILE:LINE:COLUMN: ..." begin with their place; other faults are of the file as a whole, and a
- * place that they quote stands behind what it is about ("action a: ..."). */
-static const char *split_place(struct settings_note *n, const char *file, const char *text)
+/* "FILE:LINE:COLUMN route a: ..." and "FILE:LINE:COLUMN: ..." begin with their place; other faults are of what the settings say there,
+ * and a place that they quote stands behind what it is about ("action a: ..."). */
+static const char *split_place(struct settings_note *n, const char *file, const struct settings_entry *entry,
+                               const char *text)
 {
     const char *about = strstr(text, ": ");
     for (const char *at = strchr(text, ':'); at && (!about || at < about); at = strchr(at + 1, ':')) {
@@ -37,8 +38,12 @@ static const char *split_place(struct settings_note *n, const char *file, const 
         (void)snprintf(n->where, sizeof n->where, "%.*s", (int)(at + len - text), text);
         return at + len + strspn(at + len, ": ");
     }
-    n->line = n->column = 0;
-    (void)snprintf(n->where, sizeof n->where, "%s", file);
+    n->line = entry ? entry->line : 0;
+    n->column = entry ? entry->column : 0;
+    if (n->line)
+        (void)snprintf(n->where, sizeof n->where, "%s:%u:%u", file, n->line, n->column);
+    else
+        (void)snprintf(n->where, sizeof n->where, "%s", file);
     return text;
 }
 
@@ -52,13 +57,6 @@ static struct settings_note *add_note(struct settings_report *r, bool warning, i
     struct settings_note *n = &r->notes[r->count++];
     *n = (struct settings_note){.warning = warning, .number = number};
     return n;
-}
-
-static void add_fault(struct settings_report *r, bool warning, const char *file, const struct fault *why)
-{
-    struct settings_note *n = add_note(r, warning, why->number);
-    if (n)
-        (void)snprintf(n->text, sizeof n->text, "%s", split_place(n, file, why->text));
 }
 
 static void ignore_name(void *ctx, const char *name)
@@ -91,16 +89,25 @@ static bool names_what_is_missing(const struct fault *why)
     return why->number == 4101 || why->number == 4102 || why->number == 6301;
 }
 
+struct checking {
+    struct settings_report *report;
+    const char *file;
+    bool unsure; /* jobs may be there that could not be read */
+};
+
+static void add_finding(void *ctx, const struct settings_entry *entry, const struct fault *why)
+{
+    struct checking *c = ctx;
+    bool missing = names_what_is_missing(why);
+    c->unsure = c->unsure || (why->number == 6117 && !entry);
+    struct settings_note *n = add_note(c->report, c->unsure && missing, why->number);
+    if (n)
+        (void)snprintf(n->text, sizeof n->text, "%s", split_place(n, c->file, entry, why->text));
+}
+
 enum code check_flow(const struct io *io, const struct settings *s, struct settings_report *report,
                      struct fault *why)
 {
-    struct flow_plan *plan = NULL;
-    bool without_made = out_of_reach(io, s->data, report);
-    enum code c = flow_plan_new(&plan, s, io, without_made ? NULL : s->data, why);
-    if (c == CODE_NOMEM)
-        return c;
-    if (c != CODE_OK)
-        add_fault(report, without_made && names_what_is_missing(why), settings_file(s), why);
-    flow_plan_free(plan);
-    return CODE_OK;
+    struct checking c = {.report = report, .file = settings_file(s), .unsure = out_of_reach(io, s->data, report)};
+    return flow_check(s, io, c.unsure ? NULL : s->data, add_finding, &c, why);
 }

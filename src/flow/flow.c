@@ -35,7 +35,39 @@ struct gathering {
     const struct settings *settings;
     const struct io *io;
     const struct flow_change_of *edit; /* NULL: none */
+    const struct finder *finder;       /* NULL: the first thing wrong is the end */
+    const struct settings_entry *entry; /* that is being read; NULL: none */
 };
+
+enum code finder_tell(const struct finder *f, const struct settings_entry *entry, enum code c,
+                      const struct fault *why)
+{
+    if (!f || c == CODE_OK || c == CODE_NOMEM)
+        return c;
+    f->found(f->ctx, entry, why);
+    return CODE_OK;
+}
+
+/* What is known of a job whose query is wrong is its name. */
+static enum code keep_unread(struct gathering *g, const char *name, enum code c, struct fault *why)
+{
+    struct flow_plan *p = g->plan;
+    if (g->finder && c != CODE_OK && c != CODE_NOMEM && p->unread_count < JOBS_MAX) {
+        p->unread[p->unread_count] = mem_strdup(name);
+        if (!p->unread[p->unread_count])
+            return FAIL(why, CODE_NOMEM, 0, "no memory for the jobs");
+        p->unread_count++;
+    }
+    return finder_tell(g->finder, g->entry, c, why);
+}
+
+static bool is_unread(const struct flow_plan *p, const char *name)
+{
+    for (size_t i = 0; i < p->unread_count; i++)
+        if (strcmp(p->unread[i], name) == 0)
+            return true;
+    return false;
+}
 
 static struct job_plan *known(const struct flow_plan *p, const char *name)
 {
@@ -51,19 +83,22 @@ static enum code add_job(struct gathering *g, const char *path, const char *name
 {
     struct flow_plan *p = g->plan;
     struct job_plan **to = &p->jobs[p->job_count];
-    if (known(p, name))
-        return FAIL_FG(
-            why, CODE_EXISTS, 6119,
-            "there are two jobs with the name %s: %s is the second one. Rename it, or remove one of"
-            " them (fieldgate job rm %s, if it was made by `job apply`)",
-            name, path, name);
-    if (p->job_count == JOBS_MAX)
-        return FAIL_FG(why, CODE_LIMIT, 6119, "%s would be one more than the %d jobs that a node may have", path,
-                       JOBS_MAX);
+    if (known(p, name) || is_unread(p, name))
+        return finder_tell(g->finder, g->entry,
+                           FAIL_FG(why, CODE_EXISTS, 6119,
+                                   "there are two jobs with the name %s: %s is the second one. Rename it, or remove one of"
+                                   " them (fieldgate job rm %s, if it was made by `job apply`)",
+                                   name, path, name),
+                           why);
+    if (p->job_count + p->unread_count == JOBS_MAX)
+        return finder_tell(g->finder, g->entry,
+                           FAIL_FG(why, CODE_LIMIT, 6119, "%s would be one more than the %d jobs that a node may have",
+                                   path, JOBS_MAX),
+                           why);
     enum code c = sql ? job_text_plan(to, g->settings, g->io, path, name, *sql, said, why)
                       : job_file_plan(to, g->settings, g->io, path, name, said, why);
     p->job_count += c == CODE_OK;
-    return c;
+    return keep_unread(g, name, c, why);
 }
 
 static enum code add_file(void *ctx, const char *path, struct fault *why)
@@ -86,9 +121,12 @@ static enum code add_declared(struct gathering *g, struct fault *why)
     const struct settings *s = g->settings;
     enum code c = CODE_OK;
     for (size_t i = 0; c == CODE_OK && i < s->job_files.count; i++)
-        c = files_each(g->io, s->job_files.at[i], add_file, g, why);
-    for (size_t i = 0; c == CODE_OK && i < s->jobs.count; i++)
-        c = add_job(g, s->jobs.at[i].sql, s->jobs.at[i].entry.name, NULL, &s->jobs.at[i], why);
+        c = finder_tell(g->finder, NULL, files_each(g->io, s->job_files.at[i], add_file, g, why), why);
+    for (size_t i = 0; c == CODE_OK && i < s->jobs.count; i++) {
+        g->entry = &s->jobs.at[i].entry;
+        c = add_job(g, s->jobs.at[i].sql, g->entry->name, NULL, &s->jobs.at[i], why);
+    }
+    g->entry = NULL;
     return c;
 }
 
@@ -100,8 +138,9 @@ static enum code add_made(struct gathering *g, const char *data_dir, struct faul
     if ((size_t)n >= sizeof dir || (size_t)m >= sizeof pattern)
         return FAIL(why, CODE_LIMIT, 0, "the path of the data directory is too long");
     /* Jobs that are there and cannot be read are not to be forgotten silently. */
-    enum code c = g->io->stat(g->io->self, dir, &st) == -ENOENT ? CODE_OK
-                                                               : files_each(g->io, pattern, add_made_file, g, why);
+    enum code c = CODE_OK;
+    if (g->io->stat(g->io->self, dir, &st) != -ENOENT)
+        c = finder_tell(g->finder, NULL, files_each(g->io, pattern, add_made_file, g, why), why);
     if (c != CODE_OK || !g->edit || !g->edit->sql)
         return c;
     char file[JOB_NAME_MAX + 5];
@@ -158,6 +197,10 @@ static enum code find_events(const struct flow_plan *p, const struct settings_ac
                        "action %s: on must be JOB.OUTPUT or a topic filter with a `/`, got '%.100s'",
                        a->entry.name, a->on);
     (void)snprintf(job, sizeof job, "%.*s", (int)(dot - a->on), a->on);
+    if (is_unread(p, job)) { /* what it would say is not known; that it is wrong has been told */
+        *topic = BYTES_LIT("$jobs");
+        return CODE_OK;
+    }
     struct job_plan *plan = known(p, job);
     if (!plan) {
         const char *near = near_job(p, bytes_str(job));
@@ -193,8 +236,21 @@ static enum code add_actions(struct gathering *g, struct fault *why)
         p->action_count += c == CODE_OK;
         if (c != CODE_OK && why)
             *why = inner;
+        c = finder_tell(g->finder, &s->actions.at[i].entry, c, &inner);
     }
     return c;
+}
+
+/* Jobs and actions; routes are the caller's. */
+static enum code gather(struct gathering *g, const char *data_dir, struct fault *why)
+{
+    struct flow_plan *p = g->plan;
+    enum code c = add_declared(g, why);
+    if (c == CODE_OK && data_dir)
+        c = add_made(g, data_dir, why);
+    if (c == CODE_OK)
+        c = rings_refuse(p->jobs, p->job_count, g->finder, why);
+    return c == CODE_OK ? add_actions(g, why) : c;
 }
 
 enum code plan_with(struct flow_plan **out, const struct settings *s, const struct io *io, const char *data_dir,
@@ -204,19 +260,29 @@ enum code plan_with(struct flow_plan **out, const struct settings *s, const stru
     if (!p)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the jobs");
     struct gathering g = {.plan = p, .settings = s, .io = io, .edit = edit};
-    enum code c = add_declared(&g, why);
-    if (c == CODE_OK && data_dir)
-        c = add_made(&g, data_dir, why);
-    if (c == CODE_OK)
-        c = rings_refuse(p->jobs, p->job_count, why);
-    if (c == CODE_OK)
-        c = add_actions(&g, why);
+    enum code c = gather(&g, data_dir, why);
     if (c == CODE_OK)
         c = flow_routes_of_settings(&p->routes, p, s, why);
     if (c == CODE_OK)
         *out = p;
     else
         flow_plan_free(p);
+    return c;
+}
+
+enum code flow_check(const struct settings *s, const struct io *io, const char *data_dir,
+                     void (*found)(void *ctx, const struct settings_entry *entry, const struct fault *), void *ctx,
+                     struct fault *why)
+{
+    struct flow_plan *p = mem_zalloc(1, sizeof *p);
+    if (!p)
+        return FAIL(why, CODE_NOMEM, 0, "no memory for the jobs");
+    struct finder finder = {found, ctx};
+    struct gathering g = {.plan = p, .settings = s, .io = io, .finder = &finder};
+    enum code c = gather(&g, data_dir, why);
+    if (c == CODE_OK)
+        c = flow_routes_check(p, s, &finder, why);
+    flow_plan_free(p);
     return c;
 }
 
@@ -234,6 +300,8 @@ void flow_plan_free(struct flow_plan *p)
         job_plan_free(p->jobs[i]);
     for (size_t i = 0; i < p->action_count; i++)
         action_plan_free(p->actions[i]);
+    for (size_t i = 0; i < p->unread_count; i++)
+        mem_free(p->unread[i]);
     route_table_free(p->routes);
     mem_free(p);
 }

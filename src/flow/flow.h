@@ -28,6 +28,13 @@ struct flow_plan;
 FG_CHECK enum code flow_plan_new(struct flow_plan **out, const struct settings *s, const struct io *,
                                  const char *data_dir, struct fault *why);
 void flow_plan_free(struct flow_plan *); /* NULL is fine */
+/* Tells all that keeps flow_plan_new from succeeding: one thing for each job, route and action, for each file that cannot be read,
+ * and for each ring. What only follows from another thing (a route from a job whose query is wrong) is not told. `entry` is what the
+ * settings say there, NULL: no entry of theirs; a fault that begins with FILE:LINE:COLUMN knows its place better. `data_dir` NULL:
+ * without the jobs that verbs made. CODE_OK whatever was told; CODE_NOMEM. */
+FG_CHECK enum code flow_check(const struct settings *, const struct io *, const char *data_dir,
+                              void (*found)(void *ctx, const struct settings_entry *entry, const struct fault *),
+                              void *ctx, struct fault *why);
 /* One file, as `job check` and `job apply` see it. `name`: NULL for the file's name without .sql. */
 FG_CHECK enum code flow_check_file(struct job_plan **out, const struct settings *s, const struct io *,
                                    const char *path, const char *name, struct fault *why);

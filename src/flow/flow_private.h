@@ -9,12 +9,25 @@ struct flow_plan {
     struct action_plan *actions[ACTIONS_MAX];
     size_t action_count;
     struct route_table *routes;
+    /* Only while everything is checked: names of jobs that there are and whose queries are wrong. */
+    char *unread[JOBS_MAX];
+    size_t unread_count;
 };
+
+/* Where findings go; a NULL pointer to one: the first thing wrong is the end. */
+struct finder {
+    void (*found)(void *ctx, const struct settings_entry *, const struct fault *);
+    void *ctx;
+};
+/* Tells what is wrong. The code to go on with: CODE_OK, or `c` where nobody is told or memory was short. */
+enum code finder_tell(const struct finder *, const struct settings_entry *, enum code c, const struct fault *why);
 
 /* ---- routes.c ---- */
 /* Those of the settings; these texts instead. Against the plan's jobs. */
 FG_CHECK enum code flow_routes_of_settings(struct route_table **out, const struct flow_plan *,
                                            const struct settings *, struct fault *why);
+FG_CHECK enum code flow_routes_check(const struct flow_plan *, const struct settings *, const struct finder *,
+                                     struct fault *why);
 FG_CHECK enum code flow_routes_plan(struct route_table **out, const struct flow_plan *,
                                     const struct settings *, const struct route_text *, size_t n,
                                     struct fault *why);
@@ -31,7 +44,7 @@ bool made_path(const char *data_dir, const char *name, char *out, size_t cap);
 
 /* ---- rings.c ---- */
 /* CODE_USAGE: some of these jobs feed each other in a ring. */
-FG_CHECK enum code rings_refuse(struct job_plan *const *jobs, size_t n, struct fault *why);
+FG_CHECK enum code rings_refuse(struct job_plan *const *jobs, size_t n, const struct finder *, struct fault *why);
 
 /* ---- edit.c ---- */
 /* What a verb is about to change: checked with everything else before it is done. */

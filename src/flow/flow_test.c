@@ -81,6 +81,30 @@ static void has(const char *said, const char *words)
         fail_msg("'%s' does not say '%s'", said, words);
 }
 
+struct told {
+    char text[2048];
+    size_t len;
+};
+
+static void tell(void *ctx, const struct settings_entry *entry, const struct fault *why)
+{
+    struct told *t = ctx;
+    t->len += (size_t)snprintf(t->text + t->len, sizeof t->text - t->len, "%s%d%s%s", t->len ? " " : "", why->number,
+                               entry ? " " : "", entry ? entry->name : "");
+}
+
+/* The numbers of all findings, each with the entry that it is about. */
+static const char *check(const char *yaml)
+{
+    static struct told told;
+    const struct settings *s = settings_of(yaml);
+    struct fault why;
+    told = (struct told){.len = 0};
+    assert_int_equal(flow_check(s, io, "/data", tell, &told, &why), CODE_OK);
+    settings_free(s);
+    return told.text;
+}
+
 #define SQL "SELECT v INTO o FROM [in/1]"
 
 static void jobs_come_from_files_patterns_entries_and_verbs(void **state)
@@ -102,6 +126,24 @@ static void jobs_come_from_files_patterns_entries_and_verbs(void **state)
     has(plan("jobs: /none/*.sql\n"), "/none/");
     has(plan("jobs: /e*/a.sql\n"), "FG6115 ");
     assert_string_equal(plan("jobs: /etc/z*.sql\n"), "made"); /* none yet */
+}
+
+static void everything_wrong_is_told_and_not_what_follows_from_it(void **state)
+{
+    (void)state;
+    put("/etc", "a.sql", SQL);
+    put("/etc", "wrong.sql", "SELEC v");
+    put("/data/jobs", "made.sql", "SELECT FROM");
+    assert_string_equal(check("jobs: { a: /etc/a.sql }\nactions: { x: { on: a.o, do: { publish: { topic: t } } } }\n"), "6101");
+    assert_string_equal(check("jobs: { a: /etc/wrong.sql, b: /etc/none.sql, made: /etc/a.sql }\n"), "6101 a 6117 b 6119");
+    assert_string_equal(check("jobs: { a: /etc/wrong.sql }\n"
+                              "actions: { x: { on: a.o, do: { publish: { topic: t } } }, y: { on: b.o, do: {} }, z: { on: c/d, do: {} } }\n"
+                              "routes: { r: FROM job(\"a/o\") INTO job(\"made/i\"), s: FROM job(\"b\") INTO $upstream }\n"),
+                        "6101 a 6101 6301 y 6301 z 4101 s");
+    assert_string_equal(check("jobs: [/none/*.sql, /etc/a.sql, /etc/a.sql]\n"), "6117 6119 6101");
+    assert_string_equal(check("routes: { r: FROM topic(\"a/+\") INTO topic(\"a/b\"), s: FROM topic(\"b/+\") INTO topic(\"a/b\"),\n"
+                              "          t: FROM topic(\"c\") INTO topic(\"d\"), u: FROM topic(\"d\") INTO topic(\"c\") }\n"),
+                        "6101 4107 4107"); /* r, and t with u */
 }
 
 static void what_cannot_be_read_is_not_taken_for_missing(void **state)
@@ -240,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(jobs_come_from_files_patterns_entries_and_verbs),
+        CASE(everything_wrong_is_told_and_not_what_follows_from_it),
         CASE(what_cannot_be_read_is_not_taken_for_missing),
         CASE(a_name_is_taken_once),
         CASE(a_hundred_jobs_and_no_more),

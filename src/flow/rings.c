@@ -57,12 +57,12 @@ static enum code visit(struct looking *l, size_t at, struct fault *why)
     return c;
 }
 
-enum code rings_refuse(struct job_plan *const *jobs, size_t n, struct fault *why)
+enum code rings_refuse(struct job_plan *const *jobs, size_t n, const struct finder *finder, struct fault *why)
 {
     struct looking l = {.jobs = jobs, .count = n};
     enum code c = CODE_OK;
     for (size_t i = 0; c == CODE_OK && i < n; i++)
         if (!l.done[i])
-            c = visit(&l, i, why);
+            c = finder_tell(finder, NULL, visit(&l, i, why), why);
     return c;
 }

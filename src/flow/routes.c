@@ -37,7 +37,7 @@ static bool name_job(struct naming *n, const struct job_plan *p, struct route_jo
     struct route_input *inputs = arena_take(&n->arena, (query_inputs(q) + 1) * sizeof *inputs);
     const char **filters = arena_take(&n->arena, (reads + 1) * sizeof *filters);
     bool ok = outputs && inputs && filters;
-    *out = (struct route_job){job_plan_name(p), outputs, inputs, filters, 0, 0, 0};
+    *out = (struct route_job){.name = job_plan_name(p), .outputs = outputs, .inputs = inputs, .reads = filters};
     for (uint32_t i = 0; ok && i < query_outputs(q); i++)
         outputs[out->output_count++] = (struct route_output){copy(n, query_output(q, i), &ok),
                                                              copy(n, job_plan_target(p, i), &ok)};
@@ -54,11 +54,14 @@ static enum code name_all(struct naming *n, const struct flow_plan *p, const str
                           struct fault *why)
 {
     arena_init(&n->arena, NULL, 0, KNOWN_BYTES_MAX);
-    n->jobs = arena_take(&n->arena, (p->job_count + 1) * sizeof *n->jobs);
+    n->jobs = arena_take(&n->arena, (p->job_count + p->unread_count + 1) * sizeof *n->jobs);
     bool ok = n->jobs != NULL;
     for (size_t i = 0; ok && i < p->job_count; i++)
         ok = name_job(n, p->jobs[i], &n->jobs[i]);
-    n->known = (struct route_known){n->jobs, s->hub.topics.at, p->job_count, s->hub.topics.count};
+    for (size_t i = 0; ok && i < p->unread_count; i++)
+        n->jobs[p->job_count + i] = (struct route_job){.name = p->unread[i], .unread = true};
+    n->known =
+        (struct route_known){n->jobs, s->hub.topics.at, p->job_count + p->unread_count, s->hub.topics.count};
     return ok ? CODE_OK : FAIL(why, CODE_NOMEM, 0, "no memory for the routes");
 }
 
@@ -73,12 +76,13 @@ enum code flow_routes_plan(struct route_table **out, const struct flow_plan *p, 
     return c;
 }
 
-enum code flow_routes_of_settings(struct route_table **out, const struct flow_plan *p,
-                                  const struct settings *s, struct fault *why)
+static struct route_text *texts_of(const struct settings *s, struct fault *why)
 {
     struct route_text *said = mem_zalloc(s->routes.count + 1, sizeof *said);
-    if (!said)
-        return FAIL(why, CODE_NOMEM, 0, "no memory for the routes");
+    if (!said) {
+        (void)FAIL(why, CODE_NOMEM, 0, "no memory for the routes");
+        return NULL;
+    }
     for (size_t i = 0; i < s->routes.count; i++) {
         const struct settings_route *r = &s->routes.at[i];
         said[i] = (struct route_text){.name = r->entry.name,
@@ -91,7 +95,44 @@ enum code flow_routes_of_settings(struct route_table **out, const struct flow_pl
                                       .in_place = r->entry.text_in_place};
     }
     said->file = settings_file(s);
+    return said;
+}
+
+enum code flow_routes_of_settings(struct route_table **out, const struct flow_plan *p,
+                                  const struct settings *s, struct fault *why)
+{
+    struct route_text *said = texts_of(s, why);
+    if (!said)
+        return CODE_NOMEM;
     enum code c = flow_routes_plan(out, p, s, said, s->routes.count, why);
+    mem_free(said);
+    return c;
+}
+
+struct telling {
+    const struct finder *finder;
+    const struct settings *settings;
+};
+
+static void tell_route(void *ctx, size_t i, const struct fault *why)
+{
+    const struct telling *t = ctx;
+    const struct settings_entry *entry = i < t->settings->routes.count ? &t->settings->routes.at[i].entry : NULL;
+    (void)finder_tell(t->finder, entry, why->code, why);
+}
+
+enum code flow_routes_check(const struct flow_plan *p, const struct settings *s, const struct finder *finder,
+                            struct fault *why)
+{
+    struct naming n = {0};
+    struct telling t = {finder, s};
+    struct route_text *said = texts_of(s, why);
+    if (!said)
+        return CODE_NOMEM;
+    enum code c = name_all(&n, p, s, why);
+    if (c == CODE_OK)
+        c = route_table_check(said, s->routes.count, &n.known, tell_route, &t, why);
+    arena_clear(&n.arena);
     mem_free(said);
     return c;
 }

@@ -104,19 +104,31 @@ static bool comes_back(struct search *s, size_t start)
     return false;
 }
 
+static void mark_way(const struct search *s, bool *told)
+{
+    size_t at = s->start;
+    do {
+        if (at < s->table->count)
+            told[at] = true;
+        at = s->from[at] - 1u;
+    } while (at != s->start);
+}
+
 enum code route_check_circles(const struct route_table *t, const struct route_known *k, struct arena *arena,
-                              struct fault *why)
+                              size_t *next, bool *told, struct fault *why)
 {
     struct search s = {.table = t, .known = k};
     s.from = arena_take(arena, (stations(&s) + 1) * sizeof *s.from);
     s.queue = arena_take(arena, (stations(&s) + 1) * sizeof *s.queue);
     if (!s.from || !s.queue)
         return FAIL(why, CODE_NOMEM, 0, "no memory for the routes");
-    for (size_t i = 0; i < t->count; i++) {
+    while (*next < t->count) {
+        size_t i = (*next)++;
         struct buf way = {0};
-        if (!comes_back(&s, i))
+        if (told[i] || !comes_back(&s, i))
             continue;
         write_way(&s, &way);
+        mark_way(&s, told);
         enum code c = route_refuse(&(struct route_reading){&t->routes[i].said, arena, why}, CODE_USAGE, 4107,
                                    t->routes[i].parts.to_at,
                                    "its messages would run in a circle: %.*s. Route them to another topic",

@@ -117,7 +117,7 @@ static enum code resolve_module(struct route *route, const struct route_reading 
     if (!j)
         return no_job(r, k, 4101, "FROM", p->from_module, p->module_at);
     char text[TOPIC_BYTES];
-    if (!p->from_output.len) {
+    if (!p->from_output.len || j->unread) {
         int n = snprintf(text, sizeof text, "$jobs/%s/#", j->name);
         return set_filters(route, r, &(struct bytes){(const uint8_t *)text, (size_t)n}, 1);
     }
@@ -201,6 +201,12 @@ enum code route_resolve_input(const struct route_parts *p, const struct route_re
     const struct route_job *j = find_job(k, p->to_module);
     if (!j)
         return no_job(r, k, 4102, "INTO", p->to_module, p->to_at);
+    if (j->unread) {
+        static const struct route_input any = {"", 1};
+        *job = j;
+        *input = &any;
+        return CODE_OK;
+    }
     const struct route_input *in = p->to_input.len ? find_input(j, p->to_input) : only_input(j);
     if (!in && p->to_input.len)
         return no_input(r, j, p->to_input, p->to_input_at);

@@ -39,6 +39,7 @@ struct route_job {
     const struct route_input *inputs;
     const char *const *reads; /* topic filters */
     size_t output_count, input_count, read_count;
+    bool unread; /* its query is wrong: which inputs and outputs it would have nobody knows, and every name is taken for one */
 };
 struct route_known {
     const struct route_job *jobs;
@@ -64,6 +65,11 @@ struct route_table;
  * "FILE:LINE:COLUMN route NAME: what. Did you mean ...?". CODE_NOMEM. */
 FG_CHECK enum code route_table_new(struct route_table **out, const struct route_text *, size_t n,
                                    const struct route_known *, struct fault *why);
+/* Tells all that keeps route_table_new from succeeding, one thing for each route and each circle; `i` is the route's number, or
+ * SIZE_MAX. CODE_OK whatever was told; CODE_NOMEM. */
+FG_CHECK enum code route_table_check(const struct route_text *, size_t n, const struct route_known *,
+                                     void (*found)(void *ctx, size_t i, const struct fault *), void *ctx,
+                                     struct fault *why);
 void route_table_free(struct route_table *); /* NULL is fine */
 size_t route_table_count(const struct route_table *);
 

@@ -13,9 +13,9 @@ static const struct route_output press_outputs[] = {{"alarms", "$jobs/Press/alar
 static const struct route_input press_inputs[] = {{"factory/average", 0}, {"in", 9}};
 static const char *const press_reads[] = {"factory/average"};
 static const struct route_job test_jobs[] = {
-    {"humidity", humidity_outputs, humidity_inputs, humidity_reads, 2, 3, 1},
-    {"Press", press_outputs, press_inputs, press_reads, 1, 2, 1},
-    {"quiet", NULL, NULL, NULL, 0, 0, 0},
+    {"humidity", humidity_outputs, humidity_inputs, humidity_reads, 2, 3, 1, false},
+    {"Press", press_outputs, press_inputs, press_reads, 1, 2, 1, false},
+    {"quiet", NULL, NULL, NULL, 0, 0, 0, false},
 };
 static const char *const test_events[] = {"hub/#", "machines/+/t"};
 static const struct route_known test_known = {test_jobs, test_events, 3, 2};

@@ -13,7 +13,18 @@ struct making {
     struct route_table *table;
     const struct route_known *known;
     struct fault *why;
+    void (*found)(void *ctx, size_t i, const struct fault *); /* NULL: the first thing wrong ends it */
+    void *ctx;
 };
+
+/* What to go on with. */
+static enum code tell(const struct making *m, size_t i, enum code c)
+{
+    if (c == CODE_OK || c == CODE_NOMEM || !m->found)
+        return c;
+    m->found(m->ctx, i, m->why);
+    return CODE_OK;
+}
 
 static struct bytes keep(struct arena *a, struct bytes b)
 {
@@ -261,6 +272,19 @@ static enum code keep_known(struct making *m)
     return ok ? CODE_OK : no_memory(m->why);
 }
 
+static enum code check_circles(struct making *m)
+{
+    struct route_table *t = m->table;
+    size_t next = 0;
+    enum code c = CODE_OK;
+    bool *told = arena_zero(&t->arena, t->count + 1);
+    if (!told)
+        return no_memory(m->why);
+    while (c == CODE_OK && next < t->count)
+        c = tell(m, SIZE_MAX, route_check_circles(t, m->known, &t->arena, &next, told, m->why));
+    return c;
+}
+
 static enum code make(struct making *m, const struct route_text *said, size_t n)
 {
     struct route_table *t = m->table;
@@ -273,26 +297,40 @@ static enum code make(struct making *m, const struct route_text *said, size_t n)
         return no_memory(m->why);
     enum code c = keep_known(m);
     for (size_t i = 0; c == CODE_OK && i < n; i++)
-        c = add_route(m, &said[i]);
+        c = tell(m, i, add_route(m, &said[i]));
     for (size_t i = 0; c == CODE_OK && i < t->target_count; i++)
         c = finish_target(m, &t->targets[i]);
-    return c == CODE_OK ? route_check_circles(t, m->known, &t->arena, m->why) : c;
+    return c == CODE_OK ? check_circles(m) : c;
+}
+
+static enum code make_table(struct making *m, const struct route_text *said, size_t n)
+{
+    m->table = mem_zalloc(1, sizeof *m->table);
+    if (!m->table)
+        return no_memory(m->why);
+    arena_init(&m->table->arena, NULL, 0, TABLE_BYTES_MAX);
+    return make(m, said, n);
 }
 
 enum code route_table_new(struct route_table **out, const struct route_text *said, size_t n,
                           const struct route_known *known, struct fault *why)
 {
     struct fault own;
-    why = why ? why : &own;
-    struct route_table *t = mem_zalloc(1, sizeof *t);
-    if (!t)
-        return no_memory(why);
-    arena_init(&t->arena, NULL, 0, TABLE_BYTES_MAX);
-    enum code c = make(&(struct making){t, known, why}, said, n);
+    struct making m = {.known = known, .why = why ? why : &own};
+    enum code c = make_table(&m, said, n);
     if (c == CODE_OK)
-        *out = t;
+        *out = m.table;
     else
-        route_table_free(t);
+        route_table_free(m.table);
+    return c;
+}
+
+enum code route_table_check(const struct route_text *said, size_t n, const struct route_known *known,
+                            void (*found)(void *ctx, size_t i, const struct fault *), void *ctx, struct fault *why)
+{
+    struct making m = {.known = known, .why = why, .found = found, .ctx = ctx};
+    enum code c = tell(&m, SIZE_MAX, make_table(&m, said, n));
+    route_table_free(m.table);
     return c;
 }
 

@@ -94,9 +94,11 @@ FG_CHECK enum code route_resolve_input(const struct route_parts *, const struct 
 FG_CHECK enum code route_check_condition(const struct route_parts *, const struct route_reading *);
 
 /* ---- circle.c ---- */
-/* Messages must not come back to a route that they have been through. */
+/* Messages must not come back to a route that they have been through. The first circle is refused, from the route number *next on;
+ * *next is then the one to look for another circle from. Routes of a circle that was found are in no second one: `told`, zeroed by
+ * the caller, has room for each route. */
 FG_CHECK enum code route_check_circles(const struct route_table *, const struct route_known *, struct arena *,
-                                       struct fault *why);
+                                       size_t *next, bool *told, struct fault *why);
 
 /* ---- match.c: messages ---- */
 struct route_matcher { /* of one thread */

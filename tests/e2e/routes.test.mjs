@@ -166,12 +166,12 @@ test('config check finds what would stop the start, and says the same: routes, j
     for (const [text, code, where, said] of [
         ['routes: { a: FROM topic("x/+") INTO topic("x/y") }', 'FG4107', place('the settings.yaml', 3), /^route a: .*circle/],
         ['routes: { a: FROM job("none/o") INTO $upstream }', 'FG4101', place('the settings.yaml', 3), /^route a: FROM names module 'none'/],
-        [`jobs: { j: ${dir}/none.sql }`, 'FG6117', /the settings\.yaml$/, /none\.sql: No such file/],
+        [`jobs: { j: ${dir}/none.sql }`, 'FG6117', place('the settings.yaml', 3), /none\.sql: No such file/],
         [`jobs: ${dir}/none/*.sql`, 'FG6117', /the settings\.yaml$/, /none\/\*\.sql cannot be read: No such file/],
         [`jobs: ${dir}/bad.sql`, 'FG6101', place('bad.sql', 2), /^expected FROM, found FRM/],
         [`jobs: ${dir}/own.sql`, 'FG1012', place('own.sql', 1), /^unknown key 'lat'/],
-        ['actions: { a: { on: none.o, do: { publish: { topic: x } } } }', 'FG6301', /the settings\.yaml$/, /^action a: on names job 'none'/],
-        ['actions: { a: { on: "x:1:2 ", do: { publish: { topic: x } } } }', 'FG6301', /the settings\.yaml$/, /^action a: on must be .*'x:1:2 '/],
+        ['actions: { a: { on: none.o, do: { publish: { topic: x } } } }', 'FG6301', place('the settings.yaml', 3), /^action a: on names job 'none'/],
+        ['actions: { a: { on: "x:1:2 ", do: { publish: { topic: x } } } }', 'FG6301', place('the settings.yaml', 3), /^action a: on must be .*'x:1:2 '/],
     ]) {
         settings(text);
         const got = await check(file, '-o', 'json');
@@ -193,6 +193,48 @@ test('config check finds what would stop the start, and says the same: routes, j
     assert.equal((await check(file)).code, 0);
 });
 
+test('config check finds everything that is wrong, each at its place, and not what only follows from it', async (t) => {
+    const dir = folder(t, { 'bad.sql': 'SELECT v\nINTO o FRM [x/y]', 'good.sql': 'SELECT v INTO o FROM [x/y]', 'ring.sql': 'SELECT v INTO [r/2] FROM [r/1]', 'back.sql': 'SELECT v INTO [r/1] FROM [r/2]' });
+    writeFileSync(join(dir, 'f.yaml'), `data: data
+jobs:
+  bad: bad.sql
+  none: none.sql
+  good: good.sql
+  ring: ring.sql
+  back: back.sql
+routes:
+  follows: FROM job("bad/x") INTO job("none/y")
+  missing: FROM job("nix/x") INTO topic("z")
+  output: FROM job("good/x") INTO topic("z")
+  circle: FROM topic("q/+") INTO topic("q/y")
+  there: FROM topic("v/+") INTO topic("w/y")
+  back: FROM topic("w/+") INTO topic("v/y")
+  fine: FROM job("good/o") INTO topic("z")
+actions:
+  follows: { on: bad.x, do: { publish: { topic: x } } }
+  missing: { on: nix.x, do: { publish: { topic: x } } }
+  idle: { on: good.o, do: {} }
+`);
+    const got = await run(FIELDGATE, ['config', 'check', 'f.yaml', '-o', 'json'], { cwd: dir });
+    assert.equal(got.code, 1);
+    const found = JSON.parse(got.out.join('')).findings.map((f) => [f.code, f.where, f.line, f.text.replace(/^(route |action |job )?(\w+).*/, '$1$2')]);
+    assert.deepEqual(found, [
+        ['FG6101', 'bad.sql:2:8', 2, 'expected'],
+        ['FG6117', 'f.yaml:4:3', 4, 'job none'],
+        ['FG6139', 'f.yaml', 0, 'jobs'],
+        ['FG6301', 'f.yaml:18:3', 18, 'action missing'],
+        ['FG6301', 'f.yaml:19:3', 19, 'action idle'],
+        ['FG4101', 'f.yaml:10:22', 10, 'route missing'],
+        ['FG4101', 'f.yaml:11:26', 11, 'route output'],
+        ['FG4107', 'f.yaml:12:41', 12, 'route circle'],
+        ['FG4107', 'f.yaml:13:40', 13, 'route there'],
+    ]);
+    writeFileSync(join(dir, 'f.yaml'), 'data: data\nroutes:\n' + Array.from({ length: 30 }, (_, i) => `  r${i}: FROM topc("x") INTO events\n`).join(''));
+    const many = await run(FIELDGATE, ['config', 'check', 'f.yaml'], { cwd: dir });
+    assert.equal(many.out.length, 22);
+    assert.deepEqual(many.out.slice(20), ['10 more are not listed', 'f.yaml: 30 errors, nothing would start or change']);
+});
+
 test('config check reads a query from where the start does, and leaves the disk as it is', async (t) => {
     const dir = folder(t, { 'hot.sql': 'SELECT v INTO o FROM [x/y]' });
     mkdirSync(join(dir, 'etc'));
@@ -204,7 +246,7 @@ test('config check reads a query from where the start does, and leaves the disk 
     assert.deepEqual([here.code, here.out, here.err], [0, ['etc/f.yaml: valid'], []]);
     const there = await run(FIELDGATE, ['config', 'check', 'f.yaml'], { cwd: join(dir, 'etc') });
     assert.equal(there.code, 1);
-    assert.match(there.out.join('\n'), /^FG4101 f\.yaml:4:\d+: route a: FROM names module 'hot'|^FG6301 f\.yaml: action a: on names job 'hot'/);
+    assert.match(there.out.join('\n'), /^FG6301 f\.yaml:5:\d+: action a: on names job 'hot', there is none\nFG4101 f\.yaml:4:\d+: route a: FROM names module 'hot'/);
     assert.deepEqual(all(), before);
     const refused = await run(FIELDGATE, ['run', '--config', 'f.yaml'], { cwd: join(dir, 'etc'), timeoutMs: 20_000 });
     assert.match(refused.err.join('\n'), /FG6301 action a: on names job 'hot'|FG4101 /);
