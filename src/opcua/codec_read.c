@@ -163,6 +163,13 @@ void ua_read_object(struct ua_reader *r, struct ua_extension_object *o)
         o->body = blob(r, INT32_MAX);
 }
 
+/* A place in the table of strings; a negative one is none. */
+static int32_t string_place(struct ua_reader *r)
+{
+    uint32_t place = wire_le32(&r->wire);
+    return place > INT32_MAX ? -1 : (int32_t)place;
+}
+
 static void read_diagnostic(struct ua_reader *r, struct ua_diagnostic_info *d)
 {
     *d = (struct ua_diagnostic_info){ -1, -1, -1, -1, BYTES_NONE, 0, NULL };
@@ -172,13 +179,13 @@ static void read_diagnostic(struct ua_reader *r, struct ua_diagnostic_info *d)
     if (mask & 0x80)
         ua_read_fail(r, UA_BAD_DECODING_ERROR);
     if (mask & 0x01)
-        d->symbolic_id = (int32_t)wire_le32(&r->wire);
+        d->symbolic_id = string_place(r);
     if (mask & 0x02)
-        d->namespace_uri = (int32_t)wire_le32(&r->wire);
+        d->namespace_uri = string_place(r);
     if (mask & 0x08)
-        d->locale = (int32_t)wire_le32(&r->wire);
+        d->locale = string_place(r);
     if (mask & 0x04)
-        d->localized_text = (int32_t)wire_le32(&r->wire);
+        d->localized_text = string_place(r);
     if (mask & 0x10)
         d->additional = ua_read_string(r);
     if (mask & 0x20)

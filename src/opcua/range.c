@@ -13,9 +13,9 @@ static bool digits(struct bytes *t, uint32_t *out)
     return n > 0 && v < UINT32_MAX;
 }
 
-bool ua_range_parse(struct ua_range *r, struct bytes t)
+bool ua_range_parse(struct ua_index_range *r, struct bytes t)
 {
-    *r = (struct ua_range){ 0 };
+    *r = (struct ua_index_range){ 0 };
     while (t.len) {
         if (r->dims == UA_RANGE_DIMS || !digits(&t, &r->of[r->dims].first))
             return false;
@@ -36,7 +36,7 @@ bool ua_range_parse(struct ua_range *r, struct bytes t)
 }
 
 /* The range held to what is there; false: nothing of it is. */
-static bool hold(const struct ua_range *r, unsigned dim, uint32_t size, uint32_t *first, uint32_t *count)
+static bool hold(const struct ua_index_range *r, unsigned dim, uint32_t size, uint32_t *first, uint32_t *count)
 {
     if (r->of[dim].first >= size)
         return false;
@@ -58,7 +58,7 @@ struct walk {
     uint32_t total;
 };
 
-static ua_status walk_begin(struct walk *w, const struct ua_range *r, const struct ua_variant *v)
+static ua_status walk_begin(struct walk *w, const struct ua_index_range *r, const struct ua_variant *v)
 {
     *w = (struct walk){ .dims = v->dims_count ? v->dims_count : 1, .total = 1 };
     if (w->dims != r->dims)
@@ -85,7 +85,7 @@ static uint32_t walk_next(struct walk *w)
     return place;
 }
 
-ua_status ua_range_take(const struct ua_range *r, const struct ua_variant *v, struct arena *arena, struct ua_variant *out)
+ua_status ua_range_take(const struct ua_index_range *r, const struct ua_variant *v, struct arena *arena, struct ua_variant *out)
 {
     *out = *v;
     if (r->dims == 0)
@@ -120,7 +120,7 @@ ua_status ua_range_take(const struct ua_range *r, const struct ua_variant *v, st
     return UA_GOOD;
 }
 
-ua_status ua_range_put(const struct ua_range *r, const struct ua_variant *whole, const struct ua_variant *part,
+ua_status ua_range_put(const struct ua_index_range *r, const struct ua_variant *whole, const struct ua_variant *part,
                        struct arena *arena, struct ua_variant *out)
 {
     *out = *part;

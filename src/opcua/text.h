@@ -20,19 +20,19 @@ void ua_guid_format(struct buf *, const struct ua_guid *);
 FG_CHECK bool ua_guid_parse(struct ua_guid *, struct bytes);
 
 enum { UA_RANGE_DIMS = 8 };
-struct ua_range {
+struct ua_index_range {
     uint32_t dims; /* 0: everything */
     struct {
         uint32_t first, last; /* both in it */
     } of[UA_RANGE_DIMS];
 };
 /* Null or empty is everything. False: BadIndexRangeInvalid. */
-FG_CHECK bool ua_range_parse(struct ua_range *, struct bytes text);
+FG_CHECK bool ua_range_parse(struct ua_index_range *, struct bytes text);
 /* That part of the value: of an array, a matrix, or the bytes of a (byte) string. UA_BAD_INDEX_RANGE_NO_DATA: none of it is there;
  * UA_BAD_INDEX_RANGE_INVALID: the dimensions do not fit; UA_BAD_OUT_OF_MEMORY. */
-ua_status ua_range_take(const struct ua_range *, const struct ua_variant *, struct arena *, struct ua_variant *out);
+ua_status ua_range_take(const struct ua_index_range *, const struct ua_variant *, struct arena *, struct ua_variant *out);
 /* Puts `part` into a copy of `whole` (Write with an IndexRange). The type must be the same (UA_BAD_TYPE_MISMATCH). */
-ua_status ua_range_put(const struct ua_range *, const struct ua_variant *whole, const struct ua_variant *part, struct arena *,
+ua_status ua_range_put(const struct ua_index_range *, const struct ua_variant *whole, const struct ua_variant *part, struct arena *,
                        struct ua_variant *out);
 
 /* "2026-11-22T06:00:04.1234567Z", up to seven decimals without trailing zeros; years 1 to 9999. */

@@ -147,6 +147,16 @@ static bool data_values_equal(const struct ua_data_value *a, const struct ua_dat
            a->server_time == b->server_time && ua_variant_equal(&a->value, &b->value);
 }
 
+static bool diagnostics_equal(const struct ua_diagnostic_info *a, const struct ua_diagnostic_info *b)
+{
+    for (; a && b; a = a->inner, b = b->inner)
+        if (a->symbolic_id != b->symbolic_id || a->namespace_uri != b->namespace_uri || a->locale != b->locale ||
+            a->localized_text != b->localized_text || a->inner_status != b->inner_status ||
+            !bytes_equal(a->additional, b->additional))
+            return false;
+    return !a && !b;
+}
+
 static bool items_equal(unsigned type, const void *a, const void *b)
 {
     switch (type) {
@@ -172,7 +182,7 @@ static bool items_equal(unsigned type, const void *a, const void *b)
     case UA_EXTENSION_OBJECT: return objects_equal(a, b);
     case UA_DATA_VALUE: return data_values_equal(a, b);
     case UA_VARIANT: return ua_variant_equal(a, b);
-    case UA_DIAGNOSTIC_INFO: return false; /* never a value */
+    case UA_DIAGNOSTIC_INFO: return diagnostics_equal(a, b);
     default: return !memcmp(a, b, ua_size(type));
     }
 }
