@@ -1,0 +1,179 @@
+/* serve.h - what the services of a server share. Not for others.
+ *
+ *   server.c      life of a server, listening            link.c        a connection with its channel; requests come in
+ *   request.c     answers and faults                     session.c     sessions, their time-outs
+ *   activate.c    user tokens                            discovery.c   FindServers, GetEndpoints
+ *   read.c        Read                                   write.c       Write
+ *   call.c        Call                                   history*.c    HistoryRead
+ *   dispatch.c    the table of services
+ *
+ * A request is answered in three steps, with the body written straight into the connection's output:
+ *
+ *   struct buf *out = uas_begin(r, UA_ENCODING_read_response);      type and ResponseHeader
+ *   ... write the rest of the body to out ...
+ *   uas_end(r);                                                     chunks are made of it
+ *
+ * or uas_answer(r, &ua_read_response_type, &response), or uas_fault(r, status). Between begin and end nothing else may be sent
+ * on that link. A request that is answered later (Publish) leaves a ticket and returns.
+ */
+#pragma once
+
+#include "base/io.h"
+#include "opcua/channel.h"
+#include "uaserver/server.h"
+
+#include <stdatomic.h>
+
+struct uas_session;
+struct uas_link;
+
+/* ---- requests ---- */
+struct uas_request {
+    struct ua_server   *server;
+    struct uas_link    *link;
+    struct uas_session *session; /* NULL: of a service that needs none */
+    uint32_t            id;      /* of the channel's request */
+    uint32_t            encoding;
+    struct ua_request_header header; /* read already */
+    struct ua_reader    in;      /* behind the header */
+    struct arena       *arena;   /* until the handler returns */
+    struct ua_sending   sending; /* private */
+    bool                answered;
+};
+typedef void (*uas_handler)(struct uas_request *);
+
+enum uas_need {
+    UAS_NEED_NOTHING, /* discovery, CreateSession */
+    UAS_NEED_SESSION, /* ActivateSession, CloseSession: one that need not be active */
+    UAS_NEED_ACTIVE
+};
+struct uas_service {
+    uint32_t      encoding; /* of the request */
+    enum uas_need need;
+    uas_handler   handle;
+};
+/* Reads what is left of the request by its table; `out` is the whole structure, its header is filled. False: a fault was sent. */
+FG_CHECK bool uas_read(struct uas_request *, const struct ua_struct *, void *out);
+/* 0: BadNothingToDo, more than the limit: BadTooManyOperations; false: a fault was sent. */
+FG_CHECK bool uas_count(struct uas_request *, uint32_t operations);
+
+/* *out is never NULL; it may be `bad`, which uas_end notices. */
+struct buf *uas_begin(struct uas_request *, uint32_t response_encoding);
+void        uas_end(struct uas_request *);
+/* As a whole; the response's first field is its header, which is filled here. */
+void uas_answer(struct uas_request *, const struct ua_struct *, void *response);
+void uas_fault(struct uas_request *, ua_status);
+
+/* An answer that comes later. A plain value; good for as long as the link is there (uas_hooks.link_gone). */
+struct uas_ticket {
+    struct uas_link *link;
+    uint32_t id, handle;
+    int64_t  until_us; /* loop time: its TimeoutHint; INT64_MAX: none */
+};
+struct uas_ticket uas_ticket_of(struct uas_request *); /* the request counts as answered */
+struct buf *uas_ticket_begin(const struct uas_ticket *, uint32_t response_encoding, struct ua_sending *);
+/* Good, or why nothing was sent (UA_BAD_RESPONSE_TOO_LARGE: the client takes less). */
+ua_status uas_ticket_end(const struct uas_ticket *, const struct ua_sending *);
+void      uas_ticket_fault(const struct uas_ticket *, ua_status);
+/* False: this client does not take what was sent already; keep things queued and come again when the next request arrives, or
+ * in a later cycle. */
+bool uas_ready(const struct uas_link *);
+/* The longest body of a response. */
+uint64_t uas_body_max(const struct uas_link *);
+
+/* ---- a connection ---- */
+struct uas_link {
+    struct uas_link    *next, *prev;
+    struct ua_server   *server;
+    struct conn        *conn;
+    struct ua_channel  *channel;
+    struct timer        timer;    /* the channel's time-outs, and our own */
+    struct uas_session *sessions; /* those that are attached, by their next_of_link */
+    int64_t             opened_us;    /* accepted */
+    int64_t             sessionless_us; /* since when it has had no session; 0: it has */
+    uint64_t            body_max;  /* of a response, by CreateSession; 0: what the channel says */
+    bool                opened;    /* the channel was */
+    bool                closing;
+    bool                paused;
+};
+
+/* ---- sessions ---- */
+struct uas_session {
+    struct uas_session *next, *prev;
+    struct uas_session *next_of_link;
+    struct ua_server   *server;
+    struct uas_link    *link;       /* NULL: its connection is gone, it waits to be moved */
+    struct ua_node_id   id, token;  /* numbers: id in namespace 1; token is an opaque of 32 bytes in `secret` */
+    uint8_t             secret[32];
+    uint8_t             nonce[UA_NONCE_BYTES]; /* the last one given out */
+    bool                active;
+    bool                asking;     /* a user is being checked */
+    bool                closing;
+    char               *name;       /* escaped */
+    struct ua_certificate *certificate; /* of the client, held; NULL for None */
+    const struct ua_policy *policy;
+    int                 mode;
+    struct ua_server_user user;
+    double              timeout_ms;
+    int64_t             until_us;   /* loop time: closed when no request comes until then */
+    uint64_t            body_max;   /* the client's MaxResponseMessageSize; 0: none */
+    struct uas_ask     *ask;
+    void               *subs;       /* of the subscription services */
+    void               *views;      /* of the view services: browse continuation points */
+    struct uas_history_point *points;
+    uint32_t            point_count;
+};
+/* The parts that keep something of a session. Called for each session; NULL: none of it. */
+struct uas_hooks {
+    void (*server_closing)(struct ua_server *);
+    /* Once, at its end: CloseSession, time-out, server's end. */
+    void (*session_closing)(struct uas_session *, bool delete_subscriptions);
+    /* It has lost its link, or was moved to another one: tickets of it are void. */
+    void (*link_gone)(struct uas_session *);
+    /* CancelRequest: faults what waits with this handle by BadRequestCancelledByClient; how many. */
+    uint32_t (*cancel)(struct uas_session *, uint32_t request_handle);
+};
+enum { UAS_HOOKS = 4 };
+
+struct ua_server {
+    struct loop        *loop;
+    const struct io    *io;
+    struct ua_space    *space;
+    struct ua_server_options options; /* its texts are `text` */
+    struct ua_server_limits  limits;  /* without zeros */
+    char               *text;
+    ua_time             start_time;
+    enum ua_server_state state;
+    struct listener   **listeners;
+    size_t              listener_count;
+    struct uas_link    *links;
+    uint32_t            link_count, last_channel;
+    struct uas_session *sessions;
+    uint32_t            session_count, last_session;
+    struct timer        timer;   /* sessions' time-outs, once a second while there is one */
+    const struct uas_hooks *hooks[UAS_HOOKS]; /* put there in ua_server_open */
+    void               *subs;    /* of the subscription services */
+    uint8_t            *lent;    /* the requests' arena */
+    struct uas_penalty *penalties;
+    bool                closing;
+};
+
+/* Closes it with all it has. */
+void uas_session_close(struct uas_session *, bool delete_subscriptions);
+
+/* ---- counters ---- */
+struct uas_counters {
+#define UA_X(name) _Atomic uint64_t name;
+    UA_SERVER_COUNTERS(UA_X)
+#undef UA_X
+};
+extern struct uas_counters uas_counters;
+static inline void uas_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+static inline void uas_sub(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_sub_explicit(counter, n, memory_order_relaxed);
+}
+#define UAS_COUNT(name) uas_add(&uas_counters.name, 1)
