@@ -36,7 +36,7 @@ enum ua_access { UA_ACCESS_READ = 1, UA_ACCESS_WRITE = 2, UA_ACCESS_HISTORY_READ
 enum ua_node_number {
     UA_ID_STRUCTURE = 22,
     UA_ID_BASE_DATA_TYPE = 24,
-    UA_ID_NUMBER = 26,
+    UA_ID_NUMBER_TYPE = 26, /* UA_ID_NUMBER is a kind of id, types.h */
     UA_ID_INTEGER = 27,
     UA_ID_U_INTEGER = 28,
     UA_ID_ENUMERATION = 29,
