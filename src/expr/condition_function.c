@@ -3,7 +3,7 @@
 
 #include "base/suggest.h"
 #include "expr/function.h"
-#include "base/number.h"
+#include "expr/number.h"
 
 #include <math.h>
 
