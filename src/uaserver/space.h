@@ -112,6 +112,8 @@ struct ua_node {
     struct bytes   browse_name, display_name, description, inverse_name; /* description may be null */
     struct ua_watch *watches; /* all but those that are fed */
     uint64_t hash;
+    uint32_t held;          /* references to it that it does not know of (ua_refer): it cannot be removed */
+    void    *texts;         /* what the names lie in */
 };
 
 struct ua_variable;
@@ -161,6 +163,7 @@ struct ua_method {
     uint32_t input_count, output_count;
     ua_status (*call)(void *ctx, struct ua_call *);
     void *ctx;
+    struct arena memory; /* of the arguments */
 };
 
 /* NULL: it is not one. */
@@ -218,7 +221,7 @@ struct ua_new {
     const uint32_t *dims;
     uint32_t dims_count;
     uint8_t  access;         /* 0: read */
-    bool     historizing;
+    uint32_t history;        /* values kept for HistoryRead, at most 100,000; 0: none */
     double   sampling_ms;
     const struct ua_variant *value; /* NULL: BadWaitingForInitialData until one is set */
     const struct ua_variable_ops *ops;
@@ -240,7 +243,8 @@ FG_CHECK enum code ua_add_units(struct ua_space *, struct ua_node *of, const str
 /* Both ways; one way for HasTypeDefinition and HasModellingRule, whose inverse nobody needs and every variable would add to. */
 FG_CHECK enum code ua_refer(struct ua_space *, struct ua_node *from, uint32_t type, struct ua_node *to, struct fault *why);
 void ua_unrefer(struct ua_node *from, uint32_t type, struct ua_node *to);
-/* With what hangs below it by HasComponent and HasProperty and by nothing else. Watches are told that it is gone. */
+/* With what hangs below it by HasComponent and HasProperty and by nothing else. Watches are told that it is gone. Not types that
+ * have instances. */
 void ua_remove(struct ua_space *, struct ua_node *);
 
 /* The first one that this type of reference (exactly) leads to, NULL: none. */
