@@ -14,6 +14,7 @@ enum code api_client_at(const char *data, struct api_client *out, struct fault *
     enum code code = node_socket(data, path, why);
     if (code != CODE_OK)
         return code;
+    *out = (struct api_client){ 0 };
     (void)snprintf(out->host, sizeof out->host, "unix:%s", path);
     (void)snprintf(out->data_dir, sizeof out->data_dir, "%.*s", (int)(strrchr(path, '/') - path), path);
     return CODE_OK;
@@ -31,7 +32,12 @@ int api_client_find(const struct verb_call *call, const struct config_flags *giv
     }
     enum code code = api_client_at(given->data ? given->data : settings->data, out, &why);
     settings_free(settings);
-    return code == CODE_OK ? STATUS_DONE : verb_fail(call, &why);
+    if (code != CODE_OK)
+        return verb_fail(call, &why);
+    out->given = given;
+    out->by_default = !given->data && !given->file && !given->set.count && !settings_variable(call->environment, "FIELDGATE_DATA") &&
+                      !settings_variable(call->environment, "FIELDGATE_CONFIG");
+    return STATUS_DONE;
 }
 
 /* ---- one call ---- */
@@ -120,13 +126,23 @@ static bool was_cut_off(const struct api_client *client)
     return io_system.stat(io_system.self, path, &st) == 0;
 }
 
+/* How to start it: as it was looked for. */
+static enum code not_running(const struct api_client *client, struct fault *why)
+{
+    const struct config_flags *given = client->given;
+    const char *file = given && given->file ? given->file : NULL, *data = given && given->data ? client->data_dir : NULL;
+    return FAIL(why, CODE_CLOSED, 0, "no node runs in %s%s. Start it: fieldgate run%s%s%s%s%s", client->data_dir,
+                was_cut_off(client) ? "; the last one was cut off" : "", file ? " --config " : "", file ? file : "",
+                data ? " --data " : "", data ? data : "",
+                client->by_default ? ". If it runs with a settings file or a data directory of its own, name that here, too:"
+                                     " --config FILE or --data DIR" : "");
+}
+
 static void on_done(void *ctx, const struct fault *why)
 {
     struct call *c = ctx;
     if (why && c->status == 0 && is_absent(why->sys_errno))
-        c->code = FAIL(c->why, CODE_CLOSED, 0, "no node runs in %s%s. Start it: fieldgate run --data %s",
-                       c->client->data_dir, was_cut_off(c->client) ? "; the last one was cut off" : "",
-                       c->client->data_dir);
+        c->code = not_running(c->client, c->why);
     else if (why && why->sys_errno == EACCES)
         c->code = FAIL_FG(
             c->why, CODE_REFUSED, 8004,

@@ -14,11 +14,14 @@ enum { API_BODY_MAX = 8 * 1024 * 1024 };
 struct api_client {
     char        host[NODE_SOCKET_MAX + 8];    /* "unix:/var/lib/fieldgate/api.sock" */
     char        data_dir[NODE_SOCKET_MAX];    /* absolute                         */
+    const struct config_flags *given;         /* how it was found, for messages; NULL: not by api_client_find */
+    bool        by_default;                   /* neither a flag nor the environment named a file or a folder  */
 };
 
 /* The node of this data directory. CODE_LIMIT: its path is too long for a socket. */
 FG_CHECK enum code api_client_at(const char *data, struct api_client *out, struct fault *why);
-/* Finds the data directory: --data, else the settings'. STATUS_DONE, else said on stderr. */
+/* Finds the data directory: --data, else that of the settings, which are those `fieldgate run` would take with the same flags.
+ * STATUS_DONE, else said on stderr. The flags are used as long as the client is. */
 int api_client_find(const struct verb_call *, const struct config_flags *, struct api_client *out);
 
 /* GET; the answer's body is appended to `body`, at most API_BODY_MAX. Gives up after 10 s. */

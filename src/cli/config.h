@@ -25,7 +25,7 @@ struct config_flags {
 };
 
 #define CONFIG_FLAGS(type, field)                                                                            \
-    { 0, "config", FLAG_TEXT, FLAG_FIELD(type, field.file), .value = "FILE", .help = "settings file" },      \
+    { 'c', "config", FLAG_TEXT, FLAG_FIELD(type, field.file), .value = "FILE", .help = "settings file" },      \
     { 0, "data", FLAG_TEXT, FLAG_FIELD(type, field.data), .value = "DIR", .help = "data directory" },        \
     { 0, "set", FLAG_TEXTS, FLAG_FIELD(type, field.set), .value = "KEY=VALUE",                               \
       .help = "one setting, over the file and the environment; may be repeated" }

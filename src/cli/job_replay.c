@@ -369,7 +369,7 @@ static const struct flag flags[] = {
     {0, "set", FLAG_TEXTS, FLAG_FIELD(struct replay_flags, set), .value = "NAME=VALUE",
      .help = "instead of the query's: confidence=95, history=60 (of every anomaly function), model=kde"},
     /* CONFIG_FLAGS without their --set: no setting of this verb's own could be meant. */
-    {0, "config", FLAG_TEXT, FLAG_FIELD(struct replay_flags, config.file), .value = "FILE", .help = "settings file"},
+    {'c', "config", FLAG_TEXT, FLAG_FIELD(struct replay_flags, config.file), .value = "FILE", .help = "settings file"},
     {0, "data", FLAG_TEXT, FLAG_FIELD(struct replay_flags, config.data), .value = "DIR", .help = "data directory"},
     FLAGS_END,
 };

@@ -1,6 +1,6 @@
 #include "expr/expr.h"
 
-#include "expr/number.h"
+#include "base/number.h"
 
 /* Written with a pair of brackets around every operation, so that what belongs together can be seen. */
 

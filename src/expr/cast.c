@@ -1,4 +1,4 @@
-#include "expr/number.h"
+#include "base/number.h"
 #include "expr/value.h"
 
 static struct bytes trimmed(struct bytes b)

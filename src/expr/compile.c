@@ -311,7 +311,7 @@ static bool take_unit(struct compile *c, struct node *n, const struct ast *a)
     n->unit = text && unit->is_unit ? unit_find(value_bytes(unit->constant)) : UNIT_NONE;
     if (n->unit != UNIT_NONE)
         return true;
-    char shown[48] = "it";
+    char shown[48] = "this";
     if (text)
         bytes_escape(value_bytes(unit->constant), shown, sizeof shown);
     return REFUSE(c, unit->at,

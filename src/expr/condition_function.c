@@ -3,7 +3,7 @@
 
 #include "base/suggest.h"
 #include "expr/function.h"
-#include "expr/number.h"
+#include "base/number.h"
 
 #include <math.h>
 

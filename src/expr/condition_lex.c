@@ -2,7 +2,7 @@
 #include "expr/condition_parts.h"
 
 #include "expr/lex_parts.h"
-#include "expr/number.h"
+#include "base/number.h"
 
 static int hex(int c)
 {

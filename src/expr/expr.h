@@ -18,11 +18,16 @@ struct parser {
     struct arena *arena;
     uint32_t      depth;       /* limit: EXPR_DEPTH                      */
     struct fault *why;
+    struct token  loose;       /* see parser_step_loose                  */
+    struct place  behind_loose;
 };
 enum { EXPR_DEPTH = 64 };
 FG_CHECK enum code parser_begin(struct parser *, struct bytes source, struct arena *, struct fault *why);
 FG_CHECK enum code parser_step(struct parser *);                       /* now = next */
-/* "expected ..., found ..." at the word at hand; yields CODE_USAGE. */
+/* The same, of a name that no keyword announced (`SELECT a b`): where what follows is refused, it may be a keyword gone wrong. */
+FG_CHECK enum code parser_step_loose(struct parser *);
+/* "expected ..., found ... Did you mean ...?" at the word at hand, or at a loose name before it that is nearly a keyword; yields
+ * CODE_USAGE. Keywords in `expected` are in capitals, lists of other words stand behind a colon. */
 enum code          parser_refuse(struct parser *, const char *expected);
 FG_CHECK enum code parser_keyword(struct parser *, const char *keyword); /* takes it or refuses */
 FG_CHECK enum code parser_mark(struct parser *, const char *mark);

@@ -1,6 +1,6 @@
 #include "expr/datetime.h"
 #include "expr/function.h"
-#include "expr/number.h"
+#include "base/number.h"
 #include "expr/program.h"
 
 #include <stdio.h>

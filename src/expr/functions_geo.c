@@ -1,6 +1,6 @@
 #include "expr/function.h"
 #include "expr/geo.h"
-#include "expr/number.h"
+#include "base/number.h"
 #include "expr/program.h"
 
 enum { WORK_MAX = 250000 }; /* pairs of points that one call may compare */

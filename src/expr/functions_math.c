@@ -1,5 +1,5 @@
 #include "expr/function.h"
-#include "expr/number.h"
+#include "base/number.h"
 #include "expr/program.h"
 
 #include <math.h>

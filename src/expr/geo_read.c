@@ -1,6 +1,6 @@
 #include "expr/geo.h"
 
-#include "expr/number.h"
+#include "base/number.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 #include "expr/json_reader.h"
 
-#include "expr/number.h"
+#include "base/number.h"
 
 bool walk_refuse(struct walk *w, enum code code, size_t at, const char *what)
 {

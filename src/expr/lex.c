@@ -1,6 +1,6 @@
 #include "expr/lex_parts.h"
 
-#include "expr/number.h"
+#include "base/number.h"
 
 void lex_begin(struct lexer *l, struct bytes source, struct arena *arena)
 {

@@ -1,5 +1,6 @@
 #include "expr/expr.h"
 
+#include "base/suggest.h"
 #include "expr/function.h"
 
 #include <stdio.h>
@@ -25,19 +26,90 @@ enum code parser_begin(struct parser *p, struct bytes source, struct arena *aren
     return code;
 }
 
+enum code parser_step_loose(struct parser *p)
+{
+    p->loose = p->now;
+    enum code c = parser_step(p);
+    p->behind_loose = p->now.at;
+    return c;
+}
+
+/* ---- "did you mean" ---- */
+
+struct near {
+    struct bytes typed, best;
+    unsigned     edits;
+};
+
+/* A third of its letters may be wrong: shorter words than three have no neighbours. */
+static void offer(struct near *n, struct bytes word)
+{
+    unsigned most = (unsigned)(n->typed.len > word.len ? n->typed.len : word.len) / 3;
+    unsigned edits = suggest_distance(n->typed, word, most);
+    if (edits > most || edits >= n->edits)
+        return;
+    n->edits = edits;
+    n->best = word;
+}
+
+static bool is_capital(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
+static bool is_small(uint8_t c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+/* Words in capitals, and all words of a list behind a colon. */
+static void offer_expected(struct near *n, const char *expected)
+{
+    bool list = false;
+    for (const char *at = expected; *at;) {
+        size_t capitals = 0, len = 0;
+        for (; is_capital((uint8_t)at[len]) || is_small((uint8_t)at[len]); len++)
+            capitals += is_capital((uint8_t)at[len]);
+        if (len > 2 && (list || capitals == len))
+            offer(n, bytes_of(at, len));
+        list = list || at[len] == ':';
+        at += len + (at[len] != 0);
+    }
+}
+
+/* The keyword that a word was probably meant to be, or empty; empty also if it is one. */
+static struct bytes nearest(struct bytes typed, const char *expected)
+{
+    static const char *const words[] = {
+        "SELECT",    "INTO",      "FROM",   "WHERE", "GROUP", "HAVING", "UNION", "JOIN", "INNER",   "LEFT",    "CROSS",
+        "OUTER",     "APPLY",     "CREATE", "TABLE", "WITH",  "OVER",   "AND",   "NOT",  "LIKE",    "BETWEEN", "CASE",
+        "TIMESTAMP", "PARTITION", "WHEN",   "THEN",  "ELSE",  "END",    "NULL",  "ALL",  "DISTINCT"};
+    struct near general = {.typed = typed, .edits = UINT32_MAX}, special = general;
+    offer_expected(&special, expected);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        offer(&general, bytes_str(words[i]));
+    if (!general.edits || !special.edits)
+        return BYTES_NONE;
+    return special.best.len || strchr(expected, ':') ? special.best : general.best;
+}
+
 static enum code refuse_token(struct parser *p, const struct token *t, const char *expected)
 {
     static const char *const quote[][2] = {
         [TOKEN_NAME] = {"", ""},   [TOKEN_QUOTED] = {"[", "]"}, [TOKEN_TEXT] = {"'", "'"},
         [TOKEN_BIGINT] = {"", ""}, [TOKEN_FLOAT] = {"", ""},    [TOKEN_MARK] = {"'", "'"},
     };
-    uint64_t at = place_at(t->at);
-    if (t->kind == TOKEN_END)
-        return FAIL(p->why, CODE_USAGE, at, "expected %s, found the end of the text", expected);
     char shown[48];
+    struct bytes near = t->kind == TOKEN_NAME ? nearest(t->text, expected) : BYTES_NONE;
+    if (!near.len && p->loose.kind == TOKEN_NAME && place_at(p->behind_loose) == place_at(t->at)) {
+        near = nearest(p->loose.text, expected);
+        t = near.len ? &p->loose : t;
+    }
+    if (t->kind == TOKEN_END)
+        return FAIL(p->why, CODE_USAGE, place_at(t->at), "expected %s, found the end of the text", expected);
     bytes_escape(t->text, shown, sizeof shown);
-    return FAIL(p->why, CODE_USAGE, at, "expected %s, found %s%s%s", expected, quote[t->kind][0], shown,
-                quote[t->kind][1]);
+    return FAIL(p->why, CODE_USAGE, place_at(t->at), "expected %s, found %s%s%s%s%.*s%s", expected, quote[t->kind][0],
+                shown, quote[t->kind][1], near.len ? ". Did you mean " : "", BYTES_FMT(near), near.len ? "?" : "");
 }
 
 enum code parser_refuse(struct parser *p, const char *expected)

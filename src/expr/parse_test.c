@@ -178,6 +178,12 @@ static void refusals_name_the_place(void **state)
     SAYS("CASE END", "1:6: expected an expression, found END");
     SAYS("CAST(a AS int)",
          "1:11: expected a type: bigint, float, nvarchar(max), bit, datetime, record or array, found int");
+    SAYS("CAST(a AS flot)", "1:11: expected a type: bigint, float, nvarchar(max), bit, datetime, record or array, "
+                            "found flot. Did you mean float?");
+    SAYS("a IS NUL", "1:6: expected NULL, found NUL. Did you mean NULL?");
+    SAYS("CASE WHEN a THEN 1 ELS 2 END", "1:20: expected WHEN, ELSE or END, found ELS. Did you mean ELSE?");
+    SAYS("CASE WHEN a THEN 1 AND", "1:23: expected an expression, found the end of the text");
+    SAYS("CASE WHEN a THEN 1 ELSE 2 AND)", "1:30: expected an expression, found ')'");
     SAYS("CAST(a AS nvarchar(50))", "1:20: expected MAX, found 50");
     SAYS("f(x) OVER (ORDER BY a ORDER BY b)",
          "1:23: expected PARTITION BY, ORDER BY, LIMIT DURATION(), WHEN (each once) or ')', found ORDER");

@@ -1,7 +1,7 @@
 /* value_fuzz.c - bytes as the binary form of a value, as texts that are cast, and as a regular expression with a text. */
 #include "expr/value.h"
 
-#include "expr/number.h"
+#include "base/number.h"
 #include "expr/regex.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "expr/number.h"
+#include "base/number.h"
 #include "expr/value.h"
 
 /* Length of the beginning that is written as it stands. What could steer a terminal (C1 controls are C2 80 to C2 9F) is

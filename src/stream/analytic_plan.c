@@ -30,6 +30,12 @@ bool analytic_is(struct bytes name)
     return find(name) >= 0;
 }
 
+void analytic_offer(struct suggest *s, struct bytes name)
+{
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
+        suggest_offer(s, name, functions[i].name);
+}
+
 enum code duration_ticks(struct planner *p, const struct ast *unit, const struct ast *count, struct place at, int64_t *out)
 {
     int64_t n, ticks = unit_ticks(tree_unit(unit));

@@ -1,7 +1,7 @@
 /* GROUP BY while a query is planned: its keys and windows, and what SELECT and HAVING make of them. */
 #include "stream/planner.h"
 
-#include "base/suggest.h"
+#include <stdio.h>
 
 /* ---- aggregates ---- */
 
@@ -38,6 +38,12 @@ static int find(struct bytes name)
 bool aggregate_is(struct bytes name)
 {
     return find(name) >= 0;
+}
+
+void aggregate_offer(struct suggest *s, struct bytes name)
+{
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
+        suggest_offer(s, name, functions[i].name);
 }
 
 static enum code check_call(struct arm *arm, const struct ast *call, int f)
@@ -157,22 +163,57 @@ static bool call_is(const struct ast *a, const char *name)
     return a->kind == AST_CALL && word_is(a->name, name);
 }
 
+static const struct {
+    const char      *name;
+    enum window_kind kind;
+} windows[] = {
+    { "TumblingWindow", WINDOW_TUMBLING }, { "Tumbling", WINDOW_TUMBLING }, { "HoppingWindow", WINDOW_HOPPING },
+    { "Hopping", WINDOW_HOPPING },         { "SlidingWindow", WINDOW_SLIDING }, { "Sliding", WINDOW_SLIDING },
+    { "SessionWindow", WINDOW_SESSION },   { "Session", WINDOW_SESSION },
+};
+
 static bool window_find(const struct ast *a, enum window_kind *kind)
 {
-    static const struct {
-        const char      *name;
-        enum window_kind kind;
-    } names[] = {
-        { "TumblingWindow", WINDOW_TUMBLING }, { "Tumbling", WINDOW_TUMBLING }, { "HoppingWindow", WINDOW_HOPPING },
-        { "Hopping", WINDOW_HOPPING },         { "SlidingWindow", WINDOW_SLIDING }, { "Sliding", WINDOW_SLIDING },
-        { "SessionWindow", WINDOW_SESSION },   { "Session", WINDOW_SESSION },
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (call_is(a, names[i].name)) {
-            *kind = names[i].kind;
+    for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++)
+        if (call_is(a, windows[i].name)) {
+            *kind = windows[i].kind;
             return true;
         }
     return false;
+}
+
+/* A call that no function answers to may be a window gone wrong. */
+static enum code refuse_near_window(struct arm *arm, const struct ast *a)
+{
+    struct suggest s = { 0 };
+    if (a->kind != AST_CALL || function_is_scalar(a->name) || aggregate_is(a->name) || analytic_is(a->name))
+        return CODE_OK;
+    for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++)
+        suggest_offer(&s, a->name, windows[i].name);
+    if (!s.best)
+        return CODE_OK;
+    return refuse(arm->planner->why, CODE_USAGE, FG_SYNTAX, a->at, "unknown function %.*s; did you mean %s?", BYTES_FMT(a->name), s.best);
+}
+
+/* TumblingWindow(10, second) */
+static enum code refuse_unit_behind(struct arm *arm, const struct ast *call)
+{
+    char numbers[96] = "";
+    size_t len = 0;
+    const struct ast *unit = NULL;
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        int64_t n;
+        if (!unit && i > 0 && tree_unit(call->args[i]) != UNIT_NONE)
+            unit = call->args[i];
+        else if (tree_bigint(call->args[i], &n) && len < sizeof numbers)
+            len += (size_t)snprintf(numbers + len, sizeof numbers - len, ", %lld", (long long)n);
+        else
+            return CODE_OK; /* something else is wrong */
+    }
+    if (!unit)
+        return CODE_OK;
+    return refuse(arm->planner->why, CODE_USAGE, FG_ARGUMENT, call->args[0]->at, "%.*s takes the unit first. Did you mean %.*s(%.*s%s)?",
+                  BYTES_FMT(call->name), BYTES_FMT(call->name), BYTES_FMT(unit->name), numbers);
 }
 
 struct cursor { /* arguments of a window, one after the other */
@@ -242,10 +283,15 @@ static enum code take_window(struct arm *arm, const struct ast *call, struct pen
                       "expected TumblingWindow, HoppingWindow, SlidingWindow or SessionWindow");
     w->at = call->at;
     const struct ast *unit = call->arg_count && tree_unit(call->args[0]) != UNIT_NONE ? call->args[0] : NULL;
-    if (!unit && call->arg_count && call->args[0]->kind == AST_NAME)
+    if (!unit && call->arg_count && call->args[0]->kind == AST_NAME) {
+        static const char *const units[] = { "day", "hour", "minute", "second", "millisecond", "microsecond" };
+        const char *near = suggest_word(call->args[0]->name, units, sizeof units / sizeof units[0]);
         return refuse(p->why, CODE_USAGE, FG_ARGUMENT, call->args[0]->at,
-                      "%.*s is no unit of time; a window has day, hour, minute, second, millisecond or microsecond",
-                      BYTES_FMT(call->args[0]->name));
+                      "%.*s is no unit of time; a window has day, hour, minute, second, millisecond or microsecond%s%s%s",
+                      BYTES_FMT(call->args[0]->name), near ? ". Did you mean " : "", near ? near : "", near ? "?" : "");
+    }
+    if (!unit)
+        TRY(refuse_unit_behind(arm, call));
     c.at = unit ? 1 : 0;
     TRY(take_length(&c, unit, &w->plan.size));
     w->plan.hop = w->plan.size;
@@ -342,6 +388,7 @@ enum code grouped_begin(struct arm *arm)
             TRY(take_one_window(arm, a));
             continue;
         }
+        TRY(refuse_near_window(arm, a));
         TRY(names_resolve(arm, &s->group[i], IN_ROW, false));
         arm->keys[arm->key_count++] = s->group[i];
     }

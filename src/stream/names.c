@@ -234,6 +234,23 @@ static enum code take_times(struct arm *arm, struct ast *call)
     return CODE_OK;
 }
 
+/* Scalar functions have their own "did you mean" when they are compiled; the functions of streams are known here only. */
+static enum code refuse_near_function(struct arm *arm, const struct ast *call)
+{
+    struct suggest s = { 0 };
+    if (function_is_scalar(call->name) || aggregate_is(call->name) || analytic_is(call->name))
+        return CODE_OK;
+    const char *scalar = function_nearest(call->name);
+    aggregate_offer(&s, call->name);
+    analytic_offer(&s, call->name);
+    const char *stream = s.best;
+    if (scalar)
+        suggest_offer(&s, call->name, scalar);
+    if (!stream || s.best != stream)
+        return CODE_OK;
+    return refuse(arm->planner->why, CODE_USAGE, FG_SYNTAX, call->at, "unknown function %.*s; did you mean %s?", BYTES_FMT(call->name), stream);
+}
+
 static enum code resolve_call(struct arm *arm, struct ast **node, enum name_context in, bool aggregates)
 {
     struct ast *a = *node;
@@ -249,6 +266,7 @@ static enum code resolve_call(struct arm *arm, struct ast **node, enum name_cont
     if (word_is(a->name, "FIRST"))
         return refuse(why, CODE_USAGE, FG_ABSENT, a->at,
                       "FIRST is not in the language; use TopOne() OVER (ORDER BY ...) in a window, or LAST() OVER (...)");
+    TRY(refuse_near_function(arm, a));
     if (aggregate_is(a->name)) {
         if (a->over && a->over->limit_unit)
             return refuse(why, CODE_USAGE, FG_ABSENT, a->at,

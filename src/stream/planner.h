@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/suggest.h"
 #include "stream/plan.h"
 
 enum { SIDES_MAX = STATEMENT_JOINS_MAX * 2 + 2, DEMANDS_MAX = 10000 };
@@ -143,11 +144,13 @@ FG_CHECK enum code names_meta(struct arm *, struct ast **call);
 
 /* ---- analytic functions (analytic_plan.c) ---- */
 bool               analytic_is(struct bytes name);
+void               analytic_offer(struct suggest *, struct bytes name); /* "did you mean" */
 FG_CHECK enum code analytic_take(struct arm *, struct ast **call);
 FG_CHECK enum code duration_ticks(struct planner *, const struct ast *unit, const struct ast *count, struct place at, int64_t *out);
 
 /* ---- GROUP BY (grouped.c) ---- */
 bool               aggregate_is(struct bytes name);
+void               aggregate_offer(struct suggest *, struct bytes name);
 /* Keys, windows, then items and HAVING. */
 FG_CHECK enum code grouped_begin(struct arm *);
 FG_CHECK enum code grouped_resolve(struct arm *, struct ast **);

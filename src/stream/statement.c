@@ -121,7 +121,7 @@ static enum code parse_item(struct parser *p, struct item *out)
         return parser_refuse(p, "the name of the column");
     out->name = p->now.text;
     out->name_at = p->now.at;
-    return parser_step(p);
+    return as ? parser_step(p) : parser_step_loose(p);
 }
 
 static enum code parse_items(struct parser *p, struct select *s)
@@ -170,8 +170,12 @@ static enum code parse_input(struct parser *p, struct source *s)
     bool as = token_is(&p->now, "AS");
     if (as)
         TRY(parser_step(p));
-    if (as || (is_name(&p->now) && (p->now.kind == TOKEN_QUOTED || !ends_clause(&p->now))))
+    if (as) {
         TRY(parse_plain_name(p, "an alias", &s->alias));
+    } else if (is_name(&p->now) && (p->now.kind == TOKEN_QUOTED || !ends_clause(&p->now))) {
+        s->alias = p->now.text;
+        TRY(parser_step_loose(p));
+    }
     for (;;) {
         if (!s->timestamp && token_is(&p->now, "TIMESTAMP"))
             TRY(parse_timestamp(p, s));

@@ -144,6 +144,28 @@ test('status of a node that does not run is one line and the status 3', async ()
     assert.match(end.err[0], /no node runs in .*\. Start it: fieldgate run --data /);
 });
 
+test('verbs find the node by the settings that it was started with, and say how to start one that is not there', async (t) => {
+    const node = await startNode({ t });
+    const bare = { HOME: node.home, PATH: process.env.PATH };
+    const status = (args, env = bare) => run(FIELDGATE, args, { env, cwd: node.home });
+    for (const [args, env] of [[['status', '-c', 'fieldgate.yaml']], [['status', '--config', node.config]],
+        [['status'], { ...bare, FIELDGATE_CONFIG: node.config }], [['job', 'list', '-c', node.config]], [['route', 'list', '-c', node.config]],
+        [['events', '-e', '-c', node.config]], [['log', 'level', '-c', node.config]], [['reload', '-c', node.config]]]) {
+        const end = await status(args, env);
+        assert.deepEqual([end.code, end.err], [0, []], args.join(' '));
+    }
+    await node.stop();
+    const said = async (args, env) => {
+        const end = await status(args, env);
+        assert.equal(end.code, 3);
+        return end.err.join('\n');
+    };
+    assert.match(await said(['status', '-c', 'fieldgate.yaml']), /no node runs in \S*\/data\. Start it: fieldgate run --config fieldgate\.yaml$/);
+    assert.match(await said(['status', '-c', 'fieldgate.yaml', '--data', 'd']), /no node runs in \S*\/d\. Start it: fieldgate run --config fieldgate\.yaml --data \S*\/d$/);
+    assert.match(await said(['status'], { ...bare, FIELDGATE_CONFIG: node.config }), /no node runs in \S*\/data\. Start it: fieldgate run$/);
+    assert.match(await said(['status'], { ...bare, FIELDGATE_DATA: join(node.home, 'e') }), /no node runs in \S*\/e\. Start it: fieldgate run$/);
+});
+
 test('status tells a node that was cut off from one that was stopped', async (t) => {
     const node = await startNode({ t });
     await node.kill9();

@@ -17,6 +17,13 @@ test('there are such blocks', () => {
     assert.ok(blocks.some(isRules) && blocks.some((block) => !isRules(block)), blocks.map((b) => b.name).join());
 });
 
+test('settings are shown in such blocks only', () => {
+    const loose = /^ {4,}(data|listeners|users|rules|hub|limits|jobs|routes|actions):( |$)/;
+    const found = documents.flatMap((name) => readFileSync(join(root, name), 'utf8').replace(/^```.*?^```$/gms, '').split('\n')
+        .filter((line) => loose.test(line)).map((line) => `${name}: ${line}`));
+    assert.deepEqual(found, []);
+});
+
 // What the documents presuppose below /etc/fieldgate: the queries their blocks name. Nothing else is there.
 const HUMIDITY = "SELECT deviceId, humidity, 'humid' AS reason INTO humidityAnomaly FROM [factory/+/humidity] WHERE humidity > 60";
 const queries = {

@@ -1,4 +1,4 @@
-#include "expr/number.h"
+#include "base/number.h"
 
 #include <float.h>
 #include <math.h>
@@ -328,4 +328,15 @@ size_t float_write(double f, char out[FLOAT_TEXT])
         long_digits(f, &d);
     bool plain = d.point > -6 && d.point <= 21;
     return n + (plain ? put_plain(&d, out + n) : put_exponent(&d, out + n));
+}
+
+size_t single_write(float f, char out[FLOAT_TEXT])
+{
+    /* The shortest decimal is one of at most nine digits; as a double it has the same digits, and no shorter ones. */
+    char text[40];
+    int precision = fabsf(f) < FLT_MIN ? 1 : 6;
+    do
+        (void)snprintf(text, sizeof text, "%.*e", precision - 1, (double)f);
+    while (strtof(text, NULL) != f && ++precision <= 9);
+    return float_write(strtod(text, NULL), out);
 }

@@ -1,4 +1,4 @@
-#include "expr/number.h"
+#include "base/number.h"
 
 #include <float.h>
 #include <math.h>
@@ -203,6 +203,23 @@ static void bigints(void **state)
     assert_false(bigint_parse(bytes_str("18446744073709551617"), &n));
 }
 
+static void singles_are_short(void **state)
+{
+    (void)state;
+    static const struct {
+        float f;
+        const char *text;
+    } cases[] = { { 21.4f, "21.4" }, { 0.1f, "0.1" }, { -0.0f, "-0.0" }, { 16777216.0f, "16777216.0" }, { 3.4028235e38f, "3.4028235e+38" },
+                  { 1e-45f, "1.0e-45" }, { 1.0f / 3, "0.33333334" }, { 100.0f, "100.0" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char out[FLOAT_TEXT];
+        size_t n = single_write(cases[i].f, out);
+        out[n] = 0;
+        assert_string_equal(out, cases[i].text);
+        assert_true(strtof(out, NULL) == cases[i].f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +228,7 @@ int main(void)
         cmocka_unit_test(floats_are_read_to_the_nearest),
         cmocka_unit_test(what_is_no_number_is_refused),
         cmocka_unit_test(bigints),
+        cmocka_unit_test(singles_are_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
