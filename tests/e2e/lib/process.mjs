@@ -16,7 +16,7 @@ for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exi
  * Starts a program and collects its lines.
  *
  *   out, err         lines so far; onLine(line) is called for each line of stdout
- *   input            text for stdin, which is then closed; without it stdin is empty
+ *   input            text for stdin, which is then closed; null leaves it open as child.stdin; without it stdin is empty
  *   exited           resolves to { code, signal } once it ended and its output was read
  *   kill(signal, ms) sends the signal and waits for the end; after `ms` it kills
  */
@@ -49,7 +49,7 @@ export function start(program, args = [], { env, cwd, input, onLine } = {}) {
     self.exited.catch(() => {}); // whoever waits for it hears of it
     if (input !== undefined) {
         child.stdin.on('error', () => {}); // it may end before it has read everything
-        child.stdin.end(input);
+        if (input !== null) child.stdin.end(input);
     }
     self.kill = async (signal = 'SIGTERM', ms = 10_000) => {
         if (!self.ended) child.kill(signal);
