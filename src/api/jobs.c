@@ -274,8 +274,11 @@ static void forget(struct work *w)
                       w->name);
         refused(w, 503);
     } else if (c != CODE_OK) {
-        (void)FAIL_FG(&w->why, CODE_NOTFOUND, 6135, "job %s has no model %s", w->name,
-                      w->key[0] ? bytes_escape(bytes_str(w->key), said, sizeof said) : "at all");
+        if (w->key[0])
+            (void)FAIL_FG(&w->why, CODE_NOTFOUND, 6135, "job %s has no model %s. Those there are: fieldgate job models %s", w->name,
+                          bytes_plain(bytes_str(w->key), said, sizeof said), w->name);
+        else
+            (void)FAIL_FG(&w->why, CODE_NOTFOUND, 6135, "job %s has no model at all", w->name);
         refused(w, 404);
     }
     buf_printf(&w->out, "{}\n");

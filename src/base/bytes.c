@@ -45,7 +45,8 @@ bool utf8_valid(struct bytes text, bool allow_nul)
     return true;
 }
 
-char *bytes_escape(struct bytes b, char *out, size_t cap)
+/* `special`: characters below 0x80 that are escaped besides control characters. */
+static char *escape(struct bytes b, const char *special, char *out, size_t cap)
 {
     size_t n = 0, cut = 0; /* cut: the longest beginning that leaves room for ".." */
     for (size_t i = 0; i < b.len;) {
@@ -53,7 +54,7 @@ char *bytes_escape(struct bytes b, char *out, size_t cap)
         size_t step = utf8_step(b.at + i, b.len - i);
         /* C1 controls (U+0080..U+009F) steer terminals too. */
         bool plain = step > 1 ? !(c == 0xc2 && b.at[i + 1] < 0xa0)
-                              : step == 1 && c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+                              : step == 1 && c >= 0x20 && c != 0x7f && !strchr(special, c);
         size_t want = plain ? step : 4;
         if (n + want + 1 > cap) {
             n = cut;
@@ -75,4 +76,14 @@ char *bytes_escape(struct bytes b, char *out, size_t cap)
     if (cap)
         out[n] = 0;
     return out;
+}
+
+char *bytes_escape(struct bytes b, char *out, size_t cap)
+{
+    return escape(b, "\"\\", out, cap);
+}
+
+char *bytes_plain(struct bytes b, char *out, size_t cap)
+{
+    return escape(b, "", out, cap);
 }

@@ -56,3 +56,5 @@ bool utf8_valid(struct bytes text, bool allow_nul);
  * characters, quotes, backslashes and invalid UTF-8 as \xHH: what a peer said, fit for one log
  * line. Returns out. */
 char *bytes_escape(struct bytes b, char *out, size_t cap);
+/* The same for people, where nothing reads it back: quotes and backslashes stay as they are. */
+char *bytes_plain(struct bytes b, char *out, size_t cap);

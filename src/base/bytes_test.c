@@ -128,6 +128,8 @@ static void what_a_peer_said_fits_a_log_line(void **state)
     for (size_t i = 0; i < COUNT_OF(table); i++)
         assert_string_equal(bytes_escape(bytes_str(table[i].text), out, sizeof out), table[i].want);
     assert_string_equal(bytes_escape(BYTES_LIT("a\0b"), out, sizeof out), "a\\x00b");
+    assert_string_equal(bytes_plain(BYTES_LIT("[\"a\\\"b\",'c']\x1b\n\xff\xc2\x9b\0"), out, sizeof out),
+                        "[\"a\\\"b\",'c']\\x1b\\x0a\\xff\\xc2\\x9b\\x00");
 }
 
 static void long_text_is_cut_with_two_dots(void **state)

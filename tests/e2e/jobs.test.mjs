@@ -428,6 +428,8 @@ SELECT machine, v INTO [found/spikes] FROM a WHERE CAST(GetRecordPropertyValue(r
     assert.deepEqual(rows.map((row) => row.row), live);
     assert.deepEqual([...new Set(rows.map((row) => row.output))], ['found/spikes']);
     assert.match(same.err.join('\n'), new RegExp(`^202 events from .* to .*, 201 of them for job spikes: ${live.length} rows?, 1 dropped or adjusted, 1 models$`, 'm'));
+    const none = await cli(node, 'job forget', 'spikes', '"press\\9"\x1b[31m');
+    assert.deepEqual([none.code, none.err], [1, ['FG6135 job spikes has no model "press\\9"\\x1b[31m. Those there are: fieldgate job models spikes']]);
     const wide = await replay('spikes', '--since', '1h', '--set', 'confidence=1', '--set', 'history=10');
     assert.equal(wide.code, 0);
     assert.equal(wide.out.length > live.length, true, 'a lower confidence finds more');
