@@ -484,7 +484,7 @@ int sql_cases(const struct verb_call *call, const char *path, bool resume)
     struct bytes line;
     struct buf out = { 0 };
     uint64_t number = 0;
-    enum code code = sql_input_open(&in, call->io, path, SQL_JSON, &why);
+    enum code code = sql_input_open(&in, call->io, path, SQL_JSON, 0, &why);
     if (code != CODE_OK)
         return verb_fail(call, &why);
     in.started = true; /* lines, whatever the first one looks like */

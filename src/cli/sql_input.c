@@ -8,9 +8,12 @@
 
 enum { PADDING = 64, CHUNK = 1 << 20, WAIT_MS = 200 };
 
-enum code sql_input_open(struct sql_input *in, const struct io *io, const char *name, enum sql_format format, struct fault *why)
+enum code sql_input_open(struct sql_input *in, const struct io *io, const char *name, enum sql_format format, char separator,
+                         struct fault *why)
 {
-    *in = (struct sql_input){ .io = io, .name = name, .format = format, .file = STDIN_FILENO };
+    *in = (struct sql_input){
+        .io = io, .name = name, .format = format, .file = STDIN_FILENO, .csv = { .separator = separator }
+    };
     if (strcmp(name, "-") != 0) {
         in->file = io->open(io->self, name, IO_READ);
         if (in->file < 0)
@@ -115,6 +118,9 @@ static enum code start_csv(struct sql_input *in, struct fault *why)
     }
     struct fault inner;
     enum code code = csv_header(&in->csv, bytes_of(b.at, n), &inner);
+    if (code == CODE_UNSUPPORTED)
+        return FAIL(why, CODE_USAGE, 0, "%s: %s Then say --separator %s; if it is one column, --separator ,", in->name, inner.text,
+                    inner.at == '\t' ? "tab" : inner.at == ';' ? "';'" : "'|'");
     if (code != CODE_OK)
         return FAIL(why, code == CODE_MALFORMED ? CODE_USAGE : code, 0, "%s: %s", in->name, inner.text);
     in->from += n;

@@ -26,7 +26,9 @@ struct sql_input {
     int64_t          waited_us; /* of standard input: how long the last wait may last, for the caller's clock */
 };
 
-FG_CHECK enum code sql_input_open(struct sql_input *, const struct io *, const char *name, enum sql_format, struct fault *why);
+/* `separator`: between fields of CSV; 0: it was not said. */
+FG_CHECK enum code sql_input_open(struct sql_input *, const struct io *, const char *name, enum sql_format, char separator,
+                                  struct fault *why);
 /* CODE_OK and a message with 64 readable bytes behind it, valid until the next call. CODE_END. CODE_AGAIN: standard input has nothing
  * for now (200 ms have passed, or more is at hand only later). CODE_MALFORMED: a CSV record that is none; go on. CODE_LIMIT, CODE_IO,
  * CODE_NOMEM. */

@@ -8,6 +8,7 @@
 #include "cli/verbs.h"
 #include "stream/stream.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <strings.h>
 
@@ -19,7 +20,7 @@ struct sql {
     uint64_t     late_us, disorder_us;
     int          policy, model, arrival, format;
     bool         explain, stop, ignore_case, lowercase, warm_up, quiet, resume;
-    const char  *cases;
+    const char  *cases, *separator;
 };
 
 static const char *const policies[] = { "adjust", "drop", NULL };
@@ -33,6 +34,8 @@ static const struct flag flags[] = {
     { 0, "output", FLAG_TEXTS, FLAG_FIELD(struct sql, outputs), .value = "NAME", .help = "print rows of this output only" },
     { 'f', "format", FLAG_CHOICE, FLAG_FIELD(struct sql, format), .value = "FORMAT", .words = formats, .def = "auto",
       .help = "of the input: json, csv or auto" },
+    { 0, "separator", FLAG_TEXT, FLAG_FIELD(struct sql, separator), .value = "CHARACTER",
+      .help = "between the fields of CSV input, such as ';' or tab; default: a comma" },
     { 0, "arrival", FLAG_CHOICE, FLAG_FIELD(struct sql, arrival), .value = "WHEN", .words = arrivals, .def = "event",
       .help = "with TIMESTAMP BY an event arrives at its own time (event) or now" },
     { 0, "late", FLAG_DURATION, FLAG_FIELD(struct sql, late_us), .value = "TIME", .def = "5s", .max = UINT64_C(20) * 86400 * 1000000,
@@ -68,6 +71,7 @@ struct running {
     struct query     *query;
     struct stream    *stream;
     struct sql_input  inputs[INPUTS_MAX];
+    char              separator; /* of CSV; 0: not said */
     const char       *files[INPUTS_MAX]; /* of each input, or NULL */
     size_t            next_file;         /* of the arguments: they follow each other as one input */
     bool             *shown;             /* of each output */
@@ -219,6 +223,19 @@ static int unknown(struct running *r, const char *flag, struct bytes name, bool 
                       reference ? "reference data" : "input", best[0] ? ". Did you mean " : "", best, best[0] ? "?" : "");
 }
 
+/* One mark of ASCII, which is no part of a field's text. */
+static int choose_separator(struct running *r)
+{
+    const char *said = r->given->separator;
+    if (!said)
+        return STATUS_DONE;
+    bool tab = strcmp(said, "tab") == 0 || strcmp(said, "\\t") == 0 || strcmp(said, "\t") == 0;
+    if (!tab && (strlen(said) != 1 || !ispunct((unsigned char)said[0]) || strchr("\".-+", said[0])))
+        return verb_usage(r->call, "--separator takes one mark such as ';' or ',', or tab");
+    r->separator = tab ? '\t' : said[0];
+    return STATUS_DONE;
+}
+
 static int place_inputs(struct running *r)
 {
     const struct query *q = r->query;
@@ -317,7 +334,7 @@ static int load_references(struct running *r)
 
 static enum code open_input(struct running *r, uint32_t i, struct fault *why)
 {
-    return sql_input_open(&r->inputs[i], r->call->io, r->files[i], (enum sql_format)r->given->format, why);
+    return sql_input_open(&r->inputs[i], r->call->io, r->files[i], (enum sql_format)r->given->format, r->separator, why);
 }
 
 /* The arguments are one input, one file behind the other. */
@@ -413,7 +430,9 @@ static int execute(struct running *r)
 {
     struct fault why = { 0 };
     const struct stream_sink sink = { .ctx = r, .row = on_row, .trouble = on_trouble };
-    int status = place_inputs(r);
+    int status = choose_separator(r);
+    if (status == STATUS_DONE)
+        status = place_inputs(r);
     if (status == STATUS_DONE)
         status = choose_outputs(r);
     if (status != STATUS_DONE)

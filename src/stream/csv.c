@@ -24,7 +24,7 @@ static struct bytes without_end(struct bytes b)
 }
 
 /* The next field: *raw is its text between the quotes (doubled ones still in), or as it stands. */
-static enum code next_field(struct bytes *rest, struct bytes *raw, bool *quoted, bool *more, struct fault *why)
+static enum code next_field(char separator, struct bytes *rest, struct bytes *raw, bool *quoted, bool *more, struct fault *why)
 {
     const uint8_t *at = rest->at;
     size_t n = rest->len, i = 0, begin = 0, end;
@@ -35,10 +35,10 @@ static enum code next_field(struct bytes *rest, struct bytes *raw, bool *quoted,
         if (i >= n)
             return FAIL(why, CODE_MALFORMED, 0, "a quote is not closed");
         end = i++;
-        if (i < n && at[i] != ',')
+        if (i < n && at[i] != (uint8_t)separator)
             return FAIL(why, CODE_MALFORMED, 0, "text behind a closing quote");
     } else {
-        while (i < n && at[i] != ',')
+        while (i < n && at[i] != (uint8_t)separator)
             i++;
         end = i;
     }
@@ -113,20 +113,34 @@ static enum code check_name(const struct csv *c, struct fault *why)
     return CODE_OK;
 }
 
+/* One column whose name has what spreadsheets put between columns where the comma is the decimal point. */
+static enum code refuse_other_separator(struct bytes name, struct fault *why)
+{
+    static const char others[] = ";\t|";
+    for (const char *o = others; *o; o++)
+        if (memchr(name.at, *o, name.len))
+            return FAIL(why, CODE_UNSUPPORTED, (uint64_t)*o, "the header line has no comma but %s: is that what separates its fields?",
+                        *o == '\t' ? "a tab" : *o == ';' ? "';'" : "'|'");
+    return CODE_OK;
+}
+
 enum code csv_header(struct csv *c, struct bytes record, struct fault *why)
 {
     struct bytes rest = without_end(record), raw;
+    const char said = c->separator, separator = said ? said : ',';
     bool quoted, more = true;
     if (rest.len >= 3 && memcmp(rest.at, "\xef\xbb\xbf", 3) == 0)
         rest = bytes_from(rest, 3);
-    *c = (struct csv){ 0 };
+    *c = (struct csv){ .separator = separator };
     enum code code = check_text(record, why);
     if (code != CODE_OK)
         return code;
     if (!(c->ends = mem_alloc(CSV_FIELDS_MAX * sizeof *c->ends)))
         return FAIL(why, CODE_NOMEM, 0, "no memory for the names of the columns");
     while (more) {
-        code = next_field(&rest, &raw, &quoted, &more, why);
+        code = next_field(separator, &rest, &raw, &quoted, &more, why);
+        if (code == CODE_OK && !said && !quoted && !more && !c->count)
+            code = refuse_other_separator(raw, why);
         if (code == CODE_OK && !raw.len)
             code = FAIL(why, CODE_MALFORMED, 0, "column %u has no name in the header line", c->count + 1);
         if (code == CODE_OK && c->count == CSV_FIELDS_MAX)
@@ -154,7 +168,7 @@ enum code csv_object(const struct csv *c, struct bytes record, struct buf *out, 
     for (uint32_t i = 0; more; i++) {
         if (i == c->count)
             return FAIL(why, CODE_MALFORMED, 0, "a record has more than the %u fields of the header line", c->count);
-        code = next_field(&rest, &raw, &quoted, &more, why);
+        code = next_field(c->separator, &rest, &raw, &quoted, &more, why);
         if (code != CODE_OK)
             return code;
         uint32_t from = i ? c->ends[i - 1] : 0;

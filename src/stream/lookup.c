@@ -150,7 +150,7 @@ static enum code read_json(struct stream *s, struct reference_data *d, struct by
 
 static enum code csv_as_json(struct bytes text, struct buf *out, struct fault *why)
 {
-    struct csv csv;
+    struct csv csv = { 0 };
     size_t n = csv_record(text, true);
     bool first = true;
     enum code code = csv_header(&csv, text.len ? bytes_of(text.at, n) : BYTES_NONE, why);

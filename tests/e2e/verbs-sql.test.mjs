@@ -41,6 +41,25 @@ test('CSV: quotes, empty fields, numbers that are none', () => {
     assert.equal(sql(['SELECT * FROM input'], 'a,b\n1,2,3\n4,5\n').status, 4);
 });
 
+test('CSV: fields that something else separates are not taken for one column', (t) => {
+    const file = folder(t), q = 'SELECT a, b FROM input', row = '{"a":1,"b":"x, y"}\n';
+    for (const [mark, said, words] of [[';', ';', "';'"], ['\t', 'tab', 'a tab'], ['|', '|', "'|'"]]) {
+        const text = `a${mark}b\n1${mark}x, y\n`;
+        const wrong = sql([q], text);
+        assert.deepEqual([wrong.out, wrong.status], ['', 2]);
+        assert.ok(wrong.err.includes(`-: the header line has no comma but ${words}: is that what separates its fields? Then say --separator ${said === 'tab' ? said : `'${said}'`}`), wrong.err);
+        assert.deepEqual(sql([q, '--separator', said], text), { out: row, err: '', status: 0 });
+        assert.deepEqual(sql([q, '--separator', said, file('a.csv', text), file('b.csv', text)]), { out: row + row, err: '', status: 0 });
+    }
+    assert.equal(sql(['SELECT * FROM input', '--separator', ','], 'a;b\n1;2\n').out, '{"a;b":"1;2"}\n');
+    assert.equal(sql(['SELECT * FROM input'], '"a;b"\n1\n').out, '{"a;b":1}\n');
+    assert.equal(sql(['SELECT * FROM input'], 'a;b,c\n1,2\n').out, '{"a;b":1,"c":2}\n');
+    for (const no of ['', 'ab', '"', '.', '1', '\n', 'ä']) assert.equal(sql([q, '--separator', no], 'a,b\n').status, 2, no);
+    const ref = sql(['SELECT r.b FROM input i JOIN names r ON i.id = r.a', '-r', `names=${file('n.csv', 'a;b\n1;x\n')}`], '{"id":1}');
+    assert.match(ref.err, /n\.csv: the header line has no comma but ';'/);
+    assert.equal(ref.status, 1);
+});
+
 test('CSV: a record that is not UTF-8 is dropped and told, and of two columns with one name none is lost in silence', (t) => {
     const file = folder(t);
     const latin1 = Buffer.from('name,v\nM\xfcller,1\nok,2\n', 'latin1');
