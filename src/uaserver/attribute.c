@@ -1,7 +1,8 @@
 /* Reading any attribute of any node. */
+#include "uaserver/ns0.h"
 #include "uaserver/space_private.h"
 
-enum { SCRATCH = 4096, VALUE_BYTES = 16 * 1024 * 1024 };
+enum { SCRATCH = 4096, VALUE_BYTES = 16 * 1024 * 1024, DEFINITION_BYTES = 64 * 1024 };
 
 #define BIT(attribute) (1u << (attribute))
 enum {
@@ -18,8 +19,8 @@ static uint32_t attributes_of(uint8_t node_class)
         return COMMON | TYPED | BIT(UA_ATTR_ACCESS_LEVEL) | BIT(UA_ATTR_USER_ACCESS_LEVEL) |
                BIT(UA_ATTR_MINIMUM_SAMPLING_INTERVAL) | BIT(UA_ATTR_HISTORIZING) | BIT(UA_ATTR_ACCESS_LEVEL_EX);
     case UA_CLASS_METHOD: return COMMON | BIT(UA_ATTR_EXECUTABLE) | BIT(UA_ATTR_USER_EXECUTABLE);
-    case UA_CLASS_OBJECT_TYPE:
-    case UA_CLASS_DATA_TYPE: return COMMON | BIT(UA_ATTR_IS_ABSTRACT);
+    case UA_CLASS_OBJECT_TYPE: return COMMON | BIT(UA_ATTR_IS_ABSTRACT);
+    case UA_CLASS_DATA_TYPE: return COMMON | BIT(UA_ATTR_IS_ABSTRACT) | BIT(UA_ATTR_DATA_TYPE_DEFINITION);
     case UA_CLASS_VARIABLE_TYPE: return COMMON | TYPED | BIT(UA_ATTR_IS_ABSTRACT);
     case UA_CLASS_REFERENCE_TYPE:
         return COMMON | BIT(UA_ATTR_IS_ABSTRACT) | BIT(UA_ATTR_SYMMETRIC) | BIT(UA_ATTR_INVERSE_NAME);
@@ -35,6 +36,8 @@ bool ua_has_attribute(const struct ua_node *n, uint32_t attribute)
     /* The optional ones, when there is nothing to tell. */
     if (attribute == UA_ATTR_INVERSE_NAME)
         return n->inverse_name.at != NULL;
+    if (attribute == UA_ATTR_DATA_TYPE_DEFINITION)
+        return n->id.ns == 0 && n->id.kind == UA_ID_NUMBER && ns0_has_definition(n->id.number);
     if (attribute == UA_ATTR_VALUE && n->node_class == UA_CLASS_VARIABLE_TYPE)
         return ((const struct ua_variable *)(const void *)n)->value.len != 0;
     return true;
@@ -129,6 +132,20 @@ static void read_value(struct ua_space *s, struct ua_variable *v, struct ua_valu
         fail(out, status);
 }
 
+/* Of a type of the standard: made of its table. */
+static void read_definition(struct ua_space *s, const struct ua_node *n, struct ua_value *out)
+{
+    struct arena a;
+    struct ua_variant v;
+    arena_init(&a, NULL, 0, DEFINITION_BYTES);
+    ua_status status = ns0_definition(n->id.number, &a, &v);
+    if (status == UA_GOOD && !ua_value_set(out, &v))
+        status = UA_BAD_OUT_OF_MEMORY;
+    arena_clear(&a);
+    out->status = status;
+    out->server_time = ua_space_now(s);
+}
+
 static void cut(const struct ua_index_range *range, struct ua_value *v)
 {
     _Alignas(16) uint8_t lent[SCRATCH];
@@ -153,6 +170,8 @@ void ua_read_attribute(struct ua_space *s, const struct ua_server_user *user, st
     }
     if (attribute == UA_ATTR_VALUE) {
         read_value(s, ua_as_variable(n), out);
+    } else if (attribute == UA_ATTR_DATA_TYPE_DEFINITION) {
+        read_definition(s, n, out);
     } else {
         struct holder h;
         struct ua_variant v;

@@ -38,8 +38,18 @@ bool ns0_is_subtype(uint32_t type, uint32_t of);
 /* The built-in type that values of a data type are encoded as; UA_VARIANT for abstract ones of several, UA_NULL: no data type. */
 enum ua_builtin ns0_builtin(uint32_t data_type);
 
+/* Whether ns0_definition has something to tell. */
+bool ns0_has_definition(uint32_t data_type);
 /* The value of the attribute DataTypeDefinition: a StructureDefinition or an EnumDefinition in the arena. UA_BAD_ATTRIBUTE_ID_INVALID:
  * the type has none; UA_BAD_OUT_OF_MEMORY. */
 ua_status ns0_definition(uint32_t data_type, struct arena *, struct ua_variant *out);
 /* The values that follow from the table alone: EnumStrings, EnumValues, OptionSetValues; those of other variables are null. */
 ua_status ns0_constant(const struct ns0_node *, struct arena *, struct ua_variant *out);
+
+struct ua_space;
+/* Makes nodes of all of them in an empty space. Their names stay where they are. What the Server object says has no values yet:
+ * ns0_serve gives them. CODE_NOMEM: some are there, and the space can only be closed. */
+FG_CHECK enum code ns0_load(struct ua_space *, struct fault *why);
+struct ua_server;
+/* The Server object speaks for this server: values and methods. */
+void ns0_serve(struct ua_server *);

@@ -535,7 +535,6 @@
     N(11710, VARIABLE, "MaxNodesPerBrowse", 11704, PROPERTY, 68, 7, -1, 0) \
     N(11711, VARIABLE, "MaxNodesPerRegisterNodes", 11704, PROPERTY, 68, 7, -1, 0) \
     N(11712, VARIABLE, "MaxNodesPerTranslateBrowsePathsToNodeIds", 11704, PROPERTY, 68, 7, -1, 0) \
-    N(11713, VARIABLE, "MaxNodesPerNodeManagement", 11704, PROPERTY, 68, 7, -1, 0) \
     N(11714, VARIABLE, "MaxMonitoredItemsPerCall", 11704, PROPERTY, 68, 7, -1, 0) \
     N(11715, OBJECT, "Namespaces", 2253, COMPONENT, 11645, 0, -1, 0) \
     N(11878, VARIABLE, "EnumValues", 257, PROPERTY, 68, 7594, 1, 0) \
@@ -560,9 +559,6 @@
     N(12163, VARIABLE, "MaxNodesPerHistoryUpdateData", 11564, PROPERTY, 68, 7, -1, OPTIONAL) \
     N(12164, VARIABLE, "MaxNodesPerHistoryUpdateEvents", 11564, PROPERTY, 68, 7, -1, OPTIONAL) \
     N(12165, VARIABLE, "MaxNodesPerHistoryReadData", 11704, PROPERTY, 68, 7, -1, 0) \
-    N(12166, VARIABLE, "MaxNodesPerHistoryReadEvents", 11704, PROPERTY, 68, 7, -1, 0) \
-    N(12167, VARIABLE, "MaxNodesPerHistoryUpdateData", 11704, PROPERTY, 68, 7, -1, 0) \
-    N(12168, VARIABLE, "MaxNodesPerHistoryUpdateEvents", 11704, PROPERTY, 68, 7, -1, 0) \
     N(12169, VARIABLE, "EnumValues", 120, PROPERTY, 68, 7594, 1, 0) \
     N(12171, DATA_TYPE, "ComplexNumberType", 22, SUBTYPE, 0, 0, -1, 0) \
     N(12172, DATA_TYPE, "DoubleComplexNumberType", 22, SUBTYPE, 0, 0, -1, 0) \
@@ -724,8 +720,6 @@
     N(24097, VARIABLE, "MaxMonitoredItems", 2268, PROPERTY, 68, 7, -1, 0) \
     N(24098, VARIABLE, "MaxSubscriptionsPerSession", 2268, PROPERTY, 68, 7, -1, 0) \
     N(24099, VARIABLE, "MaxSelectClauseParameters", 2268, PROPERTY, 68, 7, -1, 0) \
-    N(24100, VARIABLE, "MaxWhereClauseParameters", 2268, PROPERTY, 68, 7, -1, 0) \
-    N(24101, VARIABLE, "ConformanceUnits", 2268, PROPERTY, 68, 20, 1, 0) \
     N(24103, VARIABLE, "MaxMonitoredItemsPerSubscription", 2013, PROPERTY, 68, 7, -1, OPTIONAL) \
     N(24104, VARIABLE, "MaxMonitoredItemsPerSubscription", 2268, PROPERTY, 68, 7, -1, 0) \
     N(24136, REFERENCE_TYPE, "HasStructuredComponent", 47, SUBTYPE, 0, 0, -1, 0) \

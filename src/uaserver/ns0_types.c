@@ -95,8 +95,6 @@ static unsigned enum_count(uint32_t type)
 static ua_status enumeration(const struct ns0_node *type, struct arena *arena, struct ua_variant *out)
 {
     unsigned count = enum_count(type->id), n = 0;
-    if (!count)
-        return UA_BAD_ATTRIBUTE_ID_INVALID;
     struct ua_enum_field *all = arena_zero(arena, count * sizeof *all);
     if (!all)
         return UA_BAD_OUT_OF_MEMORY;
@@ -108,16 +106,22 @@ static ua_status enumeration(const struct ns0_node *type, struct arena *arena, s
     return object(arena, &ua_enum_definition_type, &d, out) ? UA_GOOD : UA_BAD_OUT_OF_MEMORY;
 }
 
+bool ns0_has_definition(uint32_t data_type)
+{
+    const struct ns0_node *n = ns0_find(data_type);
+    if (!n || n->node_class != UA_CLASS_DATA_TYPE || data_type == UA_ID_STRUCTURE)
+        return false;
+    if (!ns0_is_subtype(data_type, UA_ID_STRUCTURE))
+        return enum_count(data_type) > 0;
+    return !(n->flags & NS0_ABSTRACT) || own_fields(data_type, NULL);
+}
+
 ua_status ns0_definition(uint32_t data_type, struct arena *arena, struct ua_variant *out)
 {
     const struct ns0_node *n = ns0_find(data_type);
-    if (!n || n->node_class != UA_CLASS_DATA_TYPE)
+    if (!ns0_has_definition(data_type))
         return UA_BAD_ATTRIBUTE_ID_INVALID;
-    if (!ns0_is_subtype(data_type, UA_ID_STRUCTURE))
-        return enumeration(n, arena, out);
-    if (data_type == UA_ID_STRUCTURE || (n->flags & NS0_ABSTRACT && !own_fields(data_type, NULL)))
-        return UA_BAD_ATTRIBUTE_ID_INVALID;
-    return structure(n, arena, out);
+    return ns0_is_subtype(data_type, UA_ID_STRUCTURE) ? structure(n, arena, out) : enumeration(n, arena, out);
 }
 
 /* Texts in the order of their numbers, which have no gaps. */
