@@ -323,6 +323,17 @@
     L(content_filter, content_filter_element, elements)
 #define UA_LAYOUT_event_filter(V, A, S, L) \
     L(event_filter, simple_attribute_operand, select_clauses) S(event_filter, content_filter, where_clause)
+#define UA_LAYOUT_content_filter_element_result(V, A, S, L) \
+    V(content_filter_element_result, STATUS_CODE, status_code) \
+    A(content_filter_element_result, STATUS_CODE, operand_status_codes) \
+    A(content_filter_element_result, DIAGNOSTIC_INFO, operand_diagnostic_infos)
+#define UA_LAYOUT_content_filter_result(V, A, S, L) \
+    L(content_filter_result, content_filter_element_result, element_results) \
+    A(content_filter_result, DIAGNOSTIC_INFO, element_diagnostic_infos)
+#define UA_LAYOUT_event_filter_result(V, A, S, L) \
+    A(event_filter_result, STATUS_CODE, select_clause_results) \
+    A(event_filter_result, DIAGNOSTIC_INFO, select_clause_diagnostic_infos) \
+    S(event_filter_result, content_filter_result, where_clause_result)
 #define UA_LAYOUT_literal_operand(V, A, S, L) \
     V(literal_operand, VARIANT, value)
 #define UA_LAYOUT_range(V, A, S, L) \
@@ -487,6 +498,9 @@
     X(content_filter_element, 0) \
     X(content_filter, 588) \
     X(event_filter, 727) \
+    X(content_filter_element_result, 0) \
+    X(content_filter_result, 0) \
+    X(event_filter_result, 736) \
     X(literal_operand, 597) \
     X(range, 886) \
     X(eu_information, 889) \

@@ -90,6 +90,7 @@
     X(BAD_STRUCTURE_MISSING, "BadStructureMissing", 0x80460000u) \
     X(BAD_EVENT_FILTER_INVALID, "BadEventFilterInvalid", 0x80470000u) \
     X(BAD_CONTENT_FILTER_INVALID, "BadContentFilterInvalid", 0x80480000u) \
+    X(BAD_FILTER_OPERAND_INVALID, "BadFilterOperandInvalid", 0x80490000u) \
     X(BAD_CONTINUATION_POINT_INVALID, "BadContinuationPointInvalid", 0x804A0000u) \
     X(BAD_NO_CONTINUATION_POINTS, "BadNoContinuationPoints", 0x804B0000u) \
     X(BAD_REFERENCE_TYPE_ID_INVALID, "BadReferenceTypeIdInvalid", 0x804C0000u) \
@@ -103,7 +104,10 @@
     X(BAD_USER_SIGNATURE_INVALID, "BadUserSignatureInvalid", 0x80570000u) \
     X(BAD_APPLICATION_SIGNATURE_INVALID, "BadApplicationSignatureInvalid", 0x80580000u) \
     X(BAD_BROWSE_NAME_INVALID, "BadBrowseNameInvalid", 0x80600000u) \
+    X(BAD_TYPE_DEFINITION_INVALID, "BadTypeDefinitionInvalid", 0x80630000u) \
     X(BAD_VIEW_ID_UNKNOWN, "BadViewIdUnknown", 0x806B0000u) \
+    X(BAD_TOO_MANY_MATCHES, "BadTooManyMatches", 0x806D0000u) \
+    X(BAD_QUERY_TOO_COMPLEX, "BadQueryTooComplex", 0x806E0000u) \
     X(BAD_NO_MATCH, "BadNoMatch", 0x806F0000u) \
     X(BAD_WRITE_NOT_SUPPORTED, "BadWriteNotSupported", 0x80730000u) \
     X(BAD_TYPE_MISMATCH, "BadTypeMismatch", 0x80740000u) \
@@ -144,6 +148,11 @@
     X(BAD_REQUEST_TOO_LARGE, "BadRequestTooLarge", 0x80B80000u) \
     X(BAD_RESPONSE_TOO_LARGE, "BadResponseTooLarge", 0x80B90000u) \
     X(BAD_PROTOCOL_VERSION_UNSUPPORTED, "BadProtocolVersionUnsupported", 0x80BE0000u) \
+    X(BAD_FILTER_OPERATOR_INVALID, "BadFilterOperatorInvalid", 0x80C10000u) \
+    X(BAD_FILTER_OPERATOR_UNSUPPORTED, "BadFilterOperatorUnsupported", 0x80C20000u) \
+    X(BAD_FILTER_OPERAND_COUNT_MISMATCH, "BadFilterOperandCountMismatch", 0x80C30000u) \
+    X(BAD_FILTER_ELEMENT_INVALID, "BadFilterElementInvalid", 0x80C40000u) \
+    X(BAD_FILTER_LITERAL_INVALID, "BadFilterLiteralInvalid", 0x80C50000u) \
     X(BAD_TOO_MANY_MONITORED_ITEMS, "BadTooManyMonitoredItems", 0x80DB0000u) \
     X(BAD_TOO_MANY_ARGUMENTS, "BadTooManyArguments", 0x80E50000u) \
     X(BAD_CERTIFICATE_CHAIN_INCOMPLETE, "BadCertificateChainIncomplete", 0x810D0000u) \
