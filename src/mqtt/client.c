@@ -310,6 +310,7 @@ void client_opened(struct mqtt_client *c, uint16_t keep_alive_s)
     c->known = true;
     c->opened_us = c->sent_us = loop_now_us(c->loop);
     c->ping_us = 0;
+    c->pings = c->pongs_to = 0;
     c->keep_alive_us = keep_alive_s * (int64_t)1000000;
     timer_stop(c->loop, &c->timer);
     if (c->keep_alive_us)
@@ -398,6 +399,21 @@ static void fail_late(struct mqtt_client *c, const char *what, int64_t ms)
     client_fail(c);
 }
 
+void client_send_ping(struct mqtt_client *c)
+{
+    mqtt_encode_empty(client_out(c), MQTT_PINGREQ);
+    c->pings++;
+}
+
+bool mqtt_client_ping(struct mqtt_client *c)
+{
+    if (c->state != CLIENT_OPEN || c->pongs_to)
+        return false;
+    client_send_ping(c);
+    c->pongs_to = c->pings;
+    return true;
+}
+
 /* 3.1.2.10: something leaves in every interval, and a PINGREQ is answered within one. */
 static void keep_alive(struct mqtt_client *c)
 {
@@ -407,7 +423,7 @@ static void keep_alive(struct mqtt_client *c)
         return;
     }
     if (!c->ping_us && now - c->sent_us >= c->keep_alive_us) {
-        mqtt_encode_empty(client_out(c), MQTT_PINGREQ);
+        client_send_ping(c);
         c->ping_us = now;
     }
     int64_t due = (c->ping_us ? c->ping_us : c->sent_us) + c->keep_alive_us;

@@ -39,6 +39,8 @@ struct mqtt_client_events {
      * last data of a first authentication comes with on_connect, in the CONNACK. NULL: AUTH is a protocol error. */
     enum code (*on_auth)(void *ctx, struct mqtt_client *, const struct mqtt_disconnect *, struct buf *data,
                          struct fault *why);
+    /* The answer to mqtt_client_ping. */
+    void (*on_pong)(void *ctx, struct mqtt_client *);
     /* Something returned CODE_AGAIN, and there is room now. */
     void (*on_ready)(void *ctx, struct mqtt_client *);
     /* The connection ended, or none came about. `why` NULL: by mqtt_client_disconnect. If the server gave a
@@ -118,6 +120,9 @@ FG_CHECK enum code mqtt_client_subscribe(struct mqtt_client *, const struct mqtt
 FG_CHECK enum code mqtt_client_unsubscribe(struct mqtt_client *, const struct mqtt_filter *, struct bytes props,
                                            uint64_t token, struct fault *why);
 
+/* Sends a PINGREQ. on_pong says that the server has read all that was sent before, QoS 0 messages too, and was still there behind it;
+ * one at a time. False: not connected just now, or one is without its answer. */
+bool     mqtt_client_ping(struct mqtt_client *);
 bool     mqtt_client_connected(const struct mqtt_client *);
 /* QoS 1 and 2 messages without their last answer. */
 unsigned mqtt_client_unfinished(const struct mqtt_client *);

@@ -200,6 +200,9 @@ static enum code on_pingresp(struct mqtt_client *c, const struct mqtt_frame *f, 
     (void)f;
     (void)why;
     c->ping_us = 0;
+    c->pings -= c->pings > 0;
+    if (c->pongs_to && --c->pongs_to == 0 && c->events.on_pong)
+        c->events.on_pong(c->ctx, c);
     return CODE_OK;
 }
 

@@ -82,6 +82,8 @@ struct mqtt_client {
     int64_t           keep_alive_us; /* in force on this connection, 0 = none                         */
     int64_t           sent_us;       /* when we last sent something                                   */
     int64_t           ping_us;       /* of a PINGREQ without answer, 0 = none                         */
+    unsigned          pings;         /* PINGREQs without answer                                       */
+    unsigned          pongs_to;      /* so many answers until that to mqtt_client_ping, 0 = none      */
     struct window     window;
     char             *assigned;      /* the client identifier that the server gave, owned             */
 
@@ -105,6 +107,7 @@ struct mqtt_client {
 struct buf *client_out(struct mqtt_client *c);
 /* The CONNACK said yes; keep_alive_s is what the two agreed on. */
 void client_opened(struct mqtt_client *c, uint16_t keep_alive_s);
+void client_send_ping(struct mqtt_client *c);
 /* Does what mqtt_client_disconnect asked for. */
 void client_leave(struct mqtt_client *c);
 

@@ -378,6 +378,35 @@ static void silence_is_broken_by_pings(void **state)
     stage_close(&st);
 }
 
+static void who_asks_is_told_when_the_server_has_read_what_was_sent(void **state)
+{
+    (void)state;
+    struct mqtt_client_settings s = plain_settings();
+    s.keep_alive_s = 10;
+    struct stage st;
+    stage_open(&st, &s);
+    assert_false(mqtt_client_ping(st.client));
+    greet_with(&st, "20(00 00 ())");
+    told(&st, "connect ");
+    sim_advance(st.sim, 11 * SECOND); /* one of the keep alive's own is on its way */
+    heard(&st, "c0()");
+    publish(&st, "t", "x", 0, 0, CODE_OK);
+    assert_true(mqtt_client_ping(st.client));
+    assert_false(mqtt_client_ping(st.client));
+    sim_advance(st.sim, 1000);
+    say(&st, "d0()");
+    told(&st, "");
+    say(&st, "d0()");
+    told(&st, "pong ");
+    say(&st, "d0()"); /* nobody asked */
+    told(&st, "");
+    assert_true(mqtt_client_ping(st.client));
+    st.close_in_callback = true;
+    say(&st, "d0()");
+    told(&st, "pong ");
+    stage_close(&st);
+}
+
 static void a_server_that_does_not_answer_is_given_up(void **state)
 {
     (void)state;
@@ -513,6 +542,7 @@ int main(void)
         cmocka_unit_test(what_the_server_cannot_do_is_not_sent),
         cmocka_unit_test(subscriptions_are_answered),
         cmocka_unit_test(silence_is_broken_by_pings),
+        cmocka_unit_test(who_asks_is_told_when_the_server_has_read_what_was_sent),
         cmocka_unit_test(a_server_that_does_not_answer_is_given_up),
         cmocka_unit_test(what_only_clients_send_ends_the_connection),
         cmocka_unit_test(a_released_qos_2_message_makes_room),

@@ -136,6 +136,14 @@ static inline void on_ready(void *ctx, struct mqtt_client *c)
     maybe_close(st);
 }
 
+static inline void on_pong(void *ctx, struct mqtt_client *c)
+{
+    struct stage *st = ctx;
+    (void)c;
+    buf_printf(&st->log, "pong ");
+    maybe_close(st);
+}
+
 static inline void on_close(void *ctx, struct mqtt_client *c, const struct fault *why, int64_t retry_ms)
 {
     struct stage *st = ctx;
@@ -152,6 +160,7 @@ static const struct mqtt_client_events all_events = {
     .on_ack = on_ack,
     .on_sub_ack = on_sub_ack,
     .on_ready = on_ready,
+    .on_pong = on_pong,
     .on_close = on_close,
 };
 

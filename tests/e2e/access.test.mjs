@@ -174,6 +174,26 @@ test('our own pub and sub sign in, the password from a file', async (t) => {
     logs.push(() => [...good.err, ...bad.err].join('\n'));
 });
 
+test('our own pub says what a broker does about a message that no rule allows', async (t) => {
+    const a = secret('a'), file = join(tempFolder(), 'pw');
+    writeFileSync(file, a);
+    const it = await node(t, { users: { alice: [a] }, rules: RULES, settings: { 'acl-deny': 'close' } });
+    const pub = (topic, ...args) => run(FIELDGATE, ['pub', '-p', String(it.mqttPort), '-u', 'alice', '-P', `@${file}`, '-t', topic, '-m', 'x', ...args]);
+    for (const args of [['-V', '311'], ['-V', '311', '--repeat', '3']]) {
+        const closed = await pub('other', ...args);
+        assert.equal(closed.code, 1);
+        assert.match(closed.err.join('\n'), /^fieldgate pub: .*closed/);
+    }
+    const told = await pub('other', '-q', '1');
+    assert.deepEqual([told.code, told.err], [1, ['fieldgate pub: message 1 was not accepted: reason 0x87 Not authorized']]);
+    assert.equal((await pub('other')).code, 0); // 5.0 has no answer to QoS 0, and the connection stays
+    for (const args of [['-V', '311'], ['-V', '5'], ['-V', '5', '--repeat', '5']]) {
+        const good = await pub('plant/x', ...args);
+        assert.deepEqual([good.code, good.err], [0, []]);
+    }
+    assert.match((await run(FIELDGATE, ['pub', '--help'])).out.join('\n'), /dropped in silence/);
+});
+
 // ---- the verb and the file ----
 
 test('user add, list, rm: the file is ours alone, and a running node sees it by itself', async (t) => {
