@@ -111,10 +111,32 @@ struct settings_action {
         struct settings_pairs headers;
     } webhook;
     struct settings_texts program;    /* the file and its arguments; the event comes on standard input */
+    struct {
+        const char *server;           /* of opcua.servers; "": none */
+        const char *node, *value;     /* value: with ${field} in it */
+    } opcua_write;
+    struct {
+        const char *server;           /* "": none */
+        const char *object, *method;
+        struct settings_texts arguments;
+    } opcua_call;
     const char           *at_least, *at_most; /* "2 in 10s", "1 per 5m"; "": no guard */
     bool                  dry_run;
     uint32_t              retry;      /* how often more, when it failed */
     uint32_t              timeout_s;  /* for one try */
+};
+
+enum settings_opcua_policy { OPCUA_BEST, OPCUA_NONE, OPCUA_BASIC256SHA256, OPCUA_AES128, OPCUA_AES256 };
+/* An OPC UA server that this node knows by name. */
+struct settings_opcua_server {
+    struct settings_entry    entry;
+    const char              *url;        /* opc.tcp://host:port/path */
+    enum settings_opcua_policy security;
+    uint32_t                 mode;       /* 0 best, else enum ua_message_security_mode */
+    const char              *user;       /* "": anonymous, or the certificate */
+    const char              *password;   /* a file */
+    const char              *certificate, *key; /* files, of the person who signs in */
+    bool                     accept_any, any_host;
 };
 
 struct settings_listener {
@@ -184,6 +206,12 @@ struct settings {
         const struct settings_action *at;
         size_t                        count;
     } actions;
+    struct {
+        struct {
+            const struct settings_opcua_server *at;
+            size_t                              count;
+        } servers;
+    } opcua;
     const struct settings_listener *listeners;
     size_t                          listener_count;
 

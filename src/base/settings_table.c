@@ -39,6 +39,8 @@ const struct setting settings_rows[] = {
       .help = "Which messages go where." },
     { "actions", AS_ENTRIES, FIELD(actions), 0, ENTRIES_MAX, NULL, .def_said = "none", .entries = &action_entries,
       .help = "What is done when a job has found something." },
+    { "opcua.servers", AS_ENTRIES, FIELD(opcua.servers), 0, ENTRIES_MAX, NULL, .def_said = "none", .entries = &opcua_server_entries,
+      .help = "OPC UA servers by name, for the actions `opcua-write` and `opcua-call`." },
     { "users", AS_TEXT, FIELD(users), 0, 1024, "", .def_said = "`users` in the data directory",
       .help = "The file of users and their passwords, made by `fieldgate user`. It is read again when it changes;"
               " an empty one lets nobody in." },
@@ -233,6 +235,7 @@ const struct setting_group settings_groups[] = {
     { "gateway", "What this node shows to others." },
     { "hub", "The partitions: telemetry kept in order, read back from an offset or a date." },
     { "journal", "The one log that everything durable is written to." },
+    { "opcua", "Machines that speak OPC UA." },
     { "limits", "How much a peer may take. What is above a limit is refused by the protocol's own answer,"
                 " counted on `/metrics`, and costs nobody else anything." },
     { "log", "Lines on standard error." },

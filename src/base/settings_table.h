@@ -51,8 +51,8 @@ struct entry_kind {
     const char           *example;
     const char           *help;  /* docs/settings.md */
 };
-extern const struct entry_kind job_entries, route_entries, action_entries;
-enum { ENTRY_ROWS_MAX = 20, ENTRIES_MAX = 200, PAIRS_MAX = 100 };
+extern const struct entry_kind job_entries, route_entries, action_entries, opcua_server_entries;
+enum { ENTRY_ROWS_MAX = 24, ENTRIES_MAX = 200, PAIRS_MAX = 100 };
 /* What stands where. */
 struct entry_list {
     void  *at;
