@@ -109,6 +109,9 @@
     X(BAD_TOO_MANY_MATCHES, "BadTooManyMatches", 0x806D0000u) \
     X(BAD_QUERY_TOO_COMPLEX, "BadQueryTooComplex", 0x806E0000u) \
     X(BAD_NO_MATCH, "BadNoMatch", 0x806F0000u) \
+    X(BAD_MAX_AGE_INVALID, "BadMaxAgeInvalid", 0x80700000u) \
+    X(BAD_HISTORY_OPERATION_INVALID, "BadHistoryOperationInvalid", 0x80710000u) \
+    X(BAD_HISTORY_OPERATION_UNSUPPORTED, "BadHistoryOperationUnsupported", 0x80720000u) \
     X(BAD_WRITE_NOT_SUPPORTED, "BadWriteNotSupported", 0x80730000u) \
     X(BAD_TYPE_MISMATCH, "BadTypeMismatch", 0x80740000u) \
     X(BAD_METHOD_INVALID, "BadMethodInvalid", 0x80750000u) \
@@ -147,12 +150,14 @@
     X(BAD_MAX_CONNECTIONS_REACHED, "BadMaxConnectionsReached", 0x80B70000u) \
     X(BAD_REQUEST_TOO_LARGE, "BadRequestTooLarge", 0x80B80000u) \
     X(BAD_RESPONSE_TOO_LARGE, "BadResponseTooLarge", 0x80B90000u) \
+    X(BAD_INVALID_TIMESTAMP_ARGUMENT, "BadInvalidTimestampArgument", 0x80BD0000u) \
     X(BAD_PROTOCOL_VERSION_UNSUPPORTED, "BadProtocolVersionUnsupported", 0x80BE0000u) \
     X(BAD_FILTER_OPERATOR_INVALID, "BadFilterOperatorInvalid", 0x80C10000u) \
     X(BAD_FILTER_OPERATOR_UNSUPPORTED, "BadFilterOperatorUnsupported", 0x80C20000u) \
     X(BAD_FILTER_OPERAND_COUNT_MISMATCH, "BadFilterOperandCountMismatch", 0x80C30000u) \
     X(BAD_FILTER_ELEMENT_INVALID, "BadFilterElementInvalid", 0x80C40000u) \
     X(BAD_FILTER_LITERAL_INVALID, "BadFilterLiteralInvalid", 0x80C50000u) \
+    X(BAD_BOUND_NOT_SUPPORTED, "BadBoundNotSupported", 0x80D80000u) \
     X(BAD_TOO_MANY_MONITORED_ITEMS, "BadTooManyMonitoredItems", 0x80DB0000u) \
     X(BAD_TOO_MANY_ARGUMENTS, "BadTooManyArguments", 0x80E50000u) \
     X(BAD_CERTIFICATE_CHAIN_INCOMPLETE, "BadCertificateChainIncomplete", 0x810D0000u) \

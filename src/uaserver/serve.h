@@ -4,7 +4,7 @@
  *   request.c     answers and faults                     session.c     sessions, their time-outs
  *   activate.c    user tokens                            discovery.c   FindServers, GetEndpoints
  *   read.c        Read                                   write.c       Write
- *   call.c        Call                                   history*.c    HistoryRead
+ *   call.c        Call                                   history_read.c HistoryRead
  *   dispatch.c    the table of services
  *
  * A request is answered in three steps, with the body written straight into the connection's output:
@@ -20,12 +20,14 @@
 
 #include "base/io.h"
 #include "opcua/channel.h"
+#include "opcua/rsa.h"
 #include "uaserver/server.h"
 
 #include <stdatomic.h>
 
 struct uas_session;
 struct uas_link;
+struct uas_ask;
 
 /* ---- requests ---- */
 struct uas_request {
@@ -60,6 +62,8 @@ FG_CHECK bool uas_count(struct uas_request *, uint32_t operations);
 /* *out is never NULL; it may be `bad`, which uas_end notices. */
 struct buf *uas_begin(struct uas_request *, uint32_t response_encoding);
 void        uas_end(struct uas_request *);
+/* Takes back what was begun: a fault may follow. */
+void        uas_undo(struct uas_request *);
 /* As a whole; the response's first field is its header, which is filled here. */
 void uas_answer(struct uas_request *, const struct ua_struct *, void *response);
 void uas_fault(struct uas_request *, ua_status);
@@ -94,35 +98,35 @@ struct uas_link {
     uint64_t            body_max;  /* of a response, by CreateSession; 0: what the channel says */
     bool                opened;    /* the channel was */
     bool                closing;
-    bool                paused;
+    bool                paused;    /* it does not take what it has asked for, and is not listened to */
 };
 
 /* ---- sessions ---- */
+enum { UAS_SECRET = 32 };
 struct uas_session {
     struct uas_session *next, *prev;
     struct uas_session *next_of_link;
     struct ua_server   *server;
     struct uas_link    *link;       /* NULL: its connection is gone, it waits to be moved */
-    struct ua_node_id   id, token;  /* numbers: id in namespace 1; token is an opaque of 32 bytes in `secret` */
-    uint8_t             secret[32];
+    struct ua_node_id   id;         /* a number of namespace 1 */
+    uint8_t             secret[UAS_SECRET]; /* the authentication token: a byte string of namespace 0 */
     uint8_t             nonce[UA_NONCE_BYTES]; /* the last one given out */
     bool                active;
-    bool                asking;     /* a user is being checked */
-    bool                closing;
-    char               *name;       /* escaped */
+    char               *name;       /* escaped; "session 7" if the client has not named it */
     struct ua_certificate *certificate; /* of the client, held; NULL for None */
     const struct ua_policy *policy;
     int                 mode;
     struct ua_server_user user;
     double              timeout_ms;
-    int64_t             until_us;   /* loop time: closed when no request comes until then */
+    int64_t             created_us;
+    struct timer        timer;      /* no request within timeout_ms */
+    int64_t             heard_us;   /* loop time of the last request */
     uint64_t            body_max;   /* the client's MaxResponseMessageSize; 0: none */
-    struct uas_ask     *ask;
+    struct uas_ask     *ask;        /* a user is being checked */
     void               *subs;       /* of the subscription services */
     void               *views;      /* of the view services: browse continuation points */
-    struct uas_history_point *points;
-    uint32_t            point_count;
 };
+
 /* The parts that keep something of a session. Called for each session; NULL: none of it. */
 struct uas_hooks {
     void (*server_closing)(struct ua_server *);
@@ -133,33 +137,81 @@ struct uas_hooks {
     /* CancelRequest: faults what waits with this handle by BadRequestCancelledByClient; how many. */
     uint32_t (*cancel)(struct uas_session *, uint32_t request_handle);
 };
-enum { UAS_HOOKS = 4 };
+enum { UAS_HOOKS = 4, UAS_LISTENERS = 8, UAS_LENT_BYTES = 256 * 1024 };
 
 struct ua_server {
     struct loop        *loop;
     const struct io    *io;
     struct ua_space    *space;
-    struct ua_server_options options; /* its texts are `text` */
+    struct ua_server_options options; /* its texts lie in `texts` */
     struct ua_server_limits  limits;  /* without zeros */
-    char               *text;
+    struct arena        texts;
     ua_time             start_time;
     enum ua_server_state state;
-    struct listener   **listeners;
-    size_t              listener_count;
-    struct uas_link    *links;
+    struct listener    *listeners[UAS_LISTENERS];
+    unsigned            listener_count;
+    struct uas_link    *links;        /* newest first */
     uint32_t            link_count, last_channel;
-    struct uas_session *sessions;
+    struct uas_session *sessions;     /* newest first */
     uint32_t            session_count, last_session;
-    struct timer        timer;   /* sessions' time-outs, once a second while there is one */
-    const struct uas_hooks *hooks[UAS_HOOKS]; /* put there in ua_server_open */
-    void               *subs;    /* of the subscription services */
-    uint8_t            *lent;    /* the requests' arena */
-    struct uas_penalty *penalties;
-    bool                closing;
+    const struct uas_hooks *hooks[UAS_HOOKS]; /* put there in ua_server_open; NULL behind the last */
+    void               *subs;         /* of the subscription services */
+    uint8_t            *lent;         /* the requests' arena */
+    struct uas_penalty *penalties;    /* activate.c */
+    struct uas_ask     *asks;
+    bool                closed;
 };
 
+/* ---- link.c ---- */
+void uas_link_open(struct ua_server *, const struct net_peer *);
+/* An ERR with this status, and the end. */
+void uas_link_end(struct uas_link *, ua_status, const char *reason);
+struct ua_now uas_now(const struct ua_server *);
+
+/* ---- server.c ---- */
+/* A closing server ends with its last link. */
+void ua_server_link_closed(struct ua_server *);
+
+/* ---- dispatch.c ---- */
+void uas_dispatch(struct uas_link *, uint32_t id, struct bytes body);
+
+/* ---- session.c ---- */
 /* Closes it with all it has. */
 void uas_session_close(struct uas_session *, bool delete_subscriptions);
+/* The one with this authentication token, wherever it is attached; NULL: none. */
+struct uas_session *uas_session_find(struct ua_server *, const struct ua_node_id *token);
+void uas_session_attach(struct uas_session *, struct uas_link *);
+void uas_session_detach(struct uas_session *);
+void uas_session_heard(struct uas_session *);
+void uas_create_session(struct uas_request *);
+void uas_close_session(struct uas_request *);
+void uas_cancel(struct uas_request *);
+
+/* ---- activate.c ---- */
+void uas_activate_session(struct uas_request *);
+void uas_ask_forget(struct uas_ask *); /* its session is gone */
+void uas_asks_link_gone(struct ua_server *, const struct uas_link *);
+void uas_asks_close(struct ua_server *);
+/* What stands in SignatureData for a policy other than None: over a | b. */
+FG_CHECK bool uas_signature_good(const struct ua_policy *, EVP_PKEY *, struct bytes a, struct bytes b,
+                                 const struct ua_signature_data *);
+
+/* ---- discovery.c ---- */
+void uas_find_servers(struct uas_request *);
+void uas_get_endpoints(struct uas_request *);
+/* All endpoints as this client sees us; they lie in the arena. False: no memory. */
+FG_CHECK bool uas_endpoints(struct uas_link *, struct bytes url, struct arena *, const struct ua_endpoint_description **out,
+                            uint32_t *count);
+/* The policy that secrets and signatures of users are protected by on a channel of this one. */
+const struct ua_policy *uas_user_policy(const struct ua_policy *channel);
+/* "username_basic256sha256" */
+void uas_policy_id(char out[64], enum ua_user_token, const struct ua_policy *);
+
+/* ---- the attribute and method services ---- */
+void uas_read_service(struct uas_request *);
+void uas_write_service(struct uas_request *);
+void uas_call_service(struct uas_request *);
+void uas_history_read_service(struct uas_request *);
 
 /* ---- counters ---- */
 struct uas_counters {

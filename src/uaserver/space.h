@@ -117,7 +117,7 @@ struct ua_node {
 };
 
 struct ua_variable;
-struct ua_variable_ops {
+struct ua_variable_ops { /* neither may remove the node, or close the server */
     /* The value now, with status and times; *out is zeroed, dropped by the caller. NULL: the one that was set. Not Good: the
      * reader gets this status. Variables that have it are not fed: items sample them. */
     ua_status (*read)(void *ctx, struct ua_variable *, struct ua_value *out);

@@ -1,0 +1,87 @@
+/* The table of services, and what is checked before any of them. */
+#include "uaserver/serve.h"
+
+enum { ARENA_BYTES = 32 * 1024 * 1024 };
+
+static const struct uas_service services[] = {
+    { UA_ENCODING_read_request, UAS_NEED_ACTIVE, uas_read_service },
+    { UA_ENCODING_write_request, UAS_NEED_ACTIVE, uas_write_service },
+    { UA_ENCODING_call_request, UAS_NEED_ACTIVE, uas_call_service },
+    { UA_ENCODING_history_read_request, UAS_NEED_ACTIVE, uas_history_read_service },
+    { UA_ENCODING_create_session_request, UAS_NEED_NOTHING, uas_create_session },
+    { UA_ENCODING_activate_session_request, UAS_NEED_NOTHING, uas_activate_session }, /* it looks for its session itself */
+    { UA_ENCODING_close_session_request, UAS_NEED_SESSION, uas_close_session },
+    { UA_ENCODING_cancel_request, UAS_NEED_ACTIVE, uas_cancel },
+    { UA_ENCODING_find_servers_request, UAS_NEED_NOTHING, uas_find_servers },
+    { UA_ENCODING_get_endpoints_request, UAS_NEED_NOTHING, uas_get_endpoints },
+};
+
+static const struct uas_service *service_of(uint32_t encoding)
+{
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++)
+        if (services[i].encoding == encoding)
+            return &services[i];
+    return NULL;
+}
+
+static bool is_discovery(const struct uas_service *s)
+{
+    return s->encoding == UA_ENCODING_find_servers_request || s->encoding == UA_ENCODING_get_endpoints_request;
+}
+
+/* Whether sessions are offered on this channel; None is there for discovery in any case. */
+static bool for_sessions(const struct uas_link *l)
+{
+    return l->server->options.offers[ua_channel_policy(l->channel)->id] >> ua_channel_mode(l->channel) & 1;
+}
+
+/* Good, and r->session is set if there has to be one. */
+static ua_status find_session(struct uas_request *r, enum uas_need need)
+{
+    struct uas_session *s = uas_session_find(r->server, &r->header.authentication_token);
+    if (!s)
+        return UA_BAD_SESSION_ID_INVALID;
+    if (s->link != r->link)
+        return UA_BAD_SECURE_CHANNEL_ID_INVALID;
+    if (need == UAS_NEED_ACTIVE && !s->active) {
+        if (!s->ask)
+            uas_session_close(s, true); /* [Part 4, 5.6.3.1] */
+        return UA_BAD_SESSION_NOT_ACTIVATED;
+    }
+    uas_session_heard(s);
+    r->session = s;
+    return UA_GOOD;
+}
+
+static ua_status admit(struct uas_request *r, const struct uas_service *s)
+{
+    if (!s)
+        return UA_BAD_SERVICE_UNSUPPORTED;
+    if (!is_discovery(s) && !for_sessions(r->link))
+        return UA_BAD_SECURITY_POLICY_REJECTED;
+    return s->need == UAS_NEED_NOTHING ? UA_GOOD : find_session(r, s->need);
+}
+
+void uas_dispatch(struct uas_link *l, uint32_t id, struct bytes body)
+{
+    struct ua_server *s = l->server;
+    struct arena arena;
+    arena_init(&arena, s->lent, UAS_LENT_BYTES, ARENA_BYTES);
+    struct uas_request r = { .server = s, .link = l, .id = id, .arena = &arena };
+    r.in = ua_reader_of(body, &arena, &s->limits.codec);
+    r.encoding = ua_read_type(&r.in);
+    ua_read_struct(&r.in, &ua_request_header_type, &r.header);
+    UAS_COUNT(requests);
+    const struct uas_service *service = service_of(r.encoding);
+    ua_status status = UA_GOOD;
+    if (!ua_read_good(&r.in))
+        status = r.in.status ? r.in.status : UA_BAD_DECODING_ERROR;
+    else
+        status = admit(&r, service);
+    if (status == UA_GOOD)
+        service->handle(&r);
+    else
+        uas_fault(&r, status);
+    FG_ASSERT(r.answered);
+    arena_clear(&arena);
+}

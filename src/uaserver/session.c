@@ -1,0 +1,291 @@
+/* Sessions: made, found by their token, closed. */
+#include "uaserver/serve.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <openssl/crypto.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum { NAME_CHARS = 128, NONCE_MIN = 32, NONCE_MAX = 128, URL_MAX = 4096, REQUEST_MAX = 2 * 1024 * 1024 };
+
+/* ---- found ---- */
+
+/* Compares with all of them, each in the same time. */
+struct uas_session *uas_session_find(struct ua_server *s, const struct ua_node_id *token)
+{
+    if (token->kind != UA_ID_BYTES || token->ns != 0 || token->text.len != UAS_SECRET)
+        return NULL;
+    struct uas_session *found = NULL;
+    for (struct uas_session *x = s->sessions; x; x = x->next)
+        if (CRYPTO_memcmp(x->secret, token->text.at, UAS_SECRET) == 0)
+            found = x;
+    return found;
+}
+
+/* ---- attached ---- */
+
+void uas_session_attach(struct uas_session *x, struct uas_link *l)
+{
+    x->link = l;
+    x->next_of_link = l->sessions;
+    l->sessions = x;
+    l->sessionless_us = 0;
+    l->body_max = x->body_max;
+}
+
+static void unlink_from_link(struct uas_session *x)
+{
+    struct uas_link *l = x->link;
+    if (!l)
+        return;
+    struct uas_session **at = &l->sessions;
+    while (*at != x)
+        at = &(*at)->next_of_link;
+    *at = x->next_of_link;
+    x->next_of_link = NULL;
+    x->link = NULL;
+    if (!l->sessions)
+        l->sessionless_us = loop_now_us(x->server->loop);
+}
+
+void uas_session_detach(struct uas_session *x)
+{
+    unlink_from_link(x);
+    for (int i = 0; i < UAS_HOOKS && x->server->hooks[i]; i++)
+        if (x->server->hooks[i]->link_gone)
+            x->server->hooks[i]->link_gone(x);
+}
+
+/* ---- the end ---- */
+
+static void free_session(struct uas_session *x)
+{
+    ua_certificate_drop(x->certificate);
+    OPENSSL_cleanse(x->secret, sizeof x->secret);
+    mem_free(x->name);
+    mem_free(x);
+}
+
+void uas_session_close(struct uas_session *x, bool delete_subscriptions)
+{
+    struct ua_server *s = x->server;
+    for (int i = 0; i < UAS_HOOKS && s->hooks[i]; i++)
+        if (s->hooks[i]->session_closing)
+            s->hooks[i]->session_closing(x, delete_subscriptions);
+    if (x->ask)
+        uas_ask_forget(x->ask);
+    unlink_from_link(x);
+    timer_stop(s->loop, &x->timer);
+    if (x->next)
+        x->next->prev = x->prev;
+    if (x->prev)
+        x->prev->next = x->next;
+    else
+        s->sessions = x->next;
+    s->session_count--;
+    uas_sub(&uas_counters.sessions, 1);
+    free_session(x);
+}
+
+/* Restarted only when it fires: a request costs no more than noting the time. */
+static void on_timeout(struct timer *t)
+{
+    struct uas_session *x = (struct uas_session *)(void *)((char *)t - offsetof(struct uas_session, timer));
+    int64_t silent_ms = (loop_now_us(x->server->loop) - x->heard_us) / 1000;
+    if ((double)silent_ms < x->timeout_ms) {
+        timer_start(x->server->loop, t, (int64_t)x->timeout_ms - silent_ms, on_timeout);
+        return;
+    }
+    UAS_COUNT(sessions_timed_out);
+    log_info("opcua", "FG3311 session %s: no request for %.0f s, it is closed", x->name, x->timeout_ms / 1000);
+    uas_session_close(x, false);
+}
+
+void uas_session_heard(struct uas_session *x)
+{
+    x->heard_us = loop_now_us(x->server->loop);
+}
+
+/* ---- CreateSession ---- */
+
+/* Who has not activated his session in the time that a client has to connect makes room. */
+static bool make_room(struct ua_server *s)
+{
+    if (s->session_count < s->limits.sessions)
+        return true;
+    int64_t before = loop_now_us(s->loop) - (int64_t)s->limits.connect_s * 1000000;
+    struct uas_session *found = NULL;
+    for (struct uas_session *x = s->sessions; x; x = x->next)
+        if (!x->active && !x->ask && x->created_us <= before)
+            found = x;
+    if (found)
+        uas_session_close(found, true);
+    return found != NULL;
+}
+
+/* The certificate it shows is the one that the channel was opened with, and names the application it says it is. */
+static ua_status check_client(const struct uas_request *r, const struct ua_create_session_request *q)
+{
+    const struct ua_certificate *peer = ua_channel_peer(r->link->channel);
+    if (!peer)
+        return UA_GOOD;
+    struct bytes shown = q->client_certificate;
+    if (shown.len < peer->leaf.len || memcmp(shown.at, peer->leaf.at, peer->leaf.len) != 0)
+        return UA_BAD_CERTIFICATE_INVALID;
+    if (q->client_nonce.len < NONCE_MIN || q->client_nonce.len > NONCE_MAX)
+        return UA_BAD_NONCE_INVALID;
+    if (!peer->uri || !bytes_is(q->client_description.application_uri, peer->uri)) {
+        char said[120], has[120];
+        log_warn("opcua", "FG3312 %s refused: it says it is %s, its certificate is of %s", conn_address(r->link->conn),
+                 bytes_escape(q->client_description.application_uri, said, sizeof said),
+                 bytes_escape(bytes_str(peer->uri ? peer->uri : "nobody"), has, sizeof has));
+        return UA_BAD_CERTIFICATE_URI_INVALID;
+    }
+    return UA_GOOD;
+}
+
+static ua_status check_create(const struct uas_request *r, const struct ua_create_session_request *q)
+{
+    if (q->server_uri.len && !bytes_is(q->server_uri, r->server->options.application_uri))
+        return UA_BAD_SERVER_URI_INVALID;
+    if (q->endpoint_url.len > URL_MAX)
+        return UA_BAD_TCP_ENDPOINT_URL_INVALID;
+    return check_client(r, q);
+}
+
+static double revise_timeout(const struct ua_server *s, double asked)
+{
+    if (!(asked >= s->limits.session_ms_min)) /* NaN, too */
+        return s->limits.session_ms_min;
+    return asked > s->limits.session_ms_max ? s->limits.session_ms_max : asked;
+}
+
+static struct uas_session *make_session(struct uas_request *r, const struct ua_create_session_request *q)
+{
+    struct ua_server *s = r->server;
+    struct uas_session *x = mem_zalloc(1, sizeof *x);
+    char name[NAME_CHARS];
+    if (!x)
+        return NULL;
+    if (++s->last_session == 0)
+        s->last_session = 1;
+    if (q->session_name.len)
+        bytes_escape(q->session_name, name, sizeof name);
+    else
+        (void)snprintf(name, sizeof name, "session %u", s->last_session);
+    x->name = mem_strdup(name);
+    if (!x->name) {
+        mem_free(x);
+        return NULL;
+    }
+    x->server = s;
+    uint32_t number;
+    s->io->random(s->io->self, &number, sizeof number);
+    x->id = (struct ua_node_id){ .ns = 1, .kind = UA_ID_NUMBER, .number = number };
+    s->io->random(s->io->self, x->secret, sizeof x->secret);
+    s->io->random(s->io->self, x->nonce, sizeof x->nonce);
+    struct ua_certificate *peer = ua_channel_peer(r->link->channel);
+    x->certificate = peer ? ua_certificate_hold(peer) : NULL;
+    x->policy = ua_channel_policy(r->link->channel);
+    x->mode = ua_channel_mode(r->link->channel);
+    x->timeout_ms = revise_timeout(s, q->requested_session_timeout);
+    x->body_max = q->max_response_message_size;
+    x->created_us = x->heard_us = loop_now_us(s->loop);
+    return x;
+}
+
+static void enter(struct uas_session *x, struct uas_link *l)
+{
+    struct ua_server *s = x->server;
+    x->next = s->sessions;
+    if (x->next)
+        x->next->prev = x;
+    s->sessions = x;
+    s->session_count++;
+    uas_session_attach(x, l);
+    timer_start(s->loop, &x->timer, (int64_t)x->timeout_ms, on_timeout);
+    UAS_COUNT(sessions);
+    UAS_COUNT(sessions_all);
+}
+
+/* What proves that we have the key of our certificate: a signature over the client's certificate and nonce. */
+static bool sign(const struct uas_request *r, const struct ua_create_session_request *q, struct ua_signature_data *out)
+{
+    const struct ua_policy *policy = ua_channel_policy(r->link->channel);
+    const struct ua_certificate *peer = ua_channel_peer(r->link->channel);
+    if (!peer)
+        return true;
+    EVP_PKEY *key = r->server->options.own->key;
+    uint8_t *signature = arena_take(r->arena, ua_rsa_bytes(key));
+    if (!signature || !ua_rsa_sign(policy, key, peer->leaf, q->client_nonce, signature))
+        return false;
+    *out = (struct ua_signature_data){ bytes_str(policy->sign_uri), bytes_of(signature, ua_rsa_bytes(key)) };
+    return true;
+}
+
+static void refuse(struct uas_request *r, ua_status status)
+{
+    UAS_COUNT(sessions_refused);
+    uas_fault(r, status);
+}
+
+void uas_create_session(struct uas_request *r)
+{
+    struct ua_create_session_request q;
+    if (!uas_read(r, &ua_create_session_request_type, &q))
+        return;
+    ua_status status = check_create(r, &q);
+    if (status == UA_GOOD && !make_room(r->server)) {
+        log_warn("opcua", "FG3313 %s refused: the server has %u sessions, that is all it may have", conn_address(r->link->conn),
+                 r->server->limits.sessions);
+        status = UA_BAD_TOO_MANY_SESSIONS;
+    }
+    if (status != UA_GOOD) {
+        refuse(r, status);
+        return;
+    }
+    struct ua_create_session_response a = { .max_request_message_size = REQUEST_MAX };
+    struct uas_session *x = make_session(r, &q);
+    if (!x || !sign(r, &q, &a.server_signature) ||
+        !uas_endpoints(r->link, q.endpoint_url, r->arena, &a.server_endpoints, &a.server_endpoints_count)) {
+        if (x)
+            free_session(x);
+        refuse(r, UA_BAD_OUT_OF_MEMORY);
+        return;
+    }
+    enter(x, r->link);
+    a.session_id = x->id;
+    a.authentication_token = (struct ua_node_id){ .kind = UA_ID_BYTES, .text = bytes_of(x->secret, sizeof x->secret) };
+    a.revised_session_timeout = x->timeout_ms;
+    a.server_nonce = bytes_of(x->nonce, sizeof x->nonce);
+    if (r->server->options.own)
+        a.server_certificate = r->server->options.own->certificate->der;
+    uas_answer(r, &ua_create_session_response_type, &a);
+}
+
+/* ---- CloseSession, Cancel ---- */
+
+void uas_close_session(struct uas_request *r)
+{
+    struct ua_close_session_request q;
+    if (!uas_read(r, &ua_close_session_request_type, &q))
+        return;
+    uas_session_close(r->session, q.delete_subscriptions);
+    r->session = NULL;
+    struct ua_close_session_response a;
+    uas_answer(r, &ua_close_session_response_type, &a);
+}
+
+void uas_cancel(struct uas_request *r)
+{
+    struct ua_cancel_request q;
+    if (!uas_read(r, &ua_cancel_request_type, &q))
+        return;
+    struct ua_cancel_response a = { 0 };
+    for (int i = 0; i < UAS_HOOKS && r->server->hooks[i]; i++)
+        if (r->server->hooks[i]->cancel)
+            a.cancel_count += r->server->hooks[i]->cancel(r->session, q.request_handle);
+    uas_answer(r, &ua_cancel_response_type, &a);
+}
