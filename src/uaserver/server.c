@@ -1,4 +1,5 @@
 /* Life of a server, and where it listens. */
+#include "uaserver/ns0.h"
 #include "uaserver/serve.h"
 
 #include "base/log.h"
@@ -101,6 +102,8 @@ enum code ua_server_open(struct ua_server **out, const struct ua_server_options 
     c = s->lent && keep_options(s, options) ? CODE_OK : FAIL(why, CODE_NOMEM, 0, "no memory for an OPC UA server");
     if (!c)
         c = ua_space_open(&s->space, s->loop, bytes_str(options->application_uri), &s->limits.space, why);
+    if (!c)
+        c = ns0_load(s->space, why);
     if (c) {
         free_server(s);
         return c;
