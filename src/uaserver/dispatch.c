@@ -1,13 +1,32 @@
 /* The table of services, and what is checked before any of them. */
 #include "uaserver/serve.h"
+#include "uaserver/subscription.h"
+#include "uaserver/view.h"
 
 enum { ARENA_BYTES = 32 * 1024 * 1024 };
 
 static const struct uas_service services[] = {
+    { UA_ENCODING_publish_request, UAS_NEED_ACTIVE, uas_publish },
     { UA_ENCODING_read_request, UAS_NEED_ACTIVE, uas_read_service },
     { UA_ENCODING_write_request, UAS_NEED_ACTIVE, uas_write_service },
     { UA_ENCODING_call_request, UAS_NEED_ACTIVE, uas_call_service },
     { UA_ENCODING_history_read_request, UAS_NEED_ACTIVE, uas_history_read_service },
+    { UA_ENCODING_browse_request, UAS_NEED_ACTIVE, uas_browse },
+    { UA_ENCODING_browse_next_request, UAS_NEED_ACTIVE, uas_browse_next },
+    { UA_ENCODING_translate_request, UAS_NEED_ACTIVE, uas_translate },
+    { UA_ENCODING_register_nodes_request, UAS_NEED_ACTIVE, uas_register_nodes },
+    { UA_ENCODING_unregister_nodes_request, UAS_NEED_ACTIVE, uas_unregister_nodes },
+    { UA_ENCODING_create_subscription_request, UAS_NEED_ACTIVE, uas_create_subscription },
+    { UA_ENCODING_modify_subscription_request, UAS_NEED_ACTIVE, uas_modify_subscription },
+    { UA_ENCODING_set_publishing_mode_request, UAS_NEED_ACTIVE, uas_set_publishing_mode },
+    { UA_ENCODING_delete_subscriptions_request, UAS_NEED_ACTIVE, uas_delete_subscriptions },
+    { UA_ENCODING_transfer_subscriptions_request, UAS_NEED_ACTIVE, uas_transfer_subscriptions },
+    { UA_ENCODING_republish_request, UAS_NEED_ACTIVE, uas_republish },
+    { UA_ENCODING_create_monitored_items_request, UAS_NEED_ACTIVE, uas_create_items },
+    { UA_ENCODING_modify_monitored_items_request, UAS_NEED_ACTIVE, uas_modify_items },
+    { UA_ENCODING_delete_monitored_items_request, UAS_NEED_ACTIVE, uas_delete_items },
+    { UA_ENCODING_set_monitoring_mode_request, UAS_NEED_ACTIVE, uas_set_monitoring_mode },
+    { UA_ENCODING_set_triggering_request, UAS_NEED_ACTIVE, uas_set_triggering },
     { UA_ENCODING_create_session_request, UAS_NEED_NOTHING, uas_create_session },
     { UA_ENCODING_activate_session_request, UAS_NEED_NOTHING, uas_activate_session }, /* it looks for its session itself */
     { UA_ENCODING_close_session_request, UAS_NEED_SESSION, uas_close_session },

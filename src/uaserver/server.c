@@ -1,6 +1,8 @@
 /* Life of a server, and where it listens. */
 #include "uaserver/ns0.h"
 #include "uaserver/serve.h"
+#include "uaserver/subscription.h"
+#include "uaserver/view.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -108,6 +110,9 @@ enum code ua_server_open(struct ua_server **out, const struct ua_server_options 
         free_server(s);
         return c;
     }
+    ns0_serve(s);
+    s->hooks[0] = &uas_view_hooks;
+    s->hooks[1] = &uas_subscription_hooks;
     *out = s;
     return CODE_OK;
 }

@@ -1,0 +1,162 @@
+/* An item's queue: a ring that grows as far as the client asked for. */
+#include "uaserver/subscription.h"
+
+#include "base/mem.h"
+
+enum { KEEP_ROOM = 32 }; /* slots that an empty queue keeps */
+
+/* ---- what is to be reported ---- */
+
+static struct uas_ready *ready_of(struct uas_item *i)
+{
+    return i->events ? &i->sub->events : &i->sub->data;
+}
+
+void uas_make_ready(struct uas_item *i)
+{
+    if (i->ready || !i->count || !(i->mode == UA_MONITOR_REPORTING || i->due))
+        return;
+    struct uas_ready *r = ready_of(i);
+    i->ready = true;
+    i->next_ready = NULL;
+    i->ready_link = r->end;
+    *r->end = i;
+    r->end = &i->next_ready;
+}
+
+void uas_not_ready(struct uas_item *i)
+{
+    if (!i->ready)
+        return;
+    *i->ready_link = i->next_ready;
+    if (i->next_ready)
+        i->next_ready->ready_link = i->ready_link;
+    else
+        ready_of(i)->end = i->ready_link;
+    i->ready = false;
+}
+
+/* ---- the ring ---- */
+
+static uint32_t room_of(const struct uas_item *i)
+{
+    return i->ring ? i->room : 1;
+}
+
+static void set_ring(struct uas_item *i, struct ua_value *ring, uint32_t room)
+{
+    for (uint32_t k = 0; k < i->count; k++)
+        ring[k] = *uas_queued(i, k);
+    struct uas_subscriptions *all = i->sub->server->subs;
+    all->slots -= i->ring ? i->room : 0;
+    mem_free(i->ring);
+    i->ring = ring == &i->one ? NULL : ring;
+    i->room = room;
+    i->head = 0;
+    all->slots += i->ring ? room : 0;
+}
+
+/* Twice as many slots. False: it has as many as it may, or there is no memory; it goes on with those it has. */
+static bool widen(struct uas_item *i)
+{
+    uint32_t room = room_of(i), wider = room < 4 ? 4 : 2 * room;
+    if (wider > i->queue_size)
+        wider = i->queue_size;
+    const struct uas_subscriptions *all = i->sub->server->subs;
+    if (wider <= room || all->slots + (wider - room) > UAS_SLOTS_MAX)
+        return false;
+    struct ua_value *ring = mem_alloc(wider * sizeof *ring);
+    if (!ring)
+        return false;
+    set_ring(i, ring, wider);
+    return true;
+}
+
+static void narrow(struct uas_item *i)
+{
+    if (i->ring && i->count == 0 && i->room > KEEP_ROOM)
+        set_ring(i, &i->one, 1);
+}
+
+struct ua_value uas_queue_take(struct uas_item *i)
+{
+    struct ua_value v = *uas_queued(i, 0);
+    if (++i->head >= room_of(i))
+        i->head = 0;
+    i->count--;
+    return v;
+}
+
+static void mark(struct ua_value *v)
+{
+    v->status |= UA_INFO_DATA_VALUE | UA_OVERFLOW;
+}
+
+/* One of them has to go (Part 4, 5.12.1.5): the oldest, and the next one says so; or the newest, and the one in its place does. A
+ * queue of one has the last value and says nothing. */
+static void overflow(struct uas_item *i, const struct ua_value *v)
+{
+    if (i->discard_oldest || i->queue_size == 1) {
+        struct ua_value gone = uas_queue_take(i);
+        ua_value_drop(&gone);
+        ua_value_copy(uas_queued(i, i->count++), v);
+        if (i->queue_size > 1)
+            mark(uas_queued(i, 0));
+    } else {
+        struct ua_value *newest = uas_queued(i, i->count - 1);
+        ua_value_drop(newest);
+        ua_value_copy(newest, v);
+        mark(newest);
+    }
+    if (i->queue_size > 1)
+        UAS_COUNT(overflows);
+}
+
+void uas_enqueue(struct uas_item *i, const struct ua_value *v)
+{
+    if (i->count < i->queue_size && (i->count < room_of(i) || widen(i)))
+        ua_value_copy(uas_queued(i, i->count++), v);
+    else
+        overflow(i, v);
+    uas_make_ready(i);
+    if (i->link_count)
+        uas_trigger(i);
+}
+
+void uas_offer(struct uas_item *i, const struct ua_value *v)
+{
+    if (i->mode == UA_MONITOR_DISABLED || (i->known && !uas_passes(i, v)))
+        return;
+    ua_value_drop(&i->last);
+    ua_value_copy(&i->last, v);
+    i->known = true;
+    uas_enqueue(i, v);
+}
+
+void uas_queue_resize(struct uas_item *i, uint32_t size)
+{
+    bool lost = i->count > size;
+    while (i->count > size) {
+        struct ua_value gone = i->discard_oldest ? uas_queue_take(i) : *uas_queued(i, --i->count);
+        ua_value_drop(&gone);
+    }
+    if (lost && size > 1)
+        mark(uas_queued(i, i->discard_oldest ? 0 : size - 1));
+    i->queue_size = size;
+    if (i->ring && i->room > size) { /* a smaller one, or none; without memory it stays as it is, and is used as far as allowed */
+        struct ua_value *ring = size > 1 ? mem_alloc(size * sizeof *ring) : &i->one;
+        if (ring)
+            set_ring(i, ring, size);
+    }
+}
+
+void uas_queue_clear(struct uas_item *i)
+{
+    while (i->count) {
+        struct ua_value gone = uas_queue_take(i);
+        ua_value_drop(&gone);
+    }
+    uas_not_ready(i);
+    i->due = false;
+    narrow(i);
+}
