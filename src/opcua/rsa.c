@@ -2,20 +2,33 @@
 
 #include "base/mem.h"
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+
+enum { EXPONENT_BITS_MAX = 32 };
 
 size_t ua_rsa_bytes(const EVP_PKEY *key)
 {
     return (size_t)EVP_PKEY_get_size(key);
 }
 
+/* A long one makes each check of a signature as dear as making one. */
+static bool exponent_fits(const EVP_PKEY *key)
+{
+    BIGNUM *e = NULL;
+    bool fits = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1 && BN_num_bits(e) <= EXPONENT_BITS_MAX;
+    BN_free(e);
+    return fits;
+}
+
 bool ua_rsa_fits(const EVP_PKEY *key)
 {
     return EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) >= UA_RSA_BITS_MIN &&
-           EVP_PKEY_get_bits(key) <= UA_RSA_BITS_MAX;
+           EVP_PKEY_get_bits(key) <= UA_RSA_BITS_MAX && exponent_fits(key);
 }
 
 size_t ua_rsa_plain_block(const struct ua_policy *p, const EVP_PKEY *key)

@@ -13,7 +13,7 @@
 
 /* Bytes of a signature, and of an encrypted block: 256 to 512. */
 size_t ua_rsa_bytes(const EVP_PKEY *);
-/* RSA, and of a size that the policies allow. */
+/* RSA, of a size that the policies allow, with a public exponent of at most 32 bits. */
 bool ua_rsa_fits(const EVP_PKEY *);
 /* Plain bytes that go into one block for the holder of this key. */
 size_t ua_rsa_plain_block(const struct ua_policy *, const EVP_PKEY *);

@@ -52,7 +52,7 @@ static ua_status signatures(struct judge *j)
 static ua_status strength(struct judge *j)
 {
     const struct ua_certificate *c = j->c;
-    if (!c->rsa || c->bits < UA_RSA_BITS_MIN || c->bits > UA_RSA_BITS_MAX)
+    if (!c->rsa || !ua_rsa_fits(c->key))
         return refuse(j, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, UA_TRUST_WEAK,
                       "its certificate \"%.60s\" has a key of %u bits%s, RSA of %d to %d is needed. It needs a new one", c->name,
                       c->bits, c->rsa ? "" : " that is not RSA", UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
