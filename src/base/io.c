@@ -344,3 +344,23 @@ enum code io_replace(const struct io *io, const char *dir, const char *name, str
     }
     return CODE_OK;
 }
+
+int io_make_path(const struct io *io, const char *path)
+{
+    char part[IO_PATH_MAX];
+    struct io_stat st;
+    if (strlen(path) >= sizeof part)
+        return -ENAMETOOLONG;
+    if (io->stat(io->self, path, &st) == 0)
+        return st.is_dir ? 0 : -ENOTDIR;
+    for (const char *slash = path; (slash = strchr(slash + 1, '/'));) {
+        (void)snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
+        if (io->stat(io->self, part, &st) == 0)
+            continue;
+        int r = io->mkdir(io->self, part);
+        if (r < 0 && r != -EEXIST)
+            return r;
+    }
+    int r = io->mkdir(io->self, path);
+    return r == -EEXIST ? 0 : r;
+}

@@ -77,3 +77,7 @@ void io_keep_owner(const struct io *io, int file, const char *path, const char *
 /* Old or new after any crash: written beside, synced, renamed, directory synced. The owner stays (io_keep_owner). */
 FG_CHECK enum code io_replace(const struct io *io, const char *dir, const char *name, struct bytes content,
                               struct fault *why);
+/* As `mkdir -p`, each 0700: parents that we make are ours alone. 0, or -errno (-ENOTDIR: a file is in the way; -ENAMETOOLONG above
+ * IO_PATH_MAX). */
+enum { IO_PATH_MAX = 4096 };
+int io_make_path(const struct io *io, const char *path);

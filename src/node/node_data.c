@@ -22,25 +22,6 @@ enum code data_absolute(const char *data, char out[DATA_PATH_MAX], struct fault 
     return CODE_OK;
 }
 
-/* As `mkdir -p`, each 0700: parents that we make are ours alone. */
-static int make_all(const struct io *io, const char *path)
-{
-    char part[DATA_PATH_MAX];
-    struct io_stat st;
-    if (io->stat(io->self, path, &st) == 0)
-        return st.is_dir ? 0 : -ENOTDIR;
-    for (const char *slash = path; (slash = strchr(slash + 1, '/'));) {
-        (void)snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
-        if (io->stat(io->self, part, &st) == 0)
-            continue;
-        int r = io->mkdir(io->self, part);
-        if (r < 0 && r != -EEXIST)
-            return r;
-    }
-    int r = io->mkdir(io->self, path);
-    return r == -EEXIST ? 0 : r;
-}
-
 static enum code not_writable(struct node *n, int err, struct fault *why)
 {
     struct passwd *who = getpwuid(geteuid());
@@ -65,7 +46,7 @@ enum code data_prepare(struct node *n, struct fault *why)
         code = node_socket(n->data_dir, socket_path, why);
     if (code != CODE_OK)
         return code;
-    int r = make_all(io, n->data_dir);
+    int r = io_make_path(io, n->data_dir);
     if (r < 0)
         return not_writable(n, -r, why);
     /* The file that the journal locks: if we may not write it, say so in our own words. */
