@@ -20,6 +20,7 @@ static const struct verb *const verbs[] = {
     &verb_reload,
     &verb_route,
     &verb_run,
+    &verb_sensor,
     &verb_simulate,
     &verb_sql,
     &verb_status,

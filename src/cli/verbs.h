@@ -17,6 +17,7 @@ extern const struct verb verb_pub;
 extern const struct verb verb_reload;
 extern const struct verb verb_route;
 extern const struct verb verb_run;
+extern const struct verb verb_sensor;
 extern const struct verb verb_simulate;
 extern const struct verb verb_sql;
 extern const struct verb verb_status;
