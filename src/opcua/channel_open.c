@@ -9,7 +9,7 @@ static const struct ua_policy *const none = &ua_policies[UA_POLICY_NONE];
 
 static struct bytes nonce_of(const struct ua_channel *c, const uint8_t *at)
 {
-    return bytes_of(at, c->policy->nonce_bytes);
+    return c->policy->nonce_bytes ? bytes_of(at, c->policy->nonce_bytes) : BYTES_NONE;
 }
 
 static void new_nonce(struct ua_channel *c)
@@ -168,7 +168,9 @@ static bool answer(struct turn *t, const struct open_chunk *o, const struct ua_o
 {
     struct ua_channel *c = t->c;
     struct ua_open_secure_channel_response a = {
-        .header = { .timestamp = ua_time_from_us(t->now.wall_us), .request_handle = r->header.request_handle },
+        .header = { .timestamp = ua_time_from_us(t->now.wall_us),
+                    .request_handle = r->header.request_handle,
+                    .service_diagnostics = { -1, -1, -1, -1, BYTES_NONE, 0, NULL } },
         .security_token = { .channel_id = c->id,
                             .token_id = token->id,
                             .created_at = ua_time_from_us(t->now.wall_us),

@@ -148,6 +148,67 @@ static void bytes_may_come_one_by_one(void **state)
     }
 }
 
+/* Byte by byte, as the standard draws it: what is absent must not be written as something. */
+static void the_bytes_of_an_opening(void **state)
+{
+    static const char uri[] = "http://opcfoundation.org/UA/SecurityPolicy#None";
+    struct wire_stage s;
+    (void)state;
+    stage_configure(&s, &ua_policies[0], UA_MODE_NONE, NULL, NULL);
+    assert_true(stage_begin(&s));
+    s.client->sent = 4;
+    (void)stage_take(&s, true, NULL);
+    (void)stage_take(&s, false, NULL);
+    struct wire w = wire_of(buf_bytes(&s.up));
+    assert_true(bytes_is(wire_bytes(&w, 4), "OPNF"));
+    assert_int_equal(wire_le32(&w), buf_size(&s.up));
+    assert_int_equal(wire_le32(&w), 0); /* channel */
+    assert_true(bytes_is(wire_le_blob(&w), uri));
+    assert_int_equal(wire_le32(&w), UINT32_MAX); /* certificate */
+    assert_int_equal(wire_le32(&w), UINT32_MAX); /* thumbprint */
+    assert_int_equal(wire_le32(&w), 5);
+    assert_int_equal(wire_le32(&w), 1);          /* request */
+    assert_int_equal(wire_le32(&w), 0x01be0001); /* i=446 in four bytes */
+    assert_int_equal(wire_le16(&w), 0);          /* token */
+    assert_int_equal(wire_le64(&w), ua_time_from_us(s.now.wall_us));
+    assert_int_equal(wire_le64(&w), 1);          /* handle, diagnostics */
+    assert_int_equal(wire_le32(&w), UINT32_MAX); /* audit entry */
+    assert_int_equal(wire_le32(&w), 0);          /* time-out */
+    assert_true(bytes_equal(wire_bytes(&w, 3), BYTES_LIT("\0\0\0")));
+    assert_int_equal(wire_le32(&w), 0); /* version */
+    assert_int_equal(wire_le32(&w), UA_TOKEN_ISSUE);
+    assert_int_equal(wire_le32(&w), UA_MODE_NONE);
+    assert_int_equal(wire_le32(&w), UINT32_MAX); /* nonce */
+    assert_int_equal(wire_le32(&w), 3600000);
+    assert_true(!w.bad && wire_left(&w) == 0);
+
+    s.server->sent = 6;
+    (void)stage_take(&s, true, NULL);
+    w = wire_of(buf_bytes(&s.down));
+    assert_true(bytes_is(wire_bytes(&w, 4), "OPNF"));
+    assert_int_equal(wire_le32(&w), buf_size(&s.down));
+    assert_int_equal(wire_le32(&w), 77);
+    assert_true(bytes_is(wire_le_blob(&w), uri));
+    assert_int_equal(wire_le64(&w), UINT64_MAX);
+    assert_int_equal(wire_le32(&w), 7);
+    assert_int_equal(wire_le32(&w), 1);
+    assert_int_equal(wire_le32(&w), 0x01c10001); /* i=449 */
+    assert_int_equal(wire_le64(&w), ua_time_from_us(s.now.wall_us));
+    assert_int_equal(wire_le64(&w), 1);          /* handle, result */
+    assert_int_equal(wire_u8(&w), 0);            /* diagnostics */
+    uint32_t strings = wire_le32(&w);
+    assert_true(strings == UINT32_MAX || strings == 0);
+    assert_true(bytes_equal(wire_bytes(&w, 3), BYTES_LIT("\0\0\0")));
+    assert_int_equal(wire_le32(&w), 0);
+    assert_int_equal(wire_le32(&w), 77);
+    assert_int_equal(wire_le32(&w), 1); /* token */
+    assert_int_equal(wire_le64(&w), ua_time_from_us(s.now.wall_us));
+    assert_int_equal(wire_le32(&w), 3600000);
+    assert_int_equal(wire_le32(&w), UINT32_MAX); /* nonce */
+    assert_true(!w.bad && wire_left(&w) == 0);
+    stage_end(&s);
+}
+
 /* ---- renewal ---- */
 
 static void the_server_sends_under_the_old_token_until_it_hears_the_new_one(void **state)
@@ -554,6 +615,7 @@ int main(void)
         cmocka_unit_test(all_policies_modes_and_keys),
         cmocka_unit_test(one_chunk_without_protection_is_not_copied),
         cmocka_unit_test(bytes_may_come_one_by_one),
+        cmocka_unit_test(the_bytes_of_an_opening),
         cmocka_unit_test(the_server_sends_under_the_old_token_until_it_hears_the_new_one),
         cmocka_unit_test(renewed_twice_without_a_message_between),
         cmocka_unit_test(an_old_token_ends_when_the_new_one_was_used),
