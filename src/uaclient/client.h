@@ -113,8 +113,8 @@ void ua_client_leave(struct ua_client *);
  * BadTimeout, BadUnknownResponse (another type), BadDecodingError. `arena` lives during the call. */
 typedef void (*ua_answer_fn)(void *ctx, ua_status, const void *response, struct arena *arena);
 /* Any service. `request` is a struct of `request_type` whose header may be zeros: it is filled in; nothing of it is kept.
- * `timeout_ms` 0: options.request_ms; < 0: none. CODE_CLOSED: not up (until on_up); CODE_LIMIT: too many requests without an
- * answer, or larger than the server takes; CODE_NOMEM. */
+ * `timeout_ms` 0: options.request_ms; < 0: none. CODE_CLOSED: not up (until on_up); CODE_AGAIN: too many requests without an
+ * answer; CODE_LIMIT: larger than the server takes; CODE_NOMEM. */
 FG_CHECK enum code ua_client_ask(struct ua_client *, const struct ua_struct *request_type, void *request,
                                  const struct ua_struct *response_type, int64_t timeout_ms, ua_answer_fn, void *ctx,
                                  struct fault *why);
