@@ -141,7 +141,7 @@ enum code ua_client_open(struct ua_client **out, struct loop *loop, const struct
 {
     struct ua_client_options s = *options;
     struct bytes host;
-    uint16_t port;
+    uint16_t port = 0;
     fill_defaults(&s);
     enum code code = check(&s, why);
     if (!code)

@@ -63,7 +63,9 @@ static void channel_ended(struct ua_client *c, const struct ua_event *e)
 {
     struct fault why = { 0 };
     char scratch[16];
-    if (e->kind == UA_EVENT_CLOSED && is_distrust(e->status))
+    if (e->kind == UA_EVENT_ERROR && ua_code(e->status) == UA_BAD_CERTIFICATE_INVALID)
+        (void)FAIL_FG(&why, CODE_REFUSED, UA_FG_SWAPPED, "%s: %s", c->set.url, e->why.text);
+    else if (c->state == UA_CLIENT_OPENING && is_distrust(e->status)) /* as an ERR, or as the answer */
         client_refusal(c, "the secure channel", e->status, &why);
     else if (e->status)
         (void)FAIL_FG(&why, CODE_PROTOCOL, e->kind == UA_EVENT_CLOSED ? UA_FG_REFUSED : UA_FG_BROKEN, "%s: %s (%s)", c->set.url,

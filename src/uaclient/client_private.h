@@ -207,3 +207,5 @@ void subscriptions_up(struct ua_client *, bool same);
 void subscriptions_down(struct ua_client *);
 void subscriptions_drop(struct ua_client *); /* frees all */
 void publish_pump(struct ua_client *);
+void publish_wake(struct ua_client *); /* the same, without waiting */
+ua_time client_server_time(const struct ua_client *); /* now, by its clock as far as that is known */

@@ -97,7 +97,7 @@ void fill_begin(struct ua_subscription *s)
     if (s->fill_us)
         return;
     s->fill_us = loop_now_us(c->loop);
-    s->gap_to = ua_time_from_us(loop_wall_us(c->loop) + (c->clock_us == INT64_MAX ? 0 : c->clock_us));
+    s->gap_to = client_server_time(c);
     s->fill_place = 0;
     s->filled = 0;
     next(s);

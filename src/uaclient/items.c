@@ -329,7 +329,7 @@ static bool refuse(struct ua_subscription *s, struct sub_item *item, ua_status s
     return tell(s, item);
 }
 
-static bool accept(struct ua_subscription *s, struct sub_item *item, double sampling, uint32_t queue)
+static bool made_good(struct ua_subscription *s, struct sub_item *item, double sampling, uint32_t queue)
 {
     item->state = ITEM_MADE;
     item->status = UA_GOOD;
@@ -363,7 +363,7 @@ static bool take(struct job *j, size_t i, ua_status status, uint32_t id, double 
         return refuse(j->sub, item, status);
     if (id)
         item->id = id;
-    return accept(j->sub, item, sampling, queue);
+    return made_good(j->sub, item, sampling, queue);
 }
 
 static void made_part(void *ctx, size_t first, size_t count, const void *results, ua_status status)

@@ -67,6 +67,18 @@ void publish_pump(struct ua_client *c)
     }
 }
 
+void publish_wake(struct ua_client *c)
+{
+    timer_stop(c->loop, &c->publishing.pause);
+    c->publishing.pausing = false;
+    publish_pump(c);
+}
+
+ua_time client_server_time(const struct ua_client *c)
+{
+    return ua_time_from_us(loop_wall_us(c->loop) + (c->clock_us == INT64_MAX ? 0 : c->clock_us));
+}
+
 /* ---- answers ---- */
 
 static struct ua_subscription *find(struct ua_client *c, uint32_t id)
@@ -136,6 +148,8 @@ static ua_status read_head(struct ua_client *c, struct bytes body, struct sub_me
     (void)wire_u8(&r.wire);
     m->sequence = wire_le32(&r.wire);
     m->published = (ua_time)wire_le64(&r.wire);
+    if (m->published <= 0)
+        m->published = client_server_time(c);
     m->data = bytes_of(r.wire.at, wire_left(&r.wire));
     if (!status && !ua_read_good(&r))
         status = UA_BAD_DECODING_ERROR;

@@ -97,7 +97,8 @@ static void delete_there(struct ua_client *c, uint32_t id)
     struct ua_delete_subscriptions_request r = { .subscription_ids = &id, .subscription_ids_count = 1 };
     if (c->state == UA_CLIENT_UP && id)
         /* If it cannot be asked it runs out by itself. */
-        (void)client_ask(c, &ua_delete_subscriptions_request_type, &r, &ua_delete_subscriptions_response_type, 0, deleted, c, NULL);
+        if (client_ask(c, &ua_delete_subscriptions_request_type, &r, &ua_delete_subscriptions_response_type, 0, deleted, c, NULL))
+            client_lacks(c, UA_LACK_DELETE);
 }
 
 void ua_subscription_close(struct ua_subscription *s)
@@ -175,7 +176,7 @@ static void adopt(struct ua_subscription *s, const struct ua_create_subscription
     s->state = s->reason ? SUB_FILLING : SUB_LIVE;
     sub_heard(s);
     sub_wake(s, 0);
-    publish_pump(c);
+    publish_wake(c);
 }
 
 static void made(void *ctx, ua_status status, const void *response, struct arena *arena)
@@ -361,10 +362,10 @@ void subscriptions_up(struct ua_client *c, bool same)
     }
     if (c->dead || c->state != UA_CLIENT_UP)
         return;
-    if (!same && !transfer(c))
-        transferred(c, UA_BAD_OUT_OF_MEMORY, NULL, NULL);
-    if (!c->dead && c->state == UA_CLIENT_UP)
+    if (same)
         publish_pump(c);
+    else if (!transfer(c))
+        transferred(c, UA_BAD_OUT_OF_MEMORY, NULL, NULL);
 }
 
 /* ---- silence ---- */
