@@ -121,7 +121,6 @@ static uint8_t *put_list(uint8_t *at, struct uas_ready *list, uint32_t count)
         }
         if (i->count)
             break;
-        i->due = false;
         uas_queue_clear(i);
     }
     return at;
