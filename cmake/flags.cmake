@@ -34,7 +34,8 @@ target_compile_options(fg_strict INTERFACE -Wmissing-prototypes)
 
 if(FG_SANITIZE STREQUAL "address" OR FG_FUZZ)
     set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=all)
-    target_compile_options(fg_flags INTERFACE ${sanitize} -O1 -fno-omit-frame-pointer)
+    # -g1: a finding names its functions, files and lines; what more -g knows costs a quarter of the compile time.
+    target_compile_options(fg_flags INTERFACE ${sanitize} -O1 -g1 -fno-omit-frame-pointer)
     target_link_options(fg_flags INTERFACE ${sanitize})
     set(FG_TEST ON)
     if(FG_FUZZ)

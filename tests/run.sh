@@ -6,7 +6,9 @@
 #   shell   tests/*.test.sh: the lints, the hardening of the binary, kills, crash states, ...
 #   e2e     tests/e2e/*.test.mjs: real clients against the release binary
 #
-# The builds that a phase needs come first and count as tests: gcc and clang must both be content.
+# The builds that the phases need come first and count as tests: gcc and clang must both be content. Then the tests of all
+# phases run as one crowd, the slowest first (tests/slowest.txt), JOBS of them at once. Most of them wait most of the time:
+# for a clock, a disk, a peer. So JOBS is two for each processor unless the environment says otherwise.
 # FG_FULL=1 adds: unit tests at -O2 and under TSan, e2e against the sanitizer build, fuzzing, torture; limits times 10.
 #
 # A shell test ends with 0 (passed), 77 (skipped, its last line says why) or anything else. It finds the binaries in
@@ -19,7 +21,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 SHELL_SECONDS=300
 E2E_SECONDS=120
 FAILURE_LINES=200
-JOBS=${JOBS:-2}
+TEST_JOBS=${JOBS:-$((2 * $(nproc)))}
 
 export FG_FULL=${FG_FULL:-}
 export FG_RUN_ID="$$-$RANDOM"
@@ -37,6 +39,8 @@ trap 'rm -rf "$TMP_ALL"' EXIT
 mkdir -p "$FG_OUT"
 rm -rf "${FG_OUT:?}"/*
 : >"$FG_OUT/counts"
+QUEUE=$TMP_ALL/queue
+: >"$QUEUE"
 
 # Prints one result and writes its counts down; several run at once, so under a lock.
 report() # VERDICT NAME SECONDS PASSED FAILED [NOTE] <OUTPUT
@@ -123,21 +127,43 @@ run_e2e() # LABEL FILE
         --test-reporter=spec --test-reporter-destination=stdout \
         --test-reporter=tap --test-reporter-destination="$TAP" "$0"' "$2"
 }
-export -f report tap_counts run_one limit_of run_ctest run_shell run_e2e
+
+run_e2e_asan() # FILE
+{
+    FIELDGATE=$FG_BUILD_ASAN/fieldgate run_e2e e2e-asan "$1"
+}
+export -f report tap_counts run_one limit_of run_ctest run_shell run_e2e run_e2e_asan
 export SHELL_SECONDS E2E_SECONDS
 
-# Calls FUNCTION with each line of stdin as its last argument, JOBS at once. Nothing to call it with is a failure:
-# tests that went missing must not look like tests that passed.
+# Queues FUNCTION with each line of stdin as its last argument: `LABEL/TEST FUNCTION ARGUMENT...`. Nothing to call it with
+# is a failure: tests that went missing must not look like tests that passed.
 each() # LABEL FUNCTION ARGUMENT...
 {
-    local label=$1 lines
+    local label=$1 lines line name
     shift
     mapfile -t lines
     if [[ ${#lines[@]} -eq 0 ]]; then
         echo "there is no such test" | report FAIL "$label" 0 0 1 "nothing to run"
-    else
-        printf '%s\n' "${lines[@]}" | xargs -d '\n' -P "$JOBS" -I{} bash -c '"$@"' _ "$@" {} || true
     fi
+    for line in "${lines[@]}"; do
+        name=${line##*/}
+        echo "$label/${name%.test.*} $* $line" >>"$QUEUE"
+    done
+}
+
+# The queue, what tests/slowest.txt names first and in its order; a name there is good for every label that begins like it
+# (unit, unit-O2). What it does not name keeps the order in which it came.
+in_order()
+{
+    awk 'FILENAME != "-" { if ($1 ~ /^[a-z]/) rank[$1] = ++n; next }
+        { name = $1; sub(/-(O2|asan)\//, "/", name); print (name in rank ? rank[name] : n + NR), $0 }' tests/slowest.txt - <"$QUEUE" |
+        sort -s -n -k 1,1 | cut -d ' ' -f 3-
+}
+
+run_queue()
+{
+    [[ -s $QUEUE ]] || return 0
+    in_order | xargs -d '\n' -P "$TEST_JOBS" -I{} bash -c '{}' || true
 }
 
 ctest_names() # FOLDER REGEX
@@ -152,6 +178,7 @@ build() # KIND [TARGET...]
     run_one "build/$kind" 1800 scripts/build.sh "$kind" "$@"
 }
 
+# A phase builds what it needs and queues its tests.
 phase_unit()
 {
     build asan && ctest_names build-asan . | each unit run_ctest unit build-asan
@@ -173,12 +200,18 @@ phase_shell()
 phase_e2e()
 {
     ls tests/e2e/*.test.mjs | each e2e run_e2e e2e
-    # Each statement of the standards that binds a server has a test, none failed, and docs/conformance.md says so.
-    run_one conformance 60 node tests/conformance/table.mjs "$FG_OUT"
-    [[ -z $FG_FULL ]] || ls tests/e2e/*.test.mjs | FIELDGATE=$FG_BUILD_ASAN/fieldgate each e2e-asan run_e2e e2e-asan
+    [[ -z $FG_FULL ]] || ls tests/e2e/*.test.mjs | each e2e-asan run_e2e_asan
 }
 
-phase_long()
+# What looks at the results of a phase, or needs the machine for itself: after the queue.
+after_e2e()
+{
+    # Each statement of the standards that binds a server has a test, none failed, and docs/conformance.md says so.
+    run_one conformance 60 node tests/conformance/table.mjs "$FG_OUT"
+}
+
+phase_long() { :; }
+after_long()
 {
     FUZZ_SECONDS=${FG_FULL_FUZZ_SECONDS:-60} run_one fuzz 1800 scripts/fuzz.sh
     run_one torture 7200 tests/torture.sh
@@ -216,6 +249,12 @@ build release fieldgate
 build test
 for phase in "${phases[@]}"; do
     "phase_$phase"
+done
+run_queue
+for phase in "${phases[@]}"; do
+    if declare -F "after_$phase" >/dev/null; then
+        "after_$phase"
+    fi
 done
 run_one nothing-left-running 60 bash -c nothing_is_left_running
 

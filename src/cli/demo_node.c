@@ -34,19 +34,22 @@ static uint16_t choose_port(struct loop *loop, uint16_t usual)
     return usual;
 }
 
-static enum code write_settings(struct demo_node *n, const struct io *io, uint16_t mqtt, uint16_t http, const char *topics,
-                                const char *more, struct fault *why)
+static enum code write_settings(struct demo_node *n, const struct io *io, uint16_t mqtt, uint16_t http,
+                                const char *topics, const char *more, struct fault *why)
 {
-    struct buf text = { 0 };
+    struct buf text = {0};
     buf_printf(&text, "version: 1\nsite: demo\ndata: ");
     buf_json(&text, bytes_str(n->data));
-    buf_printf(&text, "\nlisteners:\n  - { type: mqtt, at: [\"127.0.0.1:%u\"] }\n  - { type: http, at: [\"127.0.0.1:%u\"] }\n", mqtt,
-               http);
+    buf_printf(&text,
+               "\nlisteners:\n  - { type: mqtt, at: [\"127.0.0.1:%u\"] }\n  - { type: http, at: "
+               "[\"127.0.0.1:%u\"] }\n",
+               mqtt, http);
     buf_printf(&text, "hub:\n  partitions: 4\n  topics: [");
     buf_json(&text, bytes_str(topics));
     /* A demo must run on a small disk, too. */
     buf_printf(&text, "]\njournal: { segment-bytes: 4MiB, disk-reserve: 1MiB }\n%s", more);
-    enum code c = text.bad ? FAIL(why, CODE_NOMEM, 0, "no memory") : io_replace(io, n->dir, "fieldgate.yaml", buf_bytes(&text), why);
+    enum code c = text.bad ? FAIL(why, CODE_NOMEM, 0, "no memory")
+                           : io_replace(io, n->dir, "fieldgate.yaml", buf_bytes(&text), why);
     buf_clear(&text);
     return c;
 }
@@ -99,7 +102,7 @@ static enum code wait_ready(struct demo_node *n, const struct io *io, int in, st
     int64_t end = io->monotonic_us(io->self) + READY_MS * 1000LL;
     for (;;) {
         int left = (int)((end - io->monotonic_us(io->self)) / 1000);
-        struct pollfd p = { .fd = in, .events = POLLIN };
+        struct pollfd p = {.fd = in, .events = POLLIN};
         if (left <= 0 || poll(&p, 1, left) <= 0)
             return not_ready(n, io, why);
         char c;
@@ -120,7 +123,7 @@ static enum code wait_ready(struct demo_node *n, const struct io *io, int in, st
 
 enum code demo_node_make(struct demo_node *n, const char *keep_dir, struct fault *why)
 {
-    *n = (struct demo_node){ 0 };
+    *n = (struct demo_node){0};
     const char *temp = getenv("TMPDIR");
     if (keep_dir) {
         (void)snprintf(n->dir, sizeof n->dir, "%s", keep_dir);
@@ -135,17 +138,28 @@ enum code demo_node_make(struct demo_node *n, const char *keep_dir, struct fault
     return CODE_OK;
 }
 
-enum code demo_node_start(struct demo_node *n, const struct io *io, const char *topics, const char *more, struct fault *why)
+/* 0 where the system shall choose. */
+struct ports {
+    uint16_t mqtt, http;
+};
+
+static enum code choose_ports(struct ports *ports, struct fault *why)
 {
     struct loop *loop;
-    int ends[2];
     enum code c = loop_open_uv(&loop, why);
     if (c != CODE_OK)
         return c;
-    uint16_t mqtt = choose_port(loop, 1883), http = choose_port(loop, 8080);
+    *ports = (struct ports){choose_port(loop, 1883), choose_port(loop, 8080)};
     loop_close(loop);
-    n->other_ports = !mqtt || !http;
-    c = write_settings(n, io, mqtt, http, topics, more, why);
+    return CODE_OK;
+}
+
+static enum code start_on(struct demo_node *n, const struct io *io, const struct ports *ports,
+                          const char *topics, const char *more, struct fault *why)
+{
+    int ends[2];
+    n->other_ports = !ports->mqtt || !ports->http;
+    enum code c = write_settings(n, io, ports->mqtt, ports->http, topics, more, why);
     if (c != CODE_OK)
         return c;
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -159,12 +173,31 @@ enum code demo_node_start(struct demo_node *n, const struct io *io, const char *
     return c;
 }
 
+enum code demo_node_start(struct demo_node *n, const struct io *io, const char *topics, const char *more,
+                          struct fault *why)
+{
+    struct ports ports, now;
+    enum code c = choose_ports(&ports, why);
+    if (c != CODE_OK)
+        return c;
+    c = start_on(n, io, &ports, topics, more, why);
+    if (c == CODE_OK || n->pid <= 0 || (!ports.mqtt && !ports.http))
+        return c;
+    /* A port that was free when it was chosen may have been taken before the node had it: by another demo, say. */
+    struct fault ignored;
+    if (choose_ports(&now, &ignored) != CODE_OK || (now.mqtt == ports.mqtt && now.http == ports.http))
+        return c;
+    enum code ended = demo_node_halt(n, &ignored);
+    (void)ended; /* badly, of course */
+    return start_on(n, io, &now, topics, more, why);
+}
+
 /* Folders of ours are shallow; the limit only guards against what we did not make. */
 static void remove_all(const char *path, int depth);
 
 struct removal {
     const char *dir;
-    int         depth;
+    int depth;
 };
 
 static void remove_entry(void *ctx, const char *name)
@@ -184,7 +217,7 @@ static void remove_all(const char *path, int depth)
         (void)unlink(path);
         return;
     }
-    struct removal r = { path, depth + 1 };
+    struct removal r = {path, depth + 1};
     (void)io_system.list(io_system.self, path, remove_entry, &r);
     (void)rmdir(path);
 }
@@ -206,7 +239,8 @@ enum code demo_node_halt(struct demo_node *n, struct fault *why)
             (void)waitpid(n->pid, &status, 0);
             c = FAIL(why, CODE_IO, 0, "the demo's node did not stop within %d s", STOP_MS / 1000);
         } else if (done < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-            c = FAIL(why, CODE_IO, 0, "the demo's node ended with status %d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+            c = FAIL(why, CODE_IO, 0, "the demo's node ended with status %d",
+                     WIFEXITED(status) ? WEXITSTATUS(status) : -1);
         }
         n->pid = 0;
     }

@@ -162,32 +162,7 @@ test('what cannot be is refused before anything is sent', async () => {
     }
 });
 
-// ---- mqtt-test ----
-
-/** Topics that a broker keeps, and sessions without a client, must be what they were before. */
-async function retainedTopics(port) {
-    const end = await run('mosquitto_sub', ['-p', String(port), '-t', 'fieldgate-test/#', '-v', '-W', '1']);
-    return end.out;
-}
-
-const expected = { node: [], mosquitto: ['takeover', 'protocol errors'] };
-
-for (const name of ['node', 'mosquitto'])
-    test(`mqtt-test on ${name} finds what is known of it, and leaves nothing behind`, { timeout: 90_000 }, async () => {
-        const port = brokers[name].mqttPort;
-        const end = await run(FIELDGATE, ['mqtt-test', `127.0.0.1:${port}`, '-o', 'json'], { timeoutMs: 80_000 });
-        const r = JSON.parse(end.out.join('\n'));
-        const failed = r.rows.filter((row) => row.result === 'failed');
-        assert.deepEqual(failed.map((row) => row.name), expected[name], JSON.stringify(failed, null, 1));
-        assert.equal(end.code, failed.length ? 1 : 0);
-        assert.ok(r.rows.length >= 40 && r.rows.every((row) => row.said.length > 3));
-        assert.equal(r.ok + r.failed + r.notOffered, r.rows.length);
-        assert.deepEqual(await retainedTopics(port), []);
-        if (name === 'node') {
-            const { text } = await brokers.node.get('/metrics');
-            assert.match(text, /fieldgate_mqtt_sessions\S* 0$/m);
-        }
-    });
+// ---- mqtt-test, whose whole table is looked at in verbs-mqtt-test.test.mjs ----
 
 test('mqtt-test prints a table, and --only chooses rows', async () => {
     const { code, out } = await run(FIELDGATE, ['mqtt-test', '-p', String(brokers.mosquitto.mqttPort), '--only', 'takeover']);
