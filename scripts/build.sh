@@ -3,7 +3,8 @@
 # there is nothing to do.
 #
 #   release   build/        gcc    the product alone, hardened
-#   test      build-test/   gcc    -O2 with the hooks that tests need: crash states, storms, benchmarks
+#   test      build-test/   gcc    -O2 with the hooks that tests need: crash states, storms, benchmarks. Compiles only the
+#                                  folders that have hooks; builds the release first and takes the others from there
 #   asan      build-asan/   clang  address and undefined behaviour sanitizers: the unit tests
 #   tsan      build-tsan/   gcc    thread sanitizer
 #   fuzz      build-fuzz/   clang  libFuzzer targets
@@ -14,7 +15,8 @@ kind=${1:?usage: scripts/build.sh KIND [TARGET...]}
 shift
 case $kind in
 release) dir=build;      options=(-DCMAKE_C_COMPILER=gcc -DFG_TESTS=OFF) ;;
-test)    dir=build-test; options=(-DCMAKE_C_COMPILER=gcc -DFG_TEST=ON) ;;
+test)    dir=build-test; options=(-DCMAKE_C_COMPILER=gcc -DFG_TEST=ON -DFG_RELEASE="$PWD/build")
+         scripts/build.sh release fieldgate ;;
 asan)    dir=build-asan; options=(-DCMAKE_C_COMPILER=clang-14 -DFG_SANITIZE=address) ;;
 tsan)    dir=build-tsan; options=(-DCMAKE_C_COMPILER=gcc -DFG_SANITIZE=thread) ;;
 fuzz)    dir=build-fuzz; options=(-DCMAKE_C_COMPILER=clang-14 -DFG_FUZZ=ON) ;;
