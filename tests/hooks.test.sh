@@ -16,7 +16,7 @@ check() # TREE
             gsub(/"([^"\\]|\\.)*"|\047(\\.|[^\047\\])\047/, "", line)
             depth += gsub(/{/, "", line) - gsub(/}/, "", line)
         }
-        END { if (!files) { print "there is no header"; bad = 1 } exit bad }')
+        END { if (!files) { print "there is no header"; bad = 1 } exit bad }') || return 1
 }
 
 expect() # STATUS TEXT
