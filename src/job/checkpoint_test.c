@@ -284,6 +284,51 @@ static void what_cannot_be_written_changes_nothing(struct rig *rig)
     let_go(&j);
 }
 
+static struct bytes content_of(struct rig *rig, const char *path, char *text, size_t size)
+{
+    const struct io *io = memfs_io(rig->fs);
+    int file = io->open(io->self, path, IO_READ);
+    assert_true(file >= 0);
+    ssize_t n = io->pread(io->self, file, text, size, 0);
+    assert_true(n >= 0);
+    io->close(io->self, file);
+    return bytes_of(text, (size_t)n);
+}
+
+/* What a failed sync has lost is not found by the next one. */
+static void a_file_that_cannot_be_synced_is_written_again(struct rig *rig)
+{
+    static const char path[] = RIG_DATA "/rows.jsonl";
+    const struct io *io = memfs_io(rig->fs);
+    struct fault why;
+    char text[100];
+    struct jobs all = all_of(rig);
+    struct file_out out = {.file = -1};
+    struct job j = open_job(&all, "SELECT v INTO [file:" RIG_DATA "/rows.jsonl] FROM t");
+    j.files = &out;
+    three_messages(rig);
+    read_back(&j);
+    for (int turn = 0; turn < 2; turn++) {
+        feed_one(&j);
+        files_keep(&j);
+        assert_int_equal(files_write(&j, &why), CODE_OK);
+        if (turn == 0) {
+            memfs_fail(rig->fs, FS_FDATASYNC, 1, EIO, false);
+            assert_int_not_equal(checkpoint_write(&j, &why), CODE_OK);
+            assert_true(j.astray);
+            assert_int_equal(io->pwrite(io->self, out.file, "\0\0\0", 3, 0), 3); /* lost */
+            new_stream(&j);
+            read_back(&j);
+            assert_int_equal(content_of(rig, path, text, sizeof text).len, 0);
+        }
+    }
+    write_it(&j);
+    assert_true(bytes_equal(content_of(rig, path, text, sizeof text), BYTES_LIT("{\"v\":1}\n")));
+    files_close(&j);
+    rig_advance(rig, 2 * JOURNAL_LATER_US);
+    let_go(&j);
+}
+
 /* ---- what it does not take ---- */
 
 /* One checkpoint of one event, on disk, and a message behind it. `ordinal` rows are in the log. */
@@ -387,6 +432,7 @@ int main(void)
         RIG_TEST(a_state_comes_back_with_its_place, NULL),
         RIG_TEST(whichever_record_is_on_disk_has_its_file, NULL),
         RIG_TEST(files_do_not_pile_up, NULL),
+        RIG_TEST(a_file_that_cannot_be_synced_is_written_again, NULL),
         RIG_TEST(what_cannot_be_written_changes_nothing, NULL),
         RIG_TEST(a_state_that_is_gone, NULL),
         RIG_TEST(a_state_of_another_query, NULL),

@@ -2,7 +2,8 @@
  *
  * A file is written when the words of the batch are in the log, and synced before a checkpoint, whose note says how long it is then.
  * After a crash it is cut there, and what comes is appended: each row stands in it once. Another file of that name, or one that
- * somebody has made shorter (a log that was rotated), is appended to as it is.
+ * somebody has made shorter (a log that was rotated), is appended to as it is. When it cannot be synced, the job goes back as after
+ * a crash.
  */
 #include "job/job_private.h"
 
@@ -77,8 +78,12 @@ enum code files_sync(struct job *j, struct place_note *note, struct fault *why)
         if (!f->path)
             continue;
         int e = f->unsynced ? io->fdatasync(io->self, f->file) : 0;
-        if (e < 0)
-            return FAIL_SYS(why, CODE_IO, -e, "%s cannot be synced", f->path);
+        if (e < 0) {
+            /* A second sync would be content: the system may have dropped what it could not write. Only the checkpoint is sure. */
+            j->astray = true;
+            return FAIL_SYS(why, CODE_IO, -e, "%s cannot be synced, what was written since the last checkpoint is written again",
+                            f->path);
+        }
         f->unsynced = false;
         note->files[note->count].file = identity_of(f);
         note->files[note->count++].size = f->size;

@@ -15,7 +15,7 @@ import { FIELDGATE, startNode, startRefused, tempFolder } from './lib/node.mjs';
 import { AUTH, CONNACK, DISCONNECT, auth, connect } from './lib/packets.mjs';
 import { run } from './lib/process.mjs';
 import { rawOpen } from './lib/raw.mjs';
-import { until } from './lib/wait.mjs';
+import { sleep, until } from './lib/wait.mjs';
 
 // ---- secrets: each one is made up here, and looked for in every log at the end ----
 
@@ -276,6 +276,53 @@ test('rules: what is not allowed is refused, by MQTT.js and mosquitto', async (t
     const refused = await mqttRefused({ node: it, username: 'alice', password: a, will: { topic: 'other', payload: 'x' } });
     assert.equal(refused.code, 0x87);
     assert.match((await it.get('/metrics')).text, /fieldgate_mqtt_denied_total\{what="publish"\} 3/);
+});
+
+test('what jobs and actions say is read by whom a rule names it, and no wildcard at the beginning does', async (t) => {
+    const rules = (more) => `version: 1
+rules:
+  - user: wide
+    publish: ["#", "$jobs/#", "$actions/#"]
+    subscribe: ["#", "+/#"]
+  - user: ops
+    subscribe: [${more}"$actions/tell"]
+`;
+    const [w, o] = [secret('wide'), secret('ops')];
+    const sql = join(tempFolder(), 'hot.sql');
+    writeFileSync(sql, 'SELECT v INTO found FROM x; SELECT v AS other INTO hidden FROM x');
+    const it = await node(t, { users: { wide: [w], ops: [o] }, rules: rules('"$jobs/hot/found", '), settings: {
+        jobs: { hot: { sql, inputs: { x: 'in/#' } } },
+        actions: { tell: { on: '$jobs/hot/found', do: { publish: { topic: 'out', message: '${v}' } } },
+            quiet: { on: '$jobs/hot/hidden', do: { publish: { topic: 'out', message: '${other}' } } } },
+    } });
+    const wide = await mqttConnect({ t, node: it, username: 'wide', password: w });
+    const ops = await mqttConnect({ t, node: it, clientId: 'ops', username: 'ops', password: o, clean: false, properties: { sessionExpiryInterval: 600 } });
+    await wide.subscribeAsync(['#', '+/#'], { qos: 1 });
+    for (const filter of ['$jobs/#', '$jobs/hot/found', '$jobs/+/found', '$share/g/$jobs/#', '$share/g/$jobs/hot/found', '$actions/#', '$actions/tell'])
+        await assert.rejects(wide.subscribeAsync(filter, { qos: 1 }), undefined, filter);
+    for (const filter of ['$jobs/#', '$jobs/hot/#', '$jobs/hot/hidden', '$actions/#', '$actions/quiet', '$actions/+', 'out'])
+        await assert.rejects(ops.subscribeAsync(filter, { qos: 1 }), undefined, filter);
+    await ops.subscribeAsync(['$jobs/hot/found', '$actions/tell'], { qos: 1 });
+    // A rule that says otherwise changes nothing: only the node speaks there.
+    for (const topic of ['$jobs/hot/found', '$actions/tell'])
+        await assert.rejects(wide.publishAsync(topic, '{"v":2}', { qos: 1 }), /[Nn]ot authorized/);
+    await wide.publishAsync('in/1', '{"v":1}', { qos: 1 });
+    await ops.take(2);
+    assert.deepEqual(ops.messages.map((m) => m.topic).sort(), ['$actions/tell', '$jobs/hot/found']);
+    await wide.take(3);
+    assert.ok(wide.messages.every((m) => /^(in|out)/.test(m.topic)), JSON.stringify(wide.messages.map((m) => m.topic)));
+
+    // The right is taken away: who holds the subscription is closed, and what comes meanwhile is not kept for him.
+    await reloaded(it, () => writeFileSync(it.rulesFile, rules('')));
+    await ops.gone();
+    assert.deepEqual(ops.disconnects, [0x87]);
+    await wide.publishAsync('in/1', '{"v":3}', { qos: 1 });
+    await wide.take(6);
+    const again = await mqttConnect({ t, node: it, clientId: 'ops', username: 'ops', password: o, clean: false, properties: { sessionExpiryInterval: 600 } });
+    assert.equal(again.connack.sessionPresent, true);
+    await again.take(1);
+    await sleep(300);
+    assert.deepEqual(again.messages.map((m) => m.topic), ['$actions/tell']);
 });
 
 test('rules that change: at once, as a whole, or not at all', async (t) => {

@@ -5,8 +5,10 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import { createServer as createRaw } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer as createTlsRaw } from 'node:tls';
 import { test } from './lib/bounded.mjs';
 import { makeAuthority } from './lib/certs.mjs';
 import { mqttConnect, mqttRefused } from './lib/mqttjs.mjs';
@@ -216,6 +218,71 @@ test('webhook: certificates are verified', async (t) => {
     assert.match(`${reports.misnamed.result} ${reports.misnamed.said}`, /^failed FG2103 .*another name/);
     assert.equal(good.requests.length, 1);
     assert.equal(bad.requests.length, 0);
+});
+
+/** A server that speaks as `say(socket)` does; over TLS when there are certificates. Gives its port. */
+async function rawServer(t, say, tls) {
+    const sockets = new Set();
+    const handle = (socket) => {
+        sockets.add(socket);
+        socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+        socket.resume();
+        say(socket);
+    };
+    const server = tls ? createTlsRaw(tls, handle) : createRaw(handle);
+    server.on('tlsClientError', () => {});
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => {
+        for (const socket of sockets) socket.destroy();
+        server.close();
+    });
+    return server.address().port;
+}
+
+/** Writes something again and again until the other side has gone. */
+const dripping = (text, ms) => (socket) => {
+    const timer = setInterval(() => socket.write(text), ms);
+    socket.on('close', () => clearInterval(timer));
+};
+
+test('webhook: a server that is slow, endless, silent or something else holds nobody up, and is told apart', async (t) => {
+    const root = await makeAuthority();
+    const own = await root.issue({ name: 'web', names: 'IP:127.0.0.1' });
+    const old = await root.issue({ file: 'old', name: 'web', names: 'IP:127.0.0.1', days: -1 });
+    const files = (c) => ({ cert: readFileSync(c.chain), key: readFileSync(c.key) });
+    const endless = (socket) => {
+        const more = () => { while (!socket.destroyed && socket.write(`4000\r\n${'x'.repeat(0x4000)}\r\n`)); };
+        socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+        socket.on('drain', more);
+        more();
+    };
+    const servers = {
+        silent: [() => {}, undefined, 'http', /^failed no answer in time$/],
+        mute: [() => {}, undefined, 'https', /^failed no answer in time$/], // never answers the ClientHello
+        drip: [dripping('H', 50), undefined, 'http', /^failed /],
+        heads: [(socket) => { socket.write('HTTP/1.1 200 OK\r\n'); dripping('A: b\r\n', 20)(socket); }, undefined, 'http', /^failed no answer in time$/],
+        wide: [(socket) => socket.write(`HTTP/1.1 200 OK\r\nA: ${'x'.repeat(200_000)}`), undefined, 'http', /^failed .*does not answer in HTTP/],
+        interim: [dripping('HTTP/1.1 100 Continue\r\n\r\n', 20), undefined, 'http', /^failed no answer in time$/],
+        body: [endless, undefined, 'http', /^good status 200$/],
+        ssh: [(socket) => socket.write('SSH-2.0-OpenSSH_9.2\r\n'), undefined, 'http', /^failed .*does not answer in HTTP/],
+        plain: [(socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'), undefined, 'https', /^failed FG2102 .*does not speak TLS/],
+        cut: [(socket) => socket.destroy(), undefined, 'https', /^failed /],
+        moved: [(socket) => socket.end('HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n'), files(own), 'https', /^failed status 302 \(redirects are not followed\)$/],
+        old: [(socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'), files(old), 'https', /^failed FG2106 .*its certificate has ended/],
+        good: [(socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'), files(own), 'https', /^good status 200$/],
+    };
+    const actions = {};
+    for (const [name, [say, tls, scheme]] of Object.entries(servers)) {
+        const url = `${scheme}://127.0.0.1:${await rawServer(t, say, tls)}/`;
+        actions[name] = { on: 'in/1', do: { webhook: { url, ...(scheme === 'https' ? { ca: root.pem } : {}) } }, retry: 0, timeout: '2s' };
+    }
+    const node = await startWith(t, actions);
+    const client = await listener(t, node);
+    const from = Date.now();
+    await client.publishAsync('in/1', '{}', { qos: 1 });
+    const reports = Object.fromEntries((await client.reports(Object.keys(servers).length)).map((r) => [r.action, r]));
+    assert.ok(Date.now() - from < 9000, `all have an end within ${Date.now() - from} ms`);
+    for (const [name, [, , , said]] of Object.entries(servers)) assert.match(`${reports[name].result} ${reports[name].said}`, said, name);
 });
 
 test('program: arguments, standard input, environment, its words, its time', async (t) => {

@@ -3,7 +3,7 @@
 // timeout: 240
 
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from './lib/bounded.mjs';
 import { FIELDGATE, startNode, tempFolder } from './lib/node.mjs';
@@ -273,4 +273,62 @@ test('a job on a full disk stops in time, starts on it, and in the end has said 
         await raw.send(m.ack(m.PUBACK, p.pid));
     }
     assert.deepEqual(got, accepted.map((n) => [n, n ? n - 1 : null]));
+});
+
+/** A job `copy` that writes n of each event of in/1 to a file there; its node keeps its own data elsewhere. */
+async function fileNode(t, folder, wrap) {
+    const dir = tempFolder('jobs'), file = `${folder}/rows.jsonl`;
+    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    writeFileSync(join(dir, 'copy.sql'), `--@ outputs: { found: "file:${file}" }\nSELECT n, pad INTO found FROM [in/1]`);
+    writeFileSync(join(dir, 'other.sql'), 'SELECT n INTO [out/other] FROM [in/1]');
+    const node = await startNode({ t, wrap, settings: { ...SETTINGS, jobs: join(dir, '*.sql') } });
+    const job = async (name) => {
+        const { out, err } = await run(FIELDGATE, ['job', 'list', '--data', node.dataDir, '-o', 'json'], { timeoutMs: 30_000 });
+        return JSON.parse(out.join('') || assert.fail(err.join('\n'))).jobs.find((one) => one.name === name);
+    };
+    return { node, file, job, dir };
+}
+
+test('a job whose file is on a full disk waits, says so, and in the end has written every row once', async (t) => {
+    const disk = await SmallDisk.make({ t, size: '4m' });
+    await disk.ballast(3);
+    const { node, file, job, dir } = await fileNode(t, disk.folder, disk.enter);
+    const pad = 'x'.repeat(16_000);
+    let sent = 0;
+    const send = async (count) => {
+        const to = sent + count;
+        const client = await rawConnect({ t, port: node.mqttPort });
+        for (; sent < to; sent++) assert.equal((await client.publish('in/1', JSON.stringify({ n: sent, pad }))).reason, 0, 'the broker has room');
+        await client.cut();
+    };
+    const rows = async () => {
+        const { out } = await disk.run('cat', [file]);
+        return out.map((line) => JSON.parse(line).n);
+    };
+    const waits = () => until(async () => (await job('copy')).state === 'blocked', 'the job waits', 15_000);
+    await send(150);
+    await waits();
+    assert.match(node.log(), new RegExp(`FG6124 job copy waits: .*${file} cannot be written: No space left on device`));
+    assert.match(JSON.stringify(await job('copy')), /rows\.jsonl cannot be written: No space left/);
+    await until(async () => (await job('other')).lag === 0 && (await job('other')).events === 150, 'the other job goes on');
+    await othersAreServed(t, node);
+
+    // It stops in time, starts on the full disk, also after a crash, and goes on waiting.
+    for (const kill9 of [false, true]) {
+        const from = Date.now();
+        await node.restart({ kill9 });
+        assert.ok(Date.now() - from < 8000, `stopped and started within ${Date.now() - from} ms`);
+        await waits();
+        await send(5);
+    }
+    const query = join(dir, 'copy.sql');
+    writeFileSync(query, `${readFileSync(query, 'utf8')} WHERE n >= 0`); // a reload does not wait for it
+    assert.equal((await node.verb('reload')).code, 0);
+    await waits();
+    await disk.dropBallast();
+    await until(async () => { const now = await job('copy'); return now.state === 'running' && now.lag === 0; }, 'the job has caught up', 20_000);
+    assert.match(node.log(), /FG6123 job copy goes on/);
+    await send(3);
+    await until(async () => (await rows()).length >= sent, 'all rows are there');
+    assert.deepEqual(await rows(), [...Array(sent).keys()]);
 });
