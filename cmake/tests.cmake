@@ -27,7 +27,7 @@ endfunction()
 set(FG_TEST_ENV
     "ASAN_OPTIONS=abort_on_error=0:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
-    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp"
     "MALLOC_PERTURB_=165")
 
 # A test's first lines may ask for more time: `timeout: 300`, in seconds.
