@@ -17,9 +17,9 @@
 
 enum { DATA_RUNS_MAX = 32 };
 
-#define RETRY(result, call) \
-    do {                    \
-        (result) = (call);  \
+#define RETRY(result, call)                                                                                  \
+    do {                                                                                                     \
+        (result) = (call);                                                                                   \
     } while ((result) < 0 && errno == EINTR)
 
 static int sys_open(void *self, const char *path, int flags)
@@ -234,25 +234,13 @@ static void sys_random(void *self, void *to, size_t n)
 }
 
 const struct io io_system = {
-    .open = sys_open,
-    .close = sys_close,
-    .pread = sys_pread,
+    .open = sys_open,           .close = sys_close,         .pread = sys_pread,
     .data_end = sys_data_end,
-    .pwrite = sys_pwrite,
-    .fdatasync = sys_fdatasync,
-    .truncate = sys_truncate,
-    .allocate = sys_allocate,
-    .stat = sys_stat,
-    .rename = sys_rename,
-    .unlink = sys_unlink,
-    .mkdir = sys_mkdir,
-    .sync_dir = sys_sync_dir,
-    .list = sys_list,
-    .lock = sys_lock,
-    .free_bytes = sys_free_bytes,
-    .wall_us = sys_wall_us,
-    .monotonic_us = sys_monotonic_us,
-    .random = sys_random,
+    .pwrite = sys_pwrite,       .fdatasync = sys_fdatasync, .truncate = sys_truncate,
+    .allocate = sys_allocate,   .stat = sys_stat,           .rename = sys_rename,
+    .unlink = sys_unlink,       .mkdir = sys_mkdir,         .sync_dir = sys_sync_dir,
+    .list = sys_list,           .lock = sys_lock,           .free_bytes = sys_free_bytes,
+    .wall_us = sys_wall_us,     .monotonic_us = sys_monotonic_us, .random = sys_random,
     .give = sys_give,
 };
 
@@ -281,8 +269,7 @@ int64_t io_read_all(const struct io *io, int file, void *to, size_t n, uint64_t 
     return (int64_t)done;
 }
 
-enum code io_load(const struct io *io, const char *path, size_t max, char **out, size_t *len,
-                  struct fault *why)
+enum code io_load(const struct io *io, const char *path, size_t max, char **out, size_t *len, struct fault *why)
 {
     struct io_stat st;
     int r = io->stat(io->self, path, &st);
@@ -291,8 +278,7 @@ enum code io_load(const struct io *io, const char *path, size_t max, char **out,
     if (st.is_dir)
         return FAIL(why, CODE_IO, 0, "cannot read %s: it is a directory", path);
     if (st.size > max)
-        return FAIL(why, CODE_LIMIT, 0, "%s has %llu bytes, the limit is %zu", path,
-                    (unsigned long long)st.size, max);
+        return FAIL(why, CODE_LIMIT, 0, "%s has %llu bytes, the limit is %zu", path, (unsigned long long)st.size, max);
     int file = io->open(io->self, path, IO_READ);
     if (file < 0)
         return FAIL_SYS(why, CODE_IO, -file, "cannot open %s", path);

@@ -56,7 +56,7 @@ static void unknown_keys_are_refused_with_the_nearest(void **state)
         { "hub:\n  durability: disk\n", 1012, 2, 3, "It belongs to the top level of the file" },
         { "upstream: {}\n", 1012, 1, 1, "unknown key 'upstream'. Known here: version, site" },
         { "enroll: {}\n", 1012, 1, 1, "unknown key 'enroll'" },
-        { "opcua: {}\n", 1012, 1, 1, "unknown key 'opcua'" },
+        { "connectors: {}\n", 1012, 1, 1, "unknown key 'connectors'" },
         { "log: { levls: {} }\n", 1012, 1, 8, "Did you mean 'levels'?" },
         { "limits: { \"\": 4 }\n", 1012, 1, 11, "unknown key ''" },
         { "hub.partitions: 4\n", 1012, 1, 1, "unknown key 'hub.partitions'" },

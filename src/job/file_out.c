@@ -81,9 +81,8 @@ enum code files_sync(struct job *j, struct place_note *note, struct fault *why)
         if (e < 0) {
             /* A second sync would be content: the system may have dropped what it could not write. Only the checkpoint is sure. */
             j->astray = true;
-            return FAIL_SYS(
-                why, CODE_IO, -e,
-                "%s cannot be synced, what was written since the last checkpoint is written again", f->path);
+            return FAIL_SYS(why, CODE_IO, -e, "%s cannot be synced, what was written since the last checkpoint is written again",
+                            f->path);
         }
         f->unsynced = false;
         note->files[note->count].file = identity_of(f);
@@ -117,9 +116,7 @@ static enum code open_one(struct job *j, struct file_out *f, const struct place_
         e = io->truncate(io->self, f->file, *size);
         st.size = *size;
     } else if (e == 0 && size && st.size < *size) {
-        log_warn("job",
-                 "FG6141 job %s: %s has %" PRIu64 " bytes where %" PRIu64
-                 " were written; it is appended to as it is",
+        log_warn("job", "FG6141 job %s: %s has %" PRIu64 " bytes where %" PRIu64 " were written; it is appended to as it is",
                  j->plan->name, f->path, st.size, *size);
     }
     if (e < 0)
