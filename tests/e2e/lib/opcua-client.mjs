@@ -44,11 +44,11 @@ let good;
 export const clientCertificate = () => (good ??= applicationCertificate({ key: sharedKey('client'), uri: CLIENT_URI, cn: 'Test client' }));
 
 /** The application's settings for a connection: options as for uaConnect. */
-export async function uaClient({ t, policy = 'None', mode, certificate = clientCertificate(), uri = CLIENT_URI, ...more } = {}) {
+export async function uaClient({ t, policy = 'None', mode, certificate = clientCertificate(), uri, ...more } = {}) {
     const secured = policy !== 'None';
     const client = ua.OPCUAClient.create({
         applicationName: 'Test client',
-        applicationUri: uri,
+        applicationUri: uri ?? CLIENT_URI,
         clientCertificateManager: (await filesOf(certificate), store),
         ...stored.get(certificate),
         securityPolicy: ua.SecurityPolicy[policy],
@@ -61,6 +61,7 @@ export async function uaClient({ t, policy = 'None', mode, certificate = clientC
         ...more,
     });
     client.on('backoff', () => {});
+    if (uri) client._getApplicationUri = () => uri; // by itself it says what the certificate says
     t?.after(() => client.disconnect().catch(() => {}));
     return client;
 }

@@ -10,6 +10,8 @@ class Proxy {
         Object.assign(this, { target: { port, host } });
         /** Bytes that passed: up = from the client to the server. */
         this.bytes = { up: 0, down: 0 };
+        /** What arrived last in each direction. */
+        this.last = { up: undefined, down: undefined };
         this.connections = 0;
         this.delayMs = 0;
         this.mode = 'pass'; // 'pass', 'swallow', 'refuse'
@@ -41,6 +43,7 @@ class Proxy {
     }
 
     #pass(pair, data, direction, to) {
+        this.last[direction] = data;
         if (this.mode === 'swallow' || !to) return;
         const cut = this.cutAfter;
         if (cut && cut.direction === direction) {

@@ -91,9 +91,10 @@ export function certificate({ key, cn, issuer, names = [], from = -1, to = 30, c
         extension('2.5.29.14', octets(id(key))),
         extension('2.5.29.35', seq(context(0, id(signer), false))),
     ];
+    const serial = Buffer.concat([Buffer.from([1]), randomBytes(8)]);
     const body = seq(
         context(0, integer(Buffer.from([2]))),
-        integer(Buffer.concat([Buffer.from([1]), randomBytes(8)])),
+        integer(serial),
         algorithm,
         name(issuer?.cn ?? cn),
         seq(time(new Date(Date.now() + from * DAY)), time(new Date(Date.now() + to * DAY))),
@@ -102,7 +103,22 @@ export function certificate({ key, cn, issuer, names = [], from = -1, to = 30, c
         context(3, seq(...extensions)),
     );
     const der = seq(body, algorithm, bits(sign(hash, body, signer.privateKey)));
-    return { der, pem: pem('CERTIFICATE', der), key, cn, thumbprint: createHash('sha1').update(der).digest('hex').toUpperCase() };
+    return { der, pem: pem('CERTIFICATE', der), key, cn, serial, thumbprint: createHash('sha1').update(der).digest('hex').toUpperCase() };
+}
+
+/** What an issuer has revoked, as DER: a list [RFC 5280-5.1] of some certificates that certificate() gave. */
+export function revocationList({ issuer, revoked = [], from = -1, to = 30 }) {
+    const algorithm = seq(oid('1.2.840.113549.1.1.11'), tlv(0x05, Buffer.alloc(0)));
+    const when = (days) => time(new Date(Date.now() + days * DAY));
+    const entries = revoked.map(({ serial }) => seq(integer(serial), when(from)));
+    const body = seq(
+        integer(Buffer.from([1])), algorithm, name(issuer.cn), when(from), when(to), ...(entries.length ? [seq(...entries)] : []),
+        context(0, seq(
+            extension('2.5.29.35', seq(context(0, createHash('sha1').update(issuer.key.publicKey.export({ type: 'pkcs1', format: 'der' })).digest(), false))),
+            extension('2.5.29.20', integer(Buffer.from([1]))),
+        )),
+    );
+    return seq(body, algorithm, bits(sign('sha256', body, issuer.key.privateKey)));
 }
 
 /** A certificate with one bit of its signature wrong. */
