@@ -169,8 +169,7 @@ static bool answer(struct turn *t, const struct open_chunk *o, const struct ua_o
     struct ua_channel *c = t->c;
     struct ua_open_secure_channel_response a = {
         .header = { .timestamp = ua_time_from_us(t->now.wall_us),
-                    .request_handle = r->header.request_handle,
-                    .service_diagnostics = { -1, -1, -1, -1, BYTES_NONE, 0, NULL } },
+                    .request_handle = r->header.request_handle },
         .security_token = { .channel_id = c->id,
                             .token_id = token->id,
                             .created_at = ua_time_from_us(t->now.wall_us),

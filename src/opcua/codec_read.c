@@ -163,29 +163,29 @@ void ua_read_object(struct ua_reader *r, struct ua_extension_object *o)
         o->body = blob(r, INT32_MAX);
 }
 
-/* A place in the table of strings; a negative one is none. */
-static int32_t string_place(struct ua_reader *r)
+/* The number in the table of strings; a negative one on the wire is none. */
+static uint32_t string_number(struct ua_reader *r)
 {
     uint32_t place = wire_le32(&r->wire);
-    return place > INT32_MAX ? -1 : (int32_t)place;
+    return place > INT32_MAX ? 0 : place + 1;
 }
 
 static void read_diagnostic(struct ua_reader *r, struct ua_diagnostic_info *d)
 {
-    *d = (struct ua_diagnostic_info){ -1, -1, -1, -1, BYTES_NONE, 0, NULL };
+    *d = (struct ua_diagnostic_info){ 0 };
     if (!enter(r))
         return;
     uint8_t mask = wire_u8(&r->wire);
     if (mask & 0x80)
         ua_read_fail(r, UA_BAD_DECODING_ERROR);
     if (mask & 0x01)
-        d->symbolic_id = string_place(r);
+        d->symbolic_id = string_number(r);
     if (mask & 0x02)
-        d->namespace_uri = string_place(r);
+        d->namespace_uri = string_number(r);
     if (mask & 0x08)
-        d->locale = string_place(r);
+        d->locale = string_number(r);
     if (mask & 0x04)
-        d->localized_text = string_place(r);
+        d->localized_text = string_number(r);
     if (mask & 0x10)
         d->additional = ua_read_string(r);
     if (mask & 0x20)

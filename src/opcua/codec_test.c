@@ -182,6 +182,24 @@ static void counts_are_held_to_the_bytes(void **state)
     assert_int_equal(b->arena.used, 0);
 }
 
+/* A header that nobody filled says nothing: one byte of diagnostics. */
+static void zeroed_diagnostics_are_none(void **state)
+{
+    struct bench *b = *state;
+    struct ua_diagnostic_info none = { 0 }, some = { .symbolic_id = 1, .locale = 8 }, got;
+    ua_write_builtin(&b->out, UA_DIAGNOSTIC_INFO, &none);
+    assert_int_equal(buf_size(&b->out), 1);
+    assert_int_equal(b->out.at[b->out.from], 0);
+    buf_reset(&b->out);
+    ua_write_builtin(&b->out, UA_DIAGNOSTIC_INFO, &some);
+    assert_memory_equal(buf_bytes(&b->out).at, "\x09\0\0\0\0\x07\0\0\0", 9);
+    struct ua_reader r = ua_reader_of(buf_bytes(&b->out), &b->arena, NULL);
+    ua_read_builtin(&r, UA_DIAGNOSTIC_INFO, &got);
+    assert_int_equal(got.symbolic_id, 1);
+    assert_int_equal(got.locale, 8);
+    assert_int_equal(got.localized_text, 0);
+}
+
 static void status_codes_have_names(void **state)
 {
     (void)state;
@@ -202,6 +220,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(nesting_ends, begin, end),
         cmocka_unit_test_setup_teardown(a_message_comes_back, begin, end),
         cmocka_unit_test_setup_teardown(counts_are_held_to_the_bytes, begin, end),
+        cmocka_unit_test_setup_teardown(zeroed_diagnostics_are_none, begin, end),
         cmocka_unit_test(status_codes_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,17 +80,17 @@ void ua_write_object(struct buf *b, const struct ua_extension_object *o)
 
 static void write_diagnostic(struct buf *b, const struct ua_diagnostic_info *d)
 {
-    buf_u8(b, (uint8_t)((d->symbolic_id >= 0 ? 0x01 : 0) | (d->namespace_uri >= 0 ? 0x02 : 0) |
-                        (d->localized_text >= 0 ? 0x04 : 0) | (d->locale >= 0 ? 0x08 : 0) |
+    buf_u8(b, (uint8_t)((d->symbolic_id ? 0x01 : 0) | (d->namespace_uri ? 0x02 : 0) |
+                        (d->localized_text ? 0x04 : 0) | (d->locale ? 0x08 : 0) |
                         (d->additional.at ? 0x10 : 0) | (d->inner_status ? 0x20 : 0) | (d->inner ? 0x40 : 0)));
-    if (d->symbolic_id >= 0)
-        buf_le32(b, (uint32_t)d->symbolic_id);
-    if (d->namespace_uri >= 0)
-        buf_le32(b, (uint32_t)d->namespace_uri);
-    if (d->locale >= 0)
-        buf_le32(b, (uint32_t)d->locale);
-    if (d->localized_text >= 0)
-        buf_le32(b, (uint32_t)d->localized_text);
+    if (d->symbolic_id)
+        buf_le32(b, d->symbolic_id - 1);
+    if (d->namespace_uri)
+        buf_le32(b, d->namespace_uri - 1);
+    if (d->locale)
+        buf_le32(b, d->locale - 1);
+    if (d->localized_text)
+        buf_le32(b, d->localized_text - 1);
     if (d->additional.at)
         ua_write_string(b, d->additional);
     if (d->inner_status)

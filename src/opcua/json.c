@@ -169,7 +169,7 @@ static void write_data_value(const struct ua_json *j, const struct ua_data_value
 
 static void write_diagnostic(const struct ua_json *j, const struct ua_diagnostic_info *d)
 {
-    buf_printf(j->out, "{\"SymbolicId\":%d,\"InnerStatusCode\":%" PRIu32 ",\"AdditionalInfo\":", d->symbolic_id, d->inner_status);
+    buf_printf(j->out, "{\"SymbolicId\":%d,\"InnerStatusCode\":%" PRIu32 ",\"AdditionalInfo\":", (int)d->symbolic_id - 1, d->inner_status);
     ua_json_text(j->out, d->additional);
     buf_u8(j->out, '}');
 }

@@ -132,9 +132,10 @@ struct ua_data_value {
     struct ua_variant value;
 };
 
-/* Strings are places in the response header's table; -1: none. */
+/* Strings are numbers in the response header's table, counted from 1; 0: none (on the wire they count from 0, and none is absent).
+ * Zeroed it says nothing. */
 struct ua_diagnostic_info {
-    int32_t symbolic_id, namespace_uri, localized_text, locale;
+    uint32_t symbolic_id, namespace_uri, localized_text, locale;
     struct bytes additional;
     ua_status inner_status;
     const struct ua_diagnostic_info *inner; /* NULL: none */

@@ -180,7 +180,7 @@ static void send_farewell(struct uas_session *session, struct uas_parked *parked
     p->farewell_count--;
     memmove(&p->farewells[0], &p->farewells[1], p->farewell_count * sizeof p->farewells[0]);
     struct buf b = { 0 };
-    struct ua_status_change_notification n = { f.status, { -1, -1, -1, -1, BYTES_NONE, 0, NULL } };
+    struct ua_status_change_notification n = { .status = f.status };
     buf_le32(&b, f.sequence);
     buf_le64(&b, (uint64_t)ua_space_now(session->server->space));
     buf_le32(&b, 1);

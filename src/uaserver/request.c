@@ -101,7 +101,6 @@ void uas_answer(struct uas_request *r, const struct ua_struct *type, void *respo
     *h = (struct ua_response_header){
         .timestamp = ua_space_now(r->server->space),
         .request_handle = r->header.request_handle,
-        .service_diagnostics = { -1, -1, -1, -1, BYTES_NONE, 0, NULL },
     };
     FG_ASSERT(!r->answered);
     struct buf *out = conn_out(r->link->conn);
