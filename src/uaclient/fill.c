@@ -7,9 +7,16 @@ enum { FILL_US = 30 * 1000000 };
 
 /* One item's history on its way. */
 struct filling {
+    struct ua_work work; /* first */
     struct ua_subscription *s;
     uint32_t life, place;
 };
+
+static void drop(struct ua_work *w)
+{
+    work_end(w);
+    mem_free(w);
+}
 
 static void next(struct ua_subscription *s);
 
@@ -52,7 +59,7 @@ static void filled(void *ctx, ua_status status)
     struct filling *f = ctx;
     struct ua_subscription *s = f->s;
     bool same = f->life == s->life;
-    mem_free(f);
+    drop(&f->work);
     if (!sub_asked(s) || !same || s->state != SUB_FILLING || status == UA_BAD_CONNECTION_CLOSED)
         return;
     if (ua_code(status) == UA_BAD_SERVICE_UNSUPPORTED)
@@ -80,12 +87,13 @@ static void next(struct ua_subscription *s)
         struct filling *f = mem_alloc(sizeof *f);
         if (!f)
             break;
-        *f = (struct filling){ s, s->life, s->fill_place };
+        *f = (struct filling){ .s = s, .life = s->life, .place = s->fill_place };
+        work_begin(c, &f->work, drop);
         sub_ask(s);
         if (ua_history_raw(c, &id, s->hot[s->fill_place].last, s->gap_to, 0, each, filled, f, NULL) == CODE_OK)
             return;
         s->requests--;
-        mem_free(f);
+        drop(&f->work);
         break;
     }
     end(s);

@@ -270,6 +270,7 @@ void items_forget_server(struct ua_subscription *s)
 
 /* A list of items under way. The items it names stay in memory until it is done. */
 struct job {
+    struct ua_work work; /* first */
     struct ua_subscription *sub;
     struct ua_client *client;
     uint32_t life, count;
@@ -289,6 +290,12 @@ static void free_job(struct job *j)
     mem_free(j->numbers);
     mem_free(j->list);
     mem_free(j);
+}
+
+static void drop_job(struct ua_work *w)
+{
+    work_end(w);
+    free_job((struct job *)(void *)w);
 }
 
 static struct job *new_job(struct ua_subscription *s, uint32_t count, size_t size)
@@ -415,7 +422,7 @@ static void job_done(void *ctx, ua_status status)
     struct job *j = ctx;
     struct ua_subscription *s = j->sub;
     bool same = j->life == s->life, in_doubt = j->in_doubt && status != UA_BAD_CONNECTION_CLOSED, lost = j->lost != 0;
-    free_job(j);
+    drop_job(&j->work);
     s->jobs--;
     if (!sub_asked(s) || status == UA_BAD_CONNECTION_CLOSED)
         return; /* resume() sees what was under way */
@@ -489,8 +496,10 @@ static bool start(struct job *j, enum ua_list_service service, const void *reque
     struct ua_subscription *s = j->sub;
     s->jobs++;
     sub_ask(s);
+    work_begin(s->client, &j->work, drop_job);
     if (ua_ask_list(s->client, service, request, part, job_done, j, NULL) == CODE_OK)
         return true;
+    work_end(&j->work);
     s->jobs--;
     s->requests--;
     sub_wake(s, 1000);

@@ -1,0 +1,351 @@
+/* The client against a server that the test plays: coming up, what it refuses, coming back. */
+#include "uaclient/uaclient_test_stage.h"
+
+static void up(struct stage *st)
+{
+    struct ua_client_options o = plain_options();
+    stage_set(st);
+    stage_open(st, &o);
+    told(st, "up ");
+}
+
+static void test_up_and_leave(void **state)
+{
+    struct stage st;
+    struct ua_client_look l;
+    (void)state;
+    up(&st);
+    ua_client_look(st.client, &l);
+    assert_int_equal(l.state, UA_CLIENT_UP);
+    assert_string_equal(l.policy, "None");
+    assert_int_equal(l.namespaces, 3);
+    assert_int_equal(l.lacks, 1u << UA_LACK_LIMITS | 1u << UA_LACK_CLOCK | 1u << UA_LACK_ENDPOINTS);
+    ua_client_leave(st.client);
+    sim_advance(st.sim, SECOND / 10);
+    told(&st, "down(0 end) ");
+    assert_null(st.peer);
+    stage_close(&st);
+}
+
+static void test_wrong_options(void **state)
+{
+    static const struct {
+        struct ua_client_options options;
+        const char *says;
+    } wrong[] = {
+        { { .url = NULL }, "no server" },
+        { { .url = "http://x" }, "no address" },
+        { { .url = "opc.tcp://" }, "no address" },
+        { { .url = "opc.tcp://x:0" }, "no address" },
+        { { .url = "opc.tcp://x:65536" }, "no address" },
+        { { .url = "opc.tcp://x:1x" }, "no address" },
+        { { .url = URL, .policy = "Basic999" }, "no security policy" },
+        { { .url = URL, .policy = "Basic256Sha256" }, "certificate" },
+        { { .url = URL, .mode = UA_MODE_SIGN }, "certificate" },
+        { { .url = URL, .user.kind = UA_USER_NAME }, "no name" },
+    };
+    struct stage st;
+    (void)state;
+    stage_set(&st);
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        struct fault why = { 0 };
+        assert_int_equal(ua_client_open(&st.client, st.loop, &wrong[i].options, &client_events, &st, &why), CODE_USAGE);
+        if (!strstr(why.text, wrong[i].says))
+            fail_msg("%zu: %s", i, why.text);
+    }
+    stage_close(&st);
+}
+
+static void test_refusals(void **state)
+{
+    static const struct {
+        const struct ua_struct *request;
+        ua_status status;
+        const char *told;
+    } cases[] = {
+        { &ua_get_endpoints_request_type, UA_BAD_SERVICE_UNSUPPORTED, "down(5209 end) " },
+        { &ua_create_session_request_type, UA_BAD_TOO_MANY_SESSIONS, "down(5209 end) " },
+        { &ua_activate_session_request_type, UA_BAD_USER_ACCESS_DENIED, "down(5206 end) " },
+        { &ua_activate_session_request_type, UA_BAD_IDENTITY_TOKEN_INVALID, "down(5206 end) " },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct ua_client_options o = plain_options();
+        struct stage st;
+        o.reconnect = false;
+        stage_set(&st);
+        fail_next(&st, cases[i].request, cases[i].status, 1);
+        stage_open(&st, &o);
+        told(&st, cases[i].told);
+        stage_close(&st);
+    }
+}
+
+static void test_servers_that_lie(void **state)
+{
+    struct ua_client_options o = plain_options();
+    struct stage st;
+    (void)state;
+    o.reconnect = false;
+    stage_set(&st);
+    st.no_token = true;
+    stage_open(&st, &o);
+    told(&st, "down(5213 end) ");
+    stage_close(&st);
+
+    stage_set(&st);
+    st.no_endpoints = true;
+    stage_open(&st, &o);
+    told(&st, "down(5209 end) ");
+    stage_close(&st);
+
+    /* Other services' answers, answers that come twice: counted, and the client goes on. */
+    stage_set(&st);
+    st.wrong_type = true;
+    st.twice = true;
+    stage_open(&st, &o);
+    told(&st, "up ");
+    struct ua_client_look l;
+    ua_client_look(st.client, &l);
+    assert_true(l.unasked >= 3);
+    assert_true(l.lacks & 1u << UA_LACK_NAMESPACES);
+    stage_close(&st);
+
+    /* One that accepts and says nothing. */
+    stage_set(&st);
+    st.dead = true;
+    stage_open(&st, &o);
+    sim_advance(st.sim, 16 * (int64_t)SECOND);
+    told(&st, "down(5201 end) ");
+    stage_close(&st);
+}
+
+static void test_comes_back(void **state)
+{
+    struct stage st;
+    (void)state;
+    up(&st);
+    sim_advance(st.sim, 2 * SECOND);
+    cut(&st);
+    sim_advance(st.sim, SECOND / 10);
+    told(&st, "down(5201) up+ ");
+    assert_int_equal(st.sessions, 1);
+    st.session = 0; /* forgotten */
+    sim_advance(st.sim, 2 * SECOND);
+    cut(&st);
+    sim_advance(st.sim, SECOND / 10);
+    told(&st, "down(5201) up ");
+    assert_int_equal(st.sessions, 2);
+    /* Nobody there: tried again, ever more slowly, but each 10 s. */
+    sim_advance(st.sim, 2 * SECOND);
+    listener_close(st.listener);
+    cut(&st);
+    sim_advance(st.sim, 60 * (int64_t)SECOND);
+    buf_u8(&st.log, 0);
+    unsigned downs = 0;
+    for (const char *p = (const char *)st.log.at; (p = strstr(p, "down(5201)")); p++)
+        downs++;
+    assert_in_range(downs, 8, 20);
+    stage_close(&st);
+}
+
+static void test_a_session_ended_under_way(void **state)
+{
+    struct stage st;
+    (void)state;
+    up(&st);
+    sim_advance(st.sim, 2 * SECOND);
+    st.session = 0;
+    sim_advance(st.sim, 20 * (int64_t)SECOND); /* the next look whether it is alive tells */
+    told(&st, "down(5209) up ");
+    stage_close(&st);
+}
+
+static void test_a_dead_line(void **state)
+{
+    struct stage st;
+    (void)state;
+    up(&st);
+    st.dead = true;
+    sim_advance(st.sim, 35 * (int64_t)SECOND);
+    assert_int_equal(memcmp(st.log.at, "down(5201) ", 11), 0);
+    stage_close(&st);
+}
+
+/* ---- lists ---- */
+
+struct parts {
+    struct buf log;
+};
+static void on_part(void *ctx, size_t first, size_t count, const void *results, ua_status status)
+{
+    struct parts *p = ctx;
+    char scratch[16];
+    (void)results;
+    buf_printf(&p->log, "%zu+%zu%s%s ", first, count, status ? " " : "", status ? ua_status_text(status, scratch) : "");
+}
+static void on_parts_done(void *ctx, ua_status status)
+{
+    struct parts *p = ctx;
+    char scratch[16];
+    buf_printf(&p->log, "done %s", ua_status_text(status, scratch));
+}
+
+static void read_many(struct stage *st, uint32_t n, const char *want)
+{
+    struct ua_read_value_id nodes[64] = { 0 };
+    struct ua_read_request r = { .nodes_to_read = nodes, .nodes_to_read_count = n };
+    struct parts p = { 0 };
+    struct fault why = { 0 };
+    assert_int_equal(ua_ask_list(st->client, UA_LIST_READ, &r, on_part, on_parts_done, &p, &why), CODE_OK);
+    assert_int_equal(p.log.len, 0);
+    sim_advance(st->sim, SECOND / 10);
+    buf_u8(&p.log, 0);
+    assert_string_equal((const char *)p.log.at, want);
+    buf_clear(&p.log);
+}
+
+static void test_lists(void **state)
+{
+    struct stage st;
+    (void)state;
+    up(&st);
+    read_many(&st, 0, "done Good");
+    read_many(&st, 10, "0+10 done Good");
+    fail_next(&st, &ua_read_request_type, UA_BAD_TOO_MANY_OPERATIONS, 2);
+    read_many(&st, 10, "0+2 2+2 4+2 6+2 8+2 done Good");
+    fail_next(&st, &ua_read_request_type, UA_BAD_OUT_OF_MEMORY, 1);
+    read_many(&st, 4, "0+2 BadOutOfMemory 2+2 done BadOutOfMemory");
+    fail_next(&st, &ua_read_request_type, UA_BAD_SERVICE_UNSUPPORTED, 1);
+    read_many(&st, 6, "0+6 BadServiceUnsupported done BadServiceUnsupported");
+    st.wrong_type = true;
+    read_many(&st, 2, "0+2 BadUnknownResponse done BadUnknownResponse");
+    stage_close(&st);
+}
+
+static void test_a_list_and_the_end(void **state)
+{
+    struct ua_read_value_id node = { 0 };
+    struct ua_read_request r = { .nodes_to_read = &node, .nodes_to_read_count = 1 };
+    struct parts p = { 0 };
+    struct stage st;
+    (void)state;
+    up(&st);
+    st.dead = true;
+    assert_int_equal(ua_ask_list(st.client, UA_LIST_READ, &r, on_part, on_parts_done, &p, NULL), CODE_OK);
+    sim_step(st.sim);
+    cut(&st);
+    buf_u8(&p.log, 0);
+    assert_string_equal((const char *)p.log.at, "0+1 BadConnectionClosed done BadConnectionClosed");
+    buf_reset(&p.log);
+    st.dead = false;
+    sim_advance(st.sim, SECOND);
+    st.dead = true;
+    assert_int_equal(ua_ask_list(st.client, UA_LIST_READ, &r, on_part, on_parts_done, &p, NULL), CODE_OK);
+    sim_step(st.sim);
+    ua_client_close(st.client); /* tells nothing, keeps nothing */
+    st.client = NULL;
+    assert_int_equal(p.log.len, 0);
+    buf_clear(&p.log);
+    stage_close(&st);
+}
+
+static void on_answer(void *ctx, ua_status status, const void *response, struct arena *arena)
+{
+    (void)arena;
+    assert_true(response == NULL || status == 0);
+    *(ua_status *)ctx = status ? status : 1;
+}
+
+static void test_time_outs(void **state)
+{
+    struct ua_read_value_id node = { 0 };
+    struct ua_read_request r = { .nodes_to_read = &node, .nodes_to_read_count = 1 };
+    ua_status said = 0;
+    struct stage st;
+    (void)state;
+    up(&st);
+    st.mute = ua_read_request_type.encoding;
+    assert_int_equal(ua_client_ask(st.client, &ua_read_request_type, &r, &ua_read_response_type, 500, on_answer, &said, NULL), CODE_OK);
+    sim_advance(st.sim, 400000);
+    assert_int_equal(said, 0);
+    sim_advance(st.sim, 200000);
+    assert_int_equal(said, UA_BAD_TIMEOUT);
+    stage_close(&st);
+}
+
+static void test_closed_inside_of_callbacks(void **state)
+{
+    (void)state;
+    for (int n = 1; n < 30; n++) {
+        struct stage st;
+        struct ua_client_options o = plain_options();
+        stage_set(&st);
+        st.close_at = n;
+        assert_int_equal(ua_client_open(&st.client, st.loop, &o, &client_events, &st, NULL), CODE_OK);
+        watch(&st, NULL, 3, true);
+        for (uint32_t i = 1; i < 4 && st.client; i++)
+            publish(&st, i, 0, i, i);
+        st.session = 0;
+        st.sub_known = false;
+        st.history = true;
+        if (st.client) {
+            cut(&st);
+            sim_advance(st.sim, 5 * SECOND);
+        }
+        bool all = st.client != NULL;
+        stage_close(&st);
+        if (all)
+            return;
+    }
+    fail_msg("it never ends");
+}
+
+/* With each allocation refused once: no crash, no leak, and it comes up in the end. */
+static void test_memory(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; n < 2000; n++) {
+        struct ua_client_options o = plain_options();
+        struct stage st;
+        stage_set(&st);
+        mem_fail_at(n);
+        if (ua_client_open(&st.client, st.loop, &o, &client_events, &st, NULL) == CODE_OK) {
+            static const struct ua_subscription_options sub = { .publishing_ms = 100, .keep_alive_ms = 1000, .silent_ms = 2000 };
+            struct ua_watch w = { .node = { .id = { .ns = 1, .number = 7 }, .uri = BYTES_LIT("urn:x") }, .mode = UA_MONITOR_REPORTING };
+            if (ua_subscription_open(&st.sub, st.client, &sub, &sub_events, &st, NULL) == CODE_OK)
+                (void)!ua_subscription_add(st.sub, &w, 1, NULL, NULL);
+            sim_advance(st.sim, 200000);
+            if (st.parked_count && st.items)
+                publish(&st, 1, 0, 1, 1);
+            if (st.parked_count && st.items)
+                publish(&st, 3, 0, 3, 3);
+            if (st.peer)
+                cut(&st);
+            sim_advance(st.sim, 40 * (int64_t)SECOND);
+            struct ua_client_look l;
+            ua_client_look(st.client, &l);
+            if (l.state != UA_CLIENT_UP && mem_fail_fired())
+                fail_msg("allocation %llu: %s, %s", (unsigned long long)n, ua_client_state_name(l.state), l.last.text);
+        }
+        bool fired = mem_fail_fired() != 0;
+        mem_fail_at(0);
+        stage_close(&st);
+        if (!fired)
+            return;
+    }
+    fail_msg("it never ends");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_up_and_leave),        cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_refusals),            cmocka_unit_test(test_servers_that_lie),
+        cmocka_unit_test(test_comes_back),          cmocka_unit_test(test_a_session_ended_under_way),
+        cmocka_unit_test(test_a_dead_line),         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_a_list_and_the_end),  cmocka_unit_test(test_time_outs),
+        cmocka_unit_test(test_closed_inside_of_callbacks), cmocka_unit_test(test_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
