@@ -121,6 +121,9 @@ static const struct route routes[] = {
     { "/api/v1/jobs/models", false, true, READS | POSTS, jobs_models_serve },
     { "/api/v1/routes", false, true, READS, routes_serve },
     { "/api/v1/jobs/remove", false, true, POSTS, jobs_remove_serve },
+    { "/api/v1/opcua/", false, true, READS | POSTS, opcua_serve }, /* and what is below */
+    { "/v2/configuration", false, true, JUDGES, configuration_serve },
+    { "/v2/configuration/", false, true, JUDGES, configuration_serve },
 };
 
 static bool takes(const struct route *r, struct bytes method)
@@ -140,13 +143,20 @@ static void refuse_method(struct http_exchange *x, const struct route *found, st
     api_refuse(x, 405, &why);
 }
 
+/* A path that ends in / stands for all below it. */
+static bool leads_to(const struct route *r, struct bytes path)
+{
+    size_t n = strlen(r->path);
+    return bytes_is(path, r->path) || (r->path[n - 1] == '/' && bytes_starts(path, r->path));
+}
+
 static void dispatch(struct api *a, struct http_exchange *x, const struct http_request *r, bool public)
 {
     struct fault why;
     char said[160];
     const struct route *found = NULL;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (bytes_is(r->path, routes[i].path) && (public ? routes[i].public : routes[i].control))
+        if (leads_to(&routes[i], r->path) && (public ? routes[i].public : routes[i].control))
             found = &routes[i];
     if (!found) {
         (void)FAIL_FG(&why, CODE_NOTFOUND, 8001, "there is no %s here",

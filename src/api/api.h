@@ -17,6 +17,7 @@ struct api;
 struct broker;
 struct flow;
 struct journal;
+struct publisher_seat;
 
 struct api_listener {
     const char *type;    /* "mqtt", "http", "mqtts", "https" */
@@ -51,6 +52,7 @@ struct api_config { /* all borrowed until api_free */
     struct broker             *broker;
     struct journal            *journal;
     struct flow               *flow;
+    struct publisher_seat     *publisher;
     const char                *version;
     /* Begins a reload; done is called once, later, on the loop. */
     void (*reload)(void *reload_ctx, api_reload_done done, void *arg);

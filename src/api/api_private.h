@@ -72,6 +72,12 @@ void routes_serve(struct api *, struct http_exchange *, const struct http_reques
 void routes_put(struct api *, struct buf *out);
 void routes_put_metrics(struct api *, struct buf *out);
 
+/* ---- opcua.c ---- */
+void opcua_serve(struct api *, struct http_exchange *, const struct http_request *);         /* GET, POST */
+void configuration_serve(struct api *, struct http_exchange *, const struct http_request *); /* GET, PUT, PATCH, POST */
+void opcua_put_status(struct api *, struct buf *out); /* "opcua":{...}, */
+void opcua_put_metrics(struct api *, struct buf *out);
+
 /* ---- websocket.c ---- */
 void websocket_serve(struct api *, struct http_exchange *, const struct http_request *);
 

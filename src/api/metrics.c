@@ -418,6 +418,7 @@ void metrics_reply(struct api *a, struct http_exchange *x)
     put_jobs(&out, a->config.flow);
     routes_put_metrics(a, &out);
     put_actions(&out, a->config.flow);
+    opcua_put_metrics(a, &out);
     put_limits(&out, &a->config.view.settings->limits, &f);
     PUT(other_rows);
 #undef PUT

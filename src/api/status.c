@@ -268,6 +268,7 @@ void status_reply(struct api *a, struct http_exchange *x)
     put_mqtt(&out, &b, &rates);
     put_hub(a, &out);
     put_flow(a, &out);
+    opcua_put_status(a, &out);
     routes_put(a, &out);
     buf_u8(&out, ',');
     put_accounts(&out, &b, &j);

@@ -211,6 +211,7 @@ struct settings {
             const struct settings_opcua_server *at;
             size_t                              count;
         } servers;
+        const char *published_nodes, *options, *topic; /* of the publisher; "" */
     } opcua;
     const struct settings_listener *listeners;
     size_t                          listener_count;

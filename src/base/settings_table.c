@@ -39,6 +39,14 @@ const struct setting settings_rows[] = {
       .help = "Which messages go where." },
     { "actions", AS_ENTRIES, FIELD(actions), 0, ENTRIES_MAX, NULL, .def_said = "none", .entries = &action_entries,
       .help = "What is done when a job has found something." },
+    { "opcua.published-nodes", AS_TEXT, FIELD(opcua.published_nodes), 0, 1024, "", .def_said = "none",
+      .help = "The file of published nodes, in the form of OPC Publisher (`publishednodes.json`): which nodes of which servers are read. It is"
+              " read again when it changes, and written when a method changes it." },
+    { "opcua.options", AS_TEXT, FIELD(opcua.options), 0, 16384, "",
+      .help = "The command line of OPC Publisher, 2.4 or 2.9, as one text: `--fd=true --aa`. What has no meaning here is named in the log." },
+    { "opcua.topic", AS_TEXT, FIELD(opcua.topic), 0, 1024, "", .def_said = "`opcua/{WriterGroup}/{Writer}`",
+      .help = "Where values go: a topic with `{WriterGroup}` (or else the server's host), `{Writer}`, `{DataSetName}`, `{Endpoint}`, `{Site}`,"
+              " `{PublisherId}`; with `{DisplayName}`, `{NodeId}`, `{FieldId}` or `{BrowsePath}` each value is a message of its own." },
     { "opcua.servers", AS_ENTRIES, FIELD(opcua.servers), 0, ENTRIES_MAX, NULL, .def_said = "none", .entries = &opcua_server_entries,
       .help = "OPC UA servers by name, for the actions `opcua-write` and `opcua-call`." },
     { "users", AS_TEXT, FIELD(users), 0, 1024, "", .def_said = "`users` in the data directory",

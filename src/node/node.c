@@ -149,7 +149,8 @@ static enum code open_journal(struct node *n, struct fault *why)
 
 static enum code open_flow(struct node *n, struct fault *why)
 {
-    return flow_open(&n->flow, n->broker, n->journal, n->options.io, n->data_dir, why);
+    enum code code = flow_open(&n->flow, n->broker, n->journal, n->options.io, n->data_dir, why);
+    return code == CODE_OK ? publisher_seat_new(&n->seat, why) : code;
 }
 
 static enum code open_api(struct node *n, struct fault *why)
@@ -157,6 +158,7 @@ static enum code open_api(struct node *n, struct fault *why)
     struct api_config config = {
         .loop = n->loops[0], .io = n->options.io, .view = listen_view(n), .data_dir = n->data_dir, .broker = n->broker,
         .journal = n->journal, .version = n->options.version, .reload = reload_begin, .reload_ctx = n, .flow = n->flow,
+        .publisher = n->seat,
     };
     enum code code = api_open(&n->api, &config, why);
     pthread_mutex_lock(&n->durable_lock);
@@ -186,6 +188,7 @@ enum code node_open(struct node **out, const struct node_options *options, struc
         return FAIL(why, CODE_NOMEM, 0, "no memory for the node");
     n->options = *options;
     (void)pthread_mutex_init(&n->durable_lock, NULL);
+    (void)pthread_mutex_init(&n->opcua_lock, NULL);
     prepare_process(options->io);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         enum code code = steps[i](n, why);
@@ -314,10 +317,12 @@ void node_close(struct node *n)
     api_free(n->api);
     flow_plan_free(n->first_plan);
     flow_free(n->flow);
+    opcua_free(n);
     broker_free(n->broker);
     auth_free(n->auth);
     listen_free(n);
     settings_free(n->own);
     (void)pthread_mutex_destroy(&n->durable_lock);
+    (void)pthread_mutex_destroy(&n->opcua_lock);
     mem_free(n);
 }

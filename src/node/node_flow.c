@@ -10,6 +10,7 @@ enum { FIRST_MS = 10000 };
 struct change {
     struct pool_job job;
     struct node    *node;
+    const struct settings *settings; /* held */
     struct fault    why;
 };
 
@@ -18,6 +19,9 @@ static void apply(struct pool_job *job)
     struct change *c = (struct change *)job;
     c->why.code = CODE_OK;
     c->why.code = flow_bring_about(c->node->flow, &c->why);
+    pthread_mutex_lock(&c->node->opcua_lock); /* two changes may be under way */
+    opcua_change(c->node, c->settings);
+    pthread_mutex_unlock(&c->node->opcua_lock);
 }
 
 static void tell(const struct fault *why)
@@ -31,6 +35,7 @@ static void applied(struct pool_job *job, struct loop *here)
     struct change *c = (struct change *)job;
     (void)here;
     tell(&c->why);
+    settings_free(c->settings);
     mem_free(c);
 }
 
@@ -39,9 +44,11 @@ void flow_change(struct node *n, struct flow_plan *plan)
     flow_declare(n->flow, n->options.settings, plan);
     struct change *c = mem_alloc(sizeof *c);
     if (c)
-        *c = (struct change){ .job = { apply, applied }, .node = n };
+        *c = (struct change){ .job = { apply, applied }, .node = n, .settings = settings_hold(n->options.settings) };
     if (c && pool_submit(n->loops[0], &c->job) == CODE_OK)
         return;
+    if (c)
+        settings_free(c->settings);
     log_error("job", "FG6134 the jobs could not be changed: too much is waiting for a thread. A reload tries again");
     mem_free(c);
 }
@@ -78,9 +85,11 @@ void flow_begin(struct node *n)
     flow_declare(n->flow, n->options.settings, plan);
     struct change *c = mem_alloc(sizeof *c);
     if (c)
-        *c = (struct change){ .job = { apply, first_applied }, .node = n };
+        *c = (struct change){ .job = { apply, first_applied }, .node = n, .settings = settings_hold(n->options.settings) };
     if (!c || pool_submit(n->loops[0], &c->job) != CODE_OK) {
         log_error("job", "FG6134 the jobs could not be begun: no memory or no thread. A reload tries again");
+        if (c)
+            settings_free(c->settings);
         mem_free(c);
         listen_serve(n);
         return;
@@ -93,6 +102,9 @@ void flow_begin(struct node *n)
 static void stop_all(struct pool_job *job)
 {
     struct node *n = (struct node *)(void *)((char *)job - offsetof(struct node, flow_job));
+    pthread_mutex_lock(&n->opcua_lock);
+    opcua_stop(n); /* first: what it still has goes through the jobs */
+    pthread_mutex_unlock(&n->opcua_lock);
     flow_stop(n->flow);
 }
 

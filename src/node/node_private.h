@@ -11,6 +11,7 @@
 #include "net/tls.h"
 #include "net/tls_watch.h"
 #include "node/node.h"
+#include "publisher/seat.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -53,6 +54,9 @@ struct node {
     struct auth    *auth;
     struct flow    *flow;
     struct flow_plan *first_plan; /* until the loops run */
+    struct publisher_seat *seat;
+    pthread_mutex_t opcua_lock;
+    struct node_opcua *opcua;     /* of the pool's works, one after the other; NULL: nothing of it was ever wanted */
 
     struct doors         doors;
     struct sockets       sockets; /* of loop 0 */
@@ -133,6 +137,12 @@ void               tls_close(struct node *); /* harmless if done */
 FG_CHECK enum code auth_open(struct node *, struct fault *why); /* the data directory is prepared */
 void               auth_watch(struct node *);                   /* looks at their files from now on */
 void               auth_end(struct node *);                     /* on loop 0 */
+
+/* ---- node_opcua.c: on the pool, one call at a time ---- */
+struct node_opcua;
+void opcua_change(struct node *, const struct settings *);
+void opcua_stop(struct node *);
+void opcua_free(struct node *);
 
 /* ---- node_flow.c: jobs, on loop 0 ---- */
 FG_CHECK enum code flow_prepare_first(struct node *, struct fault *why); /* the broker has started */

@@ -69,6 +69,7 @@ struct ua_publishing {
     unsigned held;    /* answers that wait for their turn, whose requests are not sent again yet */
     bool     pausing; /* after a strange refusal */
     struct timer pause;
+    bool on_hold; /* the owner takes nothing at the moment */
     struct buf acks;  /* u32 subscription, u32 sequence */
 };
 

@@ -57,7 +57,7 @@ static bool ask(struct ua_client *c)
 
 void publish_pump(struct ua_client *c)
 {
-    if (c->state != UA_CLIENT_UP || c->publishing.pausing)
+    if (c->state != UA_CLIENT_UP || c->publishing.pausing || c->publishing.on_hold)
         return;
     while (c->publishing.parked < wanted(c)) {
         if (ask(c))
@@ -77,6 +77,16 @@ void publish_wake(struct ua_client *c)
 ua_time client_server_time(const struct ua_client *c)
 {
     return ua_time_from_us(loop_wall_us(c->loop) + (c->clock_us == INT64_MAX ? 0 : c->clock_us));
+}
+
+void ua_client_hold(struct ua_client *c, bool on)
+{
+    if (c->publishing.on_hold == on)
+        return;
+    c->publishing.on_hold = on;
+    for (struct ua_subscription *s = c->subscriptions; s; s = s->next)
+        s->heard_us = loop_now_us(c->loop); /* it could not speak */
+    publish_pump(c);
 }
 
 /* ---- answers ---- */

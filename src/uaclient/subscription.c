@@ -413,6 +413,8 @@ static void on_watch(struct timer *t)
 {
     struct ua_subscription *s = (struct ua_subscription *)(void *)((char *)t - offsetof(struct ua_subscription, watch));
     struct ua_client *c = s->client;
+    if (c->publishing.on_hold)
+        s->heard_us = loop_now_us(c->loop); /* it is not asked */
     int64_t left = promise_us(s) - (loop_now_us(c->loop) - s->heard_us);
     if (c->state != UA_CLIENT_UP || s->state == SUB_NONE || s->state == SUB_MAKING)
         return;

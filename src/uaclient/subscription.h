@@ -74,6 +74,9 @@ FG_CHECK enum code ua_subscription_open(struct ua_subscription **out, struct ua_
 void ua_subscription_close(struct ua_subscription *);
 /* The values of that message, and those before it, are safe: the server may forget them. */
 void ua_subscription_ack(struct ua_subscription *, uint64_t message);
+/* The owner has no room: while on, no Publish request is sent, so that the server queues (as long as its subscriptions live without
+ * us). Acknowledgements travel when it is over. Those that the server has already may still bring messages. */
+void ua_client_hold(struct ua_client *, bool on);
 
 /* ---- items ---- */
 struct ua_watch {

@@ -1,0 +1,200 @@
+/* publisher_private.h - what the engine's files share. Not for others. Everything is of the publisher's loop unless it says otherwise. */
+#pragma once
+
+#include "base/table.h"
+#include "broker/consumer.h"
+#include "message/message.h"
+#include "net/loop.h"
+#include "net/tls_watch.h"
+#include "publisher/format.h"
+#include "publisher/nodes_file.h"
+#include "publisher/publisher.h"
+#include "opcua/text.h"
+#include "publisher/topic.h"
+#include "uaclient/client.h"
+#include "uaclient/many.h"
+#include "uaclient/shape.h"
+#include "uaclient/subscription.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct pub_session;
+struct pub_stream;
+
+/* A node of a stream. */
+struct pub_item {
+    struct pub_item *next;
+    struct pub_stream *stream;
+    char *key;       /* the stream's and the node's JSON */
+    char *text;      /* of its id, as written */
+    char *name;      /* shown: configured, fetched, or the text */
+    char *field;     /* DataSetFieldId, or NULL: name */
+    char *path;      /* browse path, NULL: not asked for or not known */
+    char *range;
+    struct ua_expanded_node_id node;
+    struct ua_node_id climbing; /* while its path is being found */
+    struct ua_watch watch;
+    uint32_t handle, number;
+    bool seen, named, added, watched, wants_name, expanded, climbs;
+    bool said;        /* that it is bad */
+    bool skip_first, skip;
+    uint64_t piece;   /* the last one that it was in */
+    ua_status status; /* of the item at the server */
+    uint8_t type;
+    bool array;
+    struct buf head;  /* format_head or format_name */
+    char *topic;      /* of its own, or NULL */
+    struct buf last;  /* JSON of the last value, where it is needed again */
+    struct format_value value;
+    bool has_last, keep_last;
+    uint8_t heartbeat; /* enum nodes_heartbeat */
+    int64_t heartbeat_ms;
+    struct timer beat;
+    uint64_t values;
+};
+
+/* What is being filled: one body. */
+struct pub_batch {
+    struct buf body;
+    uint32_t pieces, values;
+};
+
+struct pub_stream {
+    struct pub_stream *next;
+    struct pub_session *session;
+    char *key;
+    struct arena arena; /* texts */
+    struct format format;
+    struct ua_subscription *sub;
+    struct ua_subscription_options wanted;
+    struct pub_item *items;
+    struct pub_item **by_handle;
+    uint32_t handles, room, count;
+    bool seen, of_node, of_path;
+    const char *template;
+    char topic[TOPIC_MOST + 1], metadata_topic[TOPIC_MOST + 1];
+    uint8_t qos;
+    bool retain;
+    uint32_t ttl_s;
+    int64_t batch_ms, metadata_ms;
+    uint32_t batch_size, key_frames;
+    size_t batch_bytes;
+    bool keep_alives, metadata, metadata_due;
+    struct buf props, metadata_props;
+    struct pub_batch batch;
+    struct timer flush, meta, silent;
+    struct buf piece; /* a data set that is being made */
+    uint32_t piece_values;
+    bool piece_open, piece_key;
+    uint64_t piece_number; /* from 1 */
+    uint32_t sequence;
+    uint64_t message_id;
+    uint64_t complete;  /* the last message of the server all values of which are in batches */
+    uint64_t promised;  /* the last one that waits in the outbox to be acknowledged */
+};
+
+struct pub_session {
+    struct pub_session *next;
+    struct publisher *all;
+    char *key;
+    char *endpoint, *group, *user, *password, *policy;
+    struct ua_client_options how; /* policy, mode, user */
+    struct ua_client *client;
+    struct pub_stream *streams;
+    char *uri;     /* the server's ApplicationUri, with the site */
+    bool seen, up, started, asking, not_none, leaving;
+    uint32_t minor;
+    char trouble[200];
+    struct pub_item **asked; /* whose names or paths are being read */
+    size_t asked_count;
+    unsigned rounds;
+    struct ua_read_value_id *reads;
+    struct ua_browse_description *browses;
+    _Atomic uint64_t values, nodes, good; /* any thread */
+    char state[16]; /* likewise, under the lock, as `trouble` */
+    size_t stream_count;
+};
+
+/* A promise to a server: acknowledged when everything up to word `after` is durable. */
+struct pub_ack {
+    struct pub_stream *stream; /* NULL: it is gone */
+    uint64_t message, after;
+};
+enum { PUB_POST_MAX = 256 };
+struct pub_outbox {
+    struct consumer_word *words; /* a queue: from `first` on, `count` of them */
+    uint32_t *values;            /* of each */
+    size_t first, count, room;
+    struct consumer_word post[PUB_POST_MAX]; /* copies of the first ones, at the broker */
+    size_t posting;
+    uint64_t sent;  /* words since the start that are out, or given up */
+    uint64_t ordinal, bytes;
+    struct pub_ack *acks; /* in order of `after` */
+    size_t ack_count, ack_room;
+    struct pub_ack *landing; /* in the log, waiting for the disk up to landing_seq */
+    size_t landing_count, landing_room;
+    uint64_t landing_seq;
+    struct letter posted;
+    struct timer retry, look;
+    bool refused;
+};
+struct errand;
+struct publisher {
+    struct publisher_config config;
+    char *nodes_path, *topic;
+    struct publisher_options options;
+    struct telemetry *telemetry; /* NULL: the default one */
+    const char *template;
+    struct loop *loop;
+    pthread_t thread;
+    bool running;
+    struct consumer *consumer;
+    struct tls_watch *watch;
+    struct nodes_file *file;
+    struct table items, streams_by_key, sessions_by_key;
+    struct pub_session *sessions; /* changed under the lock */
+    struct pub_session *leaving;
+    struct pub_outbox out;
+    bool held;
+    uint16_t writers;
+    pthread_mutex_t lock; /* of what glances show */
+    struct publisher_glance count, shown; /* shown: under the lock */
+    pthread_mutex_t calls; /* methods, one after the other */
+};
+
+/* ---- plan.c: from the file to sessions, streams and items; only differences are touched ---- */
+FG_CHECK enum code pub_apply(struct publisher *, struct nodes_file *, struct fault *why);
+void pub_item_free(struct pub_item *);
+
+/* ---- session.c ---- */
+void pub_session_start(struct pub_session *);
+void pub_session_free(struct pub_session *);
+void pub_session_leave(struct pub_session *); /* is in no list any more; says goodbye, then frees itself */
+void pub_count_streams(struct publisher *);
+void pub_session_look(struct pub_session *); /* names, paths, then subscriptions, of what is new */
+
+/* ---- stream.c: values become pieces, pieces batches ---- */
+extern const struct ua_subscription_events pub_stream_events;
+void pub_item_ready(struct pub_item *); /* its name is known: what is constant of it is made */
+void pub_stream_flush(struct pub_stream *);
+void pub_stream_stop(struct pub_stream *); /* timers; what is in its batch goes out */
+void pub_item_stop(struct pub_item *);
+void pub_stream_begin(struct pub_stream *);
+
+/* ---- outbox.c ---- */
+/* One message; `values` of it are counted. The body is copied. */
+void pub_post(struct pub_stream *, const char *topic, struct bytes props, struct bytes body, uint32_t values, bool retain);
+/* All values of the stream's messages up to this one are in messages before here. */
+void pub_promise(struct pub_stream *, uint64_t message);
+void pub_ship(struct publisher *);
+void pub_forget(struct publisher *, struct pub_stream *);
+void pub_outbox_close(struct publisher *);
+
+/* ---- publisher.c ---- */
+FG_CHECK enum code pub_reload(struct publisher *, struct fault *why);
+/* Instead of the one before; takes it, also on failure. */
+FG_CHECK enum code pub_take_file(struct publisher *, struct nodes_file *, struct fault *why);
+/* From another thread: runs it on the loop and waits. */
+enum code pub_run_there(struct publisher *, enum code (*run)(struct publisher *, void *arg, struct fault *why), void *arg, struct fault *why);
+void pub_show(struct publisher *); /* what has been counted, to those who look */
