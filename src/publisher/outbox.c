@@ -238,8 +238,10 @@ static void open_posted(struct letter *letter, struct loop *here)
     if (o->bytes < release_bytes)
         hold(p, false);
     watch_landing(p);
-    pub_ship(p);
+    if (!p->hurry)
+        pub_ship(p);
     pub_show(p);
+    pub_calm(p);
 }
 
 /* On a loop of the broker. */

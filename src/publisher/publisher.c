@@ -11,7 +11,7 @@ enum { STACK_BYTES = 4 << 20 };
 #else
 enum { STACK_BYTES = 1 << 20 };
 #endif
-enum { GRACE_MS = 3000, STEP_MS = 20 };
+enum { GRACE_MS = 3000 };
 
 /* ---- errands: something to be done on the loop, for a thread that waits ---- */
 
@@ -27,15 +27,24 @@ struct errand {
     bool done;
 };
 
-static void open_errand(struct letter *letter, struct loop *here)
+static void errand_done(struct errand *e)
 {
-    struct errand *e = (struct errand *)letter;
-    (void)here;
-    e->code = e->run(e->p, e->arg, &e->why);
     pthread_mutex_lock(&e->lock);
     e->done = true;
     (void)pthread_cond_signal(&e->cond);
     pthread_mutex_unlock(&e->lock);
+}
+
+static void open_errand(struct letter *letter, struct loop *here)
+{
+    struct errand *e = (struct errand *)letter;
+    struct publisher *p = e->p;
+    (void)here;
+    e->code = e->run(p, e->arg, &e->why);
+    if (e->code == CODE_AGAIN)
+        p->calm = e; /* pub_calm ends it */
+    else
+        errand_done(e);
 }
 
 enum code pub_run_there(struct publisher *p, enum code (*run)(struct publisher *, void *, struct fault *), void *arg, struct fault *why)
@@ -160,57 +169,55 @@ static enum code leave(struct publisher *p, void *arg, struct fault *why)
     return pub_apply(p, NULL, why);
 }
 
-static enum code is_calm(struct publisher *p, void *arg, struct fault *why)
+static bool is_calm(const struct publisher *p)
 {
-    bool *calm = arg;
-    (void)why;
-    *calm = !p->out.posting && (!p->out.count || p->out.refused) && !p->leaving;
-    if (*calm) {
-        timer_stop(p->loop, &p->out.retry);
-        timer_stop(p->loop, &p->out.look);
-        p->out.ack_count = p->out.landing_count = 0;
-    }
-    return CODE_OK;
+    return !p->out.posting && (!p->out.count || p->out.refused || p->hurry) && !p->leaving;
 }
 
-static enum code stop_posting(struct publisher *p, void *arg, struct fault *why)
+void pub_calm(struct publisher *p)
 {
-    bool *calm = arg;
-    (void)why;
-    *calm = !p->out.posting;
+    struct errand *e = p->calm;
+    if (!e || !is_calm(p))
+        return;
+    p->calm = NULL;
+    timer_stop(p->loop, &p->grace);
+    timer_stop(p->loop, &p->out.retry);
+    timer_stop(p->loop, &p->out.look);
+    p->out.ack_count = p->out.landing_count = 0;
+    e->code = CODE_OK;
+    errand_done(e);
+}
+
+/* Servers that do not answer, and a node that takes nothing, are not waited for any longer; only the broker's answer is. */
+static void on_grace(struct timer *t)
+{
+    struct publisher *p = (struct publisher *)(void *)((char *)t - offsetof(struct publisher, grace));
+    p->hurry = true;
     while (p->leaving) {
         struct pub_session *s = p->leaving;
         p->leaving = s->next;
         pub_session_free(s);
     }
-    timer_stop(p->loop, &p->out.look);
-    if (*calm)
+    pub_calm(p);
+}
+
+/* The broker calls back for what it has: that must be over before the consumer is closed. */
+static enum code settle(struct publisher *p, void *arg, struct fault *why)
+{
+    (void)arg;
+    (void)why;
+    if (is_calm(p)) {
         timer_stop(p->loop, &p->out.retry);
-    return CODE_OK;
+        timer_stop(p->loop, &p->out.look);
+        return CODE_OK;
+    }
+    timer_start(p->loop, &p->grace, GRACE_MS, on_grace);
+    return CODE_AGAIN;
 }
 
 static void on_nothing(void *ctx)
 {
     (void)ctx;
-}
-
-static void pause_ms(int ms)
-{
-    struct timespec t = {.tv_nsec = ms * 1000000L};
-    (void)nanosleep(&t, NULL);
-}
-
-/* The broker calls back for what it has: that must be over before the consumer is closed. */
-static void settle(struct publisher *p)
-{
-    bool calm = false;
-    for (int waited = 0; !calm; waited += STEP_MS) {
-        (void)pub_run_there(p, is_calm, &calm, NULL);
-        if (!calm && waited >= GRACE_MS)
-            (void)pub_run_there(p, stop_posting, &calm, NULL);
-        if (!calm)
-            pause_ms(STEP_MS);
-    }
 }
 
 static void free_all(struct publisher *p)
@@ -240,7 +247,7 @@ void publisher_close(struct publisher *p)
         struct fault why;
         if (pub_run_there(p, leave, NULL, &why) != CODE_OK)
             log_warn("opcua", "FG5263 the publisher's end: %s", why.text);
-        settle(p);
+        (void)pub_run_there(p, settle, NULL, NULL);
         loop_stop(p->loop);
         (void)pthread_join(p->thread, NULL);
     }

@@ -157,6 +157,9 @@ struct publisher {
     struct pub_session *leaving;
     struct pub_outbox out;
     bool held;
+    struct errand *calm; /* waits until nothing is under way */
+    struct timer grace;
+    bool hurry;
     uint16_t writers;
     pthread_mutex_t lock; /* of what glances show */
     struct publisher_glance count, shown; /* shown: under the lock */
@@ -195,6 +198,7 @@ void pub_outbox_close(struct publisher *);
 FG_CHECK enum code pub_reload(struct publisher *, struct fault *why);
 /* Instead of the one before; takes it, also on failure. */
 FG_CHECK enum code pub_take_file(struct publisher *, struct nodes_file *, struct fault *why);
+void pub_calm(struct publisher *); /* something has ended: may whoever waits for that go on? */
 /* From another thread: runs it on the loop and waits. */
 enum code pub_run_there(struct publisher *, enum code (*run)(struct publisher *, void *arg, struct fault *why), void *arg, struct fault *why);
 void pub_show(struct publisher *); /* what has been counted, to those who look */

@@ -359,7 +359,9 @@ static void gone(struct pub_session *s)
             *at = s->next;
             break;
         }
+    struct publisher *p = s->all;
     pub_session_free(s);
+    pub_calm(p);
 }
 
 static void on_down(void *ctx, struct ua_client *c, const struct fault *why, int64_t retry_ms)
