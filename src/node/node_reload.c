@@ -45,8 +45,7 @@ struct reload {
 /* Everything that is not here keeps its value until the next start, so that a new key never does half of what it says. */
 static const char *const live[] = {
     "site", "listeners[", "limits.", "hub.topics", "hub.keep", "hub.keep-size", "gateway.certificates.", "log.",
-    "jobs", "jobs.", "routes", "routes.", "actions", "actions.", "opcua.published-nodes", "opcua.options",
-    "opcua.topic",
+    "jobs", "jobs.", "routes", "routes.", "actions", "actions.", "opcua.",
 };
 static const char *const not_live[] = { "limits.auth-failures" };
 
