@@ -351,7 +351,7 @@ static bool batch(struct job *j)
 /* ---- the time ---- */
 
 /* A watermark may follow the clock while nothing comes. What it is told is a message in its queue, so that it is told the same
- * after a crash; told only when something is due by it, as each is written to the disk. */
+ * after a crash; told only when something is due by it, or open when the clock was set back, as each is written to the disk. */
 static void tell_time(struct job *j, int64_t now)
 {
     struct fault why;
@@ -360,7 +360,7 @@ static void tell_time(struct job *j, int64_t now)
         return;
     j->clock_us = now;
     int64_t wall_us = io->wall_us(io->self);
-    if (stream_due(j->stream) > ticks_of(wall_us))
+    if (stream_due(j->stream) > ticks_of(wall_us) && !stream_set_back(j->stream, ticks_of(wall_us)))
         return;
     struct message *m = message_new(&(struct message_parts){.qos = 1, .wall_us = wall_us, .now_us = now});
     struct consumer_word w = {.message = m, .to = j->consumer, .number = CLOCK_NUMBER};

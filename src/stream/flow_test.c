@@ -155,6 +155,71 @@ static void the_clock_closes_windows_while_nothing_comes(void **state)
     rig_end(&r);
 }
 
+static void rows_are(struct rig *r, const char *rows)
+{
+    assert_string_equal(rig_text(&r->rows), rows);
+    buf_reset(&r->rows);
+}
+
+/* A clock that was an hour ahead, and is set right: nobody waits for the hour. A few minutes are waited for. */
+static void a_clock_that_is_set_back_ends_what_is_open(void **state)
+{
+    (void)state;
+    static const char *const queries[] = {
+        "SELECT COUNT(*) AS c FROM input GROUP BY Tumbling(second, 5)",
+        "SELECT COUNT(*) AS c FROM input TIMESTAMP BY t OVER k GROUP BY k, Tumbling(second, 5)",
+    };
+    for (int told = 0; told < 2; told++)
+        for (size_t q = 0; q < 2; q++) {
+            struct rig r;
+            struct stream_stats stats;
+            rig_begin(&r);
+            assert_int_equal(rig_query(&r, queries[q]), CODE_OK);
+            assert_int_equal(rig_feed_at(&r, 0, "{\"k\":1,\"t\":\"2024-01-01T01:00:01Z\"}", 3601), CODE_OK);
+            assert_int_equal(rig_feed_at(&r, 0, "{\"k\":1,\"t\":\"2024-01-01T01:00:02Z\"}", 3602 - 290), CODE_OK);
+            assert_int_equal(buf_size(&r.rows), 0);
+            if (told) {
+                assert_false(stream_set_back(r.stream, RIG_START + 3400 * RIG_SECOND));
+                assert_true(stream_set_back(r.stream, RIG_START));
+                assert_int_equal(stream_clock(r.stream, RIG_START, &r.why), CODE_OK);
+                rows_are(&r, "{\"c\":2}\n");
+                assert_false(stream_set_back(r.stream, RIG_START));
+            }
+            for (int second = 1; second < 4; second++) {
+                char text[60];
+                (void)snprintf(text, sizeof text, "{\"k\":1,\"t\":\"2024-01-01T00:00:%02dZ\"}", second);
+                assert_int_equal(rig_feed_at(&r, 0, text, second), CODE_OK);
+            }
+            rows_are(&r, told ? "" : "{\"c\":2}\n");
+            const char *first = strstr(rig_text(&r.troubles), "ClockSetBack\n");
+            assert_non_null(first);
+            assert_null(strstr(first + 1, "ClockSetBack"));
+            stream_stats(r.stream, &stats);
+            assert_true(stats.groups <= 2 && stats.waiting == 0);
+            assert_int_equal(stream_clock(r.stream, RIG_START + 20 * RIG_SECOND, &r.why), CODE_OK);
+            rows_are(&r, "{\"c\":3}\n");
+            stream_stats(r.stream, &stats);
+            assert_int_equal(stats.groups, q); /* the lane of its key */
+            rig_end(&r);
+        }
+}
+
+/* Recordings that are replayed keep their times, whatever the clock does. */
+static void a_stream_that_follows_no_clock_is_not_turned_back(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r);
+    r.options.late = STREAM_LATE_UNLIMITED;
+    assert_int_equal(rig_query(&r, "SELECT COUNT(*) AS c FROM input TIMESTAMP BY t GROUP BY Tumbling(second, 5)"), CODE_OK);
+    assert_int_equal(rig_feed_at(&r, 0, "{\"t\":\"2023-01-01T00:00:01Z\"}", 36000), CODE_OK);
+    assert_int_equal(rig_feed_at(&r, 0, "{\"t\":\"2023-01-01T00:00:02Z\"}", 0), CODE_OK);
+    assert_false(stream_set_back(r.stream, RIG_START));
+    assert_int_equal(stream_clock(r.stream, RIG_START, &r.why), CODE_OK);
+    rig_expect(&r, "{\"c\":2}\n");
+    rig_end(&r);
+}
+
 static void rows_wait_for_every_partition(void **state)
 {
     (void)state;
@@ -299,6 +364,8 @@ int main(void)
         cmocka_unit_test(analytic_functions_see_rows_that_where_removes),
         cmocka_unit_test(late_and_disordered_events_follow_the_policy),
         cmocka_unit_test(the_clock_closes_windows_while_nothing_comes),
+        cmocka_unit_test(a_clock_that_is_set_back_ends_what_is_open),
+        cmocka_unit_test(a_stream_that_follows_no_clock_is_not_turned_back),
         cmocka_unit_test(rows_wait_for_every_partition),
         cmocka_unit_test(each_key_of_over_has_its_own_time),
         cmocka_unit_test(anomalies_have_a_model_for_each_key),

@@ -53,16 +53,22 @@ enum code stream_new(struct stream **out, const struct query *q, const struct st
     return CODE_OK;
 }
 
-void stream_free(struct stream *s)
+static void free_lanes(struct stream *s)
 {
-    if (!s)
-        return;
     lane_free(s, s->only);
+    s->only = NULL;
     for (struct keyed_entry *e = s->lanes.first, *next; e; e = next) {
         next = e->after;
         lane_free(s, (struct lane *)e);
     }
     keyed_clear(&s->lanes);
+}
+
+void stream_free(struct stream *s)
+{
+    if (!s)
+        return;
+    free_lanes(s);
     if (s->lookups)
         lookups_free(s);
     for (uint32_t i = 0; s->references && i < s->query->reference_count; i++)
@@ -244,6 +250,58 @@ static const struct input *input_at(const struct query *q, uint32_t index)
     return in;
 }
 
+/* By how much a watermark is behind the clock at least; INT64_MAX: none follows it. */
+static int64_t behind_clock(const struct query *q)
+{
+    int64_t least = INT64_MAX;
+    for (uint32_t i = 0; i < q->op_count; i++) {
+        if (q->ops[i]->kind != OP_READER)
+            continue;
+        int64_t behind = !q->ops[i]->reader.timestamp ? 0 : q->options.late; /* STREAM_LATE_UNLIMITED is INT64_MAX */
+        least = behind < least ? behind : least;
+    }
+    return least;
+}
+
+static void forget_times(struct stream *s)
+{
+    for (uint32_t i = 0; i < s->query->input_count; i++)
+        for (uint32_t k = 0; k < s->partition_counts[i]; k++)
+            s->partitions[i][k].arrival = TIME_NONE;
+    s->clock = s->reached = TIME_NONE;
+}
+
+/* The clock was set back from `was`. Nothing would end before it is there again, which may take years: what is open ends, and the
+ * stream begins anew. */
+static enum code begin_anew(struct stream *s, int64_t was, int64_t now)
+{
+    run_trouble(s, "ClockSetBack", "the clock was set back by %.0f s: what was open has ended, and the job begins with nothing learned",
+                ((double)was - (double)now) / 1e7);
+    arena_reset(&s->scratch);
+    TRY(each_lane(s, reader_clock, INT64_MAX));
+    struct lane *fresh = s->only ? lane_make(s) : NULL;
+    if (s->only && !fresh)
+        return run_no_memory(s);
+    free_lanes(s);
+    s->only = fresh;
+    s->state_bytes = s->groups = s->waiting = s->models = 0;
+    forget_times(s);
+    return CODE_OK;
+}
+
+static bool far_before(const struct stream *s, int64_t now, int64_t was)
+{
+    return was != TIME_NONE && now < was - STREAM_SET_BACK && behind_clock(s->query) != INT64_MAX;
+}
+
+/* An input's own events come in the order of their arrival, and none before what the clock was told. */
+static enum code look_at_clock(struct stream *s, const struct stream_message *m)
+{
+    const struct partition *p = &s->partitions[m->input][m->partition];
+    int64_t was = p->arrival > s->clock ? p->arrival : s->clock;
+    return !m->punctual && far_before(s, m->arrival, was) ? begin_anew(s, was, m->arrival) : CODE_OK;
+}
+
 /* What arrives after the clock was told does not arrive before it. */
 static void raise_arrival(struct stream *s, struct stream_message *m)
 {
@@ -261,7 +319,10 @@ enum code stream_feed(struct stream *s, const struct stream_message *given, stru
     if (s->ended)
         return FAIL(why, CODE_CLOSED, 0, "the input has ended");
     TRY(check_room(s, why));
-    enum code code = json_read(s->json, in->json, m.body, m.padded, &s->eval.why);
+    enum code code = look_at_clock(s, &m);
+    if (code != CODE_OK)
+        return finish(s, code, why);
+    code = json_read(s->json, in->json, m.body, m.padded, &s->eval.why);
     if (code == CODE_NOMEM)
         return finish(s, code, why);
     s->stats.messages++;
@@ -278,8 +339,27 @@ enum code stream_feed(struct stream *s, const struct stream_message *given, stru
     return finish(s, code, why);
 }
 
+static int64_t latest(const struct stream *s)
+{
+    int64_t t = s->clock;
+    for (uint32_t i = 0; i < s->query->input_count; i++)
+        for (uint32_t k = 0; k < s->partition_counts[i]; k++)
+            t = s->partitions[i][k].arrival > t ? s->partitions[i][k].arrival : t;
+    return t;
+}
+
+bool stream_set_back(const struct stream *s, int64_t now)
+{
+    return far_before(s, now, latest(s)) && stream_due(s) != INT64_MAX;
+}
+
 enum code stream_clock(struct stream *s, int64_t now, struct fault *why)
 {
+    if (!s->ended && stream_set_back(s, now)) {
+        enum code code = begin_anew(s, latest(s), now);
+        if (code != CODE_OK)
+            return finish(s, code, why);
+    }
     if (s->ended || now <= s->clock)
         return CODE_OK;
     s->clock = now;
@@ -296,19 +376,6 @@ static int64_t lane_due(const struct query *q, const struct lane *l)
         due = t < due ? t : due;
     }
     return due;
-}
-
-/* By how much a watermark is behind the clock at least; INT64_MAX: none follows it. */
-static int64_t behind_clock(const struct query *q)
-{
-    int64_t least = INT64_MAX;
-    for (uint32_t i = 0; i < q->op_count; i++) {
-        if (q->ops[i]->kind != OP_READER)
-            continue;
-        int64_t behind = !q->ops[i]->reader.timestamp ? 0 : q->options.late; /* STREAM_LATE_UNLIMITED is INT64_MAX */
-        least = behind < least ? behind : least;
-    }
-    return least;
 }
 
 int64_t stream_due(const struct stream *s)

@@ -84,7 +84,7 @@ struct stream_message {
     uint32_t     input;      /* index as of query_input */
     struct bytes body;
     bool         padded;     /* 64 readable bytes lie behind the body */
-    int64_t      arrival;    /* ticks; EventEnqueuedUtcTime. Not below what stream_clock was told (it is raised) */
+    int64_t      arrival;    /* ticks; EventEnqueuedUtcTime. Not below what stream_clock was told (it is raised, STREAM_SET_BACK) */
     bool         punctual;   /* TIMESTAMP BY: an event's own time is its arrival, so that none is early or late (files) */
     uint32_t     partition;  /* of the input: 0..stream_partitions' count - 1; below STREAM_PARTITIONS */
     struct bytes source;     /* client or device id: IoTHub.ConnectionDeviceId */
@@ -105,6 +105,12 @@ FG_CHECK enum code stream_feed(struct stream *, const struct stream_message *, s
 /* Nothing arrived up to `now`: the watermark follows the clock (section 5 step 4 of the time rules). Must be recorded by who wants to
  * run the same again. */
 FG_CHECK enum code stream_clock(struct stream *, int64_t now, struct fault *why);
+/* The clock was set back: an event of a live input arrives by more than this before the one in front of it in its partition, or before
+ * what stream_clock was told (not if `punctual`, nor if no watermark follows the clock). What is open ends as with stream_end, and the
+ * stream is then as if it were new; `trouble` is told ClockSetBack. Ticks. Less than that: time stands still for so long. */
+#define STREAM_SET_BACK (INT64_C(300) * 10000000)
+/* stream_clock(now) would do that, and something is open: it should be told. */
+bool               stream_set_back(const struct stream *, int64_t now);
 /* The first `now` that may bring something out if nothing else comes: a window's end, a row that waits. INT64_MAX: none does. May be
  * too early, not too late. Looks at every lane. */
 int64_t            stream_due(const struct stream *);
