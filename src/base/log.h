@@ -29,7 +29,7 @@ void log_line(struct log_site *site, enum log_level level, const char *area, con
 void           log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 /* The parts of the program that may have a threshold of their own: what stands as `area` in a line. */
-#define LOG_AREAS(X) X(action) X(api) X(broker) X(identity) X(job) X(journal) X(mqtt) X(net) X(node) X(route) X(tls)
+#define LOG_AREAS(X) X(action) X(api) X(broker) X(identity) X(job) X(journal) X(mqtt) X(net) X(node) X(opcua) X(route) X(tls)
 enum {
 #define LOG_AREA(name) LOG_AREA_##name,
     LOG_AREAS(LOG_AREA)

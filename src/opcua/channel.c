@@ -132,7 +132,7 @@ static int64_t token_due_us(const struct ua_channel *c)
     const struct token *t = &c->token;
     if (c->config.role == UA_SERVER)
         return token_ends_us(t);
-    return c->renewing ? t->made_us + t->life_us : t->made_us + t->life_us / 4 * 3;
+    return c->renewing ? token_ends_us(t) : t->made_us + t->life_us / 4 * 3;
 }
 
 static int64_t busy_due_us(const struct ua_channel *c)
