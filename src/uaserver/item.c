@@ -1,6 +1,7 @@
 /* Monitored items: CreateMonitoredItems, ModifyMonitoredItems, DeleteMonitoredItems (Part 4, 5.12.2, 5.12.3, 5.12.6). */
 #include "uaserver/subscription.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 enum { EVENT_QUEUE = 100 }; /* of event items whose clients leave it to us */
@@ -164,6 +165,8 @@ static ua_status create_one(struct uas_request *r, struct uas_subscription *sub,
     out->filter_result = w.filter_result;
     const struct uas_subscriptions *all = r->server->subs;
     if (!status && all->items >= r->server->limits.items) {
+        log_warn("opcua", "FG3324 session %s: the server has %u monitored items, that is all it may have", r->session->name,
+                 all->items);
         uas_event_filter_free(w.events);
         status = UA_BAD_TOO_MANY_MONITORED_ITEMS;
     }

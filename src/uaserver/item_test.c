@@ -535,6 +535,75 @@ static void large_values_are_kept_and_let_go(void **state)
     assert_true(((const double *)h.data[2].value.value.at)[0] == 19);
 }
 
+/* Queues hold so many bytes of large values in all; an item keeps its last one in any case. */
+static void large_values_are_held_to_a_number_of_bytes(void **state)
+{
+    struct stage *t = *state;
+    uint32_t s = subscribe_simply(&t->c);
+    static double values[100];
+    struct ua_node *n = add_array(t, values, 100);
+    struct ua_monitored_item_create_request q = item(0, 1, 40, 0);
+    q.item_to_monitor.node_id = n->id;
+    (void)watch(&t->c, s, q);
+    (void)cycle(t);
+    struct uas_subscriptions *all = t->w.server->subs;
+    assert_int_equal(all->queued_bytes, 0);
+    all->queued_bytes += UAS_QUEUED_BYTES - 2000; /* others */
+    for (int i = 1; i <= 5; i++) {
+        values[0] = i;
+        set_array(t, n, values, 100);
+    }
+    all->queued_bytes -= UAS_QUEUED_BYTES - 2000;
+    struct heard h = cycle(t);
+    assert_int_equal(h.data_count, 2); /* of 800 bytes each */
+    assert_int_equal(status_of(&h.data[0]), UA_INFO_DATA_VALUE | UA_OVERFLOW);
+    assert_true(((const double *)h.data[1].value.value.at)[0] == 5);
+    assert_int_equal(all->queued_bytes, 0);
+}
+
+static void large_messages_are_cut(void **state)
+{
+    struct stage *t = *state;
+    uint32_t s = subscribe_simply(&t->c);
+    static double values[5000];
+    struct ua_node *n = add_array(t, values, 5000);
+    struct ua_monitored_item_create_request q = item(0, 1, 40, 0);
+    q.item_to_monitor.node_id = n->id;
+    (void)watch(&t->c, s, q);
+    for (int i = 1; i < 10; i++) {
+        values[0] = i;
+        set_array(t, n, values, 5000);
+    }
+    publish(&t->c);
+    publish(&t->c);
+    pass_ms(t, 110);
+    struct heard h = hear(&t->c);
+    assert_int_equal(h.data_count, 6); /* of 40 KB */
+    assert_true(h.response.more_notifications);
+    h = hear(&t->c);
+    assert_int_equal(h.data_count, 4);
+    assert_false(h.response.more_notifications);
+}
+
+/* A client that takes less than one value learns that there was one. */
+static void a_value_that_the_client_does_not_take_is_told_of(void **state)
+{
+    struct stage *t = *state;
+    uint32_t s = subscribe_simply(&t->c);
+    static double values[5000];
+    struct ua_node *n = add_array(t, values, 5000);
+    struct ua_monitored_item_create_request q = item(0, 1, 3, 0);
+    q.item_to_monitor.node_id = n->id;
+    (void)watch(&t->c, s, q);
+    (void)watch(&t->c, s, item(1, 2, 3, 0));
+    t->w.server->links->body_max = 10000;
+    struct heard h = cycle(t);
+    assert_int_equal(h.data_count, 2);
+    assert_int_equal(status_of(&h.data[0]), UA_BAD_ENCODING_LIMITS_EXCEEDED);
+    assert_false(h.data[0].value.has & UA_HAS_VALUE);
+    assert_true(number_of(&h.data[1]) == 0);
+}
+
 /* ---- methods of the Server object ---- */
 
 static struct ua_call_method_result call(struct client *c, uint32_t method, uint32_t subscription)
@@ -594,6 +663,9 @@ int main(void)
         T(one_item_makes_another_report),
         T(a_removed_node_is_told_of),
         T(large_values_are_kept_and_let_go),
+        T(large_values_are_held_to_a_number_of_bytes),
+        T(large_messages_are_cut),
+        T(a_value_that_the_client_does_not_take_is_told_of),
         T(a_client_asks_which_items_it_has),
 #undef T
     };

@@ -2,6 +2,7 @@
  * the second can write into one block of the right size and cannot fail half way. */
 #include "uaserver/subscription.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 enum {
@@ -68,16 +69,13 @@ static struct plan plan_message(const struct uas_subscription *s, uint64_t body)
 static void give_up_first(struct uas_subscription *s)
 {
     struct uas_item *i = s->data.first ? s->data.first : s->events.first;
-    if (i->events) {
-        struct ua_value gone = uas_queue_take(i);
-        ua_value_drop(&gone);
-        if (!i->count)
-            uas_not_ready(i);
-        return;
-    }
-    struct ua_value *v = uas_queued(i, 0);
-    ua_value_drop(v);
-    v->status = UA_BAD_ENCODING_LIMITS_EXCEEDED;
+    struct ua_value gone = uas_queue_take(i);
+    struct ua_value told = { .status = UA_BAD_ENCODING_LIMITS_EXCEEDED, .source_time = gone.source_time, .server_time = gone.server_time };
+    ua_value_drop(&gone);
+    if (!i->events)
+        uas_queue_first(i, &told);
+    else if (!i->count)
+        uas_not_ready(i);
 }
 
 /* ---- the second ---- */
@@ -146,7 +144,9 @@ static uint8_t *put_events(uint8_t *at, struct uas_subscription *s, uint32_t cou
 
 struct uas_message *uas_message_make(struct uas_subscription *s, uint64_t body, uint32_t *count)
 {
-    struct plan p = plan_message(s, body);
+    struct plan p = plan_message(s, body < UAS_MESSAGE_BYTES ? body : UAS_MESSAGE_BYTES);
+    if (!p.data && !p.events) /* a single one that has more */
+        p = plan_message(s, body);
     while (!p.data && !p.events) {
         give_up_first(s);
         if (!uas_has_news(s))
@@ -183,19 +183,36 @@ void uas_sequence_next(struct uas_subscription *s)
 
 static void forget(struct uas_subscription *s, uint32_t at)
 {
+    ((struct uas_subscriptions *)s->server->subs)->retained_bytes -= s->retained[at]->len;
     s->retained_bytes -= s->retained[at]->len;
     mem_free(s->retained[at]);
     s->retained_count--;
     memmove(&s->retained[at], &s->retained[at + 1], (s->retained_count - at) * sizeof(struct uas_message *));
 }
 
-void uas_retain(struct uas_subscription *s, struct uas_message *m)
+bool uas_retain(struct uas_subscription *s, struct uas_message *m)
 {
+    struct uas_subscriptions *all = s->server->subs;
     while (s->retained_count &&
-           (s->retained_count == s->retained_max || s->retained_bytes + m->len > UAS_RETAINED_BYTES))
+           (s->retained_count == s->retained_max || s->retained_bytes + m->len > UAS_RETAINED_BYTES ||
+            all->retained_bytes + m->len > UAS_RETAINED_ALL))
         forget(s, 0);
+    if (all->retained_bytes + m->len > UAS_RETAINED_ALL) {
+        log_warn("opcua", "FG3321 subscription %u: clients have left %llu MiB of messages unacknowledged, that is all the server "
+                 "keeps; a message is sent once and cannot be asked for again. They should acknowledge what they have read",
+                 s->id, (unsigned long long)all->retained_bytes >> 20);
+        return false;
+    }
     s->retained[s->retained_count++] = m;
     s->retained_bytes += m->len;
+    all->retained_bytes += m->len;
+    return true;
+}
+
+void uas_forget_all(struct uas_subscription *s)
+{
+    while (s->retained_count)
+        forget(s, s->retained_count - 1);
 }
 
 struct uas_message *uas_retained(const struct uas_subscription *s, uint32_t sequence)

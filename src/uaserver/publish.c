@@ -1,6 +1,7 @@
 /* Publish and Republish (Part 4, 5.13.5 and 5.13.6): requests wait here until a subscription has something to say. */
 #include "uaserver/subscription.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 enum {
@@ -129,12 +130,14 @@ bool uas_send_news(struct uas_subscription *s)
         put_back(s->session, &parked);
         return false;
     }
-    uas_retain(s, m);
+    bool kept = uas_retain(s, m);
     s->rest = uas_has_news(s);
     s->sent = true;
     s->quiet = 0;
     uas_add(&uas_counters.notifications, count);
     (void)answer(&parked, s->id, s, s->rest, bytes_of(m->at, m->len)); /* not sent, it can be asked for: Republish */
+    if (!kept)
+        mem_free(m);
     return true;
 }
 
@@ -276,6 +279,8 @@ void uas_publish(struct uas_request *r)
     if (p->parked_count == r->server->limits.publish_requests) { /* the oldest has to go [Part 4, 5.13.5.1] */
         struct uas_parked oldest = take_parked(session);
         uas_ticket_fault(&oldest.ticket, UA_BAD_TOO_MANY_PUBLISH_REQUESTS);
+        log_info("opcua", "FG3323 session %s has %u Publish requests waiting, that is all a session may have; the oldest was sent "
+                 "back", session->name, r->server->limits.publish_requests);
         mem_free(oldest.results);
     }
     parked.ticket = uas_ticket_of(r);

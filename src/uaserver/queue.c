@@ -78,13 +78,53 @@ static void narrow(struct uas_item *i)
         set_ring(i, &i->one, 1);
 }
 
+/* What large values take that lie in no node's inside. */
+static uint32_t shared_bytes(const struct ua_value *v)
+{
+    return v->len == UA_VALUE_SHARED ? v->blob->len : 0;
+}
+
+static uint64_t *queued_bytes(const struct uas_item *i)
+{
+    return &((struct uas_subscriptions *)i->sub->server->subs)->queued_bytes;
+}
+
+static void append(struct uas_item *i, const struct ua_value *v)
+{
+    ua_value_copy(uas_queued(i, i->count++), v);
+    *queued_bytes(i) += shared_bytes(v);
+}
+
 struct ua_value uas_queue_take(struct uas_item *i)
 {
     struct ua_value v = *uas_queued(i, 0);
     if (++i->head >= room_of(i))
         i->head = 0;
     i->count--;
+    *queued_bytes(i) -= shared_bytes(&v);
     return v;
+}
+
+/* In the place of one just taken. */
+void uas_queue_first(struct uas_item *i, const struct ua_value *v)
+{
+    i->head = (i->head ? i->head : room_of(i)) - 1;
+    i->count++;
+    ua_value_copy(uas_queued(i, 0), v);
+    *queued_bytes(i) += shared_bytes(v);
+}
+
+static void drop_oldest(struct uas_item *i)
+{
+    struct ua_value v = uas_queue_take(i);
+    ua_value_drop(&v);
+}
+
+static void drop_newest(struct uas_item *i)
+{
+    struct ua_value *v = uas_queued(i, --i->count);
+    *queued_bytes(i) -= shared_bytes(v);
+    ua_value_drop(v);
 }
 
 static void mark(struct ua_value *v)
@@ -96,26 +136,29 @@ static void mark(struct ua_value *v)
  * queue of one has the last value and says nothing. */
 static void overflow(struct uas_item *i, const struct ua_value *v)
 {
-    if (i->discard_oldest || i->queue_size == 1) {
-        struct ua_value gone = uas_queue_take(i);
-        ua_value_drop(&gone);
-        ua_value_copy(uas_queued(i, i->count++), v);
-        if (i->queue_size > 1)
-            mark(uas_queued(i, 0));
-    } else {
-        struct ua_value *newest = uas_queued(i, i->count - 1);
-        ua_value_drop(newest);
-        ua_value_copy(newest, v);
-        mark(newest);
-    }
-    if (i->queue_size > 1)
-        UAS_COUNT(overflows);
+    if (i->discard_oldest || i->queue_size == 1)
+        drop_oldest(i);
+    else
+        drop_newest(i);
+    append(i, v);
+    if (i->queue_size == 1)
+        return;
+    mark(uas_queued(i, i->discard_oldest ? 0 : i->count - 1));
+    UAS_COUNT(overflows);
+}
+
+/* Whether there is room for one more. */
+static bool fits(struct uas_item *i, const struct ua_value *v)
+{
+    if (i->count >= i->queue_size || (i->count && *queued_bytes(i) + shared_bytes(v) > UAS_QUEUED_BYTES))
+        return false;
+    return i->count < room_of(i) || widen(i);
 }
 
 void uas_enqueue(struct uas_item *i, const struct ua_value *v)
 {
-    if (i->count < i->queue_size && (i->count < room_of(i) || widen(i)))
-        ua_value_copy(uas_queued(i, i->count++), v);
+    if (fits(i, v))
+        append(i, v);
     else
         overflow(i, v);
     uas_make_ready(i);
@@ -137,8 +180,10 @@ void uas_queue_resize(struct uas_item *i, uint32_t size)
 {
     bool lost = i->count > size;
     while (i->count > size) {
-        struct ua_value gone = i->discard_oldest ? uas_queue_take(i) : *uas_queued(i, --i->count);
-        ua_value_drop(&gone);
+        if (i->discard_oldest)
+            drop_oldest(i);
+        else
+            drop_newest(i);
     }
     if (lost && size > 1)
         mark(uas_queued(i, i->discard_oldest ? 0 : size - 1));
@@ -152,10 +197,8 @@ void uas_queue_resize(struct uas_item *i, uint32_t size)
 
 void uas_queue_clear(struct uas_item *i)
 {
-    while (i->count) {
-        struct ua_value gone = uas_queue_take(i);
-        ua_value_drop(&gone);
-    }
+    while (i->count)
+        drop_oldest(i);
     uas_not_ready(i);
     i->due = false;
     narrow(i);

@@ -37,7 +37,7 @@ double uas_revise_sampling(const struct uas_subscription *sub, const struct ua_n
 void uas_look(struct uas_item *i, struct ua_value *out)
 {
     if (i->watch.node)
-        ua_read_attribute(i->sub->server->space, &i->sub->user, i->watch.node, i->attribute, i->range, out);
+        ua_read_attribute(i->sub->server->space, uas_user_of(i->sub), i->watch.node, i->attribute, i->range, out);
     else
         *out = (struct ua_value){ .status = UA_BAD_NODE_ID_UNKNOWN };
 }

@@ -8,6 +8,7 @@
  */
 #include "uaserver/subscription.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -88,8 +89,7 @@ void uas_subscription_free(struct uas_subscription *s)
     timer_stop(s->server->loop, &s->timer);
     for (uint32_t i = 0; i < s->item_count; i++)
         uas_item_free(s->items[i]);
-    for (uint32_t i = 0; i < s->retained_count; i++)
-        mem_free(s->retained[i]);
+    uas_forget_all(s);
     if (s->prev)
         s->prev->next = s->next;
     else
@@ -222,6 +222,8 @@ void uas_create_subscription(struct uas_request *r)
         return;
     }
     if (p->count >= r->server->limits.subscriptions) {
+        log_warn("opcua", "FG3322 session %s has %u subscriptions, that is all a session may have; items can share one",
+                 r->session->name, p->count);
         uas_fault(r, UA_BAD_TOO_MANY_SUBSCRIPTIONS);
         return;
     }

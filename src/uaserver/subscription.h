@@ -18,8 +18,11 @@
 
 enum {
     UAS_SELECT_MAX = 128,             /* clauses of an event filter */
-    UAS_RETAINED_BYTES = 4 << 20,     /* of one subscription's retransmission queue; the newest message stays in any case */
+    UAS_RETAINED_BYTES = 4 << 20,     /* of one subscription's retransmission queue */
+    UAS_RETAINED_ALL = 64 << 20,      /* of all of a server: with more a message is sent and not kept */
+    UAS_MESSAGE_BYTES = 256 << 10,    /* of one message, but for a single value that has more */
     UAS_SLOTS_MAX = 262144,           /* values queued by all items of a server (12 MiB); each has one of its own besides */
+    UAS_QUEUED_BYTES = 64 << 20,      /* of large values in all queues; an item keeps one in any case */
     UAS_TICK_MS = 10                  /* what timers can tell apart */
 };
 
@@ -83,7 +86,7 @@ struct uas_subscription {
     struct uas_subscription *next_of_session;
     struct ua_server   *server;
     struct uas_session *session;            /* NULL: it has outlived it */
-    struct ua_server_user user;
+    struct ua_server_user user;             /* whose it is while there is no session: uas_user_of */
     uint32_t id;
     uint8_t  priority;
     bool     enabled;
@@ -131,6 +134,7 @@ struct uas_subscriptions { /* ua_server.subs */
     struct uas_sampler *samplers;
     struct uas_sampler  listeners; /* items that wait for events; it has no timer */
     uint32_t last_id, items, orphans, slots;
+    uint64_t retained_bytes, queued_bytes;
     uint64_t last_event;
 };
 
@@ -141,6 +145,11 @@ struct uas_subscriber    *uas_subscriber_of(struct uas_session *);
 /* ---- subscription.c ---- */
 /* Of this session; NULL: it has none of that number. */
 struct uas_subscription *uas_subscription_of(struct uas_session *, uint32_t id);
+/* For whom it looks at nodes. */
+static inline const struct ua_server_user *uas_user_of(const struct uas_subscription *s)
+{
+    return s->session ? &s->session->user : &s->user;
+}
 /* The client has said something about it. */
 void uas_touch(struct uas_subscription *);
 /* Leaves its session's list. */
@@ -167,7 +176,9 @@ uint32_t uas_cancel_parked(struct uas_session *, uint32_t request_handle);
 /* ---- message.c ---- */
 /* Takes what fits into `body` bytes out of the queues. NULL: no memory, nothing was taken. `count`: notifications in it. */
 struct uas_message *uas_message_make(struct uas_subscription *, uint64_t body, uint32_t *count);
-void uas_retain(struct uas_subscription *, struct uas_message *);
+/* False: it is not kept, the caller frees it when it is sent. */
+FG_CHECK bool uas_retain(struct uas_subscription *, struct uas_message *);
+void uas_forget_all(struct uas_subscription *);
 struct uas_message *uas_retained(const struct uas_subscription *, uint32_t sequence);
 /* False: it is not there. */
 bool uas_acknowledge(struct uas_subscription *, uint32_t sequence);
@@ -183,6 +194,8 @@ void uas_queue_resize(struct uas_item *, uint32_t size);
 void uas_queue_clear(struct uas_item *);
 /* The first one goes out of the queue; drop it. */
 struct ua_value uas_queue_take(struct uas_item *);
+/* In its place. */
+void uas_queue_first(struct uas_item *, const struct ua_value *);
 void uas_make_ready(struct uas_item *);
 void uas_not_ready(struct uas_item *);
 /* What the item looks at now, as a value. Drop it. */

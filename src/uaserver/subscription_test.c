@@ -313,6 +313,38 @@ static void what_is_never_acknowledged_is_forgotten_oldest_first(void **state)
     assert_int_equal(republish(t, s, 5, &h), UA_GOOD);
 }
 
+/* Others have left as much behind as the server keeps: a message is sent, and that is it. */
+static void what_all_leave_unacknowledged_is_limited(void **state)
+{
+    struct stage *t = *state;
+    struct heard h;
+    uint32_t s = subscribe_simply(&t->c);
+    (void)watch(&t->c, s, item(0, 7, 1, 0));
+    struct uas_subscriptions *all = t->w.server->subs;
+    publish(&t->c);
+    pass_ms(t, 110);
+    assert_int_equal(hear(&t->c).response.available_sequence_numbers_count, 1);
+    uint64_t others = UAS_RETAINED_ALL - all->retained_bytes;
+    all->retained_bytes += others;
+    publish(&t->c);
+    set(t, 0, 1);
+    pass_ms(t, 110);
+    h = hear(&t->c); /* the older one makes room */
+    assert_int_equal(h.sequence, 2);
+    assert_int_equal(h.response.available_sequence_numbers_count, 1);
+    all->retained_bytes += 60;
+    others += 60;
+    publish(&t->c);
+    set(t, 0, 2);
+    pass_ms(t, 110);
+    h = hear(&t->c);
+    assert_int_equal(h.sequence, 3);
+    assert_true(number_of(&h.data[0]) == 2);
+    assert_int_equal(h.response.available_sequence_numbers_count, 0);
+    assert_int_equal(republish(t, s, 3, &h), UA_BAD_MESSAGE_NOT_AVAILABLE);
+    all->retained_bytes -= others;
+}
+
 static void sequence_numbers_go_round_without_zero(void **state)
 {
     struct stage *t = *state;
@@ -367,6 +399,21 @@ static struct ua_transfer_result transfer(struct client *c, uint32_t subscriptio
     return a.results[0];
 }
 
+static void end_session(struct client *c, bool delete_subscriptions)
+{
+    struct ua_close_session_request q = { .delete_subscriptions = delete_subscriptions };
+    struct ua_close_session_response a;
+    assert_int_equal(CLIENT_ASK(c, close_session, &q, &a), UA_GOOD);
+}
+
+static void begin_again(struct client *c)
+{
+    struct ua_create_session_response a;
+    c->token = (struct ua_node_id){ 0 };
+    assert_int_equal(client_create(c, NULL, &a), UA_GOOD);
+    assert_int_equal(client_activate(c, NULL, (struct ua_extension_object){ 0 }), UA_GOOD);
+}
+
 static void another_session_takes_over(void **state)
 {
     struct stage *t = *state;
@@ -414,25 +461,14 @@ static void only_the_same_user_may_take_it(void **state)
     struct client other;
     client_begin(&other, &t->w);
     uint32_t s = subscribe_simply(&t->c);
-    struct uas_subscription *sub = ((struct uas_subscriptions *)t->w.server->subs)->all;
-    (void)snprintf(sub->user.name, sizeof sub->user.name, "anna");
+    struct ua_server_user *user = &t->w.server->sessions->user; /* the newest session is the other one */
+    (void)snprintf(user->name, sizeof user->name, "anna");
     assert_int_equal(transfer(&other, s, false).status_code, UA_BAD_USER_ACCESS_DENIED);
+    end_session(&t->c, false);
+    assert_int_equal(transfer(&other, s, false).status_code, UA_BAD_USER_ACCESS_DENIED); /* it is remembered whose it was */
+    begin_again(&t->c);
+    assert_int_equal(transfer(&t->c, s, false).status_code, UA_GOOD);
     client_close(&other);
-}
-
-static void end_session(struct client *c, bool delete_subscriptions)
-{
-    struct ua_close_session_request q = { .delete_subscriptions = delete_subscriptions };
-    struct ua_close_session_response a;
-    assert_int_equal(CLIENT_ASK(c, close_session, &q, &a), UA_GOOD);
-}
-
-static void begin_again(struct client *c)
-{
-    struct ua_create_session_response a;
-    c->token = (struct ua_node_id){ 0 };
-    assert_int_equal(client_create(c, NULL, &a), UA_GOOD);
-    assert_int_equal(client_activate(c, NULL, (struct ua_extension_object){ 0 }), UA_GOOD);
 }
 
 static void subscriptions_outlive_their_session(void **state)
@@ -524,6 +560,7 @@ int main(void)
         T(a_request_that_nobody_waits_for_is_not_used),
         T(messages_can_be_asked_for_until_they_are_acknowledged),
         T(what_is_never_acknowledged_is_forgotten_oldest_first),
+        T(what_all_leave_unacknowledged_is_limited),
         T(sequence_numbers_go_round_without_zero),
         T(modify_is_revised_and_starts_anew),
         T(another_session_takes_over),

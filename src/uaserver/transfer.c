@@ -1,6 +1,7 @@
 /* Sessions come and go; subscriptions stay for their lifetime, and another session may take them (Part 4, 5.13.7). */
 #include "uaserver/subscription.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 /* ---- sessions go ---- */
@@ -15,6 +16,8 @@ static void make_room(struct ua_server *server)
             if (!s->session && (!oldest || s->orphan_us < oldest->orphan_us ||
                                 (s->orphan_us == oldest->orphan_us && s->id < oldest->id)))
                 oldest = s;
+        log_info("opcua", "FG3325 subscription %u ends: %u are kept for clients that may come back, that is all the server keeps",
+                 oldest->id, server->limits.kept_subscriptions);
         uas_subscription_free(oldest);
     }
 }
@@ -30,6 +33,7 @@ static void session_closing(struct uas_session *session, bool delete_subscriptio
             uas_subscription_free(s);
             continue;
         }
+        s->user = session->user;
         uas_leave(s);
         s->orphan_us = loop_now_us(session->server->loop);
         ((struct uas_subscriptions *)session->server->subs)->orphans++;
@@ -102,7 +106,6 @@ static void move(struct uas_subscription *s, struct uas_session *to)
     else
         ((struct uas_subscriptions *)s->server->subs)->orphans--;
     uas_join(s, to);
-    s->user = to->user;
     s->sent = false; /* the new session hears something within one interval */
     uas_touch(s);
     if (!from)
@@ -119,7 +122,7 @@ static ua_status transfer(struct uas_request *r, uint32_t id, bool again, struct
     const struct uas_subscriber *p = r->session->subs;
     if (!s)
         return UA_BAD_SUBSCRIPTION_ID_INVALID;
-    if (!same_user(&s->user, &r->session->user))
+    if (!same_user(uas_user_of(s), &r->session->user))
         return UA_BAD_USER_ACCESS_DENIED;
     if (s->session != r->session) {
         if (p->count >= r->server->limits.subscriptions)
