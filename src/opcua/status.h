@@ -157,7 +157,7 @@
     X(BAD_FILTER_OPERAND_COUNT_MISMATCH, "BadFilterOperandCountMismatch", 0x80C30000u) \
     X(BAD_FILTER_ELEMENT_INVALID, "BadFilterElementInvalid", 0x80C40000u) \
     X(BAD_FILTER_LITERAL_INVALID, "BadFilterLiteralInvalid", 0x80C50000u) \
-    X(BAD_BOUND_NOT_SUPPORTED, "BadBoundNotSupported", 0x80D80000u) \
+    X(BAD_BOUND_NOT_FOUND, "BadBoundNotFound", 0x80D70000u) \
     X(BAD_TOO_MANY_MONITORED_ITEMS, "BadTooManyMonitoredItems", 0x80DB0000u) \
     X(BAD_TOO_MANY_ARGUMENTS, "BadTooManyArguments", 0x80E50000u) \
     X(BAD_CERTIFICATE_CHAIN_INCOMPLETE, "BadCertificateChainIncomplete", 0x810D0000u) \

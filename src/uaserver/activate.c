@@ -223,7 +223,7 @@ static void log_refused(const struct uas_ask *a, ua_status status)
     struct bytes name = a->ask.kind == UA_USER_NAME       ? a->ask.name
                         : a->ask.kind == UA_USER_CERTIFICATE ? bytes_str(a->certificate->name)
                                                              : BYTES_LIT("an anonymous user");
-    log_warn("opcua", "FG3314 %s at %s: %s%s is refused: %s", a->session ? a->session->name : "a session", a->address, kind,
+    log_warn("opcua", "FG5314 %s at %s: %s%s is refused: %s", a->session ? a->session->name : "a session", a->address, kind,
              bytes_escape(name, who, sizeof who), ua_status_text(status, scratch));
 }
 
@@ -241,7 +241,7 @@ static void answer_good(struct uas_ask *a, const struct ua_server_user *user)
         uas_session_detach(x);
         uas_session_attach(x, l);
     }
-    log_debug("opcua", "FG3315 session %s at %s is active for %s", x->name, a->address, user->name);
+    log_debug("opcua", "FG5315 session %s at %s is active for %s", x->name, a->address, user->name);
     struct ua_sending sending;
     struct buf *out = uas_ticket_begin(&a->ticket, UA_ENCODING_activate_session_response, &sending);
     ua_write_string(out, bytes_of(x->nonce, sizeof x->nonce));

@@ -1,5 +1,7 @@
 /* history_read.c - HistoryRead of raw values, from the ring of a variable.
  *
+ * With bounds, the values on both sides of the interval come along, or BadBoundNotFound in their place.
+ *
  * Values are looked at in the order in which they came, and chosen by their source time. A continuation point is the number of
  * the value to go on at; the client sends its question along again, so nothing is kept here between two calls.
  */
@@ -11,6 +13,8 @@ enum { VALUES_MAX = 10000 /* of one response */, POINT_BYTES = 8 };
 struct question {
     ua_time  from, to; /* from <= t < to, or t == from == to */
     bool     backward;
+    bool     bounds;   /* the values next to the two ends are wanted, too */
+    ua_time  begin, stop; /* as they were asked for; stop 0: none */
     uint32_t most;     /* values of a node, 0: as many as there are */
     enum ua_timestamps times;
 };
@@ -24,6 +28,9 @@ static ua_status understand(const struct ua_read_raw_modified_details *d, struct
     if (start + end + (d->num_values_per_node != 0) < 2)
         return UA_BAD_HISTORY_OPERATION_INVALID;
     q->most = d->num_values_per_node;
+    q->bounds = d->return_bounds;
+    q->begin = start ? d->start_time : d->end_time;
+    q->stop = start ? d->end_time : 0;
     q->backward = !start || (end && d->start_time > d->end_time);
     if (q->backward) { /* from its start down to, and without, its end */
         q->from = start && end ? d->end_time + 1 : 0;
@@ -72,11 +79,39 @@ struct walk {
     uint32_t   *budget; /* values left in this response */
 };
 
-/* Writes the values; *next is the one to go on at, *more whether there is one. */
-static uint32_t write_values(const struct ua_history *h, const struct question *q, uint64_t k, struct walk *w, uint64_t *next,
-                             bool *more)
+/* The last value up to that time, or the first one from it on. NULL: none. */
+static const struct ua_value *nearest(const struct ua_history *h, ua_time t, bool before)
 {
-    uint32_t n = 0;
+    const struct ua_value *found = NULL, *v;
+    for (uint64_t k = h->first; (v = ua_history_at(h, k)) != NULL; k++)
+        if (before ? v->source_time <= t && (!found || v->source_time >= found->source_time)
+                   : v->source_time >= t && (!found || v->source_time < found->source_time))
+            found = v;
+    return found;
+}
+
+static void write_bound(const struct ua_history *h, const struct question *q, ua_time t, bool before, struct walk *w)
+{
+    const struct ua_value *v = nearest(h, t, before);
+    const struct ua_value none = { .status = UA_BAD_BOUND_NOT_FOUND, .source_time = t, .server_time = t };
+    ua_value_write(w->out, v ? v : &none, q->times);
+    *w->budget -= *w->budget > 0;
+}
+
+/* Before the first value, unless that stands at this very time: then it is its own bound. */
+static uint32_t write_first_bound(const struct ua_history *h, const struct question *q, struct walk *w)
+{
+    const struct ua_value *v = nearest(h, q->begin, !q->backward);
+    if (v && v->source_time == q->begin)
+        return 0;
+    write_bound(h, q, q->begin, !q->backward, w);
+    return 1;
+}
+
+/* Writes the values; *next is the one to go on at, *more whether there is one. */
+static uint32_t write_values(const struct ua_history *h, const struct question *q, uint64_t k, struct walk *w, uint32_t n,
+                             uint64_t *next, bool *more)
+{
     *more = false;
     for (const struct ua_value *v; (v = ua_history_at(h, k)) != NULL; k += q->backward ? UINT64_MAX : 1) {
         if (!chosen(q, v))
@@ -94,7 +129,7 @@ static uint32_t write_values(const struct ua_history *h, const struct question *
 }
 
 /* The result is written with room for a point in front, which is made good behind. */
-static void write_history(const struct ua_history *h, const struct question *q, uint64_t k, struct walk *w)
+static void write_history(const struct ua_history *h, const struct question *q, uint64_t k, bool first, struct walk *w)
 {
     struct buf *out = w->out;
     size_t head = buf_size(out);
@@ -108,7 +143,12 @@ static void write_history(const struct ua_history *h, const struct question *q, 
     buf_le32(out, 0); /* count */
     uint64_t next = 0;
     bool more;
-    uint32_t n = write_values(h, q, k, w, &next, &more);
+    uint32_t n = q->bounds && first ? write_first_bound(h, q, w) : 0;
+    n = write_values(h, q, k, w, n, &next, &more);
+    if (q->bounds && q->stop && q->stop != q->begin && !more) {
+        write_bound(h, q, q->stop, q->backward, w);
+        n++;
+    }
     patch32(out, length, (uint32_t)(buf_size(out) - length - 4));
     patch32(out, length + 4, n);
     if (out->bad)
@@ -158,7 +198,7 @@ static void read_one(struct uas_request *r, const struct ua_history_read_value_i
     }
     if (!q->backward && k < h->first)
         k = h->first; /* those between have gone */
-    write_history(h, q, k, w);
+    write_history(h, q, k, !id->continuation_point.len, w);
 }
 
 /* ---- the service ---- */
@@ -171,8 +211,7 @@ static ua_status check_request(struct uas_request *r, const struct ua_history_re
     if (q->timestamps_to_return < UA_TIMES_SOURCE || q->timestamps_to_return >= UA_TIMES_NEITHER)
         return UA_BAD_TIMESTAMPS_TO_RETURN_INVALID;
     out->times = (enum ua_timestamps)q->timestamps_to_return;
-    ua_status status = understand(&d, out);
-    return status == UA_GOOD && d.return_bounds ? UA_BAD_BOUND_NOT_SUPPORTED : status;
+    return understand(&d, out);
 }
 
 void uas_history_read_service(struct uas_request *r)

@@ -84,7 +84,7 @@ static bool stalled(const struct uas_link *l)
 static void log_end(const struct uas_link *l, const struct ua_event *e)
 {
     char scratch[16], reason[200];
-    log_warn("opcua", "FG3301 %s: its channel is closed: %s: %s", conn_address(l->conn), ua_status_text(e->status, scratch),
+    log_warn("opcua", "FG5301 %s: its channel is closed: %s: %s", conn_address(l->conn), ua_status_text(e->status, scratch),
              bytes_escape(bytes_str(e->why.text), reason, sizeof reason));
 }
 
@@ -129,7 +129,7 @@ static void on_timer(struct timer *t)
     struct uas_link *l = (struct uas_link *)(void *)((char *)t - offsetof(struct uas_link, timer));
     if (stalled(l)) {
         UAS_COUNT(stalled);
-        log_warn("opcua", "FG3302 %s has taken nothing of %zu bytes for %d s, it is closed", conn_address(l->conn),
+        log_warn("opcua", "FG5302 %s has taken nothing of %zu bytes for %d s, it is closed", conn_address(l->conn),
                  conn_unsent(l->conn), STALL_S);
         shut(l, false);
         return;
@@ -236,7 +236,7 @@ static bool make_room(struct ua_server *s)
     struct uas_link *idle = idle_link(s);
     if (!idle)
         return false;
-    log_info("opcua", "FG3303 %s has a channel and no session, and makes room for another client", conn_address(idle->conn));
+    log_info("opcua", "FG5303 %s has a channel and no session, and makes room for another client", conn_address(idle->conn));
     uas_link_end(idle, UA_BAD_TCP_SERVER_TOO_BUSY, "all channels are taken, and this one has no session");
     return true;
 }
@@ -244,7 +244,7 @@ static bool make_room(struct ua_server *s)
 static void refuse(struct ua_server *s, struct uas_link *l)
 {
     UAS_COUNT(channels_refused);
-    log_warn("opcua", "FG3304 %s refused: the server has %u channels, that is all it may have", conn_address(l->conn),
+    log_warn("opcua", "FG5304 %s refused: the server has %u channels, that is all it may have", conn_address(l->conn),
              s->limits.channels);
     uas_link_end(l, UA_BAD_TCP_SERVER_TOO_BUSY, "the server has as many channels as it may have");
 }
@@ -267,7 +267,7 @@ void uas_link_open(struct ua_server *s, const struct net_peer *peer)
         return;
     }
     if (conn_open(&l->conn, s->loop, peer, &events, l, &why) != CODE_OK) {
-        log_warn("opcua", "FG3305 %s", why.text);
+        log_warn("opcua", "FG5305 %s", why.text);
         drop(l);
         return;
     }

@@ -19,6 +19,7 @@ struct world {
     struct ua_server_options options;
     struct arena      arena; /* of what clients have read */
     const char       *from;  /* where the next client dials from; NULL: loopback */
+    uint32_t          lifetime_ms; /* of tokens, as clients ask for it; 0: an hour */
 };
 
 struct client {
@@ -117,6 +118,8 @@ static inline bool client_open(struct client *c, struct world *w, enum ua_policy
         .mode = mode,
         .server = policy ? w->options.own->certificate : NULL,
     };
+    if (w->lifetime_ms)
+        config.limits.lifetime_ms_max = w->lifetime_ms;
     c->sim = sim_connect_from(w->sim, "127.0.0.1:4840", w->from, UINT32_MAX);
     c->channel = ua_channel_new(&config, world_now(w));
     assert_true(c->sim && c->channel);
@@ -126,6 +129,16 @@ static inline bool client_open(struct client *c, struct world *w, enum ua_policy
     for (int i = 0; i < 10 && !ua_channel_is_open(c->channel) && !c->closed; i++)
         (void)client_take(c);
     return ua_channel_is_open(c->channel);
+}
+
+/* What its channel does by itself when time has passed: it renews. */
+static inline void client_tick(struct client *c)
+{
+    struct ua_event e;
+    struct buf out = { 0 };
+    if (ua_channel_due_us(c->channel) <= sim_now_us(c->w->sim))
+        ua_channel_tick(c->channel, world_now(c->w), &out, &e);
+    client_flush(c, &out);
 }
 
 static inline void client_close(struct client *c)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "opcua/trust.h"
 
 #include <openssl/crypto.h>
 #include <stddef.h>
@@ -99,7 +100,7 @@ static void on_timeout(struct timer *t)
         return;
     }
     UAS_COUNT(sessions_timed_out);
-    log_info("opcua", "FG3311 session %s: no request for %.0f s, it is closed", x->name, x->timeout_ms / 1000);
+    log_info("opcua", "FG5311 session %s: no request for %.0f s, it is closed", x->name, x->timeout_ms / 1000);
     uas_session_close(x, false);
 }
 
@@ -136,14 +137,11 @@ static ua_status check_client(const struct uas_request *r, const struct ua_creat
         return UA_BAD_CERTIFICATE_INVALID;
     if (q->client_nonce.len < NONCE_MIN || q->client_nonce.len > NONCE_MAX)
         return UA_BAD_NONCE_INVALID;
-    if (!peer->uri || !bytes_is(q->client_description.application_uri, peer->uri)) {
-        char said[120], has[120];
-        log_warn("opcua", "FG3312 %s refused: it says it is %s, its certificate is of %s", conn_address(r->link->conn),
-                 bytes_escape(q->client_description.application_uri, said, sizeof said),
-                 bytes_escape(bytes_str(peer->uri ? peer->uri : "nobody"), has, sizeof has));
-        return UA_BAD_CERTIFICATE_URI_INVALID;
-    }
-    return UA_GOOD;
+    struct fault why;
+    ua_status status = ua_certificate_check_uri(peer, q->client_description.application_uri, conn_address(r->link->conn), &why);
+    if (status != UA_GOOD)
+        log_warn("opcua", "FG%04d %s", why.number, why.text);
+    return status;
 }
 
 static ua_status check_create(const struct uas_request *r, const struct ua_create_session_request *q)
@@ -238,7 +236,7 @@ void uas_create_session(struct uas_request *r)
         return;
     ua_status status = check_create(r, &q);
     if (status == UA_GOOD && !make_room(r->server)) {
-        log_warn("opcua", "FG3313 %s refused: the server has %u sessions, that is all it may have", conn_address(r->link->conn),
+        log_warn("opcua", "FG5313 %s refused: the server has %u sessions, that is all it may have", conn_address(r->link->conn),
                  r->server->limits.sessions);
         status = UA_BAD_TOO_MANY_SESSIONS;
     }

@@ -552,6 +552,43 @@ static void a_silent_session_ends(void **state)
     client_close(&c);
 }
 
+/* ---- channels are renewed, or end ---- */
+
+static void a_session_lives_through_renewals(void **state)
+{
+    (void)state;
+    for (int policy = 0; policy < UA_POLICY_COUNT; policy += 3) {
+        struct client c;
+        struct ua_application *own = policy ? client_app : NULL;
+        world.lifetime_ms = 20000;
+        begin_secure(&c, (enum ua_policy_id)policy, policy ? UA_MODE_SIGN_AND_ENCRYPT : UA_MODE_NONE, own);
+        assert_int_equal(client_activate(&c, own, nobody), UA_GOOD);
+        for (int i = 0; i < 40; i++) { /* 200 s */
+            sim_advance(world.sim, 5 * 1000000);
+            client_tick(&c);
+            assert_int_equal(try_read(&c), UA_GOOD);
+        }
+        assert_true(ua_channel_renewals(c.channel) >= 10);
+        client_close(&c);
+    }
+}
+
+static void a_channel_that_is_not_renewed_ends(void **state)
+{
+    (void)state;
+    struct client c;
+    world.lifetime_ms = 20000;
+    client_begin(&c, &world);
+    sim_advance(world.sim, 20 * 1000000); /* a quarter longer it is taken */
+    assert_int_equal(try_read(&c), UA_GOOD);
+    sim_advance(world.sim, 6 * 1000000);
+    assert_int_equal(world.server->link_count, 0);
+    assert_int_equal(world.server->session_count, 1); /* it may be taken to another channel, for as long as it lives */
+    sim_advance(world.sim, 60 * 1000000);
+    assert_int_equal(world.server->session_count, 0);
+    client_close(&c);
+}
+
 /* ---- users that take their time ---- */
 
 static void an_answer_about_a_user_may_come_later(void **state)
@@ -685,6 +722,8 @@ int main(void)
         TEST(a_session_belongs_to_its_channel),
         TEST(a_session_moves_to_a_channel_of_the_same_kind),
         TEST(a_silent_session_ends),
+        TEST(a_session_lives_through_renewals),
+        TEST(a_channel_that_is_not_renewed_ends),
         TEST(an_answer_about_a_user_may_come_later),
         TEST(who_leaves_meanwhile_is_no_trouble),
         TEST(without_memory_a_request_fails_and_nothing_else),
