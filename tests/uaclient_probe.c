@@ -5,14 +5,17 @@
  *                      [channel_ms=N] [session_ms=N] [publishing=MS] [keep_alive=MS] [request_ms=N] [silent=MS] [queue=N] [sampling=MS]
  *                      [history] [late-ack] [quiet] [watch=NODE,COUNT]... [events=NODE]
  *
- * watch=ns=1;s=Counter,1000 is Counter0 ... Counter999. Lines on standard input: look, read NODE, browse NODE DEPTH, drop (cuts the
+ * watch=ns=1;s=Counter,1000 is Counter0 ... Counter999. Lines on standard input: look, read NODE, shape NODE (a structure by its description), browse NODE DEPTH, drop (cuts the
  * connection), ack (late-ack: everything so far), leave. Its end closes the client at once.
  */
 #include "base/mem.h"
 #include "opcua/application.h"
+#include "opcua/json.h"
 #include "opcua/text.h"
 #include "opcua/trust.h"
+#include "publisher/thing_json.h"
 #include "uaclient/many.h"
+#include "uaclient/shape.h"
 #include "uaclient/subscription.h"
 
 #include <fcntl.h>
@@ -38,6 +41,9 @@ struct probe {
     char line[LINE];
     size_t line_len;
     struct ua_read_value_id read;
+    struct ua_shapes *shapes;
+    bool shape; /* the next value read is wanted as a structure */
+    struct ua_extension_object object;
     struct arena arena;
     unsigned seen;
     uint64_t sum, received;
@@ -147,6 +153,12 @@ static void on_gap(void *ctx, struct ua_subscription *s, const struct ua_gap *g)
 
 /* ---- what is asked on standard input ---- */
 
+static void fail(const struct fault *why)
+{
+    printf("{\"failed\":%s}\n", json(bytes_str(why->text)));
+    exit(1);
+}
+
 static void look(struct probe *p)
 {
     struct ua_client_look l;
@@ -162,13 +174,47 @@ static void look(struct probe *p)
            (long long)l.clock_us, l.unsafe, (unsigned long long)mem_in_use());
 }
 
+static void on_shape(void *ctx, ua_status status)
+{
+    struct probe *p = ctx;
+    struct ua_thing thing;
+    struct fault why = { 0 };
+    struct buf out = { 0 };
+    char scratch[16];
+    struct ua_json j = { .out = &out, .plain = true };
+    if (status) {
+        printf("{\"shape\":null,\"status\":\"%s\"}\n", ua_status_text(status, scratch));
+        return;
+    }
+    if (ua_shapes_read(p->shapes, &p->object, &p->arena, &thing, &why))
+        fail(&why);
+    thing_json(&j, &thing);
+    buf_u8(&out, 0);
+    printf("{\"shape\":%s}\n", (const char *)out.at);
+    buf_clear(&out);
+}
+
+static void ask_shape(struct probe *p, const struct ua_variant *v)
+{
+    struct fault why = { 0 };
+    struct ua_variant copy;
+    if (v->type != UA_EXTENSION_OBJECT || v->array || !ua_variant_copy(&p->arena, v, &copy))
+        return;
+    p->object = *(const struct ua_extension_object *)copy.at;
+    if ((!p->shapes && ua_shapes_open(&p->shapes, p->client, &why)) ||
+        ua_shapes_ask(p->shapes, &p->object.type, on_shape, p, &why))
+        fail(&why);
+}
+
 static void read_part(void *ctx, size_t first, size_t count, const void *results, ua_status status)
 {
     const struct ua_data_value *v = results;
     char scratch[16], text[200] = "";
-    (void)ctx;
+    struct probe *p = ctx;
     (void)first;
     (void)count;
+    if (v && p->shape)
+        ask_shape(p, &v->value);
     if (v)
         value_text(&v->value, text, sizeof text);
     printf("{\"read\":%s,\"status\":\"%s\"}\n", json(bytes_str(text)), ua_status_text(v ? v->status : status, scratch));
@@ -212,7 +258,9 @@ static void command(struct probe *p, char *line)
         ua_client_leave(p->client);
     } else if (strcmp(line, "ack") == 0) {
         ua_subscription_ack(p->sub, p->last_message);
-    } else if (strncmp(line, "read ", 5) == 0 && parse_node(p, line + 5, &p->read.node_id)) {
+    } else if ((strncmp(line, "read ", 5) == 0 || strncmp(line, "shape ", 6) == 0) &&
+               parse_node(p, strchr(line, ' ') + 1, &p->read.node_id)) {
+        p->shape = line[0] == 's';
         p->read.attribute_id = 13;
         struct ua_read_request r = { .timestamps_to_return = UA_TIMES_BOTH, .nodes_to_read = &p->read, .nodes_to_read_count = 1 };
         code = ua_ask_list(p->client, UA_LIST_READ, &r, read_part, done, p, &why);
@@ -254,12 +302,6 @@ static void listen_in(struct timer *t)
 }
 
 /* ---- the command line ---- */
-
-static void fail(const struct fault *why)
-{
-    printf("{\"failed\":%s}\n", json(bytes_str(why->text)));
-    exit(1);
-}
 
 static char *load(const char *path, size_t *len)
 {
@@ -395,6 +437,8 @@ int main(int argc, char **argv)
     listen_in(&p.timer);
     loop_run(p.loop);
     look(&p);
+    if (p.shapes)
+        ua_shapes_close(p.shapes);
     ua_client_close(p.client);
     loop_close(p.loop);
     ua_application_drop(p.set.own);

@@ -129,6 +129,7 @@ struct ua_client {
     struct arena seen;
     const struct bytes *namespaces;
     uint32_t     namespace_count;
+    uint64_t     namespace_hash, namespace_generation; /* counts how often they have changed */
     char         product[UA_TELL_BYTES], server_uri[UA_TELL_BYTES];
     struct ua_operation_limits limits;
     uint32_t     list_most[UA_LIST_COUNT]; /* that have worked; 0: not known yet */

@@ -1,6 +1,7 @@
 /* client_see.c - what the server is and has: namespaces, limits, clock, product; whether it still answers; a look for people. */
 #include "uaclient/client_private.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -52,7 +53,9 @@ static bool keep_namespaces(struct ua_client *c, const struct ua_variant *v)
     const struct bytes *from = v->at;
     uint32_t n = v->count < NAMESPACES_MAX ? v->count : NAMESPACES_MAX;
     struct bytes *to = arena_take(&c->seen, n ? n * sizeof *to : 1);
+    uint64_t hash = n;
     for (uint32_t i = 0; to && i < n; i++) {
+        hash = hash * 31 + hash_keyed(from[i]);
         const char *copy = arena_text(&c->seen, from[i]);
         if (!copy)
             return false;
@@ -60,6 +63,8 @@ static bool keep_namespaces(struct ua_client *c, const struct ua_variant *v)
     }
     c->namespaces = to;
     c->namespace_count = to ? n : 0;
+    c->namespace_generation += hash != c->namespace_hash;
+    c->namespace_hash = hash;
     return to != NULL;
 }
 

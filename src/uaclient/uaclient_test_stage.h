@@ -60,6 +60,8 @@ struct stage {
     bool     no_token, no_endpoints, twice, wrong_type;
     uint32_t republished;           /* requests for it */
     bool     history;
+    /* Before everything else: true, it has answered. */
+    bool (*hook)(struct stage *, uint32_t id, uint32_t encoding, const void *request);
 
     /* what the client told */
     struct buf log;
@@ -335,7 +337,8 @@ static inline void serve(struct stage *st, const struct ua_event *e)
         if (st->wrong_type && encoding == ua_read_request_type.encoding) {
             struct ua_write_response w = { 0 };
             respond(st, e->request_id, &ua_write_response_type, &w);
-        } else if (ua_read_good(&r) && !faulty(st, e->request_id, encoding)) {
+        } else if (ua_read_good(&r) && !faulty(st, e->request_id, encoding) &&
+                   !(st->hook && st->hook(st, e->request_id, encoding, request))) {
             dispatch(st, e->request_id, encoding, request);
             if (st->twice)
                 fault(st, e->request_id, UA_BAD_UNEXPECTED_ERROR);

@@ -6,6 +6,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { test } from './lib/bounded.mjs';
+import { STRUCTURES } from './fixtures/opcua-values.mjs';
 import { tempFolder } from './lib/node.mjs';
 import { applicationCertificate, MINIMAL, sharedKey, startUaServer } from './lib/opcua-server.mjs';
 import { MODES, POLICIES } from './lib/opcua-client.mjs';
@@ -107,6 +108,18 @@ test('everything below Root, once each', { skip }, async (t) => {
     const { done, seen } = await probe.ask('browse i=84 20', 'done');
     assert.equal(done, 'Good');
     assert.ok(seen > 1500, `${seen} references`);
+});
+
+test('structures by their description', { skip }, async (t) => {
+    const probe = new Probe(t, server.url, []);
+    await probe.hear('up');
+    for (const [id, { json }] of Object.entries(STRUCTURES)) {
+        for (let again = 0; again < 2; again++) {
+            const { shape } = await probe.ask(`shape ns=1;s=${id}`, 'shape');
+            assert.deepEqual(shape, id === 'State' ? { ...json, Mode: 'Fault_7' } : json, id);
+        }
+    }
+    await probe.leave();
 });
 
 const values = (probe, item) => probe.all('value').filter((one) => one.item === item);
