@@ -87,6 +87,7 @@ struct uas_subscription {
     struct ua_server   *server;
     struct uas_session *session;            /* NULL: it has outlived it */
     struct ua_server_user user;             /* whose it is while there is no session: uas_user_of */
+    uint64_t application;                   /* the same of its client: hash of its certificate's URI, 0: none */
     uint32_t id;
     uint8_t  priority;
     bool     enabled;

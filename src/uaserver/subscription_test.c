@@ -467,6 +467,11 @@ static void only_the_same_user_may_take_it(void **state)
     end_session(&t->c, false);
     assert_int_equal(transfer(&other, s, false).status_code, UA_BAD_USER_ACCESS_DENIED); /* it is remembered whose it was */
     begin_again(&t->c);
+    struct uas_subscription *sub = ((struct uas_subscriptions *)t->w.server->subs)->all;
+    assert_int_equal(sub->application, 0);
+    sub->application = 1; /* made by a client with a certificate */
+    assert_int_equal(transfer(&t->c, s, false).status_code, UA_BAD_USER_ACCESS_DENIED);
+    sub->application = 0;
     assert_int_equal(transfer(&t->c, s, false).status_code, UA_GOOD);
     client_close(&other);
 }

@@ -1,8 +1,14 @@
 /* Sessions come and go; subscriptions stay for their lifetime, and another session may take them (Part 4, 5.13.7). */
 #include "uaserver/subscription.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+
+static uint64_t application_of(const struct uas_session *s)
+{
+    return s->certificate && s->certificate->uri ? hash_keyed(bytes_str(s->certificate->uri)) : 0;
+}
 
 /* ---- sessions go ---- */
 
@@ -34,6 +40,7 @@ static void session_closing(struct uas_session *session, bool delete_subscriptio
             continue;
         }
         s->user = session->user;
+        s->application = application_of(session);
         uas_leave(s);
         s->orphan_us = loop_now_us(session->server->loop);
         ((struct uas_subscriptions *)session->server->subs)->orphans++;
@@ -80,6 +87,16 @@ static bool same_user(const struct ua_server_user *a, const struct ua_server_use
     return a->kind == b->kind && !strcmp(a->name, b->name);
 }
 
+/* Of somebody who says no name, the application has to be the same [Part 4, 5.13.7.1]; where there is no security, nothing can
+ * be asked of him. */
+static bool may_take(const struct uas_subscription *s, const struct uas_session *by)
+{
+    uint64_t application = s->session ? application_of(s->session) : s->application;
+    if (!same_user(uas_user_of(s), &by->user))
+        return false;
+    return by->user.kind != UA_USER_ANONYMOUS || application == application_of(by);
+}
+
 static struct uas_subscription *find(struct ua_server *server, uint32_t id)
 {
     struct uas_subscriptions *all = server->subs;
@@ -122,7 +139,7 @@ static ua_status transfer(struct uas_request *r, uint32_t id, bool again, struct
     const struct uas_subscriber *p = r->session->subs;
     if (!s)
         return UA_BAD_SUBSCRIPTION_ID_INVALID;
-    if (!same_user(uas_user_of(s), &r->session->user))
+    if (!may_take(s, r->session))
         return UA_BAD_USER_ACCESS_DENIED;
     if (s->session != r->session) {
         if (p->count >= r->server->limits.subscriptions)

@@ -4,10 +4,11 @@
  *   0..250   the service of that place in `services`; the bytes are the request behind its header, which is made here
  *   251      a request as a whole, header and type included
  *   252      the first two bytes are milliseconds that pass
- *   253      the bytes are a variant that a variable of the program's gets
+ *   253      the bytes are a variant that a variable of the program's gets, and the text of an event
  *   254      the client stops taking what is sent (first byte odd), or goes on
  *   255      the connection breaks; the session is taken to another one
  */
+#include "uaserver/event.h"
 #include "uaserver/subscription.h"
 
 #include "base/log.h"
@@ -248,6 +249,7 @@ static void set(struct bytes variant)
     _Alignas(16) static uint8_t lent[1 << 16];
     struct arena a;
     arena_init(&a, lent, sizeof lent, 0);
+    ua_server_emit(w.server, &(struct ua_server_event){ .message = variant, .severity = (uint16_t)variant.len });
     struct ua_reader r = ua_reader_of(variant, &a, NULL);
     struct ua_data_value d = { .has = UA_HAS_VALUE };
     ua_read_variant(&r, &d.value);
