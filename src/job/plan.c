@@ -96,6 +96,8 @@ static enum code find_input(struct job_plan *p, const struct job_spec *spec, uin
         return add_filter(p, input, bytes_str(pair->to), why);
     if (has_any(name, "/+#"))
         return add_filter(p, input, name, why);
+    if (bytes_is(name, "opcua")) /* what the OPC publisher puts into the node */
+        return add_filter(p, input, BYTES_LIT("opcua/#"), why);
     if (!bytes_is(name, "events"))
         return add_way(p, input, "input:", name, false, why);
     if (!spec->event_count)

@@ -60,7 +60,7 @@ static void names_become_topics(void **state)
     static const char *const hub[] = {"hub/a", "hub/b/#"};
     struct job_pair in[] = {{"machines", "factory/+/t"}}, out[] = {{"hot", "alarms/hot"}};
     struct job_spec s = spec_of("SELECT v INTO hot FROM machines\nSELECT v INTO [a/b] FROM [x/#]\nSELECT v INTO c FROM events\n"
-                                "SELECT v FROM other");
+                                "SELECT v FROM other\nSELECT v INTO p FROM opcua");
     s.inputs = in;
     s.input_count = 1;
     s.outputs = out;
@@ -68,11 +68,12 @@ static void names_become_topics(void **state)
     s.events = hub;
     s.event_count = 2;
     struct job_plan *p = plan(&s);
-    assert_int_equal(query_inputs(job_plan_query(p)), 4);
+    assert_int_equal(query_inputs(job_plan_query(p)), 5);
     source_is(p, 0, "factory/+/t");
     source_is(p, 1, "x/#");
     source_is(p, 2, "hub/a, hub/b/#");
     source_is(p, 3, "");
+    source_is(p, 4, "opcua/#"); /* of the publisher */
     target_is(p, 0, "alarms/hot");
     target_is(p, 1, "a/b");
     target_is(p, 2, "$jobs/a/c");

@@ -327,9 +327,10 @@ void pub_item_free(struct pub_item *i)
     mem_free(i);
 }
 
-/* At least what one publishing interval can bring, unless the file says a number: then that. */
+/* At least what one publishing interval can bring, unless the file says a number: then that. As fast as possible is taken for 10 ms. */
 static uint32_t queue_of(const struct publisher_options *o, const struct nodes_node *n, int64_t sampling, int64_t publishing)
 {
+    sampling = sampling == 0 ? 10 : sampling;
     int64_t ratio = sampling > 0 && publishing > sampling ? (publishing + sampling - 1) / sampling : 1;
     int64_t computed = ratio + ratio / 2 + 1;
     if (n->queue_size > 0)

@@ -94,6 +94,8 @@ static void each_source(void **state)
     for (size_t i = 0; i < sizeof humidity / sizeof humidity[0]; i++)
         assert_true(takes(humidity[i], anomaly) && !takes(humidity[i], alarms) && !takes(humidity[i], plain));
     assert_true(takes("topic(\"factory/+/t\")", plain) && takes("topic ( 'factory/1/t' )", plain));
+    assert_true(takes("/messages/modules/opcpublisher/outputs/*", "opcua/line1/press") &&
+                takes("/messages/modules/OpcPublisher/*", "opcua/x") && !takes("/messages/modules/opcpublisher/*", plain));
     assert_true(!takes("topic(\"#\")", alarms) && takes("topic(\"#\")", plain));
     assert_true(takes("events", "hub/x/y") && takes("EVENTS", "machines/1/t") && !takes("events", plain));
 }

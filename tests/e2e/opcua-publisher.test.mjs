@@ -1,0 +1,276 @@
+// The OPC publisher: published-nodes files and options of OPC Publisher against node-opcua's server, and what of it arrives in
+// the node, through changes of the file, restarts on both sides and a node that has no room.
+
+import assert from 'node:assert/strict';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+import { test } from './lib/bounded.mjs';
+import { mqttConnect } from './lib/mqttjs.mjs';
+import { startNode, tempFolder } from './lib/node.mjs';
+import { startUaServer } from './lib/opcua-server.mjs';
+import { sleep, until } from './lib/wait.mjs';
+
+let server;
+before(async () => { server = await startUaServer({ counters: 3 }); });
+after(() => server?.stop());
+
+/** A file of published nodes that is replaced as editors do it. */
+function publishedNodes(entries) {
+    const path = join(tempFolder('pn'), 'publishednodes.json');
+    const put = (what) => {
+        writeFileSync(`${path}.new`, typeof what === 'string' ? what : JSON.stringify(what));
+        renameSync(`${path}.new`, path);
+    };
+    put(entries);
+    return { path, put, read: () => JSON.parse(readFileSync(path, 'utf8')) };
+}
+
+const entry = (nodes, more = {}) => ({
+    EndpointUrl: server.url, UseSecurity: false, OpcNodes: nodes.map((n) => (typeof n === 'string' ? { Id: n } : n)), ...more,
+});
+const begin = (t, file, options, settings = {}) =>
+    startNode({ t, settings: { opcua: { 'published-nodes': file.path, options, ...settings.opcua }, ...settings.more } });
+
+/** All that comes below opcua/, parsed, from a client that is there before the values are. */
+async function listen(t, node, topic = 'opcua/#', options = {}) {
+    const client = await mqttConnect({ t, node, ...options });
+    await client.subscribeAsync(topic, { qos: 1 });
+    client.samples = () => client.messages.flatMap((m) => JSON.parse(m.text));
+    return client;
+}
+
+function call(node, path, { method = 'POST', body } = {}) {
+    return new Promise((resolve, reject) => {
+        const ask = request({ socketPath: node.api, path, method }, (answer) => {
+            let text = '';
+            answer.on('data', (part) => (text += part));
+            answer.on('end', () => resolve({ status: answer.statusCode, json: JSON.parse(text) }));
+        });
+        ask.on('error', reject);
+        ask.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+}
+const status = async (node) => (await call(node, '/api/v1/status', { method: 'GET' })).json.opcua;
+const good = (node, n) => until(async () => (await status(node))?.good === n, `${n} nodes are good`, 20_000);
+
+/** received + repeated = sent + waiting + all that a rule took. */
+async function addsUp(node) {
+    const s = await status(node);
+    assert.equal(s.received + s.repeated, s.sent + s.waiting + s.suppressed + s.skipped + s.replaced + s['too-large'], JSON.stringify(s));
+    return s;
+}
+
+test('the classic file with the classic options', async (t) => {
+    const file = publishedNodes(`[ // as people write it
+        { "EndpointUrl": "${server.url}", "UseSecurity": false, /* no certificates */
+          "OpcNodes": [ { "Id": "ns=1;s=Temperature", "OpcSamplingInterval": 100, "OpcPublishingInterval": 100 },
+                        { "ExpandedNodeId": "nsu=${server.uri};s=Humidity", "OpcSamplingInterval": 100, "OpcPublishingInterval": 100, "DisplayName": "Wet" },
+                        { "Id": "ns=1;s=Nothing" }, ] } ]`);
+    const node = await begin(t, file, '--ns=true --fd=true --aa --si=1');
+    const client = await listen(t, node);
+    await good(node, 2);
+    await server.do('set', { node: 'ns=1;s=Temperature', type: 'Double', value: 21.25 });
+    await until(() => client.samples().some((s) => s.DisplayName === 'Temperature' && s.Value.Value === 21.25), 'the value comes');
+    const [first] = client.messages, sample = client.samples().find((s) => s.DisplayName === 'Temperature');
+    assert.match(first.topic, /^opcua\/127\.0\.0\.1:\d+$/);
+    assert.equal(first.qos, 1);
+    assert.equal(first.properties.contentType, 'application/opcua+uajson');
+    assert.deepEqual(Object.keys(sample), ['NodeId', 'ApplicationUri', 'DisplayName', 'Value']);
+    assert.equal(sample.NodeId, 'ns=1;s=Temperature');
+    assert.equal(sample.ApplicationUri, server.uri);
+    assert.deepEqual(Object.keys(sample.Value), ['Value', 'SourceTimestamp']);
+    assert.match(sample.Value.SourceTimestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z$/);
+    assert.ok(client.samples().some((s) => s.DisplayName === 'Wet' && s.NodeId === `nsu=${server.uri};s=Humidity`));
+    await until(() => /FG5245 .*ns=1;s=Nothing: BadNodeIdUnknown/.test(node.log()), 'the node that is none is said');
+    await addsUp(node);
+    const info = (await call(node, '/api/v1/opcua/GetDiagnosticInfo')).json;
+    assert.equal(info.NumberOfOpcSessionsConnected, 1);
+    assert.equal(info.NumberOfOpcMonitoredItemsMonitored, 2);
+});
+
+test('every value of a burst comes once and in order, and is acknowledged to the server', async (t) => {
+    const file = publishedNodes([entry([0, 1, 2].map((i) => ({ Id: `ns=1;s=Counter${i}`, OpcSamplingInterval: 0, OpcPublishingInterval: 100 })))]);
+    const node = await begin(t, file, '--bs=20 --bi=200');
+    const client = await listen(t, node);
+    await good(node, 3);
+    const from = (await server.do('emitted')).ticks.length;
+    await server.do('emit', { ticks: 100, every: 20, spikes: [50] });
+    const wanted = (await server.do('emitted')).ticks.slice(from).map((tick) => tick.value);
+    const of = (i) => client.samples().filter((s) => s.NodeId === `ns=1;s=Counter${i}`).map((s) => s.Value.Value);
+    await until(() => [0, 1, 2].every((i) => of(i).includes(wanted.at(-1))), 'the last value is there');
+    for (const i of [0, 1, 2]) assert.deepEqual(of(i).slice(-wanted.length), wanted);
+    assert.ok(client.messages.length < 60, `${client.messages.length} messages of ${client.samples().length} values: they are batched`);
+    const s = await until(async () => { const now = await addsUp(node); return now.waiting === 0 && now; }, 'nothing waits');
+    assert.equal(s.lost, 0);
+});
+
+test('the file changes: what is new is read, what is gone is not, what stays is not touched', async (t) => {
+    const file = publishedNodes([entry(['ns=1;s=Temperature'])]);
+    const node = await begin(t, file, '--bs=1 --bi=0 --op=100');
+    const client = await listen(t, node);
+    await good(node, 1);
+    const before = (await server.do('stats')).requests.CreateSubscription;
+    file.put([entry(['ns=1;s=Temperature', 'ns=1;s=Label'])]);
+    await good(node, 2);
+    await until(() => client.samples().some((s) => s.NodeId === 'ns=1;s=Label'), 'the new node gives values');
+    assert.equal((await server.do('stats')).requests.CreateSubscription, before);
+    assert.equal(client.samples().filter((s) => s.NodeId === 'ns=1;s=Temperature').length, 1);
+    file.put('[ { "EndpointUrl": "opc.tcp://x:1", } oops ]');
+    await until(() => /FG5262 .*publishednodes\.json:1:39: a comma or ] is missing/.test(node.log()), 'the error has its place');
+    assert.equal((await status(node)).good, 2);
+    file.put([entry(['ns=1;s=Label'])]);
+    await good(node, 1);
+    await server.do('set', { node: 'ns=1;s=Temperature', type: 'Double', value: 33 });
+    await server.do('set', { node: 'ns=1;s=Label', type: 'String', value: 'after' });
+    await until(() => client.samples().some((s) => s.Value.Value === 'after'), 'the one that stays goes on');
+    assert.ok(!client.samples().some((s) => s.Value.Value === 33));
+});
+
+test('heartbeats, skip first, suppressed statuses', async (t) => {
+    const file = publishedNodes([entry([
+        { Id: 'ns=1;s=ReadOnly', HeartbeatIntervalTimespan: '00:00:00.5' },
+        { Id: 'ns=1;s=Setpoint', SkipFirst: true },
+        { Id: 'ns=1;s=Broken' },
+    ])]);
+    const node = await begin(t, file, '--si=0 --ms=0 --op=100 --ss=BadSensorFailure');
+    const client = await listen(t, node);
+    await good(node, 3);
+    const of = (id) => client.messages.map((m) => JSON.parse(m.text)).filter((s) => s.NodeId === id);
+    await until(() => of('ns=1;s=ReadOnly').length >= 4, 'heartbeats come');
+    const times = of('ns=1;s=ReadOnly').map((s) => Date.parse(s.Value.SourceTimestamp));
+    for (let i = 1; i < 4; i++) assert.equal(times[i] - times[i - 1], 500); /* as 2.4: the time goes on */
+    assert.equal(of('ns=1;s=Setpoint').length, 0);
+    await server.do('set', { node: 'ns=1;s=Setpoint', type: 'Double', value: 7 });
+    await until(() => of('ns=1;s=Setpoint').length === 1, 'the second value comes');
+    assert.equal(of('ns=1;s=Broken').length, 0);
+    const s = await addsUp(node);
+    assert.ok(s.suppressed >= 1 && s.skipped === 1 && s.repeated >= 3);
+});
+
+test('PubSub messages, topics of a unified namespace, bad values', async (t) => {
+    const more = { DataSetWriterGroup: 'line1', DataSetWriterId: 'press' };
+    const file = publishedNodes([
+        entry(['ns=1;s=Temperature', 'ns=1;s=Broken'], { ...more, MessagingMode: 'PubSub', DataSetPublishingInterval: 100 }),
+        entry(['ns=1;s=Setpoint'], { ...more, DataSetWriterId: 'raw', MessagingMode: 'SingleRawDataSet', QueueName: 'uns/{WriterGroup}/{DisplayName}' }),
+        entry(['ns=1;s=Label'], { ...more, DataSetWriterId: 'path', MessagingMode: 'SingleRawDataSet', DataSetRouting: 'UseBrowseNames' }),
+    ]);
+    const node = await begin(t, file, '-c --fd --bs=1 --bi=0 --id=gw1');
+    const client = await listen(t, node, '#');
+    await good(node, 4);
+    await until(() => client.messages.some((m) => m.topic === 'opcua/line1/press') && client.messages.some((m) => m.topic.startsWith('uns/')) &&
+        client.messages.some((m) => m.topic.includes('/Label')), 'all of them came');
+    const network = JSON.parse(client.messages.find((m) => m.topic === 'opcua/line1/press').text);
+    assert.equal(network.MessageType, 'ua-data');
+    assert.equal(network.PublisherId, 'gw1');
+    assert.equal(network.DataSetWriterGroup, 'line1');
+    const [set] = network.Messages;
+    assert.equal(set.DataSetWriterName, 'press');
+    assert.equal(typeof set.DataSetWriterId, 'number');
+    assert.equal(set.Payload.Broken.Status, 0x808c0000);
+    assert.equal(typeof set.Payload.Temperature.Value, 'number');
+    const meta = client.messages.find((m) => m.topic === 'opcua/line1/press/metadata');
+    assert.equal(JSON.parse(meta.text).MessageType, 'ua-metadata');
+    assert.ok(client.messages.some((m) => m.topic === 'uns/line1/Setpoint'));
+    const path = client.messages.find((m) => m.topic.endsWith('/Label'));
+    assert.equal(path.topic, 'opcua/line1/path/Objects/Machine/Label');
+});
+
+test('methods change the file, answer, and refuse with a reason', async (t) => {
+    const file = publishedNodes([entry(['ns=1;s=Temperature'])]);
+    const node = await begin(t, file, '');
+    await good(node, 1);
+    const published = await call(node, '/api/v1/opcua/PublishNodes_V1', { body: entry(['ns=1;s=Label']) });
+    assert.deepEqual(published, { status: 200, json: {} });
+    await good(node, 2);
+    assert.deepEqual(file.read()[0].OpcNodes, [{ Id: 'ns=1;s=Temperature' }, { Id: 'ns=1;s=Label' }]);
+    const all = (await call(node, '/v2/configuration', { method: 'GET' })).json;
+    assert.deepEqual(all, { endpoints: [{ endpointUrl: server.url, useSecurity: false }] });
+    const nodes = await call(node, '/api/v1/opcua/GetConfiguredNodesOnEndpoint', { body: { endpointUrl: server.url } });
+    assert.deepEqual(nodes.json.opcNodes, [{ id: 'ns=1;s=Temperature' }, { id: 'ns=1;s=Label' }]);
+    assert.equal((await call(node, '/api/v1/opcua/UnpublishNodes', { body: entry(['ns=1;s=Nothing']) })).status, 404);
+    assert.equal((await call(node, '/api/v1/opcua/PublishNodes', { body: { EndpointUrl: 'http://x', OpcNodes: [{ Id: 'i=1' }] } })).status, 400);
+    assert.equal((await call(node, '/api/v1/opcua/MakeCoffee')).status, 405);
+    const bad = await call(node, '/api/v1/opcua/AddOrUpdateEndpoints', { body: [entry(['ns=1;s=Nothing'], { DataSetWriterId: 'w' })] });
+    assert.equal(bad.status, 200);
+    await until(async () => (await call(node, '/api/v1/opcua/GetDiagnosticInfo')).json.badNodes?.[0]?.status === 'BadNodeIdUnknown', 'the bad node is named');
+    assert.equal((await call(node, '/api/v1/opcua/UnpublishAllNodes')).status, 200);
+    assert.deepEqual(file.read(), []);
+    await good(node, 0);
+});
+
+test('a server that restarts, and one that is not there, are come back to', async (t) => {
+    const own = await startUaServer({ t, counters: 1 });
+    const file = publishedNodes([{ EndpointUrl: own.url, UseSecurity: false, OpcNodes: [{ Id: 'ns=1;s=Counter0' }] }, { EndpointUrl: 'opc.tcp://127.0.0.1:1', UseSecurity: false, OpcNodes: [{ Id: 'i=2258' }] }]);
+    const node = await begin(t, file, '--bs=1 --bi=0 --op=100 --oi=0');
+    const client = await listen(t, node);
+    await good(node, 1);
+    await own.do('restart', { downMs: 500 });
+    await own.do('emit', { ticks: 3, every: 200 });
+    await until(() => client.samples().some((s) => s.Value.Value === '3'), 'values after the restart', 20_000);
+    const down = (await status(node)).servers.find((s) => s.endpoint === 'opc.tcp://127.0.0.1:1');
+    assert.notEqual(down.state, 'up');
+    assert.ok(down.trouble);
+});
+
+test('a node that has no room: values wait, the server queues, and all of them come when there is', async (t) => {
+    const file = publishedNodes([entry([{ Id: 'ns=1;s=Counter0', OpcSamplingInterval: 0, OpcPublishingInterval: 100, QueueSize: 1000 }])]);
+    const node = await begin(t, file, '--bs=1 --bi=0', { more: { limits: { 'queued-messages': 5, 'on-full': 'refuse' } } });
+    // A session that is away and may hold five messages: the sixth is refused.
+    const away = await mqttConnect({ t, node, clientId: 'away', clean: false, properties: { sessionExpiryInterval: 600 } });
+    await away.subscribeAsync('opcua/#', { qos: 1 });
+    await good(node, 1);
+    await away.endAsync(true);
+    const from = (await server.do('emitted')).ticks.length;
+    await server.do('emit', { ticks: 50, every: 20 });
+    await until(() => /FG5244 /.test(node.log()), 'the node refuses, and it is said');
+    const s = await addsUp(node);
+    assert.ok(s.waiting > 0);
+    const wanted = (await server.do('emitted')).ticks.slice(from).map((tick) => tick.value);
+    const back = await mqttConnect({ t, node, clientId: 'away', clean: false, properties: { sessionExpiryInterval: 600 } });
+    const values = () => back.messages.flatMap((m) => JSON.parse(m.text)).map((one) => one.Value.Value);
+    await until(() => values().includes(wanted.at(-1)), 'the last value comes', 20_000);
+    assert.deepEqual(values().slice(-wanted.length), wanted);
+    assert.equal(new Set(values()).size, values().length);
+    await until(async () => (await addsUp(node)).waiting === 0, 'nothing waits any more');
+});
+
+test('kill -9: what was stored is there once, and values go on', async (t) => {
+    const file = publishedNodes([entry([{ Id: 'ns=1;s=Counter0', OpcSamplingInterval: 0, OpcPublishingInterval: 100 }])]);
+    const node = await begin(t, file, '--bs=1 --bi=0');
+    const away = await mqttConnect({ t, node, clientId: 'away', clean: false, properties: { sessionExpiryInterval: 600 } });
+    await away.subscribeAsync('opcua/#', { qos: 1 });
+    await good(node, 1);
+    await away.endAsync(true);
+    const from = (await server.do('emitted')).ticks.length;
+    await server.do('emit', { ticks: 40, every: 20 });
+    await until(async () => (await status(node)).sent >= 40, 'they are in the node');
+    await node.restart({ kill9: true });
+    await good(node, 1);
+    await server.do('emit', { ticks: 10, every: 20 });
+    const wanted = (await server.do('emitted')).ticks.slice(from).map((tick) => tick.value);
+    const back = await mqttConnect({ t, node, clientId: 'away', clean: false, properties: { sessionExpiryInterval: 600 } });
+    const values = () => back.messages.flatMap((m) => JSON.parse(m.text)).map((one) => one.Value.Value);
+    await until(() => values().includes(wanted.at(-1)), 'the last value comes', 20_000);
+    // The value that stood when it came back is told again by the server: the one that may come twice.
+    const got = values().slice(values().indexOf(wanted[0]));
+    assert.deepEqual(got.filter((v, i) => got.indexOf(v) === i), wanted);
+    assert.ok(got.length <= wanted.length + 1, `${got.length} of ${wanted.length}`);
+    await sleep(0);
+});
+
+test('values are input of jobs (FROM opcua) and of routes (opcpublisher)', async (t) => {
+    const dir = tempFolder('job');
+    writeFileSync(join(dir, 'hot.sql'), 'SELECT DisplayName AS name, GetRecordPropertyValue(Value, \'Value\') AS v INTO [hot] FROM opcua WHERE NodeId = \'ns=1;s=Setpoint\'');
+    const file = publishedNodes([entry(['ns=1;s=Setpoint'])]);
+    const node = await begin(t, file, '--ns=true --fd=true --aa --si=1', {
+        more: { jobs: join(dir, '*.sql'), routes: { up: 'FROM /messages/modules/opcpublisher/outputs/* INTO topic("copy")' } },
+    });
+    const client = await listen(t, node, '#');
+    await good(node, 1);
+    await server.do('set', { node: 'ns=1;s=Setpoint', type: 'Double', value: 88.5 });
+    await until(() => client.messages.some((m) => m.topic === 'hot' && JSON.parse(m.text).v === 88.5), 'the job says it');
+    assert.deepEqual(JSON.parse(client.messages.find((m) => m.topic === 'hot').text).name, 'Setpoint');
+    await until(() => client.messages.some((m) => m.topic === 'copy' && m.text.includes('88.5')), 'the route copies it');
+});
