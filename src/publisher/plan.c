@@ -343,7 +343,7 @@ static void fill_watch(struct pub_item *i, const struct nodes_entry *e, const st
     const struct publisher_options *o = &i->stream->session->all->options;
     int64_t sampling = chosen(n->sampling_ms, e->sampling_ms, o->sampling_ms), publishing = publishing_of(o, e, n);
     i->watch = (struct ua_watch){.attribute = n->attribute == NODES_UNSET ? 0 : (uint32_t)n->attribute,
-                                 .range = bytes_str(i->range),
+                                 .range = i->range[0] ? bytes_str(i->range) : BYTES_NONE, /* an empty one is another thing to some */
                                  .sampling_ms = (double)sampling,
                                  .queue = queue_of(o, n, sampling, publishing > 0 ? publishing : 1000),
                                  .discard_newest = n->discard_new < 0 ? o->discard_new : n->discard_new,

@@ -262,7 +262,7 @@ test('kill -9: what was stored is there once, and values go on', async (t) => {
 
 test('values are input of jobs (FROM opcua) and of routes (opcpublisher)', async (t) => {
     const dir = tempFolder('job');
-    writeFileSync(join(dir, 'hot.sql'), 'SELECT DisplayName AS name, GetRecordPropertyValue(Value, \'Value\') AS v INTO [hot] FROM opcua WHERE NodeId = \'ns=1;s=Setpoint\'');
+    writeFileSync(join(dir, 'hot.sql'), 'SELECT DisplayName AS name, GetRecordPropertyValue(Value, \'Value\') AS v INTO [machines/hot] FROM opcua WHERE NodeId = \'ns=1;s=Setpoint\'');
     const file = publishedNodes([entry(['ns=1;s=Setpoint'])]);
     const node = await begin(t, file, '--ns=true --fd=true --aa --si=1', {
         more: { jobs: join(dir, '*.sql'), routes: { up: 'FROM /messages/modules/opcpublisher/outputs/* INTO topic("copy")' } },
@@ -270,7 +270,7 @@ test('values are input of jobs (FROM opcua) and of routes (opcpublisher)', async
     const client = await listen(t, node, '#');
     await good(node, 1);
     await server.do('set', { node: 'ns=1;s=Setpoint', type: 'Double', value: 88.5 });
-    await until(() => client.messages.some((m) => m.topic === 'hot' && JSON.parse(m.text).v === 88.5), 'the job says it');
-    assert.deepEqual(JSON.parse(client.messages.find((m) => m.topic === 'hot').text).name, 'Setpoint');
+    await until(() => client.messages.some((m) => m.topic === 'machines/hot' && JSON.parse(m.text).v === 88.5), 'the job says it');
+    assert.deepEqual(JSON.parse(client.messages.find((m) => m.topic === 'machines/hot').text).name, 'Setpoint');
     await until(() => client.messages.some((m) => m.topic === 'copy' && m.text.includes('88.5')), 'the route copies it');
 });
