@@ -1,8 +1,9 @@
 /* condition_lex.c - words of a condition. */
 #include "expr/condition_parts.h"
 
-#include "expr/lex_parts.h"
 #include "base/number.h"
+#include "base/utf8.h"
+#include "expr/lex_parts.h"
 
 static int hex(int c)
 {
@@ -47,24 +48,6 @@ static int32_t unit_at(const struct lexer *l, size_t ahead)
     return u;
 }
 
-static size_t put_utf8(uint8_t *to, uint32_t c)
-{
-    if (c < 0x80) {
-        to[0] = (uint8_t)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        to[0] = (uint8_t)(0xc0 | c >> 6);
-        to[1] = (uint8_t)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    size_t n = c < 0x10000 ? 3 : 4;
-    to[0] = (uint8_t)(n == 3 ? 0xe0 | c >> 12 : 0xf0 | c >> 18);
-    for (size_t i = 1; i < n; i++)
-        to[i] = (uint8_t)(0x80 | (c >> (6 * (n - 1 - i)) & 0x3f));
-    return n;
-}
-
 /* `\` is at hand. Bytes written, at most as many as were read; 0: it is no escape of the language. */
 static size_t escaped(struct lexer *l, uint8_t *to)
 {
@@ -79,13 +62,13 @@ static size_t escaped(struct lexer *l, uint8_t *to)
         return 0;
     if (u < 0xd800 || u > 0xdbff) {
         step(l, 6);
-        return put_utf8(to, (uint32_t)u);
+        return (size_t)(utf8_put(to, (uint32_t)u) - to);
     }
     int32_t low = peek(l, 6) == '\\' && (peek(l, 7) | 0x20) == 'u' ? unit_at(l, 8) : -1;
     if (low < 0xdc00 || low > 0xdfff)
         return 0;
     step(l, 12);
-    return put_utf8(to, 0x10000 + ((uint32_t)(u - 0xd800) << 10) + (uint32_t)(low - 0xdc00));
+    return (size_t)(utf8_put(to, 0x10000 + ((uint32_t)(u - 0xd800) << 10) + (uint32_t)(low - 0xdc00)) - to);
 }
 
 /* `quote` is at hand. */

@@ -3,7 +3,7 @@
 #include "expr/like.h"
 #include "expr/program.h"
 #include "expr/regex.h"
-#include "expr/utf8.h"
+#include "base/utf8.h"
 
 /* Positions and lengths count characters from 1. What a function makes has a limit of its own, so that one row cannot take all
  * memory; the scratch arena's is the other. */

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 static bool no_memory(struct walk *w)
 {
@@ -16,26 +17,6 @@ static unsigned hex4(const uint8_t *at)
     for (int i = 0; i < 4; i++)
         n = n * 16 + (at[i] <= '9' ? (unsigned)(at[i] - '0') : (unsigned)((at[i] | 0x20) - 'a' + 10));
     return n;
-}
-
-static uint8_t *put_utf8(uint8_t *to, unsigned c)
-{
-    if (c < 0x80) {
-        *to++ = (uint8_t)c;
-    } else if (c < 0x800) {
-        *to++ = (uint8_t)(0xc0 | c >> 6);
-        *to++ = (uint8_t)(0x80 | (c & 63));
-    } else if (c < 0x10000) {
-        *to++ = (uint8_t)(0xe0 | c >> 12);
-        *to++ = (uint8_t)(0x80 | (c >> 6 & 63));
-        *to++ = (uint8_t)(0x80 | (c & 63));
-    } else {
-        *to++ = (uint8_t)(0xf0 | c >> 18);
-        *to++ = (uint8_t)(0x80 | (c >> 12 & 63));
-        *to++ = (uint8_t)(0x80 | (c >> 6 & 63));
-        *to++ = (uint8_t)(0x80 | (c & 63));
-    }
-    return to;
 }
 
 static uint8_t plain_escape(uint8_t c)
@@ -71,7 +52,7 @@ static size_t unescape(struct bytes raw, uint8_t *to)
             code = 0x10000 + ((code - 0xd800) << 10) + (hex4(raw.at + i + 2) - 0xdc00);
             i += 6;
         }
-        to = put_utf8(to, code);
+        to = utf8_put(to, code);
     }
     return (size_t)(to - start);
 }

@@ -1,6 +1,6 @@
 #include "expr/like.h"
 
-#include "expr/utf8.h"
+#include "base/utf8.h"
 
 /* A pattern is a row of segments with % between them. A segment has a fixed number of elements, each of which takes exactly
  * one character; so taking each segment at its first place from the left never misses a match. */

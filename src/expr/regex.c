@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 #include "expr/letter.h"
-#include "expr/utf8.h"
+#include "base/utf8.h"
 
 /* A program for a machine that follows all ways at once, in the order of preference, each state at most once per character
  * (Thompson 1968, Pike). */

@@ -1,6 +1,6 @@
 #include "expr/regex_tree.h"
 
-#include "expr/utf8.h"
+#include "base/utf8.h"
 
 enum { DEPTH = 50, RANGES = 256 };
 

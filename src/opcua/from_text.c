@@ -2,6 +2,7 @@
 
 #include "base/base64.h"
 #include "base/number.h"
+#include "base/utf8.h"
 #include "base/values.h"
 #include "opcua/status.h"
 #include "opcua/text.h"
@@ -59,24 +60,6 @@ static int hex4(const uint8_t *at)
     return v;
 }
 
-static size_t put_utf8(uint8_t *to, uint32_t c)
-{
-    if (c < 0x80) {
-        to[0] = (uint8_t)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        to[0] = (uint8_t)(0xc0 | c >> 6);
-        to[1] = (uint8_t)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    size_t n = c < 0x10000 ? 3 : 4;
-    to[0] = (uint8_t)(n == 3 ? 0xe0 | c >> 12 : 0xf0 | c >> 18);
-    for (size_t i = 1; i < n; i++)
-        to[i] = (uint8_t)(0x80 | (c >> (6 * (n - 1 - i)) & 0x3f));
-    return n;
-}
-
 /* \uXXXX, and the second half of a pair. False: no such character. */
 static bool escaped_unit(struct bytes in, size_t *at, uint32_t *out)
 {
@@ -123,7 +106,7 @@ static enum code unquote(const struct maker *m, struct bytes t, struct bytes *ou
             i++;
             if (!escaped_unit(in, &i, &unit))
                 return not_one(m, t, "\\uXXXX for a character");
-            n += put_utf8(to + n, unit);
+            n = (size_t)(utf8_put(to + n, unit) - to);
         } else {
             return not_one(m, t, "one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
         }

@@ -1,6 +1,8 @@
 /* jtree.c - see jtree.h. */
 #include "publisher/jtree.h"
 
+#include "base/utf8.h"
+
 struct reading {
     struct arena *arena;
     const uint8_t *at, *end, *line_at; /* line_at: where the line at hand begins */
@@ -91,26 +93,6 @@ static int hex4(struct reading *r)
     return v;
 }
 
-static uint8_t *put_utf8(uint8_t *to, uint32_t c)
-{
-    if (c < 0x80) {
-        *to++ = (uint8_t)c;
-    } else if (c < 0x800) {
-        *to++ = (uint8_t)(0xc0 | c >> 6);
-        *to++ = (uint8_t)(0x80 | (c & 63));
-    } else if (c < 0x10000) {
-        *to++ = (uint8_t)(0xe0 | c >> 12);
-        *to++ = (uint8_t)(0x80 | (c >> 6 & 63));
-        *to++ = (uint8_t)(0x80 | (c & 63));
-    } else {
-        *to++ = (uint8_t)(0xf0 | c >> 18);
-        *to++ = (uint8_t)(0x80 | (c >> 12 & 63));
-        *to++ = (uint8_t)(0x80 | (c >> 6 & 63));
-        *to++ = (uint8_t)(0x80 | (c & 63));
-    }
-    return to;
-}
-
 /* Behind "\u". A text with U+0000 is refused: no name, node or path has one. */
 static bool read_code_point(struct reading *r, uint8_t **to)
 {
@@ -126,10 +108,10 @@ static bool read_code_point(struct reading *r, uint8_t **to)
         low = hex4(r);
         if (low < 0xdc00 || low > 0xdfff)
             return wrong(r, "half of a surrogate pair");
-        *to = put_utf8(*to, 0x10000u + (((uint32_t)high - 0xd800) << 10) + ((uint32_t)low - 0xdc00));
+        *to = utf8_put(*to, 0x10000u + (((uint32_t)high - 0xd800) << 10) + ((uint32_t)low - 0xdc00));
         return true;
     }
-    *to = put_utf8(*to, (uint32_t)high);
+    *to = utf8_put(*to, (uint32_t)high);
     return true;
 }
 

@@ -2,8 +2,8 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "expr/letter.h"
-#include "expr/utf8.h"
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {
