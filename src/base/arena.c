@@ -69,6 +69,16 @@ void *arena_zero(struct arena *a, size_t size)
     return p;
 }
 
+void *arena_one_more(struct arena *a, void *list, size_t count, size_t size)
+{
+    if (count && (count & (count - 1)) != 0)
+        return list;
+    void *more = arena_zero(a, (count ? 2 * count : 1) * size);
+    if (more && count)
+        memcpy(more, list, count * size);
+    return more;
+}
+
 char *arena_text(struct arena *a, struct bytes b)
 {
     char *p = arena_take(a, b.len + 1);

@@ -24,6 +24,9 @@ void *arena_take(struct arena *a, size_t size) __attribute__((malloc, warn_unuse
 void *arena_zero(struct arena *a, size_t size) __attribute__((malloc, warn_unused_result));
 /* A NUL-terminated copy. */
 char *arena_text(struct arena *a, struct bytes b) __attribute__((warn_unused_result));
+/* Room for one more behind a list of `count` pieces of `size` bytes, zeroed: the list, moved to twice its room where count is 0 or a
+ * power of two. Its pieces are added one by one, each after a call of this. NULL as for arena_take; the list stays as it was. */
+void *arena_one_more(struct arena *a, void *list, size_t count, size_t size) __attribute__((warn_unused_result));
 /* A place to come back to: pieces taken after arena_mark are given back by arena_release; earlier ones stay. */
 struct arena_mark {
     uint8_t            *at, *end;

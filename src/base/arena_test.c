@@ -123,6 +123,25 @@ static void texts_and_zeroes(void **state)
     arena_clear(&a);
 }
 
+static void a_list_grows_by_one(void **state)
+{
+    (void)state;
+    struct arena a;
+    uint32_t *list = NULL, moves = 0;
+    arena_init(&a, NULL, 0, 1 << 16);
+    for (uint32_t n = 0; n < 1000; n++) {
+        uint32_t *more = arena_one_more(&a, list, n, sizeof *list);
+        moves += more != list;
+        list = more;
+        assert_int_equal(list[n], 0);
+        list[n] = n + 1;
+    }
+    for (uint32_t n = 0; n < 1000; n++)
+        assert_int_equal(list[n], n + 1);
+    assert_int_equal(moves, 11); /* at 0, 1, 2, 4 .. 512 */
+    arena_clear(&a);
+}
+
 static void a_refused_allocation_is_null_and_leaves_the_rest(void **state)
 {
     (void)state;
@@ -147,6 +166,7 @@ int main(void)
         cmocka_unit_test(blocks_stay_below_the_ceiling),
         cmocka_unit_test(a_large_piece_does_not_waste_the_block_before),
         cmocka_unit_test(texts_and_zeroes),
+        cmocka_unit_test(a_list_grows_by_one),
         cmocka_unit_test(a_refused_allocation_is_null_and_leaves_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

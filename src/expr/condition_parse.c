@@ -72,15 +72,10 @@ static enum code make(struct cond_parser *p, enum ast_kind kind, struct place at
 
 static enum code adopt(struct cond_parser *p, struct ast *a, struct ast *child)
 {
-    uint32_t n = a->arg_count;
-    if ((n & (n - 1)) == 0) { /* the list doubles in the arena */
-        struct ast **more = arena_take(p->arena, (n ? 2 * (size_t)n : 1) * sizeof *more);
-        if (!more)
-            return no_memory(p);
-        if (n)
-            memcpy(more, a->args, n * sizeof *more);
-        a->args = more;
-    }
+    struct ast **args = arena_one_more(p->arena, a->args, a->arg_count, sizeof *args);
+    if (!args)
+        return no_memory(p);
+    a->args = args;
     a->args[a->arg_count++] = child;
     if (child->height >= AST_HEIGHT)
         return FAIL(p->why, CODE_USAGE, place_at(a->at), "this condition is nested more than %d deep", AST_HEIGHT);

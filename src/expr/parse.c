@@ -158,18 +158,13 @@ static enum code cover(struct parser *p, struct ast *a, const struct ast *child)
     return CODE_OK;
 }
 
-/* One more child; the list doubles in the arena. */
+/* One more child. */
 static enum code adopt(struct parser *p, struct ast *a, struct ast *child)
 {
-    uint32_t n = a->arg_count;
-    if ((n & (n - 1)) == 0) {
-        struct ast **more = arena_take(p->arena, (n ? 2 * (size_t)n : 1) * sizeof *more);
-        if (!more)
-            return no_memory(p);
-        if (n)
-            memcpy(more, a->args, n * sizeof *more);
-        a->args = more;
-    }
+    struct ast **args = arena_one_more(p->arena, a->args, a->arg_count, sizeof *args);
+    if (!args)
+        return no_memory(p);
+    a->args = args;
     a->args[a->arg_count++] = child;
     a->end = child->end;
     return cover(p, a, child);
@@ -194,17 +189,12 @@ static bool is_name(const struct token *t)
 /* One more part of a dotted name. */
 static enum code add_part(struct parser *p, struct ast *a, struct bytes part)
 {
-    uint32_t n = a->part_count;
-    if (n == EXPR_DEPTH)
+    if (a->part_count == EXPR_DEPTH)
         return FAIL(p->why, CODE_USAGE, place_at(a->at), "a name has more than %d parts", EXPR_DEPTH);
-    if ((n & (n - 1)) == 0) {
-        struct bytes *more = arena_take(p->arena, (n ? 2 * (size_t)n : 1) * sizeof *more);
-        if (!more)
-            return no_memory(p);
-        if (n)
-            memcpy(more, a->parts, n * sizeof *more);
-        a->parts = more;
-    }
+    struct bytes *parts = arena_one_more(p->arena, a->parts, a->part_count, sizeof *parts);
+    if (!parts)
+        return no_memory(p);
+    a->parts = parts;
     a->parts[a->part_count++] = part;
     return CODE_OK;
 }
@@ -268,18 +258,12 @@ static enum code parse_listed(struct parser *p, struct ast *a, enum code (*one)(
 
 static enum code parse_order(struct parser *p, struct ast_over *over)
 {
-    uint32_t room = 0;
     do {
         TRY(parser_step(p)); /* BY, then commas */
-        if (over->orders == room) {
-            struct ast_order *more = arena_take(p->arena, (room ? 2 * (size_t)room : 2) * sizeof *more);
-            if (!more)
-                return no_memory(p);
-            if (room)
-                memcpy(more, over->order, room * sizeof *more);
-            over->order = more;
-            room = room ? 2 * room : 2;
-        }
+        struct ast_order *order = arena_one_more(p->arena, over->order, over->orders, sizeof *order);
+        if (!order)
+            return no_memory(p);
+        over->order = order;
         struct ast_order *o = &over->order[over->orders];
         *o = (struct ast_order){0};
         TRY(parse_or(p, &o->by));

@@ -38,19 +38,14 @@ static enum code no_memory(struct parser *p)
     return FAIL(p->why, CODE_NOMEM, 0, "no memory for the query");
 }
 
-/* Doubles a list in the arena when its count is a power of two (or 0): amortised, and no list is ever freed. */
 static enum code list_room(struct parser *p, void **at, uint32_t count, size_t size)
 {
     if (count >= STATEMENT_ITEMS_MAX)
         return refuse(p->why, CODE_LIMIT, FG_TOO_MUCH, p->now.at, "a list of more than %d", STATEMENT_ITEMS_MAX);
-    if ((count & (count - 1)) != 0)
-        return CODE_OK;
-    void *more = arena_zero(p->arena, (count ? 2 * (size_t)count : 1) * size);
-    if (!more)
+    void *list = arena_one_more(p->arena, *at, count, size);
+    if (!list)
         return no_memory(p);
-    if (count)
-        memcpy(more, *at, count * size);
-    *at = more;
+    *at = list;
     return CODE_OK;
 }
 
