@@ -393,9 +393,9 @@ static bool is_callable(const struct ast *a)
         if (c != '_' && c != '.' && (uint8_t)((c | 0x20) - 'a') > 25 && (i == 0 || (uint8_t)(c - '0') > 9))
             return false;
     }
-    struct token t = {.kind = TOKEN_NAME, .text = a->name};
-    bool word = token_is_reserved(&t) && !token_is(&t, "LEFT");
-    return a->name.len > 0 && !word && !token_is(&t, "CAST") && !token_is(&t, "TRY_CAST");
+    struct token all = {.kind = TOKEN_NAME, .text = a->name}, first = {.kind = TOKEN_NAME, .text = a->parts[0]};
+    bool word = token_is_reserved(&first) && !token_is(&all, "LEFT");
+    return a->name.len > 0 && !word && !token_is(&all, "CAST") && !token_is(&all, "TRY_CAST");
 }
 
 static bool is_truth(const struct parser *p)

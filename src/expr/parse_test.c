@@ -193,6 +193,9 @@ static void refusals_name_the_place(void **state)
     SAYS("a IN ()", "1:7: expected an expression, found ')'");
     SAYS("a b", "1:3: expected the end, found b");
     SAYS("[a b](c)", "1:6: expected the end, found '('");
+    SAYS("[aS].b(c)", "1:7: expected the end, found '('"); /* no brackets would be written around it */
+    SAYS("[left].b(c)", "1:9: expected the end, found '('");
+    SAYS("LEFT(c, 1)", "LEFT(c, 1)");
 }
 
 static void depth_is_limited(void **state)
