@@ -218,6 +218,15 @@ static void an_answer_that_is_too_long_becomes_a_fault(void **state)
     q.nodes_to_read_count = 1;
     assert_int_equal(CLIENT_ASK(&d2, read, &q, &a), UA_BAD_RESPONSE_TOO_LARGE);
     client_close(&d2);
+    /* And so for every service. */
+    assert_true(client_open(&d2, &world, UA_POLICY_NONE, UA_MODE_NONE, NULL));
+    struct ua_get_endpoints_request g = { .endpoint_url = BYTES_LIT(TEST_URL) };
+    struct ua_get_endpoints_response e;
+    assert_int_equal(CLIENT_ASK(&d2, get_endpoints, &g, &e), UA_GOOD);
+    create.max_response_message_size = 100;
+    assert_int_equal(CLIENT_ASK(&d2, create_session, &create, &s), UA_BAD_RESPONSE_TOO_LARGE);
+    assert_int_equal(CLIENT_ASK(&d2, get_endpoints, &g, &e), UA_BAD_RESPONSE_TOO_LARGE);
+    client_close(&d2);
     close_with(&c);
 }
 
@@ -273,6 +282,30 @@ static void what_is_written_is_read(void **state)
     assert_int_equal(put(&c, bytes, "1:2", (struct ua_variant){ .type = UA_BYTE_STRING, .text = BYTES_LIT("xy") }), UA_GOOD);
     assert_int_equal(client_read(&c, bytes->node.id, UA_ATTR_VALUE, &v), UA_GOOD);
     assert_true(v.value.count == 3 && !memcmp(v.value.at, "axy", 3));
+    close_with(&c);
+}
+
+static void many_parts_of_a_long_array_are_written(void **state)
+{
+    (void)state;
+    struct client c;
+    struct ua_data_value v;
+    open_with((struct ua_server_limits){ 0 }, &c);
+    static int64_t many[60000];
+    const struct ua_data_value d = { .has = UA_HAS_VALUE, .value = { .type = UA_INT64, .array = true, .count = 60000, .at = many } };
+    assert_true(ua_set_value(world.server->space, any, &d));
+    static const int64_t seven[] = { 7 };
+    struct ua_write_value w[100];
+    for (int i = 0; i < 100; i++)
+        w[i] = (struct ua_write_value){ .node_id = any->node.id, .attribute_id = UA_ATTR_VALUE, .index_range = BYTES_LIT("59999"),
+                                        .value = { .has = UA_HAS_VALUE, .value = { .type = UA_INT64, .array = true, .count = 1, .at = seven } } };
+    struct ua_write_request q = { .nodes_to_write = w, .nodes_to_write_count = 100 };
+    struct ua_write_response a;
+    assert_int_equal(CLIENT_ASK(&c, write, &q, &a), UA_GOOD);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(a.results[i], UA_GOOD);
+    assert_int_equal(client_read(&c, any->node.id, UA_ATTR_VALUE, &v), UA_GOOD);
+    assert_true(((const int64_t *)v.value.at)[59999] == 7 && ((const int64_t *)v.value.at)[0] == 0);
     close_with(&c);
 }
 
@@ -455,6 +488,14 @@ static void methods_are_called_with_what_they_ask_for(void **state)
 
 /* ---- HistoryRead ---- */
 
+static void record(struct ua_variable *v, int from, int to)
+{
+    for (int i = from; i <= to; i++) {
+        const struct ua_data_value d = { .has = UA_HAS_VALUE | UA_HAS_SOURCE_TIME, .source_time = i * 100, .value = { .type = UA_INT32, .i32 = i } };
+        assert_true(ua_set_value(world.server->space, v, &d));
+    }
+}
+
 static struct ua_variable *recorder(uint32_t room, int values)
 {
     struct ua_node *n;
@@ -463,10 +504,7 @@ static struct ua_variable *recorder(uint32_t room, int values)
                               .data_type = UA_NS0(UA_INT32),
                               .history = room };
     assert_int_equal(ua_add(world.server->space, &p, &n, NULL), CODE_OK);
-    for (int i = 1; i <= values; i++) {
-        const struct ua_data_value d = { .has = UA_HAS_VALUE | UA_HAS_SOURCE_TIME, .source_time = i * 100, .value = { .type = UA_INT32, .i32 = i } };
-        assert_true(ua_set_value(world.server->space, ua_as_variable(n), &d));
-    }
+    record(ua_as_variable(n), 1, values);
     return ua_as_variable(n);
 }
 
@@ -516,9 +554,17 @@ static void the_past_is_read_in_pieces(void **state)
     assert_true(n == 4 && got[0] == 11 && got[3] == 14 && point.len);
     assert_int_equal(history(&c, r->node.id, d, &point, got, &n), UA_GOOD);
     assert_true(n == 1 && got[0] == 15 && !point.len);
-    d = (struct ua_read_raw_modified_details){ .end_time = 1000, .num_values_per_node = 2 };
+    /* What has gone meanwhile has gone: it goes on with the oldest that is there. */
+    assert_int_equal(history(&c, r->node.id, d, &point, got, &n), UA_GOOD);
+    assert_true(n == 4 && got[3] == 10 && point.len);
+    record(r, 16, 22);
+    assert_int_equal(history(&c, r->node.id, d, &point, got, &n), UA_GOOD);
+    assert_true(n == 4 && got[0] == 13);
+    d = (struct ua_read_raw_modified_details){ .end_time = 1500, .num_values_per_node = 2 };
     assert_int_equal(history(&c, r->node.id, d, NULL, got, &n), UA_GOOD);
-    assert_true(n == 2 && got[0] == 10 && got[1] == 9);
+    assert_true(n == 2 && got[0] == 15 && got[1] == 14);
+    ua_remove(world.server->space, &r->node);
+    r = recorder(10, 15);
     /* With the values next to it; where there is none, a place that says so. */
     d = (struct ua_read_raw_modified_details){ .start_time = 750, .end_time = 950, .return_bounds = true };
     assert_int_equal(history(&c, r->node.id, d, NULL, got, &n), UA_GOOD);
@@ -758,6 +804,7 @@ int main(void)
         cmocka_unit_test(what_is_not_a_request_is_told_so),
         cmocka_unit_test(an_answer_that_is_too_long_becomes_a_fault),
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(many_parts_of_a_long_array_are_written),
         cmocka_unit_test(a_value_has_to_fit),
         cmocka_unit_test(who_may_not_write_is_told_why),
         cmocka_unit_test(the_program_may_refuse_a_write),
