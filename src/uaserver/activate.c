@@ -433,7 +433,7 @@ void uas_activate_session(struct uas_request *r)
     if (!uas_read(r, &ua_activate_session_request_type, &q))
         return;
     struct ua_server *s = r->server;
-    struct uas_session *x = uas_session_find(s, &r->header.authentication_token);
+    struct uas_session *x = uas_session_find(r->link, &r->header.authentication_token);
     ua_status status = x ? check_activate(r, x, &q) : UA_BAD_SESSION_ID_INVALID;
     if (status == UA_GOOD && !s->penalties) {
         s->penalties = mem_zalloc(PENALTIES, sizeof *s->penalties);

@@ -57,7 +57,7 @@ static bool for_sessions(const struct uas_link *l)
 /* Good, and r->session is set if there has to be one. */
 static ua_status find_session(struct uas_request *r, enum uas_need need)
 {
-    struct uas_session *s = uas_session_find(r->server, &r->header.authentication_token);
+    struct uas_session *s = uas_session_find(r->link, &r->header.authentication_token);
     if (!s)
         return UA_BAD_SESSION_ID_INVALID;
     if (s->link != r->link)

@@ -2,7 +2,7 @@
  *
  * Whom we listen to: a client that does not take its answers is not read from once `unsent_bytes` wait for it, and is closed
  * when nothing has moved for a minute. A channel has to be open 10 s after the connection; when all places are taken, the
- * oldest channel that is older than that and has no session makes room.
+ * oldest channel that is older than that and has no session makes room, or else the oldest connection without one.
  */
 #include "uaserver/serve.h"
 
@@ -218,15 +218,18 @@ static struct ua_channel *make_channel(struct ua_server *s)
     return ua_channel_new(&config, uas_now(s));
 }
 
-/* The oldest channel without a session that has had its time. */
+/* The oldest channel without a session that has had its time, or else the oldest that is not open yet. */
 static struct uas_link *idle_link(const struct ua_server *s)
 {
     int64_t before = loop_now_us(s->loop) - (int64_t)s->limits.connect_s * 1000000;
-    struct uas_link *found = NULL;
-    for (struct uas_link *l = s->links; l; l = l->next)
+    struct uas_link *idle = NULL, *half = NULL;
+    for (struct uas_link *l = s->links; l; l = l->next) { /* the newest come first */
         if (!l->closing && l->opened && !l->sessions && l->sessionless_us <= before)
-            found = l; /* the newest come first */
-    return found;
+            idle = l;
+        if (!l->closing && !l->opened)
+            half = l;
+    }
+    return idle ? idle : half;
 }
 
 static bool make_room(struct ua_server *s)
@@ -236,7 +239,8 @@ static bool make_room(struct ua_server *s)
     struct uas_link *idle = idle_link(s);
     if (!idle)
         return false;
-    log_info("opcua", "FG5303 %s has a channel and no session, and makes room for another client", conn_address(idle->conn));
+    log_info("opcua", "FG5303 %s has %s, and makes room for another client", conn_address(idle->conn),
+             idle->opened ? "a channel and no session" : "not opened a channel yet");
     uas_link_end(idle, UA_BAD_TCP_SERVER_TOO_BUSY, "all channels are taken, and this one has no session");
     return true;
 }

@@ -15,10 +15,9 @@ static bool write_plain(struct uas_request *r, const struct ua_read_value_id *id
     struct ua_variable *v = ua_as_variable(n);
     if (!(v->access & UA_ACCESS_READ) || (v->ops && v->ops->read))
         return false;
-    ua_time set = v->value.server_time;
-    v->value.server_time = ua_space_now(r->server->space); /* it is this good at this moment */
-    ua_value_write(out, &v->value, times);
-    v->value.server_time = set;
+    struct ua_value now = v->value; /* borrowed: a view for this moment */
+    now.server_time = ua_space_now(r->server->space);
+    ua_value_write(out, &now, times);
     return true;
 }
 

@@ -179,7 +179,7 @@ void uas_dispatch(struct uas_link *, uint32_t id, struct bytes body);
 /* Closes it with all it has. */
 void uas_session_close(struct uas_session *, bool delete_subscriptions);
 /* The one with this authentication token, wherever it is attached; NULL: none. */
-struct uas_session *uas_session_find(struct ua_server *, const struct ua_node_id *token);
+struct uas_session *uas_session_find(const struct uas_link *, const struct ua_node_id *token);
 void uas_session_attach(struct uas_session *, struct uas_link *);
 void uas_session_detach(struct uas_session *);
 void uas_session_heard(struct uas_session *);

@@ -35,7 +35,8 @@ struct ua_user_check {
 
 /* ---- limits: L-UA; 0 is the default ---- */
 struct ua_server_limits {
-    uint32_t channels;              /* 100: BadTcpServerTooBusy in an ERR; one without a session goes first when it is 10 s old */
+    uint32_t channels;              /* 100: BadTcpServerTooBusy in an ERR. The oldest without a session after connect_s makes room, else the
+                                     * oldest that is not open yet */
     uint32_t sessions;              /* 100: BadTooManySessions */
     uint32_t subscriptions;         /* 20 of a session: BadTooManySubscriptions */
     uint32_t kept_subscriptions;    /* 100 without a session: the oldest go */
@@ -69,7 +70,8 @@ struct ua_server_options { /* texts are copied */
 };
 
 FG_CHECK enum code ua_server_open(struct ua_server **out, const struct ua_server_options *, struct fault *why);
-/* Tells clients (ServerStatus says Shutdown, an ERR BadShutdown), closes what is open and frees all. */
+/* Tells clients by an ERR BadShutdown and closes their connections. The server, and its space, are gone with the last of them:
+ * when what was to be sent is sent, or with the loop. */
 void ua_server_close(struct ua_server *);
 /* The space, with namespace 0 in it. */
 struct ua_space *ua_server_space(struct ua_server *);

@@ -690,6 +690,24 @@ static void there_is_an_end_to_channels(void **state)
     close_with(NULL);
 }
 
+static void those_who_only_connect_keep_nobody_out(void **state)
+{
+    (void)state;
+    open_with((struct ua_server_limits){ .channels = 3 }, NULL);
+    struct client c[2], more;
+    for (int i = 0; i < 2; i++)
+        client_begin(&c[i], &world);
+    struct sim_client *mute = sim_connect(world.sim, "127.0.0.1:4840");
+    (void)sim_step(world.sim);
+    assert_true(client_open(&more, &world, UA_POLICY_NONE, UA_MODE_NONE, NULL));
+    assert_true(sim_closed(mute));
+    assert_false(sim_closed(c[0].sim) || sim_closed(c[1].sim));
+    sim_free(mute);
+    client_close(&more);
+    client_close(&c[0]);
+    close_with(&c[1]);
+}
+
 static void who_does_not_read_is_not_listened_to(void **state)
 {
     (void)state;
@@ -814,6 +832,7 @@ int main(void)
         cmocka_unit_test(discovery_works_where_sessions_do_not),
         cmocka_unit_test(who_says_nothing_is_closed),
         cmocka_unit_test(there_is_an_end_to_channels),
+        cmocka_unit_test(those_who_only_connect_keep_nobody_out),
         cmocka_unit_test(who_does_not_read_is_not_listened_to),
         cmocka_unit_test(the_counters_add_up),
         cmocka_unit_test(without_memory_a_service_fails_and_nothing_else),

@@ -13,16 +13,23 @@ enum { NAME_CHARS = 128, NONCE_MIN = 32, NONCE_MAX = 128, URL_MAX = 4096, REQUES
 
 /* ---- found ---- */
 
-/* Compares with all of them, each in the same time. */
-struct uas_session *uas_session_find(struct ua_server *s, const struct ua_node_id *token)
+static bool is_token(const struct uas_session *x, const struct ua_node_id *token)
+{
+    return CRYPTO_memcmp(x->secret, token->text.at, UAS_SECRET) == 0;
+}
+
+/* As a rule it is one of this connection's own. */
+struct uas_session *uas_session_find(const struct uas_link *l, const struct ua_node_id *token)
 {
     if (token->kind != UA_ID_BYTES || token->ns != 0 || token->text.len != UAS_SECRET)
         return NULL;
-    struct uas_session *found = NULL;
-    for (struct uas_session *x = s->sessions; x; x = x->next)
-        if (CRYPTO_memcmp(x->secret, token->text.at, UAS_SECRET) == 0)
-            found = x;
-    return found;
+    for (struct uas_session *x = l->sessions; x; x = x->next_of_link)
+        if (is_token(x, token))
+            return x;
+    for (struct uas_session *x = l->server->sessions; x; x = x->next)
+        if (is_token(x, token))
+            return x;
+    return NULL;
 }
 
 /* ---- attached ---- */
