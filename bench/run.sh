@@ -4,6 +4,7 @@
 #
 #   bench/run.sh [ROWS...]     all rows, or those whose name contains one of the words
 #   bench/run.sh sql           streaming SQL beside Node and sqlite3 (bench/sql.sh), and publish to anomaly output
+#   bench/run.sh opcua         our OPC UA client and server, and node-opcua in the place of either (bench/opcua.sh)
 #   bench/run.sh stress        only when asked for: what bad clients cost others (bench/stress.c), 2 minutes
 #   RUNS=3 SECONDS_PER_RUN=2   medians of RUNS
 #   REALTIME=1                 brokers and generators before everything else the machine does (chrt, root): latency on a busy one
@@ -147,6 +148,11 @@ fi
 
 # A job scores the telemetry of 100 devices; the clock runs from the moment an event was due until its anomaly is with a subscriber.
 # Each run has a node of its own: a model that has seen the jumps before would not be surprised by them.
+if wants opcua; then
+    echo
+    RUNS=$runs SECONDS_PER_RUN=$secs bench/opcua.sh
+fi
+
 if wants sql; then
     printf '\n'
     RUNS=$runs FIELDGATE=$binary bench/sql.sh

@@ -1,4 +1,5 @@
-/* action.h - what is done when a job has found something: publish, post to a web address, run a program.
+/* action.h - what is done when a job has found something: publish, post to a web address, run a program, write to a machine or call
+ * one of its methods over OPC UA.
  *
  *   $jobs/JOB/OUTPUT, or a topic ──► queue of the action (broker/consumer.h) ──► guard ──► try, again, again ──► audit
  *
@@ -14,8 +15,7 @@
  * a message of $actions/NAME.
  *
  * Threads: actions_open, actions_apply, actions_close from any one thread at a time, but no loop's: they wait for loops. All actions
- * are worked off on one loop of their own. actions_glance from any thread, also a loop's. The kinds are a table (action_kinds): an
- * OPC UA write is a row more.
+ * are worked off on one loop of their own. actions_glance from any thread, also a loop's. The kinds are a table (action_kinds).
  */
 #pragma once
 
@@ -26,10 +26,14 @@ struct actions;
 struct action_plan;
 
 enum { ACTIONS_MAX = 200 };
-/* Checked; copies what it keeps. `topic`: what events it reads (the caller knows which topic JOB.OUTPUT is); borrowed.
- * CODE_USAGE: FG6301 names the action, what, and the fix. A `ca` file is read. */
+/* Checked; copies what it keeps. `topic`: what events it reads (the caller knows which topic JOB.OUTPUT is); borrowed,
+ * as are the servers. CODE_USAGE: FG6301 names the action, what, and the fix. Files that are named are read. */
+struct action_servers { /* settings.opcua.servers */
+    const struct settings_opcua_server *at;
+    size_t                              count;
+};
 FG_CHECK enum code action_plan_new(struct action_plan **out, const struct settings_action *,
-                                   struct bytes topic, const struct io *, struct fault *why);
+                                   struct bytes topic, const struct action_servers *, const struct io *, struct fault *why);
 void action_plan_free(struct action_plan *); /* NULL is fine */
 
 FG_CHECK enum code actions_open(struct actions **out, struct broker *, const struct io *,

@@ -10,7 +10,8 @@
 #include "action/action_private.h"
 #include "support/memfs.h"
 
-#define BASE .entry = {.name = "a"}, .on = "in/+", .timeout_s = 10, .at_least = "", .at_most = ""
+#define BASE .entry = {.name = "a"}, .on = "in/+", .timeout_s = 10, .at_least = "", .at_most = "", NO_OPCUA
+#define NO_OPCUA .opcua_write = {"", "", ""}, .opcua_call = {.server = "", .object = "", .method = ""}
 #define NO_PUBLISH .publish = {.topic = "", .message = ""}
 #define NO_WEBHOOK .webhook = {.url = "", .body = "", .ca = ""}
 #define PUBLISH(t, m) .publish = {.topic = (t), .message = (m), .qos = 1}
@@ -20,7 +21,7 @@ static struct memfs *fs;
 
 static enum code make(struct action_plan **out, const struct settings_action *a, struct fault *why)
 {
-    return action_plan_new(out, a, bytes_str(a->on), memfs_io(fs), why);
+    return action_plan_new(out, a, bytes_str(a->on), NULL, memfs_io(fs), why);
 }
 
 static void refused(const struct settings_action *a, const char *want)
@@ -47,7 +48,7 @@ static void one_thing(void **state)
 {
     const char *const args[] = {"true"};
     (void)state;
-    refused(&(struct settings_action){BASE, NO_PUBLISH, NO_WEBHOOK}, "does nothing: `do` needs publish, webhook or program");
+    refused(&(struct settings_action){BASE, NO_PUBLISH, NO_WEBHOOK}, "does nothing: `do` needs publish, webhook, program, opcua-write or opcua-call");
     refused(&(struct settings_action){BASE, PUBLISH("t", ""), WEBHOOK("http://h/", "")}, "two things, publish and webhook");
     refused(&(struct settings_action){BASE, NO_PUBLISH, WEBHOOK("http://h/", ""), .program = {args, 1}},
             "two things, webhook and program");

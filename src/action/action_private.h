@@ -3,6 +3,7 @@
 
 #include "action/action.h"
 #include "action/guard.h"
+#include "action/machine.h"
 #include "broker/consumer.h"
 #include "expr/value.h"
 #include "net/http.h"
@@ -48,6 +49,14 @@ struct action_plan {
         struct tls_client *tls; /* NULL: http */
     } webhook;
     const char *const *program; /* NULL at the end */
+    struct {
+        struct machine_wish machine;
+        struct ua_expanded_node_id node, object; /* the variable; or the method, and the object */
+        const char *said;                        /* the node as the settings write it */
+        const char *const *values;               /* templates: the value, or the arguments */
+        uint32_t count;
+    } opcua;
+    const struct action_servers *servers; /* while the plan is made */
     uint64_t mark;              /* of all of this: has it changed? */
 };
 
@@ -82,8 +91,10 @@ struct action_kind {
     void (*describe)(const struct action_plan *, const struct attempt *, struct buf *out);
     void (*begin)(struct action *);
     void (*cancel)(struct action *); /* of what is under way: no action_tried any more */
+    void (*enter)(struct action *);  /* before its first event; NULL: nothing is to be done */
+    void (*leave)(struct action *);  /* after its last one, cancelled */
 };
-extern const struct action_kind action_publish, action_webhook, action_program;
+extern const struct action_kind action_publish, action_webhook, action_program, action_opcua_write, action_opcua_call;
 extern const struct action_kind *const action_kinds[]; /* NULL at the end */
 
 /* On the actions' loop, but where it says otherwise. */
@@ -99,6 +110,9 @@ struct action {
     struct timer timer; /* the next try, or the end of this one's time */
     struct http_call *call;
     struct process *process;
+    struct machine *machine;      /* opcua: NULL: it cannot be connected to */
+    struct opcua_known *known;    /* of the variable or method      */
+    struct opcua_errand *errand, *lesson; /* what is asked of it: the command; types */
     unsigned status; /* of a webhook's answer */
     size_t answered; /* bytes of it           */
     bool under_way;  /* begin was called, action_tried was not */
@@ -114,6 +128,9 @@ struct errand;
 struct actions {
     struct broker *broker;
     const struct io *io;
+    char *data_dir;
+    struct ua_pki *pki; /* opened with the first action that needs it */
+    struct machine *machines;
     struct loop *loop; /* its own */
     pthread_t thread;
     struct letter bell; /* something is due for some action */
@@ -138,10 +155,14 @@ void body_fill(struct buf *out, const struct body *, const struct attempt *);
 /* ---- work.c: events of one action ---- */
 void action_go_on(struct action *);      /* the next events, until one is under way or there are no more */
 void action_ring(struct action *);       /* any thread: there may be something */
+void action_try_now(struct action *);    /* the next try of an event that waits for it, without waiting longer */
 void action_break_off(struct action *);  /* the one under way has not happened */
 bool action_load_guard(struct action *); /* from the consumer's note. False: no memory */
 /* Once more, should the last one have failed. Where no loop works on it. */
 void action_record(struct action *);
+
+/* ---- kind_opcua.c ---- */
+void action_machine_up(struct action *a); /* its machine is connected, again */
 
 /* ---- actions.c ---- */
 void actions_tried(struct action *); /* its try has ended: may whoever waits for that go on? */

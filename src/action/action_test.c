@@ -418,7 +418,7 @@ static void a_certificate_is_verified(void **state)
     report_is(&s, "hook", "failed", "FG21"); /* the system's store does not know it */
     assert_int_equal(w.requests, 0);
     a.webhook.ca = ca;
-    must(action_plan_new(&p, &a, bytes_str(a.on), disk, &why), &why);
+    must(action_plan_new(&p, &a, bytes_str(a.on), NULL, disk, &why), &why);
     must(actions_apply(s.actions, &p, 1, &why), &why);
     feed(&s, "{}");
     report_is(&s, "hook", "good", "status 200");
@@ -432,7 +432,7 @@ static void a_certificate_is_verified(void **state)
     listener_set_tls(w.listener, tls);
     server_begin(&w);
     (void)snprintf(url, sizeof url, "https://127.0.0.1:%u/", listener_port(w.listener));
-    must(action_plan_new(&p, &a, bytes_str(a.on), disk, &why), &why);
+    must(action_plan_new(&p, &a, bytes_str(a.on), NULL, disk, &why), &why);
     must(actions_apply(s.actions, &p, 1, &why), &why);
     feed(&s, "{}");
     report_is(&s, "hook", "failed", "FG2103"); /* for another name */

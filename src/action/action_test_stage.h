@@ -270,7 +270,8 @@ static __attribute__((unused)) struct action_glance settled(struct stage *s, con
 
 /* ---- declaring ---- */
 
-#define ACTION(label) .entry = {.name = (label)}, .on = "in/#", .timeout_s = 5, .at_least = "", .at_most = ""
+#define ACTION(label) .entry = {.name = (label)}, .on = "in/#", .timeout_s = 5, .at_least = "", .at_most = "", NO_OPCUA
+#define NO_OPCUA .opcua_write = {"", "", ""}, .opcua_call = {.server = "", .object = "", .method = ""}
 #define NO_PUBLISH .publish = {.topic = "", .message = "", .qos = 1}
 #define NO_WEBHOOK .webhook = {.url = "", .body = "", .ca = ""}
 
@@ -278,7 +279,7 @@ static struct action_plan *plan_of(struct stage *s, const struct settings_action
 {
     struct fault why;
     struct action_plan *p;
-    must(action_plan_new(&p, a, bytes_str(a->on), &s->io, &why), &why);
+    must(action_plan_new(&p, a, bytes_str(a->on), NULL, &s->io, &why), &why);
     return p;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "opcua/pki.h"
 
 #include <stdio.h>
 
@@ -64,6 +65,8 @@ static bool enter_list(struct errand *e)
         end = &(*end)->next;
     *end = e->action;
     pthread_mutex_unlock(&e->all->lock);
+    if (e->action->plan->kind->enter)
+        e->action->plan->kind->enter(e->action);
     action_go_on(e->action);
     return true;
 }
@@ -80,6 +83,8 @@ static bool leave_list(struct errand *e)
         }
     pthread_mutex_unlock(&e->all->lock);
     action_break_off(a);
+    if (a->plan->kind->leave)
+        a->plan->kind->leave(a);
     return true;
 }
 
@@ -173,10 +178,22 @@ static enum code start(struct actions *all, struct action_plan *plan, struct act
     return CODE_OK;
 }
 
+/* Our certificate and whom we trust, before the first connection: making a key takes too long for a loop. Without it only servers
+ * without security can be connected to, and the others say so. */
+static void need_pki(struct actions *all, const struct action_plan *plan)
+{
+    struct fault why;
+    if (all->pki || !plan->opcua.machine.name)
+        return;
+    if (ua_pki_open(&all->pki, all->io, all->data_dir, NULL, &why) != CODE_OK)
+        log_error("action", "FG6324 no certificate for OPC UA: %s", why.text);
+}
+
 /* Takes the plan. */
 static enum code begin_one(struct actions *all, struct action_plan *plan, struct fault *why)
 {
     struct action *a = NULL;
+    need_pki(all, plan);
     enum code c = start(all, plan, &a, why);
     if (c == CODE_OK)
         run_there(all, a, enter_list);
@@ -326,8 +343,10 @@ void actions_close(struct actions *all)
     loop_stop(all->loop);
     (void)pthread_join(all->thread, NULL);
     loop_close(all->loop);
+    ua_pki_close(all->pki);
     audit_close(all->audit);
     (void)pthread_mutex_destroy(&all->lock);
+    mem_free(all->data_dir);
     mem_free(all);
 }
 
@@ -388,7 +407,8 @@ enum code actions_open(struct actions **out, struct broker *b, const struct io *
     all->io = io;
     all->bell.open = open_bell;
     (void)pthread_mutex_init(&all->lock, NULL);
-    enum code c = audit_open(&all->audit, io, data_dir, why);
+    all->data_dir = mem_strdup(data_dir);
+    enum code c = all->data_dir ? audit_open(&all->audit, io, data_dir, why) : FAIL(why, CODE_NOMEM, 0, "no memory for the actions");
     if (c == CODE_OK)
         c = loop_open_uv(&all->loop, why);
     if (c == CODE_OK)
@@ -401,6 +421,7 @@ enum code actions_open(struct actions **out, struct broker *b, const struct io *
         loop_close(all->loop);
     audit_close(all->audit);
     (void)pthread_mutex_destroy(&all->lock);
+    mem_free(all->data_dir);
     mem_free(all);
     return c;
 }

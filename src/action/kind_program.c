@@ -103,4 +103,4 @@ static void program_cancel(struct action *a)
 }
 
 const struct action_kind action_program = {"program", program_plan, program_describe, program_begin,
-                                           program_cancel};
+                                           program_cancel, NULL, NULL};

@@ -111,4 +111,4 @@ static void publish_cancel(struct action *a)
 }
 
 const struct action_kind action_publish = {"publish", publish_plan, publish_describe, publish_begin,
-                                           publish_cancel};
+                                           publish_cancel, NULL, NULL};

@@ -284,4 +284,4 @@ static void webhook_cancel(struct action *a)
 }
 
 const struct action_kind action_webhook = {"webhook", webhook_plan, webhook_describe, webhook_begin,
-                                           webhook_cancel};
+                                           webhook_cancel, NULL, NULL};

@@ -12,7 +12,8 @@
 
 enum { PLAN_BYTES_MAX = 1 << 20 };
 
-const struct action_kind *const action_kinds[] = {&action_publish, &action_webhook, &action_program, NULL};
+const struct action_kind *const action_kinds[] = {&action_publish, &action_webhook, &action_program, &action_opcua_write,
+                                                  &action_opcua_call, NULL};
 
 /* ---- templates ---- */
 
@@ -102,7 +103,7 @@ static enum code choose_kind(struct action_plan *p, const struct settings_action
     }
     return p->kind ? CODE_OK
                    : FAIL_FG(why, CODE_USAGE, 6301,
-                             "action %s does nothing: `do` needs publish, webhook or program", p->name);
+                             "action %s does nothing: `do` needs publish, webhook, program, opcua-write or opcua-call", p->name);
 }
 
 static enum code check_source(const struct action_plan *p, struct fault *why)
@@ -142,7 +143,9 @@ static uint64_t mark_of(const struct action_plan *p, const struct settings_actio
     uint64_t mark = 1;
     uint32_t numbers[] = {s->publish.qos, s->publish.retain, s->dry_run, s->retry, s->timeout_s};
     const char *const texts[] = {s->publish.topic, s->publish.message, s->webhook.url, s->webhook.body,
-                                 s->webhook.ca,    s->at_least,        s->at_most};
+                                 s->webhook.ca,    s->at_least,        s->at_most,
+                                 s->opcua_write.node, s->opcua_write.value, s->opcua_call.object,
+                                 s->opcua_call.method};
     mix(&mark, p->topic.at, p->topic.len);
     mix(&mark, numbers, sizeof numbers);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -153,6 +156,9 @@ static uint64_t mark_of(const struct action_plan *p, const struct settings_actio
     }
     for (size_t i = 0; i < s->program.count; i++)
         mix_text(&mark, s->program.at[i]);
+    for (size_t i = 0; i < s->opcua_call.arguments.count; i++)
+        mix_text(&mark, s->opcua_call.arguments.at[i]);
+    mix(&mark, &p->opcua.machine.mark, sizeof p->opcua.machine.mark);
     mix_file(&mark, io, s->webhook.ca);
     return mark;
 }
@@ -183,13 +189,15 @@ static enum code make(struct action_plan *p, const struct settings_action *s, st
 }
 
 enum code action_plan_new(struct action_plan **out, const struct settings_action *s, struct bytes topic,
-                          const struct io *io, struct fault *why)
+                          const struct action_servers *servers, const struct io *io, struct fault *why)
 {
     struct action_plan *p = mem_zalloc(1, sizeof *p);
     if (!p)
         return FAIL(why, CODE_NOMEM, 0, "no memory for an action");
     arena_init(&p->arena, NULL, 0, PLAN_BYTES_MAX);
+    p->servers = servers;
     enum code c = make(p, s, topic, io, why);
+    p->servers = NULL;
     if (c == CODE_OK)
         *out = p;
     else
@@ -202,6 +210,7 @@ void action_plan_free(struct action_plan *p)
     if (!p)
         return;
     tls_client_drop(p->webhook.tls);
+    machine_wish_clear(&p->opcua.machine);
     arena_clear(&p->arena);
     mem_free(p);
 }

@@ -148,6 +148,14 @@ static void try_again(struct timer *t)
         begin_try(a);
 }
 
+void action_try_now(struct action *a)
+{
+    if (!a->now.open || a->under_way || a->leaving || !timer_running(&a->timer))
+        return;
+    timer_stop(a->all->loop, &a->timer);
+    begin_try(a);
+}
+
 static void wait_and_try(struct action *a, uint32_t how_often)
 {
     int64_t ms = how_often < 7 ? (int64_t)RETRY_FIRST_MS << (how_often - 1) : RETRY_LAST_MS;

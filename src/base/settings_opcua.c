@@ -17,7 +17,7 @@ static const struct setting server_rows[] = {
     { "certificate", AS_TEXT, SERVER(certificate), 0, 1024, "", .help = "Signs in with this user certificate (PEM or DER)." },
     { "key", AS_TEXT, SERVER(key), 0, 1024, "", .help = "Its private key (PEM or DER)." },
     { "accept-any", AS_SWITCH, SERVER(accept_any), 0, 0, "false",
-      .help = "Believes any certificate of this server. Unsafe: `fieldgate opcua trust` is the other way." },
+      .help = "Believes any certificate of this server. Unsafe: `fieldgate opcua trust accept` is the other way." },
     { "any-host", AS_SWITCH, SERVER(any_host), 0, 0, "false", .help = "Its certificate may name another host." },
 };
 const struct entry_kind opcua_server_entries = {
@@ -26,6 +26,6 @@ const struct entry_kind opcua_server_entries = {
     "  servers:\n"
     "    press-1: opc.tcp://10.0.4.20:4840\n"
     "    press-2: { url: \"opc.tcp://10.0.4.21:4840\", security: Basic256Sha256, user: operator, password-file: /etc/fieldgate/press-2 }\n",
-    "A server's own certificate must be trusted first: `fieldgate opcua trust`. An entry of one text is the address.",
+    "A server's own certificate must be trusted first: `fieldgate opcua trust accept`. An entry of one text is the address.",
 };
 _Static_assert(ARRAY_COUNT(server_rows) <= ENTRY_ROWS_MAX, "every row is counted");

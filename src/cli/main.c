@@ -16,6 +16,7 @@ static const struct verb *const verbs[] = {
     &verb_job,
     &verb_log,
     &verb_mqtt_test,
+    &verb_opcua,
     &verb_pub,
     &verb_reload,
     &verb_route,

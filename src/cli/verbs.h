@@ -13,6 +13,7 @@ extern const struct verb verb_help;
 extern const struct verb verb_job;
 extern const struct verb verb_log;
 extern const struct verb verb_mqtt_test;
+extern const struct verb verb_opcua;
 extern const struct verb verb_pub;
 extern const struct verb verb_reload;
 extern const struct verb verb_route;

@@ -232,7 +232,8 @@ static enum code add_actions(struct gathering *g, struct fault *why)
         struct fault inner;
         c = find_events(p, &s->actions.at[i], &topic, &inner);
         if (c == CODE_OK)
-            c = action_plan_new(&p->actions[p->action_count], &s->actions.at[i], topic, g->io, &inner);
+            c = action_plan_new(&p->actions[p->action_count], &s->actions.at[i], topic,
+                                &(struct action_servers){ s->opcua.servers.at, s->opcua.servers.count }, g->io, &inner);
         p->action_count += c == CODE_OK;
         if (c != CODE_OK && why)
             *why = inner;

@@ -161,7 +161,7 @@ static enum code find(struct ua_trust *t, const enum trust_folder_id *where, siz
     }
     (void)bytes_escape(which, text, sizeof text);
     if (out->count == 0)
-        return FAIL(why, CODE_NOTFOUND, 0, "no certificate \"%s\" is %s. fieldgate opcua trust lists them", text,
+        return FAIL(why, CODE_NOTFOUND, 0, "no certificate \"%s\" is %s. fieldgate opcua trust list shows them", text,
                     places > 1 ? "here" : where[0] == FOLDER_REJECTED ? "waiting" : "trusted");
     if (out->count > 1)
         return FAIL(why, CODE_USAGE, 0, "\"%s\" means %u certificates; name one by its SHA1", text, out->count);

@@ -89,10 +89,10 @@ static ua_status known(struct judge *j)
                       "its certificate \"%.60s\" has more than %d issuers above it", c->name, UA_TRUST_ISSUERS_DEEP);
     if (!j->chain.complete)
         return refuse(j, UA_BAD_CERTIFICATE_CHAIN_INCOMPLETE, UA_TRUST_CHAIN,
-                      "the issuer of its certificate \"%.50s\", \"%.50s\", is not here. fieldgate opcua trust --issuer FILE",
+                      "the issuer of its certificate \"%.50s\", \"%.50s\", is not here. fieldgate opcua trust add --issuer FILE",
                       c->name, c->issuer);
     return refuse(j, UA_BAD_CERTIFICATE_UNTRUSTED, UA_TRUST_UNKNOWN,
-                  "its certificate \"%.60s\" is not trusted; it waits here. To trust it: fieldgate opcua trust %.10s  (SHA1 %s)",
+                  "its certificate \"%.60s\" is not trusted; it waits here. To trust it: fieldgate opcua trust accept %.10s  (SHA1 %s)",
                   c->name, c->hex, c->hex);
 }
 
@@ -245,7 +245,7 @@ static ua_status revocation(struct judge *j)
         if (r == NOBODY_KNOWS && !lax)
             return refuse(j, i ? UA_BAD_CERTIFICATE_ISSUER_REVOCATION_UNKNOWN : UA_BAD_CERTIFICATE_REVOCATION_UNKNOWN,
                           UA_TRUST_REVOCATION,
-                          "no present list says whether %s certificate \"%.40s\" was revoked by \"%.40s\". fieldgate opcua trust --crl FILE",
+                          "no present list says whether %s certificate \"%.40s\" was revoked by \"%.40s\". fieldgate opcua trust add FILE",
                           i ? "the issuer of its" : "its", j->c->name, j->c->issuer);
     }
     return UA_GOOD;
