@@ -67,6 +67,9 @@ struct stage {
     bool     no_token, no_endpoints, twice, wrong_type;
     uint32_t republished;           /* requests for it */
     bool     history;
+    struct ua_application *own;     /* NULL: no security */
+    bool (*offers)(void *ctx, const struct ua_policy *, int mode);
+    ua_status (*verify)(void *ctx, struct ua_certificate *, struct fault *why);
     /* Before everything else: true, it has answered. */
     bool (*hook)(struct stage *, uint32_t id, uint32_t encoding, const void *request);
 
@@ -384,7 +387,8 @@ static inline void accepted(void *ctx, const struct net_peer *peer)
 {
     static const struct conn_events events = { .on_bytes = peer_bytes, .on_close = peer_closed };
     struct stage *st = ctx;
-    struct ua_channel_config config = { .role = UA_SERVER, .limits = ua_channel_limits_default, .io = &io_system, .id = ++st->channels };
+    struct ua_channel_config config = { .role = UA_SERVER, .limits = ua_channel_limits_default, .io = &io_system, .id = ++st->channels,
+                                        .own = st->own, .offers = st->offers, .verify = st->verify };
     ua_channel_free(st->channel);
     st->channel = ua_channel_new(&config, (struct ua_now){ loop_now_us(st->loop), loop_wall_us(st->loop) });
     st->parked_count = 0;
