@@ -218,6 +218,9 @@ static void test_lists(void **state)
     read_many(&st, 4, "0+2 BadOutOfMemory 2+2 done BadOutOfMemory");
     fail_next(&st, &ua_read_request_type, UA_BAD_SERVICE_UNSUPPORTED, 1);
     read_many(&st, 6, "0+6 BadServiceUnsupported done BadServiceUnsupported");
+    st.fewer = true; /* which of them belongs to what? */
+    read_many(&st, 4, "0+2 BadUnknownResponse 2+2 BadUnknownResponse done BadUnknownResponse");
+    st.fewer = false;
     st.wrong_type = true;
     read_many(&st, 2, "0+2 BadUnknownResponse done BadUnknownResponse");
     stage_close(&st);
@@ -247,6 +250,151 @@ static void test_a_list_and_the_end(void **state)
     st.client = NULL;
     assert_int_equal(p.log.len, 0);
     buf_clear(&p.log);
+    stage_close(&st);
+}
+
+/* ---- browsing: a tree of numbers, each node with the next two below it, that ends in its root; two references at a time ---- */
+
+static unsigned no_points, endless;
+
+static void put_result(struct ua_browse_result *r, struct ua_reference_description refs[4], uint32_t node, unsigned from, uint8_t *point)
+{
+    static const uint32_t up = 1;
+    unsigned n = 0;
+    for (unsigned i = from; i < 3 && n < 2; i++)
+        refs[n++] = (struct ua_reference_description){ .node_id.id = { .ns = 1, .number = i == 2 ? up : node * 2 + i }, .is_forward = true };
+    *r = (struct ua_browse_result){ .references = refs, .references_count = node >= 8 ? 0 : n };
+    point[0] = (uint8_t)node;
+    point[1] = (uint8_t)(from + n);
+    if (node < 8 && from + n < 3)
+        r->continuation_point = bytes_of(point, 2);
+    if (endless) {
+        r->continuation_point = bytes_of(point, 2);
+        r->references_count = endless == 1 ? 0 : r->references_count;
+    }
+}
+
+static bool serve_tree(struct stage *st, uint32_t id, uint32_t encoding, const void *request)
+{
+    static uint8_t points[8][2];
+    static struct ua_reference_description refs[8][4];
+    struct ua_browse_result results[8];
+    const struct ua_browse_request *b = request;
+    const struct ua_browse_next_request *n = request;
+    if (encoding == ua_browse_request_type.encoding) {
+        for (uint32_t i = 0; i < b->nodes_to_browse_count; i++) {
+            put_result(&results[i], refs[i], b->nodes_to_browse[i].node_id.number, 0, points[i]);
+            if (no_points && i && results[i].continuation_point.len)
+                results[i] = (struct ua_browse_result){ .status_code = UA_BAD_NO_CONTINUATION_POINTS };
+        }
+        struct ua_browse_response r = { .results = results, .results_count = b->nodes_to_browse_count };
+        respond(st, id, &ua_browse_response_type, &r);
+        return true;
+    }
+    if (encoding != ua_browse_next_request_type.encoding)
+        return false;
+    buf_printf(&st->log, n->release_continuation_points ? "release " : "");
+    for (uint32_t i = 0; i < n->continuation_points_count; i++)
+        put_result(&results[i], refs[i], n->continuation_points[i].at[0], n->continuation_points[i].at[1], points[i]);
+    struct ua_browse_next_response r = { .results = results,
+                                         .results_count = n->release_continuation_points ? 0 : n->continuation_points_count };
+    respond(st, id, &ua_browse_next_response_type, &r);
+    return true;
+}
+
+static bool note_reference(void *ctx, const struct ua_node_id *parent, unsigned level, const struct ua_reference_description *r)
+{
+    struct parts *p = ctx;
+    buf_printf(&p->log, "%u/%u>%u ", level, parent->number, r->node_id.id.number);
+    return true;
+}
+
+static void browse(struct stage *st, unsigned depth, uint32_t most, const char *want)
+{
+    const struct ua_node_id root = { .ns = 1, .number = 1 };
+    struct ua_browse_options o = { .depth = depth, .nodes_max = most };
+    struct parts p = { 0 };
+    assert_int_equal(ua_browse(st->client, &root, &o, note_reference, on_parts_done, &p, NULL), CODE_OK);
+    sim_advance(st->sim, SECOND / 10);
+    buf_u8(&p.log, 0);
+    if (strncmp((const char *)p.log.at, want, strlen(want)) != 0 && !strstr((const char *)p.log.at, want))
+        fail_msg("browsed %s", (const char *)p.log.at);
+    buf_clear(&p.log);
+}
+
+static void test_browsing(void **state)
+{
+    struct stage st;
+    (void)state;
+    up(&st);
+    st.hook = serve_tree;
+    no_points = endless = 0;
+    browse(&st, 1, 0, "1/1>2 1/1>3 1/1>1 done Good");
+    browse(&st, 2, 0, "1/1>2 1/1>3 1/1>1 2/2>4 2/2>5 2/3>6 2/3>7 2/2>1 2/3>1 done Good");
+    no_points = 1; /* one at a time then, and nothing twice */
+    browse(&st, 2, 0, "1/1>2 1/1>3 1/1>1 2/2>4 2/2>5 2/2>1 2/3>6 2/3>7 2/3>1 done Good");
+    no_points = 0;
+    browse(&st, 20, 0, "3/7>14 3/7>15 3/4>1 3/5>1 3/6>1 3/7>1 done Good"); /* circles end */
+    browse(&st, 20, 3, "done BadTooManyOperations");
+    buf_reset(&st.log);
+    browse(&st, 2, 2, "done BadTooManyOperations");
+    told(&st, "release ");
+    endless = 1; /* more to come, for ever, and nothing comes */
+    browse(&st, 1, 0, "done BadContinuationPointInvalid");
+    endless = 2;
+    browse(&st, 1, 100, "done Bad");
+    stage_close(&st);
+}
+
+/* ---- history ---- */
+
+static bool serve_past(struct stage *st, uint32_t id, uint32_t encoding, const void *request)
+{
+    const struct ua_history_read_request *q = request;
+    struct ua_data_value v = { .has = 1 | UA_HAS_SOURCE_TIME, .value = { .type = UA_INT64 } };
+    struct ua_history_data data = { .data_values = &v, .data_values_count = 1 };
+    struct arena arena;
+    uint8_t point;
+    if (encoding != ua_history_read_request_type.encoding)
+        return false;
+    point = q->nodes_to_read[0].continuation_point.len ? (uint8_t)(q->nodes_to_read[0].continuation_point.at[0] + 1) : 1;
+    v.value.i64 = v.source_time = point;
+    struct ua_history_read_result result = { .continuation_point = bytes_of(&point, point < 5 ? 1 : 0) };
+    struct ua_history_read_response r = { .results = &result, .results_count = 1 };
+    arena_init(&arena, NULL, 0, 1 << 16);
+    assert_true(ua_object_of(&arena, &ua_history_data_type, &data, &result.history_data));
+    if (q->release_continuation_points)
+        buf_printf(&st->log, "release ");
+    respond(st, id, &ua_history_read_response_type, &r);
+    arena_clear(&arena);
+    return true;
+}
+
+static unsigned past_most;
+static bool note_past(void *ctx, const struct ua_data_value *v, uint32_t count)
+{
+    struct parts *p = ctx;
+    for (uint32_t i = 0; i < count; i++)
+        buf_printf(&p->log, "%lld ", (long long)v[i].value.i64);
+    return v[count - 1].value.i64 < past_most;
+}
+
+static void test_history(void **state)
+{
+    const struct ua_node_id node = { .ns = 1, .number = 1 };
+    struct stage st;
+    (void)state;
+    up(&st);
+    st.hook = serve_past;
+    for (past_most = 3; past_most <= 9; past_most += 6) {
+        struct parts p = { 0 };
+        assert_int_equal(ua_history_raw(st.client, &node, 1, 9, 1, note_past, on_parts_done, &p, NULL), CODE_OK);
+        sim_advance(st.sim, SECOND / 10);
+        buf_u8(&p.log, 0);
+        assert_string_equal((const char *)p.log.at, past_most == 3 ? "1 2 3 done Good" : "1 2 3 4 5 done Good");
+        told(&st, past_most == 3 ? "release " : "");
+        buf_clear(&p.log);
+    }
     stage_close(&st);
 }
 
@@ -344,6 +492,7 @@ int main(void)
         cmocka_unit_test(test_refusals),            cmocka_unit_test(test_servers_that_lie),
         cmocka_unit_test(test_comes_back),          cmocka_unit_test(test_a_session_ended_under_way),
         cmocka_unit_test(test_a_dead_line),         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_browsing),            cmocka_unit_test(test_history),
         cmocka_unit_test(test_a_list_and_the_end),  cmocka_unit_test(test_time_outs),
         cmocka_unit_test(test_closed_inside_of_callbacks), cmocka_unit_test(test_memory),
     };

@@ -64,7 +64,7 @@ struct stage {
     uint32_t mute;                  /* a request type that gets no answer */
     bool     dead;                  /* nothing gets one */
     struct bytes session_certificate, endpoint_certificate;
-    bool     no_token, no_endpoints, twice, wrong_type;
+    bool     no_token, no_endpoints, twice, wrong_type, fewer;
     uint32_t republished;           /* requests for it */
     bool     history;
     struct ua_application *own;     /* NULL: no security */
@@ -203,7 +203,7 @@ static inline void serve_read(struct stage *st, uint32_t id, const struct ua_rea
         else if (node == UA_ID_SERVER_SERVER_STATUS_STATE)
             values[i] = (struct ua_data_value){ .has = 1, .value = { .type = UA_INT32 } };
     }
-    struct ua_read_response r = { .results = values, .results_count = q->nodes_to_read_count };
+    struct ua_read_response r = { .results = values, .results_count = q->nodes_to_read_count - st->fewer };
     respond(st, id, &ua_read_response_type, &r);
 }
 
