@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 
-enum { FILTER_BYTES = 64 * 1024, SEVERITY = 100 };
+enum { FILTER_BYTES = 64 * 1024, SEVERITY = 100, EVENT_QUEUE_OVERFLOW = 3035 };
 
 /* ---- fields ---- */
 
@@ -152,20 +152,52 @@ ua_status uas_event_filter_read(struct uas_request *r, const struct ua_extension
 
 /* ---- an event happens ---- */
 
-static void queue(struct uas_item *i, const struct uas_event *e)
+/* Its fields as they go over the wire. */
+static bool encode(const struct uas_item *i, const struct uas_event *e, struct ua_value *out)
 {
     struct buf b = { 0 };
+    *out = (struct ua_value){ 0 };
     buf_le32(&b, i->events->count);
     for (uint32_t k = 0; k < i->events->count; k++) {
         struct ua_variant v;
         uas_event_variant(e, i->events->selected[k], &v);
         ua_write_variant(&b, &v);
     }
-    struct ua_value fields = { 0 };
-    if (!b.bad && ua_value_set_bytes(&fields, buf_bytes(&b)))
+    bool done = !b.bad && ua_value_set_bytes(out, buf_bytes(&b));
+    buf_clear(&b);
+    return done;
+}
+
+/* With the start of the server no number is used twice. */
+static void give_id(struct ua_server *s, struct uas_event *e)
+{
+    uint64_t number = ++((struct uas_subscriptions *)s->subs)->last_event;
+    memcpy(e->id, &s->start_time, 8);
+    memcpy(e->id + 8, &number, 8);
+}
+
+bool uas_event_notice(const struct uas_item *i, struct ua_value *out)
+{
+    struct ua_server *s = i->sub->server;
+    struct uas_event e = {
+        .type = UA_NS0(EVENT_QUEUE_OVERFLOW),
+        .source = UA_NS0(UA_ID_SERVER),
+        .source_name = BYTES_LIT("Server"),
+        .message = { .text = BYTES_LIT("events were lost: the queue of this item is too small") },
+        .time = ua_space_now(s->space),
+        .receive_time = ua_space_now(s->space),
+        .severity = SEVERITY,
+    };
+    give_id(s, &e);
+    return encode(i, &e, out);
+}
+
+static void queue(struct uas_item *i, const struct uas_event *e)
+{
+    struct ua_value fields;
+    if (encode(i, e, &fields))
         uas_enqueue(i, &fields);
     ua_value_drop(&fields);
-    buf_clear(&b);
 }
 
 static bool listens(const struct uas_item *i, const struct ua_node *source)
@@ -189,9 +221,7 @@ void ua_server_emit(struct ua_server *s, const struct ua_server_event *e)
         .receive_time = ua_space_now(s->space),
         .severity = e->severity ? e->severity : SEVERITY,
     };
-    uint64_t number = ++all->last_event; /* with the start of the server it is not used twice */
-    memcpy(event.id, &s->start_time, 8);
-    memcpy(event.id + 8, &number, 8);
+    give_id(s, &event);
     for (struct uas_item *i = all->listeners.items; i; i = i->next_sampled)
         if (listens(i, source) && (!i->events->where || uas_where_passes(s->space, i->events->where, &event)))
             queue(i, &event);

@@ -13,5 +13,6 @@ struct ua_server_event { /* what is zero is left out */
     ua_time  time;               /* 0: this moment */
     uint16_t severity;           /* 1 to 1000; 0: 100 */
 };
-/* Queues it for those who listen. What there is no memory for is lost, and its queue says so (overflow). */
+/* Queues it for those who listen; one that there is no memory for is lost. A full queue loses one, and gets an
+ * EventQueueOverflowEventType to say so. */
 void ua_server_emit(struct ua_server *, const struct ua_server_event *);

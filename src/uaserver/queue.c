@@ -60,8 +60,9 @@ static void set_ring(struct uas_item *i, struct ua_value *ring, uint32_t room)
 static bool widen(struct uas_item *i)
 {
     uint32_t room = room_of(i), wider = room < 4 ? 4 : 2 * room;
-    if (wider > i->queue_size)
-        wider = i->queue_size;
+    uint32_t most = i->queue_size + (i->events != NULL); /* and one that says that others were lost */
+    if (wider > most)
+        wider = most;
     const struct uas_subscriptions *all = i->sub->server->subs;
     if (wider <= room || all->slots + (wider - room) > UAS_SLOTS_MAX)
         return false;
@@ -102,6 +103,8 @@ struct ua_value uas_queue_take(struct uas_item *i)
         i->head = 0;
     i->count--;
     *queued_bytes(i) -= shared_bytes(&v);
+    if (i->discard_oldest || !i->count)
+        i->noticed = false; /* it was the first, or the last */
     return v;
 }
 
@@ -147,10 +150,38 @@ static void overflow(struct uas_item *i, const struct ua_value *v)
     UAS_COUNT(overflows);
 }
 
+/* Of events one more stands in the queue that says that others were lost: at their place, and never lost itself. */
+static void event_overflow(struct uas_item *i, const struct ua_value *v)
+{
+    struct ua_value notice = { 0 };
+    bool before = i->noticed;
+    UAS_COUNT(overflows);
+    if (!i->discard_oldest) {
+        if (!before && uas_event_notice(i, &notice) && (i->count < room_of(i) || widen(i))) {
+            append(i, &notice);
+            i->noticed = true;
+        }
+        ua_value_drop(&notice);
+        return; /* the new one is lost */
+    }
+    bool have = true;
+    if (before)
+        notice = uas_queue_take(i);
+    else
+        have = uas_event_notice(i, &notice);
+    drop_oldest(i);
+    append(i, v);
+    if (have && (i->count < room_of(i) || widen(i))) {
+        uas_queue_first(i, &notice);
+        i->noticed = true;
+    }
+    ua_value_drop(&notice);
+}
+
 /* Whether there is room for one more. */
 static bool fits(struct uas_item *i, const struct ua_value *v)
 {
-    if (i->count >= i->queue_size || (i->count && *queued_bytes(i) + shared_bytes(v) > UAS_QUEUED_BYTES))
+    if (i->count >= i->queue_size + i->noticed || (i->count && *queued_bytes(i) + shared_bytes(v) > UAS_QUEUED_BYTES))
         return false;
     return i->count < room_of(i) || widen(i);
 }
@@ -159,6 +190,8 @@ void uas_enqueue(struct uas_item *i, const struct ua_value *v)
 {
     if (fits(i, v))
         append(i, v);
+    else if (i->events)
+        event_overflow(i, v);
     else
         overflow(i, v);
     uas_make_ready(i);
@@ -178,20 +211,30 @@ void uas_offer(struct uas_item *i, const struct ua_value *v)
 
 void uas_queue_resize(struct uas_item *i, uint32_t size)
 {
-    bool lost = i->count > size;
-    while (i->count > size) {
+    uint32_t most = size + i->noticed;
+    bool lost = i->count > most;
+    struct ua_value notice = { 0 };
+    bool first = i->noticed && i->discard_oldest;
+    if (first)
+        notice = uas_queue_take(i);
+    while (i->count > most - first) {
         if (i->discard_oldest)
             drop_oldest(i);
         else
             drop_newest(i);
     }
-    if (lost && size > 1)
+    if (first)
+        uas_queue_first(i, &notice);
+    ua_value_drop(&notice);
+    i->noticed = first || (i->noticed && !lost); /* at the end it was among those that went */
+    if (lost && size > 1 && !i->events)
         mark(uas_queued(i, i->discard_oldest ? 0 : size - 1));
     i->queue_size = size;
-    if (i->ring && i->room > size) { /* a smaller one, or none; without memory it stays as it is, and is used as far as allowed */
-        struct ua_value *ring = size > 1 ? mem_alloc(size * sizeof *ring) : &i->one;
+    uint32_t room = size + (i->events != NULL);
+    if (i->ring && i->room > room) { /* a smaller one, or none; without memory it stays as it is, and is used as far as allowed */
+        struct ua_value *ring = room > 1 ? mem_alloc(room * sizeof *ring) : &i->one;
         if (ring)
-            set_ring(i, ring, size);
+            set_ring(i, ring, room);
     }
 }
 

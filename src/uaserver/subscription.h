@@ -52,6 +52,7 @@ struct uas_item {
     uint8_t  trigger, deadband;
     bool     discard_oldest, ready, known;
     bool     doomed;   /* being deleted */
+    bool     noticed;  /* of events: an EventQueueOverflowEventType stands in the queue, beyond its size */
     bool     due;      /* a triggered item of mode Sampling: what is queued goes out */
     uint32_t changes;  /* of the variable, when it was looked at last */
     double   deadband_value; /* in the value's unit */
@@ -225,6 +226,8 @@ bool uas_passes(const struct uas_item *, const struct ua_value *);
 ua_status uas_event_filter_read(struct uas_request *, const struct ua_extension_object *, struct uas_event_filter **out,
                                 struct ua_extension_object *result);
 void uas_event_filter_free(struct uas_event_filter *); /* NULL is fine */
+/* An event that says that others were lost. False: no memory. */
+FG_CHECK bool uas_event_notice(const struct uas_item *, struct ua_value *out);
 
 /* ---- item.c ---- */
 struct uas_item *uas_item_of(const struct uas_subscription *, uint32_t id);

@@ -234,6 +234,10 @@ static void run_one(uint64_t seed)
         default: change(&r);
         }
     }
+    struct ua_delete_subscriptions_request d = { .subscription_ids = &r.subscription, .subscription_ids_count = 1 };
+    (void)client_send(&r.stage.c, &ua_delete_subscriptions_request_type, &d);
+    const struct uas_subscriptions *all = r.stage.w.server->subs;
+    assert_true(!all->items && !all->slots && !all->queued_bytes && !all->retained_bytes); /* it was counted right */
     stage_close(&r.stage);
 }
 

@@ -168,14 +168,39 @@ static void a_full_queue_of_events_loses_its_oldest(void **state)
 {
     struct stage *t = *state;
     uint32_t s = subscribe_simply(&t->c);
-    const struct ua_simple_attribute_operand select[] = { field("Severity") };
-    (void)watch(&t->c, s, events_of(UA_NS0(UA_ID_SERVER), filter(t, select, 1, NULL, 0)));
+    const struct ua_simple_attribute_operand select[] = { field("Severity"), field("EventType") };
+    (void)watch(&t->c, s, events_of(UA_NS0(UA_ID_SERVER), filter(t, select, 2, NULL, 0)));
     for (uint16_t i = 1; i <= 8; i++)
         emit(t, 0, i, "x");
     struct heard h = cycle(t);
-    assert_int_equal(h.event_count, 5);
-    assert_int_equal(h.events[0].event_fields[0].u16, 4);
-    assert_int_equal(h.events[4].event_fields[0].u16, 8);
+    assert_int_equal(h.event_count, 6);
+    assert_int_equal(((const struct ua_node_id *)h.events[0].event_fields[1].at)->number, 3035); /* lost before these */
+    assert_int_equal(h.events[1].event_fields[0].u16, 4);
+    assert_int_equal(h.events[5].event_fields[0].u16, 8);
+    for (uint16_t i = 1; i <= 5; i++)
+        emit(t, 0, i, "x");
+    h = cycle(t);
+    assert_int_equal(h.event_count, 5); /* none was */
+    assert_int_equal(h.events[0].event_fields[0].u16, 1);
+}
+
+static void or_its_newest(void **state)
+{
+    struct stage *t = *state;
+    uint32_t s = subscribe_simply(&t->c);
+    const struct ua_simple_attribute_operand select[] = { field("Severity"), field("EventType") };
+    struct ua_monitored_item_create_request q = events_of(UA_NS0(UA_ID_SERVER), filter(t, select, 2, NULL, 0));
+    q.requested_parameters.discard_oldest = false;
+    (void)watch(&t->c, s, q);
+    for (int round = 0; round < 2; round++) {
+        for (uint16_t i = 1; i <= 8; i++)
+            emit(t, 0, i, "x");
+        struct heard h = cycle(t);
+        assert_int_equal(h.event_count, 6);
+        assert_int_equal(h.events[0].event_fields[0].u16, 1);
+        assert_int_equal(h.events[4].event_fields[0].u16, 5);
+        assert_int_equal(((const struct ua_node_id *)h.events[5].event_fields[1].at)->number, 3035);
+    }
 }
 
 /* ---- where ---- */
@@ -301,6 +326,7 @@ int main(void)
         T(bad_clauses_are_told_and_null),
         T(what_is_no_event_filter_is_refused),
         T(a_full_queue_of_events_loses_its_oldest),
+        T(or_its_newest),
         T(where_clauses_are_evaluated),
         T(where_clauses_that_make_no_sense_are_refused),
 #undef T

@@ -303,7 +303,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (all && all->orphans) { /* kept without a session, for as long as they live: the server's end is theirs */
         close_world();
     } else if (all) {
-        check(!all->items);
+        check(!all->items && !all->slots && !all->queued_bytes && !all->retained_bytes);
         all->last_id = 0; /* so that inputs can name them */
     }
     return 0;
