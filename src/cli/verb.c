@@ -214,6 +214,17 @@ static int run_parsed(struct verb_call *call)
     return verb->run(call);
 }
 
+static enum code take_raw(struct options *o, int argc, const char *const *argv, struct fault *why)
+{
+    o->help = argc == 1 && strcmp(argv[0], "--help") == 0;
+    o->args.at = mem_zalloc((size_t)argc + 1, sizeof *o->args.at);
+    if (!o->args.at)
+        return FAIL(why, CODE_NOMEM, 0, "no memory");
+    for (int i = 0; i < argc; i++)
+        o->args.at[o->args.count++] = argv[i];
+    return CODE_OK;
+}
+
 static int run_verb(struct verb_call *call, int argc, const char *const *argv)
 {
     struct options options = { 0 };
@@ -224,8 +235,9 @@ static int run_verb(struct verb_call *call, int argc, const char *const *argv)
         verb_warn(call, "no memory");
         return STATUS_FAILED;
     }
-    enum code c = options_parse(&options, call->verb->flags, call->values, argc, argv,
-                                call->io->wall_us(call->io->self), &why);
+    enum code c = call->verb->raw ? take_raw(&options, argc, argv, &why)
+                                  : options_parse(&options, call->verb->flags, call->values, argc, argv,
+                                                  call->io->wall_us(call->io->self), &why);
     int status;
     if (c == CODE_OK)
         status = run_parsed(call);

@@ -48,6 +48,7 @@ struct verb {
     const char *args;    /* "[FILE]" in the usage line; NULL = takes no arguments                 */
     size_t      args_min, args_max;
     const struct flag *flags; /* ends with FLAGS_END; NULL = none                                 */
+    bool        raw;     /* all words behind it are arguments, also those that look like flags; --help alone is help */
     size_t      values_size;
     const struct verb *const *children; /* NULL at the end; a verb has children or run            */
     int (*run)(struct verb_call *);

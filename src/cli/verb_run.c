@@ -1,6 +1,7 @@
 /* `fieldgate run`: the node. stdout says where it listens and then `ready`; everything else is on stderr. */
 #include "base/log.h"
 #include "cli/config.h"
+#include "cli/run_with.h"
 #include "cli/verbs.h"
 #include "node/node.h"
 
@@ -18,19 +19,24 @@ static void print_listener(void *ctx, const char *type, const char *address)
     (void)fprintf(ctx, "listening %s %s\n", type, address);
 }
 
+struct again {
+    const struct verb_call *call;
+    const struct config_flags *given;
+};
+
 /* A reload: the same file, environment and flags. On a thread of the node. */
 static enum code reread(void *ctx, const struct settings **out, struct settings_report *report, struct fault *why)
 {
-    const struct verb_call *call = ctx;
-    const struct run *given = call->values;
+    const struct again *again = ctx;
     const char *file;
-    return config_read(call, &given->config, out, &file, report, why);
+    return config_read(again->call, again->given, out, &file, report, why);
 }
 
-static int run_node(struct verb_call *call, const struct settings *settings)
+static int run_node(struct verb_call *call, const struct config_flags *given, const struct settings *settings)
 {
+    struct again again = { call, given };
     struct node_options options = {
-        .settings = settings, .io = call->io, .version = FG_VERSION, .signals = true, .reread = reread, .reread_ctx = call
+        .settings = settings, .io = call->io, .version = FG_VERSION, .signals = true, .reread = reread, .reread_ctx = &again
     };
     struct fault why;
     struct node *node;
@@ -47,16 +53,21 @@ static int run_node(struct verb_call *call, const struct settings *settings)
     return code == CODE_OK ? STATUS_DONE : verb_fail(call, &why);
 }
 
+int run_with(struct verb_call *call, const struct config_flags *given)
+{
+    const struct settings *settings;
+    int status = config_load(call, given, &settings);
+    if (status != STATUS_DONE)
+        return status;
+    status = run_node(call, given, settings);
+    settings_free(settings);
+    return status;
+}
+
 static int run(struct verb_call *call)
 {
     const struct run *given = call->values;
-    const struct settings *settings;
-    int status = config_load(call, &given->config, &settings);
-    if (status != STATUS_DONE)
-        return status;
-    status = run_node(call, settings);
-    settings_free(settings);
-    return status;
+    return run_with(call, &given->config);
 }
 
 const struct verb verb_run = {

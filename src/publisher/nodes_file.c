@@ -177,7 +177,7 @@ static const struct field entry_fields[] = {
     {"DefaultHeartbeatInterval", SECONDS, E(heartbeat_ms)},
     {"DefaultHeartbeatIntervalTimespan", SPAN, E(heartbeat_ms)},
     {"DefaultHeartbeatBehavior", WORD, EW(heartbeat, nodes_heartbeat_words)},
-    {"OpcNodeWatchdogTimespan", SPAN, E(watchdog_ms)},
+    {"OpcNodeWatchdogTimespan", NOT_HERE, WHY("a server that is silent is looked after; single nodes that do not change are not reported")},
     {"OpcNodeWatchdogCondition", NOT_HERE, WHY("a node that is late is reported when it is; nothing more is done")},
     {"DataSetWriterWatchdogBehavior", NOT_HERE, WHY("what is late is reported, and a subscription that has gone silent is made anew; the node is not restarted")},
     {"RepublishAfterTransfer", NOT_HERE, WHY("what was missed is always asked for again")},
@@ -213,8 +213,8 @@ static const struct field node_fields[] = {
     {"DeadbandValue", REAL, N(deadband_value)},
     {"AttributeId", QOS, NW(attribute, attribute_words)},
     {"IndexRange", TEXT, N(index_range)},
-    {"BrowsePath", TREE, N(browse_path)},
-    {"RegisterNode", FLAG, N(register_node)},
+    {"BrowsePath", NOT_HERE, WHY("the node is read that Id names; write the id of the node at the end of the path")},
+    {"RegisterNode", NOT_HERE, WHY("nodes are subscribed to by their own ids")},
     {"Topic", TEXT, N(topic)},
     {"QualityOfService", QOS, NW(qos, qos_words)},
     {"UseCyclicRead", NOT_HERE, WHY("the node is subscribed to instead, which tells every change")},
@@ -475,7 +475,6 @@ static enum code make_node(struct making *m, const struct jtree *tree, struct no
                              .skip_first = -1,
                              .discard_new = -1,
                              .fetch_name = -1,
-                             .register_node = -1,
                              .name = "",
                              .field_id = "",
                              .index_range = "",
@@ -560,8 +559,7 @@ static enum code check_entry(struct making *m, const struct nodes_entry *e)
                 {"QualityOfService", e->qos, 0, 2},
                 {"MessageTtlTimespan", e->ttl_ms, 0, (int64_t)365 * DAY_MS},
                 {"MaxKeepAliveCount", e->max_keep_alive, 0, 1000000},
-                {"Priority", e->priority, 0, 255},
-                {"OpcNodeWatchdogTimespan", e->watchdog_ms, 0, DAY_MS}};
+                {"Priority", e->priority, 0, 255}};
     enum code c = CODE_OK;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] && c == CODE_OK; i++)
         c = range(m, e->tree, rows[i].name, rows[i].v, rows[i].min, rows[i].max);
@@ -645,7 +643,6 @@ static enum code make_entry(struct making *m, const struct jtree *tree, struct n
                               .ttl_ms = NODES_UNSET,
                               .max_keep_alive = NODES_UNSET,
                               .priority = NODES_UNSET,
-                              .watchdog_ms = NODES_UNSET,
                               .fetch_names = -1,
                               .keep_alives = -1};
     if (tree->kind != JTREE_MAP)

@@ -57,10 +57,9 @@ struct nodes_node {
     const char *expanded_id; /* the same, when it was written as ExpandedNodeId; else NULL */
     const char *name, *field_id;
     const char *index_range, *topic;
-    const struct jtree *browse_path; /* list of texts */
     int64_t sampling_ms, publishing_ms, heartbeat_ms, queue_size; /* NODES_UNSET */
     int64_t attribute, qos, retain, ttl_ms;
-    int8_t skip_first, discard_new, fetch_name, register_node; /* -1: not said */
+    int8_t skip_first, discard_new, fetch_name; /* -1: not said */
     uint8_t heartbeat, trigger, deadband; /* nodes_heartbeat; 0: not said, else 1 + ua_trigger; ua_deadband */
     double deadband_value;
 };
@@ -77,7 +76,7 @@ struct nodes_entry {
     enum nodes_auth auth;
     uint8_t mode, encoding, heartbeat, routing;
     int64_t publishing_ms, sampling_ms, batch_size, batch_ms, key_frames, metadata_ms; /* NODES_UNSET */
-    int64_t heartbeat_ms, qos, retain, ttl_ms, max_keep_alive, priority, watchdog_ms;
+    int64_t heartbeat_ms, qos, retain, ttl_ms, max_keep_alive, priority;
     int8_t fetch_names, keep_alives; /* -1: not said */
     struct nodes_node *nodes;
     uint32_t node_count;

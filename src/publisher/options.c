@@ -44,7 +44,7 @@ static const struct row rows[] = {
     {"ic iotcentral", NULL, SWITCH, OLD, F(iot_central)},
     {"sw sessionconnectwait", NULL, NOTHING, OLD, WHY("a server is tried again after 0.25 s, then less often, up to every 10 s")},
     {"mq monitoreditemqueuecapacity om maxsendqueuesize maxoutgressmessages", "MaxNetworkMessageSendQueueSize", NOTHING, 0, WHY(pipeline)},
-    {"di diagnosticsinterval", "DiagnosticsInterval", SECONDS, 0, F(diagnostics_ms)},
+    {"di diagnosticsinterval", "DiagnosticsInterval", NOTHING, 0, WHY("diagnostics are in fieldgate status, /metrics and GetDiagnosticInfo at any time")},
     {"ns noshutdown", NULL, SILENT, OLD | OPTIONAL_VALUE, WHY(NULL)},
     {"rf runforever", NULL, SILENT, OLD | OPTIONAL_VALUE, WHY(NULL)},
     {"lf logfile", NULL, NOTHING, OLD, WHY(logging)},
@@ -67,7 +67,7 @@ static const struct row rows[] = {
     {"ipi ignorepublishingintervals", "IgnoreConfiguredPublishingIntervals", SWITCH, NEW, F(ignore_publishing)},
     {"ct createsessiontimeout", "CreateSessionTimeout", SECONDS, 0, F(connect_ms)},
     {"slt sessiontimeout", "DefaultSessionTimeout", SECONDS, NEW, F(session_ms)},
-    {"ki keepaliveinterval", "KeepAliveInterval", SECONDS, 0, F(keep_alive_ms)},
+    {"ki keepaliveinterval", "KeepAliveInterval", NOTHING, 0, WHY("subscriptions say every 10 s that they are alive; MaxKeepAliveCount of an entry changes that")},
     {"kt keepalivethreshold", NULL, NOTHING, OLD, WHY("a server that has not spoken for longer than it promised is looked after")},
     {"ot operationtimeout", "OperationTimeout", MILLIS, 0, F(request_ms)},
     {"ol opcmaxstringlen maxstringlength", "MaxStringLength", NUMBER, 0, F(max_string)},
@@ -98,7 +98,7 @@ static const struct row rows[] = {
     {"c strict", "UseStandardsCompliantEncoding", SWITCH, NEW, F(strict)},
     {"nf namespaceformat", "DefaultNamespaceFormat", WORD, NEW, W(node_ids, node_id_words)},
     {"ri enableroutinginfo", "EnableRoutingInfo", SWITCH, NEW, F(routing_info)},
-    {"b mqc mqttclientconnectionstring", "MqttClientConnectionString", TEXT, NEW, F(broker)},
+    {"b mqc mqttclientconnectionstring", "MqttClientConnectionString", NOTHING, NEW, WHY("values go into this node, which is an MQTT broker itself")},
     {"rtt roottopictemplate", "RootTopicTemplate", TEXT, NEW, F(root_topic)},
     {"ttt telemetrytopictemplate", "TelemetryTopicTemplate", TEXT, NEW, F(topic)},
     {"mdt metadatatopictemplate", "DefaultMetadataTopicTemplate", TEXT, NEW, F(metadata_topic)},
@@ -115,8 +115,8 @@ static const struct row rows[] = {
     {"kfc keyframecount", "DefaultKeyFrameCount", NUMBER, NEW, F(key_frames)},
     {"ka sendkeepalives", "EnableDataSetKeepAlives", SWITCH, NEW, F(keep_alives)},
     {"msi metadatasendinterval", "DefaultMetaDataUpdateTime", MILLIS, NEW, F(metadata_ms)},
-    {"npd maxnodesperdataset", "MaxNodesPerDataSet", NUMBER, NEW, F(max_nodes)},
-    {"xmi maxmonitoreditems", "MaxMonitoredItemPerSubscription", NUMBER, NEW, F(max_items)},
+    {"npd maxnodesperdataset", "MaxNodesPerDataSet", NOTHING, NEW, WHY("a data set has all nodes of its writer")},
+    {"xmi maxmonitoreditems", "MaxMonitoredItemPerSubscription", NOTHING, NEW, WHY("a subscription has as many nodes as the server takes")},
     {"da deferredacks", "UseDeferredAcknoledgements", NOTHING, NEW | OPTIONAL_VALUE, WHY("a value is always acknowledged when it is on disk, and not before")},
     {"rat republishaftertransfer", "DefaultRepublishAfterTransfer", NOTHING, NEW | OPTIONAL_VALUE, WHY("what was missed is always asked for again")},
     {"dtr disabletransferoptions", "DisableSubscriptionTransfer", NOTHING, NEW | OPTIONAL_VALUE, WHY("a subscription is taken along where the server allows it, and made anew where not")},
@@ -445,7 +445,6 @@ enum code publisher_options_parse(struct publisher_options *o, int argc, const c
                                     .sampling_ms = 1000,
                                     .queue_size = 0,
                                     .qos = 1,
-                                    .max_nodes = 1000,
                                     .suppressed_count = UINT32_MAX};
     arena_init(&o->arena, NULL, 0, 1 << 20);
     o->notes = arena_zero(&o->arena, OPTIONS_NOTES_MAX * sizeof *o->notes);
@@ -506,6 +505,28 @@ enum code publisher_options_text(struct publisher_options *o, const char *text, 
         to += n + 1;
     }
     return publisher_options_parse(o, argc, argv, NULL, why);
+}
+
+void publisher_options_environment(struct buf *out, const char *const *environment)
+{
+    char name[64];
+    for (size_t i = 0; i < ROWS; i++)
+        for (const char *const *e = environment; rows[i].variable && *e; e++) {
+            size_t n = strlen(rows[i].variable);
+            if (strncmp(*e, rows[i].variable, n) == 0 && (*e)[n] == '=' && (*e)[n + 1]) {
+                buf_printf(out, "%s--%s=", buf_size(out) ? " " : "", first_name(&rows[i], name));
+                (void)publisher_options_quote(out, *e + n + 1);
+            }
+        }
+}
+
+bool publisher_options_quote(struct buf *out, const char *text)
+{
+    char mark = strchr(text, '"') ? '\'' : '"';
+    if (mark == '\'' && strchr(text, '\''))
+        return false;
+    buf_printf(out, "%c%s%c", mark, text, mark);
+    return true;
 }
 
 void publisher_options_clear(struct publisher_options *o)

@@ -10,7 +10,7 @@
 #pragma once
 
 #include "base/arena.h"
-#include "base/bytes.h"
+#include "base/buf.h"
 #include "base/fault.h"
 
 enum { OPTIONS_NOTES_MAX = 64, OPTIONS_STATUSES_MAX = 64 };
@@ -23,8 +23,6 @@ struct publisher_options {
     const char *telemetry_path; /* --tc; NULL */
     const char *site, *publisher_id; /* "" */
     const char *root_topic, *topic, *metadata_topic; /* templates; NULL: not given */
-    const char *pki;            /* NULL: the node's own store */
-    const char *broker;         /* --mqc "HostName=...;Port=..."; NULL: this node */
     bool create_file, iot_central, skip_first, fetch_names, accept_any, strict, routing_info, full_samples;
     bool discard_new, keep_alives, no_group, ignore_publishing, auto_queue, retain, single_item;
     int8_t generation; /* 0: found out; 1: 2.4; 2: 2.9 */
@@ -33,9 +31,9 @@ struct publisher_options {
     int64_t message_bytes;   /* 0: every value at once */
     int64_t batch_ms, batch_size; /* 0: none */
     int64_t heartbeat_ms, sampling_ms, publishing_ms;
-    int64_t queue_size, qos, ttl_ms, key_frames, metadata_ms, max_items, max_nodes;
-    int64_t session_ms, connect_ms, keep_alive_ms, request_ms, diagnostics_ms, poll_ms;
-    int64_t max_string, waiting_messages;
+    int64_t queue_size, qos, ttl_ms, key_frames, metadata_ms;
+    int64_t session_ms, connect_ms, request_ms;
+    int64_t max_string; /* bytes of a text from a server; 0: the client's limit */
     uint32_t suppressed[OPTIONS_STATUSES_MAX]; /* statuses that make no telemetry */
     uint32_t suppressed_count;
     const char *const *notes; /* sentences for the log */
@@ -47,4 +45,8 @@ FG_CHECK enum code publisher_options_parse(struct publisher_options *, int argc,
                                            struct fault *why);
 /* The same from one text, split at blanks; '...' and "..." keep theirs. */
 FG_CHECK enum code publisher_options_text(struct publisher_options *, const char *text, struct fault *why);
+/* The variables that mean something, as options of one text. */
+void publisher_options_environment(struct buf *out, const char *const *environment);
+/* One more word for such a text. False: it has both kinds of quotes. */
+bool publisher_options_quote(struct buf *out, const char *word);
 void publisher_options_clear(struct publisher_options *);

@@ -298,7 +298,10 @@ static enum code prepare(struct publisher *p, const struct publisher_config *c, 
     enum code code = read_options(p, c, why);
     if (code != CODE_OK)
         return code;
-    path = path ? path : p->options.nodes_path ? p->options.nodes_path : "publishednodes.json";
+    path = path ? path : p->options.nodes_path ? p->options.nodes_path : p->options.old ? "/appdata/publishednodes.json" : "publishednodes.json";
+    p->limits = ua_limits_default;
+    if (p->options.max_string > 0)
+        p->limits.string = p->options.max_string < 16 << 20 ? (uint32_t)p->options.max_string : 16u << 20;
     p->config = *c;
     p->config.site = p->options.site;
     p->nodes_path = mem_strdup(path);

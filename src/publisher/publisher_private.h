@@ -146,6 +146,7 @@ struct publisher {
     struct publisher_options options;
     struct telemetry *telemetry; /* NULL: the default one */
     const char *template;
+    struct ua_limits limits; /* of what servers send; used with --ol */
     struct loop *loop;
     pthread_t thread;
     bool running;

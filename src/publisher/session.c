@@ -408,6 +408,7 @@ void pub_session_start(struct pub_session *s)
     c.request_ms = o->request_ms;
     c.session_ms = o->session_ms;
     c.io = p->config.io;
+    c.limits = o->max_string > 0 ? &p->limits : NULL;
     s->started = true;
     if (ua_client_open(&s->client, p->loop, &c, &events, s, &why) == CODE_OK) {
         set_state(s, "connecting", "");

@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { test } from './lib/bounded.mjs';
 import { mqttConnect } from './lib/mqttjs.mjs';
-import { startNode, tempFolder } from './lib/node.mjs';
+import { FIELDGATE, startNode, tempFolder } from './lib/node.mjs';
+import { start } from './lib/process.mjs';
 import { startUaServer } from './lib/opcua-server.mjs';
-import { sleep, until } from './lib/wait.mjs';
+import { until } from './lib/wait.mjs';
 
 let server;
 before(async () => { server = await startUaServer({ counters: 3 }); });
@@ -257,7 +258,6 @@ test('kill -9: what was stored is there once, and values go on', async (t) => {
     const got = values().slice(values().indexOf(wanted[0]));
     assert.deepEqual(got.filter((v, i) => got.indexOf(v) === i), wanted);
     assert.ok(got.length <= wanted.length + 1, `${got.length} of ${wanted.length}`);
-    await sleep(0);
 });
 
 test('values are input of jobs (FROM opcua) and of routes (opcpublisher)', async (t) => {
@@ -273,4 +273,20 @@ test('values are input of jobs (FROM opcua) and of routes (opcpublisher)', async
     await until(() => client.messages.some((m) => m.topic === 'machines/hot' && JSON.parse(m.text).v === 88.5), 'the job says it');
     assert.deepEqual(JSON.parse(client.messages.find((m) => m.topic === 'machines/hot').text).name, 'Setpoint');
     await until(() => client.messages.some((m) => m.topic === 'copy' && m.text.includes('88.5')), 'the route copies it');
+});
+
+test('the command line of a container', async (t) => {
+    const file = publishedNodes([entry(['ns=1;s=Label'])]);
+    const home = tempFolder(), lines = [];
+    writeFileSync(join(home, 'f.yaml'), 'version: 1\nlisteners: [{ type: mqtt, at: ["127.0.0.1:0"] }]\n');
+    const node = start(FIELDGATE, ['opcua', 'publisher', 'gw1', 'HostName=x;DeviceId=y;SharedAccessKey=z', `--pf=${file.path}`, '--ns=true', '--fd', 'true', '--aa', '--si', '1', '--zork=1'], {
+        env: { FIELDGATE_DATA: join(home, 'd'), FIELDGATE_CONFIG: join(home, 'f.yaml'), DefaultPublishingInterval: '200' }, onLine: (line) => lines.push(line),
+    });
+    t.after(() => node.kill('SIGTERM'));
+    await until(() => lines.includes('ready'), 'it is ready');
+    const port = Number(/^listening mqtt .*:(\d+)$/m.exec(lines.join('\n'))[1]);
+    const client = await mqttConnect({ t, port });
+    await client.subscribeAsync('opcua/#');
+    await until(() => client.messages.some((m) => JSON.parse(m.text)[0].DisplayName === 'Label'), 'the value comes');
+    assert.ok(node.err.some((line) => /FG5265 .*connection string/.test(line)) && node.err.some((line) => /FG5265 --zork/.test(line)));
 });
