@@ -123,7 +123,7 @@ for (const [name, what, log] of [
 
 for (const [name, what, log] of [
     ['foreign', 'a certificate whose URI is not the ApplicationUri', /urn:somebody:else/],
-    ['nameless', 'a certificate without an application URI', /of nobody/],
+    ['nameless', 'a certificate without an application URI', /no application \(no URI\)/],
 ]) {
     test(`refused: ${what}`, async () => {
         const from = server.log().length;
