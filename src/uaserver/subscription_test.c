@@ -363,7 +363,7 @@ static void modify_is_revised_and_starts_anew(void **state)
 {
     struct stage *t = *state;
     uint32_t s = subscribe_simply(&t->c);
-    struct ua_monitored_item_create_result i = watch(&t->c, s, item(0, 7, 1, -1));
+    struct ua_monitored_item_create_result i = watch(&t->c, s, item(0, 7, 10, -1));
     assert_true(i.revised_sampling_interval == 100);
     publish(&t->c);
     pass_ms(t, 110);
@@ -375,15 +375,16 @@ static void modify_is_revised_and_starts_anew(void **state)
     assert_true(a.revised_publishing_interval == 500);
     assert_int_equal(a.revised_lifetime_count, 6);
     publish(&t->c);
-    set(t, 0, 1); /* the item still looks every 100 ms, with a queue of one */
+    set(t, 0, 1); /* the item still looks every 100 ms */
     pass_ms(t, 250);
     set(t, 0, 2);
     pass_ms(t, 230);
     assert_int_equal(hear(&t->c).status, UA_BAD_TIMEOUT);
     pass_ms(t, 50);
     struct heard h = hear(&t->c);
-    assert_int_equal(h.data_count, 1);
-    assert_true(number_of(&h.data[0]) == 2);
+    assert_int_equal(h.data_count, 2);
+    assert_true(number_of(&h.data[0]) == 1);
+    assert_true(number_of(&h.data[1]) == 2);
     q.subscription_id = 4711;
     assert_int_equal(CLIENT_ASK(&t->c, modify_subscription, &q, &a), UA_BAD_SUBSCRIPTION_ID_INVALID);
 }

@@ -203,6 +203,39 @@ static void or_its_newest(void **state)
     }
 }
 
+/* One event a message: severities, 0 for the one that says that others were lost. */
+static unsigned next_severity(struct stage *t)
+{
+    struct heard h = cycle(t);
+    assert_int_equal(h.event_count, 1);
+    const struct ua_variant *f = h.events[0].event_fields;
+    return ((const struct ua_node_id *)f[1].at)->number == 3035 ? 0 : f[0].u16;
+}
+
+static void a_queue_that_is_read_slowly_says_it_again(void **state)
+{
+    struct stage *t = *state;
+    const struct ua_simple_attribute_operand select[] = { field("Severity"), field("EventType") };
+    for (int oldest = 0; oldest < 2; oldest++) {
+        uint32_t s = subscribe(&t->c, (struct ua_create_subscription_request){ .requested_publishing_interval = 100,
+                                                                               .max_notifications_per_publish = 1,
+                                                                               .publishing_enabled = true }).subscription_id;
+        struct ua_monitored_item_create_request q = events_of(UA_NS0(UA_ID_SERVER), filter(t, select, 2, NULL, 0));
+        q.requested_parameters.discard_oldest = oldest;
+        (void)watch(&t->c, s, q);
+        for (uint16_t i = 1; i <= 8; i++)
+            emit(t, 0, i, "x");
+        static const unsigned expected[2][6] = { { 2, 3, 4, 5, 0, 9 }, { 0, 5, 6, 7, 8, 9 } };
+        assert_int_equal(next_severity(t), oldest ? 0 : 1);
+        emit(t, 0, 9, "x"); /* the first has room for it, the second loses one more */
+        for (int i = 0; i < 6; i++)
+            assert_int_equal(next_severity(t), expected[oldest][i]);
+        struct ua_delete_subscriptions_request d = { .subscription_ids = &s, .subscription_ids_count = 1 };
+        struct ua_delete_subscriptions_response a;
+        assert_int_equal(CLIENT_ASK(&t->c, delete_subscriptions, &d, &a), UA_GOOD);
+    }
+}
+
 /* ---- where ---- */
 
 struct operands {
@@ -327,6 +360,7 @@ int main(void)
         T(what_is_no_event_filter_is_refused),
         T(a_full_queue_of_events_loses_its_oldest),
         T(or_its_newest),
+        T(a_queue_that_is_read_slowly_says_it_again),
         T(where_clauses_are_evaluated),
         T(where_clauses_that_make_no_sense_are_refused),
 #undef T
