@@ -293,6 +293,50 @@ static void opens_that_are_cut(void **state)
     }
 }
 
+/* An OPN of our client's, opened with the server's key, changed, signed and encrypted again. */
+static void open_with_padding(uint8_t change, size_t from_end, unsigned bits, bool good)
+{
+    struct wire_stage s;
+    struct ua_application *at = bits == 2048 ? server : peers_make("wide", "URI:urn:wide", bits);
+    const struct ua_policy *p = &ua_policies[UA_POLICY_BASIC256SHA256];
+    struct ua_event e;
+    struct turn t;
+    struct open_chunk o;
+    uint8_t plain[4096], cipher[4096];
+    size_t n;
+    stage_configure(&s, p, UA_MODE_SIGN, client, at);
+    assert_true(stage_begin(&s));
+    (void)stage_take(&s, true, NULL);
+    (void)stage_take(&s, false, NULL);
+    t = (struct turn){ s.server, s.now, &s.down, &e };
+    assert_true(asym_read(&t, buf_bytes(&s.up), &o));
+    assert_true(ua_rsa_decrypt(p, at->key, o.rest, plain, &n));
+    size_t sign = ua_rsa_bytes(client->key);
+    plain[n - sign - from_end] ^= change;
+    assert_true(ua_rsa_sign(p, client->key, o.head, bytes_of(plain, n - sign), plain + n - sign));
+    assert_true(ua_rsa_encrypt(p, at->key, bytes_of(plain, n), cipher));
+    memcpy(s.up.at + s.up.from + o.head.len, cipher, o.rest.len);
+    e = stage_take(&s, true, NULL);
+    if ((e.kind == UA_EVENT_OPENED) != good)
+        fail_msg("padding changed by %02x, %zu from the end, %u bits: event %d", change, from_end, bits, (int)e.kind);
+    stage_end(&s);
+    if (at != server)
+        ua_application_drop(at);
+}
+
+static void padding_that_lies_in_an_open(void **state)
+{
+    (void)state;
+    open_with_padding(0, 1, 2048, true);
+    open_with_padding(1, 1, 2048, false); /* the count, as read from the end */
+    open_with_padding(1, 2, 2048, false); /* one byte of it */
+    open_with_padding(0xff, 1, 2048, false);
+    open_with_padding(0, 1, 3072, true);
+    open_with_padding(1, 2, 3072, false);
+    open_with_padding(1, 3, 3072, false);
+    open_with_padding(0x80, 1, 3072, false); /* the high byte of the count */
+}
+
 static ua_status never(void *ctx, struct ua_certificate *c, struct fault *why)
 {
     (void)c;
@@ -775,6 +819,7 @@ int main(void)
         cmocka_unit_test(whoever_says_nothing_is_closed),
         cmocka_unit_test(opens_that_were_changed_on_the_way),
         cmocka_unit_test(opens_that_are_cut),
+        cmocka_unit_test(padding_that_lies_in_an_open),
         cmocka_unit_test(nobody_learns_why_he_is_not_trusted),
         cmocka_unit_test(what_is_not_offered_is_refused),
         cmocka_unit_test(renewals_cannot_change_who_or_how),

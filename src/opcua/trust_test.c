@@ -19,6 +19,35 @@ static struct ua_trust *trust;
 static struct fault     why;
 static unsigned         lines;
 
+/* The simulated disk knows neither the number of a file nor when it was written: both are known from its renames. */
+static struct io io;
+static struct seen {
+    char    path[MEMFS_PATH];
+    int64_t at_us;
+} seen[256];
+static size_t seen_count;
+
+static int note_rename(void *self, const char *from, const char *to)
+{
+    size_t i = 0;
+    while (i < seen_count && strcmp(seen[i].path, to) != 0)
+        i++;
+    assert_true(i < sizeof seen / sizeof *seen);
+    seen_count += i == seen_count;
+    (void)snprintf(seen[i].path, sizeof seen[i].path, "%s", to);
+    seen[i].at_us = memfs_io(fs)->wall_us(self);
+    return memfs_io(fs)->rename(self, from, to);
+}
+
+static int dated_stat(void *self, const char *path, struct io_stat *st)
+{
+    int r = memfs_io(fs)->stat(self, path, st);
+    for (size_t i = 0; r == 0 && i < seen_count; i++)
+        if (strcmp(seen[i].path, path) == 0)
+            st->mtime_ns = seen[i].at_us * 1000;
+    return r;
+}
+
 static void count_line(void *ctx, const char *line)
 {
     (void)ctx;
@@ -33,7 +62,11 @@ static int begin(void **state)
     lines = 0;
     fs = memfs_new(1);
     memfs_set_wall(fs, NOW_S * INT64_C(1000000));
-    peers_must(ua_trust_open(&trust, memfs_io(fs), "/pki", &why) == CODE_OK);
+    seen_count = 0;
+    io = *memfs_io(fs);
+    io.rename = note_rename;
+    io.stat = dated_stat;
+    peers_must(ua_trust_open(&trust, &io, "/pki", &why) == CODE_OK);
     return 0;
 }
 
@@ -456,17 +489,17 @@ static void a_store_full_of_the_same_name_ends(void **state)
 
 static void what_people_put_there_counts_at_once(void **state)
 {
-    const struct io *io = memfs_io(fs);
     struct made m = make((struct made_wish){ 0 });
     BIO *bio = BIO_new(BIO_s_mem());
     (void)state;
     peers_must(PEM_write_bio_X509(bio, m.x) == 1);
     struct bytes pem = peers_copy(bio);
     judged(&m, UA_BAD_CERTIFICATE_UNTRUSTED, UA_TRUST_UNKNOWN);
-    assert_int_equal(io_replace(io, "/pki/trusted/certs", "by hand.pem", pem, &why), CODE_OK);
+    assert_int_equal(io_replace(&io, "/pki/trusted/certs", "by hand.pem", pem, &why), CODE_OK);
     judged(&m, UA_GOOD, 0);
     memfs_advance(fs, 1000000);
-    assert_int_equal(io_replace(io, "/pki/trusted/certs", "by hand.pem", BYTES_LIT("no certificate"), &why), CODE_OK);
+    memset((void *)(uintptr_t)pem.at, 'x', pem.len); /* as long as before */
+    assert_int_equal(io_replace(&io, "/pki/trusted/certs", "by hand.pem", pem, &why), CODE_OK);
     unsigned before = lines;
     judged(&m, UA_BAD_CERTIFICATE_UNTRUSTED, UA_TRUST_UNKNOWN);
     judged(&m, UA_BAD_CERTIFICATE_UNTRUSTED, UA_TRUST_UNKNOWN);
@@ -481,17 +514,25 @@ static void what_people_put_there_counts_at_once(void **state)
 static void the_inbox_has_an_end(void **state)
 {
     struct made m = { 0 };
+    char first[6][2 * UA_THUMBPRINT_BYTES + 1];
     (void)state;
     for (int i = 0; i < UA_INBOX_FILES + 5; i++) {
         made_free(&m);
         m = make((struct made_wish){ 0 });
+        if (i < 6) {
+            struct ua_certificate *c = made_read(&m);
+            memcpy(first[i], c->hex, sizeof first[i]);
+            ua_certificate_drop(c);
+        }
         memfs_advance(fs, 1000000);
         judged(&m, UA_BAD_CERTIFICATE_UNTRUSTED, UA_TRUST_UNKNOWN);
     }
     expect_counts(0, 0, UA_INBOX_FILES);
-    struct ua_certificate *c = made_read(&m); /* the newest is there */
+    struct ua_certificate *c = made_read(&m); /* the newest is there, and those that came first have gone */
     assert_int_equal(ua_trust_accept(trust, bytes_str(c->hex), NULL, &why), CODE_OK);
     ua_certificate_drop(c);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(ua_trust_accept(trust, bytes_str(first[i]), NULL, &why), i < 5 ? CODE_NOTFOUND : CODE_OK);
     made_free(&m);
 }
 
@@ -667,19 +708,18 @@ static void our_certificate_is_renewed_before_it_ends_and_keeps_its_key(void **s
 /* Somebody's own certificate is used as it is, and never written over. */
 static void a_certificate_of_others_stays(void **state)
 {
-    const struct io *io = memfs_io(fs);
     struct made root = make((struct made_wish){ .key = KEY_ROOT, .ca = true, .name = "root" });
     struct made own = make((struct made_wish){ .issuer = &root, .sans = "URI:urn:other", .to_s = 100 });
     struct cert pair = { own.x, own.key };
     struct bytes der = peers_der(&pair), key = peers_key(&pair);
     (void)state;
-    assert_int_equal(io_replace(io, "/pki/own/certs", "fieldgate.der", der, &why), CODE_OK);
+    assert_int_equal(io_replace(&io, "/pki/own/certs", "fieldgate.der", der, &why), CODE_OK);
     struct ua_application *a;
     struct ua_own_result r;
     struct ua_own_wish w = own_wish();
-    assert_int_equal(ua_own_open(&a, io, "/pki", &w, &r, &why), CODE_USAGE);
+    assert_int_equal(ua_own_open(&a, &io, "/pki", &w, &r, &why), CODE_USAGE);
     assert_non_null(strstr(why.text, "fieldgate.pem"));
-    assert_int_equal(io_replace(io, "/pki/own/private", "fieldgate.pem", key, &why), CODE_OK);
+    assert_int_equal(io_replace(&io, "/pki/own/private", "fieldgate.pem", key, &why), CODE_OK);
     a = own_open(own_wish(), false, false);
     assert_int_equal(lines, 1); /* its URI is not ours */
     assert_true(bytes_equal(a->certificate->der, der));
