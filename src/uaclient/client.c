@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -203,7 +204,7 @@ static void free_client(struct ua_client *c)
     buf_clear(&c->nonce);
     buf_clear(&c->publishing.acks);
     if (c->set.user.password.len) /* ours, in texts */
-        memset((void *)(uintptr_t)c->set.user.password.at, 0, c->set.user.password.len);
+        OPENSSL_cleanse((void *)(uintptr_t)c->set.user.password.at, c->set.user.password.len);
     mem_free(c->texts);
     mem_free(c);
 }

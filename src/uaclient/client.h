@@ -172,6 +172,7 @@ struct ua_client_look {
     uint64_t    connects, sessions, renewals; /* channels opened, sessions made, tokens renewed */
     uint64_t    messages, values, events, keep_alives;
     uint64_t    republished, lost_messages, duplicates; /* notification messages */
+    uint64_t    overflows; /* values before which the server had to throw some away */
     uint64_t    made_anew; /* subscriptions */
     uint64_t    unasked;   /* responses to nothing */
     uint64_t    bytes_in, bytes_out;

@@ -141,7 +141,7 @@ struct ua_client {
     struct ua_publishing   publishing;
 
     uint64_t connects, sessions, messages, values, occurrences, keep_alives, republished, lost_messages, duplicates, made_anew,
-        unasked, bytes_in, bytes_out, renewals;
+        unasked, bytes_in, bytes_out, renewals, overflows;
     struct fault last;
 };
 

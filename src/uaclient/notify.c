@@ -113,6 +113,7 @@ static inline struct sub_hot *owner_of(struct ua_subscription *s, uint32_t wire,
         return NULL;
     }
     bool timed = (v->has & UA_HAS_SOURCE_TIME) != 0;
+    s->arrived = true;
     if (h->fresh) {
         h->fresh = false;
         if (timed && v->source_time == h->last) {
@@ -123,6 +124,10 @@ static inline struct sub_hot *owner_of(struct ua_subscription *s, uint32_t wire,
     }
     if (timed)
         h->last = v->source_time;
+    if (v->status & UA_OVERFLOW) {
+        s->overflows++;
+        s->client->overflows++;
+    }
     h->values++;
     return h;
 }

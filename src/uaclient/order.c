@@ -149,8 +149,13 @@ void order_take(struct ua_subscription *s, struct sub_message *m)
             (void)hold(s, m); /* no room: it is missing when the others are given, and asked for then */
         return;
     }
-    if (empty)
+    if (empty) {
         keep_alive(s, m);
+        sub_enter(s);
+        sub_doubt(s);
+        if (!sub_leave(s) || s->state != SUB_LIVE)
+            return;
+    }
     if (m->sequence && s->expected && !ahead(s, m, empty))
         return;
     if (!m->sequence || !s->expected || m->sequence == s->expected) {

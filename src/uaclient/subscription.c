@@ -10,6 +10,7 @@ enum {
     KEEP_ALIVE_MS = 10000,
     LIFETIME_MS = 600000,
     SILENT_MS = 5000,
+    FIRST_VALUES_US = 15000000,
     REFUSED_MS_MIN = 1000,
     REFUSED_MS_MAX = 10000
 };
@@ -167,6 +168,7 @@ static void adopt(struct ua_subscription *s, const struct ua_create_subscription
     s->refusals = 0;
     s->expected = 0;
     s->stale = 0;
+    s->arrived = false;
     s->made_us = loop_now_us(c->loop);
     items_forget_server(s);
     if (s->reason) {
@@ -271,6 +273,26 @@ void sub_gone(struct ua_subscription *s, const char *reason, bool there)
         sub_wake(s, loop_now_us(c->loop) - s->made_us < 1000000 ? REFUSED_MS_MIN : 0);
     }
     (void)sub_leave(s);
+}
+
+static bool has_values(const struct ua_subscription *s)
+{
+    for (uint32_t i = 0; i < s->cap; i++) {
+        const struct sub_item *item = s->items[i];
+        if (item && item->state == ITEM_MADE && item->watch.mode == UA_MONITOR_REPORTING &&
+            item->watch.attribute != UA_ATTR_EVENT_NOTIFIER)
+            return true;
+    }
+    return false;
+}
+
+void sub_doubt(struct ua_subscription *s)
+{
+    if (s->arrived || s->doubted || s->state != SUB_LIVE || loop_now_us(s->client->loop) - s->made_us < FIRST_VALUES_US ||
+        !has_values(s))
+        return;
+    s->doubted = true; /* once: some servers have nothing to say */
+    sub_gone(s, "there, but the first values of its nodes do not come", true);
 }
 
 void subscriptions_down(struct ua_client *c)
@@ -447,7 +469,7 @@ void ua_subscription_look(const struct ua_subscription *s, struct ua_subscriptio
         .id = s->id, .publishing_ms = s->publishing_ms, .keep_alive_count = s->keep_alive_count, .lifetime_count = s->lifetime_count,
         .items = s->count, .good = sub_good_items(s), .messages = s->messages, .values = s->values, .events = s->occurrences,
         .keep_alives = s->keep_alives, .republished = s->republished, .lost_messages = s->lost_messages, .duplicates = s->duplicates,
-        .unknown_handles = s->unknown_handles, .made_anew = s->made_anew, .unacknowledged = (unsigned)(buf_size(&s->unacked) / 4),
+        .unknown_handles = s->unknown_handles, .made_anew = s->made_anew, .overflows = s->overflows, .unacknowledged = (unsigned)(buf_size(&s->unacked) / 4),
         .heard_us = s->heard_us,
     };
 }
@@ -462,7 +484,7 @@ void ua_client_look(const struct ua_client *c, struct ua_client_look *l)
         .namespaces = c->namespace_count, .waiting = c->pending_count, .connects = c->connects, .sessions = c->sessions,
         .renewals = c->renewals, .messages = c->messages, .values = c->values, .events = c->occurrences,
         .keep_alives = c->keep_alives, .republished = c->republished, .lost_messages = c->lost_messages,
-        .duplicates = c->duplicates, .made_anew = c->made_anew, .unasked = c->unasked, .bytes_in = c->bytes_in,
+        .duplicates = c->duplicates, .overflows = c->overflows, .made_anew = c->made_anew, .unasked = c->unasked, .bytes_in = c->bytes_in,
         .bytes_out = c->bytes_out, .last = c->last,
     };
     for (const struct ua_subscription *s = c->subscriptions; s; s = s->next) {

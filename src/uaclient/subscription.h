@@ -119,6 +119,7 @@ struct ua_subscription_look {
     uint32_t keep_alive_count, lifetime_count;
     unsigned items, good;
     uint64_t messages, values, events, keep_alives, republished, lost_messages, duplicates, unknown_handles, made_anew;
+    uint64_t overflows; /* values before which the server had to throw some away: its queues are too short */
     unsigned unacknowledged;
     int64_t  heard_us;     /* loop time of the last message or keep-alive, 0: none */
 };

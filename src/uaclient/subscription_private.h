@@ -97,6 +97,8 @@ struct ua_subscription {
     uint32_t expected;     /* sequence number; 0: any */
     uint32_t missing_end;  /* asking: up to here; 0: until there are no more */
     unsigned asked_for;    /* Republish in this row */
+    bool     arrived;      /* a value of one of its items has come since it was made */
+    bool     doubted;      /* it was made anew because none came */
     unsigned stale;        /* messages in a row with a number that was there already */
     bool     asking;
     struct sub_message *held;
@@ -114,7 +116,7 @@ struct ua_subscription {
     unsigned    filled;
     int64_t     fill_us;   /* begun */
 
-    uint64_t messages, values, occurrences, keep_alives, republished, lost_messages, duplicates, unknown_handles, made_anew;
+    uint64_t messages, values, occurrences, keep_alives, republished, lost_messages, duplicates, unknown_handles, made_anew, overflows;
 };
 
 /* ---- subscription.c ---- */
@@ -129,6 +131,8 @@ void sub_gone(struct ua_subscription *, const char *reason, bool delete_there);
 void sub_wake(struct ua_subscription *, int64_t ms); /* looks at its items in so long */
 void sub_heard(struct ua_subscription *);
 unsigned sub_good_items(const struct ua_subscription *);
+/* Keep-alives come, but the first values of its items, which are due at once, do not. */
+void sub_doubt(struct ua_subscription *);
 
 /* ---- items.c ---- */
 /* All are to be made on the server. */

@@ -197,6 +197,41 @@ static void test_silence(void **state)
     stage_close(&st);
 }
 
+/* Alive, but the first values do not come: made anew, once. */
+static void test_keep_alives_only(void **state)
+{
+    struct stage st;
+    (void)state;
+    set(&st, false);
+    for (unsigned i = 0; i < 40; i++) {
+        keep_alive(&st, 1);
+        sim_advance(st.sim, SECOND);
+    }
+    told(&st, "notice(5210) gap(5212 lost 0 filled 0/1) ");
+    assert_int_equal(st.subs, 2);
+    stage_close(&st);
+}
+
+static void test_overflow(void **state)
+{
+    struct stage st;
+    struct buf b = { 0 };
+    struct ua_subscription_look l;
+    (void)state;
+    set(&st, false);
+    struct ua_monitored_item_notification n = { st.handles[0], { .has = UA_HAS_VALUE | UA_HAS_STATUS, .status = 0x480,
+                                                                 .value = { .type = UA_INT64, .i64 = 5 } } };
+    struct ua_data_change_notification d = { .monitored_items = &n, .monitored_items_count = 1 };
+    buf_le32(&b, 1);
+    ua_write_object_of(&b, &ua_data_change_notification_type, &d);
+    publish_raw(&st, 1, buf_bytes(&b), st.sub_id);
+    told(&st, "1=5 ");
+    ua_subscription_look(st.sub, &l);
+    assert_int_equal(l.overflows, 1);
+    buf_clear(&b);
+    stage_close(&st);
+}
+
 static void test_ended_by_the_server(void **state)
 {
     struct stage st;
@@ -376,7 +411,7 @@ int main(void)
         cmocka_unit_test(test_values_in_order), cmocka_unit_test(test_no_republish), cmocka_unit_test(test_wrap),
         cmocka_unit_test(test_numbers_that_run_backwards), cmocka_unit_test(test_same_session), cmocka_unit_test(test_nothing_seen_yet),
         cmocka_unit_test(test_transferred), cmocka_unit_test(test_made_anew), cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_ended_by_the_server), cmocka_unit_test(test_too_many_publish), cmocka_unit_test(test_items),
+        cmocka_unit_test(test_ended_by_the_server), cmocka_unit_test(test_keep_alives_only), cmocka_unit_test(test_overflow), cmocka_unit_test(test_too_many_publish), cmocka_unit_test(test_items),
         cmocka_unit_test(test_items_that_are_refused), cmocka_unit_test(test_namespaces_anew), cmocka_unit_test(test_hostile_messages),
         cmocka_unit_test(test_acknowledging),
     };
