@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+enum { NAME_BYTES_MAX = 1024, CIPHER_BYTES_MAX = 16 * 1024 };
 enum { PENALTIES = 64, DELAY_FIRST_MS = 100, DELAY_MAX_MS = 10000, FORGET_S = 600, HOST_CHARS = 64 };
 
 struct uas_penalty {
@@ -33,7 +34,7 @@ struct uas_ask {
     struct uas_session *session; /* NULL: gone */
     struct uas_ticket   ticket;  /* .link NULL: gone */
     struct timer        timer;
-    struct buf          name, password;
+    struct buf          name, cipher, password;
     struct ua_certificate *certificate;
     char                address[64];
     bool                moved; /* from another channel: the user has to be the same */
@@ -113,6 +114,7 @@ static void free_ask(struct uas_ask *a)
 {
     ua_secret_clear(&a->password);
     ua_secret_clear(&a->name);
+    buf_clear(&a->cipher);
     ua_certificate_drop(a->certificate);
     mem_free(a);
 }
@@ -220,7 +222,7 @@ static void log_refused(const struct uas_ask *a, ua_status status)
 {
     char who[100], scratch[16];
     const char *kind = a->ask.kind == UA_USER_NAME ? "user " : a->ask.kind == UA_USER_CERTIFICATE ? "the certificate of " : "";
-    struct bytes name = a->ask.kind == UA_USER_NAME       ? a->ask.name
+    struct bytes name = a->ask.kind == UA_USER_NAME       ? buf_bytes(&a->name)
                         : a->ask.kind == UA_USER_CERTIFICATE ? bytes_str(a->certificate->name)
                                                              : BYTES_LIT("an anonymous user");
     log_warn("opcua", "FG5314 %s at %s: %s%s is refused: %s", a->session ? a->session->name : "a session", a->address, kind,
@@ -260,7 +262,7 @@ static void settle(struct uas_ask *a, ua_status status, const struct ua_server_u
         answer_good(a, user);
         return;
     }
-    if (a->ask.kind != UA_USER_ANONYMOUS)
+    if (a->ask.kind != UA_USER_ANONYMOUS && status != UA_BAD_OUT_OF_MEMORY)
         count_failure(a->server, a->address);
     log_refused(a, status);
     uas_ticket_fault(&a->ticket, status);
@@ -284,9 +286,26 @@ static void anonymous_answer(struct uas_ask *a)
     ua_user_answer(&a->ask, good ? UA_GOOD : UA_BAD_IDENTITY_TOKEN_REJECTED, &nobody);
 }
 
+/* Only now: it costs a millisecond, which a stranger gets for nothing just so often. */
+static ua_status open_password(struct uas_ask *a)
+{
+    const struct uas_session *x = a->session;
+    struct bytes nonce = bytes_of(x->nonce, sizeof x->nonce);
+    enum code c = ua_secret_decrypt(uas_user_policy(x->policy), a->server->options.own->key, buf_bytes(&a->cipher), nonce,
+                                    &a->password, NULL);
+    if (c == CODE_NOMEM)
+        return UA_BAD_OUT_OF_MEMORY;
+    return c == CODE_OK ? UA_GOOD : UA_BAD_IDENTITY_TOKEN_INVALID;
+}
+
 static void ask_now(struct uas_ask *a)
 {
     const struct ua_user_check *check = &a->server->options.users;
+    ua_status status = a->ask.kind == UA_USER_NAME ? open_password(a) : UA_GOOD;
+    if (status != UA_GOOD) {
+        ua_user_answer(&a->ask, status, NULL);
+        return;
+    }
     a->ask.name = buf_bytes(&a->name);
     a->ask.password = buf_bytes(&a->password);
     a->ask.certificate = a->certificate;
@@ -351,12 +370,11 @@ static ua_status take_name(struct uas_request *r, struct uas_ask *a, const struc
         return UA_BAD_IDENTITY_TOKEN_REJECTED;
     if (!policy_named(r, UA_USER_NAME, t->policy_id) || !bytes_is(t->encryption_algorithm, policy->encrypt_uri) || !t->user_name.len)
         return UA_BAD_IDENTITY_TOKEN_INVALID;
+    if (t->user_name.len > NAME_BYTES_MAX || t->password.len > CIPHER_BYTES_MAX)
+        return UA_BAD_IDENTITY_TOKEN_INVALID;
     buf_add_bytes(&a->name, t->user_name);
-    struct bytes nonce = bytes_of(a->session->nonce, sizeof a->session->nonce);
-    enum code c = ua_secret_decrypt(policy, r->server->options.own->key, t->password, nonce, &a->password, NULL);
-    if (c == CODE_NOMEM || a->name.bad)
-        return UA_BAD_OUT_OF_MEMORY;
-    return c == CODE_OK ? UA_GOOD : UA_BAD_IDENTITY_TOKEN_INVALID;
+    buf_add_bytes(&a->cipher, t->password);
+    return a->name.bad || a->cipher.bad ? UA_BAD_OUT_OF_MEMORY : UA_GOOD;
 }
 
 static ua_status take_certificate(struct uas_request *r, struct uas_ask *a, const struct ua_x509_identity_token *t,
@@ -449,7 +467,7 @@ void uas_activate_session(struct uas_request *r)
         return;
     }
     if (a) {
-        if (a->ask.kind != UA_USER_ANONYMOUS)
+        if (status == UA_BAD_USER_SIGNATURE_INVALID)
             count_failure(s, a->address);
         free_ask(a);
     }
