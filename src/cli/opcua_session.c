@@ -44,7 +44,7 @@ bool opcua_wait(struct opcua_session *s, const bool *flag, int64_t timeout_ms)
 static void wake(struct opcua_session *s, bool *flag)
 {
     *flag = true;
-    loop_stop(s->loop);
+    loop_stop(s->loop); /* whoever waits for something else goes on waiting */
 }
 
 /* ---- connecting ---- */
@@ -53,7 +53,9 @@ static void on_up(void *ctx, struct ua_client *c, bool same)
 {
     struct opcua_session *s = ctx;
     (void)c;
-    (void)same;
+    if (s->lost)
+        verb_warn(s->call, "connected again%s", same ? "" : ", with a new session");
+    s->lost = 0;
     wake(s, &s->up);
 }
 
@@ -61,10 +63,13 @@ static void on_down(void *ctx, struct ua_client *c, const struct fault *why, int
 {
     struct opcua_session *s = ctx;
     (void)c;
-    if (retry_ms >= 0)
-        return;
     if (why)
         s->why = *why;
+    if (retry_ms >= 0 && s->up) {
+        if (s->lost++ == 0 && why)
+            verb_warn(s->call, "%s; it is tried again", why->text);
+        return;
+    }
     wake(s, &s->ended);
 }
 
@@ -134,6 +139,7 @@ static enum code open_client(struct opcua_session *s, const char *url, bool chan
         .any_host = t->any_host,
         .plain_password = t->plain_password,
         .channel_only = channel_only,
+        .reconnect = t->reconnect,
         .connect_ms = (int64_t)(t->timeout_us / 1000),
         .request_ms = (int64_t)(t->timeout_us / 1000),
         .name = "fieldgate opcua",

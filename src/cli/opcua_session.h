@@ -24,6 +24,7 @@ struct opcua_target {
     int         mode;           /* in opcua_mode_words */
     const char *user, *password, *user_cert, *user_key;
     bool        accept_any, any_host, plain_password;
+    bool        reconnect; /* not a flag: the verb goes on when the connection is lost and comes back */
     uint64_t    timeout_us;
 };
 extern const char *const opcua_policy_words[]; /* best None Basic256Sha256 ... */
@@ -61,9 +62,9 @@ struct opcua_session {
     struct ua_application *person;
     struct bytes      password;
     struct arena      arena;
-    bool              up, ended, answered;
+    bool              up, ended;
+    unsigned          lost; /* attempts since the connection was lost */
     int64_t           until_us; /* of the loop's time; INT64_MAX: for ever */
-    ua_status         answer;
     struct fault      why;
 };
 

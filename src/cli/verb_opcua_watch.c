@@ -131,9 +131,10 @@ static int watch(struct watching *w)
 
 static int run(struct verb_call *call)
 {
-    const struct given *g = call->values;
+    struct given *g = call->values;
     struct opcua_session s;
     struct watching w = { .s = &s, .given = g };
+    g->target.reconnect = true;
     int status = opcua_begin(&s, call, &g->target, call->options->args.at[0]);
     if (status != STATUS_DONE)
         return status;
@@ -163,7 +164,7 @@ const struct verb opcua_watch = {
     .name = "watch",
     .group = "field",
     .summary = "print values of nodes as they change",
-    .detail = "Ends on Ctrl-C, after --count values, or after --for. Exit status: 1 fewer values than --count came, 4 a node was refused.",
+    .detail = "A lost connection is made again, and what was missed is fetched if the server still has it. Ends on Ctrl-C, after --count values, or after --for. Exit status: 1 fewer values than --count came, 4 a node was refused.",
     .examples = { "fieldgate opcua watch opc.tcp://10.0.4.20:4840 'ns=2;s=Temperature'",
                   "fieldgate opcua watch opc.tcp://10.0.4.20:4840 Press1/Temperature Press1/Humidity -o jsonl",
                   "fieldgate opcua watch opc.tcp://10.0.4.20:4840 i=2258 -C 5 --interval 100ms" },
