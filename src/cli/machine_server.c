@@ -183,6 +183,13 @@ void machine_server_fail(struct machine_server *m, unsigned number, ua_status st
     ua_set_status(m->space, m->variables[number], status, ua_space_now(m->space));
 }
 
+void machine_server_put_run(struct machine_server *m, bool run)
+{
+    struct ua_data_value v = { .has = UA_HAS_VALUE, .value = { .type = UA_BOOLEAN, .boolean = run } };
+    if (ua_set_value(m->space, m->run, &v))
+        m->runs = run;
+}
+
 bool machine_server_runs(const struct machine_server *m)
 {
     return m->runs;

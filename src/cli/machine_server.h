@@ -35,3 +35,5 @@ void machine_server_set_at(struct machine_server *, unsigned number, double valu
 /* There is none: the sensor does not answer. */
 void machine_server_fail(struct machine_server *, unsigned number, ua_status);
 bool machine_server_runs(const struct machine_server *);
+/* Somebody at the machine has pressed the button; on_run is not called. */
+void machine_server_put_run(struct machine_server *, bool run);

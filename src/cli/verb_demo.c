@@ -82,8 +82,8 @@ const struct verb verb_demo = {
     .detail = "m2m: press-1 publishes temperature and humidity, cooler-1 switches its fan on when it gets hot, and the hub stores\n"
               "every reading. Ends with a verdict; the exit status is 0 only if every reading was delivered and stored and every\n"
               "hot one got its reaction.\n"
-              "anomaly: a streaming SQL job learns from 120 readings of press-1's humidity, finds the planted jumps, and an action stops\n"
-              "the machine; then the node is away for longer than the job's window, starts again, and must not call anything an\n"
+              "anomaly: press-1 is an OPC UA server. The node reads it, a streaming SQL job learns from 120 readings of its humidity and finds\n"
+              "the planted jumps, and an action stops the machine by a write to it; then the node is away for longer than the job's window, starts again, and must not call anything an\n"
               "anomaly before it has learned again. The exit status is 0 only if all of that happened.",
     .examples = { "fieldgate demo", "fieldgate demo anomaly", "fieldgate demo m2m --keep ./demo --fan-at 40" },
     .args = "[m2m|anomaly]",

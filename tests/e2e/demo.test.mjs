@@ -93,7 +93,8 @@ describe("demo", { concurrency: 4 }, () => {
     assert.equal(r.status, 0, r.out + r.err);
     assert.match(r.out, FOUND);
     assert.match(r.out, /anomaly +press-1 Humidity 25\.0 \(expected 18\.0\.\.18\.0\)  score [\d.e-]+$/m);
-    assert.match(r.out, /action +press-1 stopped, [\d.]+ ms after the reading$/m);
+    assert.match(r.out, /opcua +opc\.tcp:\/\/127\.0\.0\.1:\d+ connected, signed and encrypted, 2 nodes \(Temperature, Humidity\)$/m);
+    assert.match(r.out, /action +press-1 stopped: OPC UA write ns=2;s=Run=false, [\d.]+ ms after the reading$/m);
     assert.match(r.out, /restart +Fieldgate was away for 131 s of machine time/m);
     assert.deepEqual(r.left, []);
   });
