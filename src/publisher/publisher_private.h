@@ -70,6 +70,7 @@ struct pub_stream {
     struct ua_subscription_options wanted;
     struct pub_item *items;
     struct pub_item **by_handle;
+    struct pub_stalled *stalled; /* in their order */
     uint32_t handles, room, count;
     bool seen, of_node, of_path;
     const char *template;
@@ -94,6 +95,7 @@ struct pub_stream {
     uint64_t promised;  /* the last one that waits in the outbox to be acknowledged */
 };
 
+enum { PUB_GIVEN_UP = 32 };
 struct pub_session {
     struct pub_session *next;
     struct publisher *all;
@@ -101,8 +103,12 @@ struct pub_session {
     char *endpoint, *group, *user, *password, *policy;
     struct ua_client_options how; /* policy, mode, user */
     struct ua_client *client;
+    struct ua_shapes *shapes; /* NULL: structures are their bytes */
     struct pub_stream *streams;
     char *uri;     /* the server's ApplicationUri, with the site */
+    uint64_t shape_hash, given_up[PUB_GIVEN_UP]; /* of types: the one asked about; those the server does not tell */
+    size_t given_up_count;
+    bool shape_asked;
     bool seen, up, started, asking, not_none, leaving;
     uint32_t minor;
     char trouble[200];
@@ -185,6 +191,14 @@ void pub_stream_flush(struct pub_stream *);
 void pub_stream_stop(struct pub_stream *); /* timers; what is in its batch goes out */
 void pub_item_stop(struct pub_item *);
 void pub_stream_begin(struct pub_stream *);
+
+void pub_stream_take(struct pub_stream *, const struct ua_changes *);
+
+/* ---- stall.c ---- */
+/* True: it waits, copied; the descriptions of its structures are being asked for, or it stands behind one that waits. */
+bool pub_stall(struct pub_stream *, const struct ua_changes *);
+void pub_unstall(struct pub_stream *, bool all); /* those that are complete, or all of them as they are */
+void pub_unstall_all(struct pub_session *);
 
 /* ---- outbox.c ---- */
 /* One message; `values` of it are counted. The body is copied. */

@@ -329,23 +329,30 @@ static void on_up(void *ctx, struct ua_client *c, bool same)
     struct pub_session *s = ctx;
     struct publisher *p = s->all;
     struct ua_client_look look;
+    struct fault why;
     (void)same;
     ua_client_look(c, &look);
     if (s->not_none && look.mode == UA_MODE_NONE) {
         log_error("opcua", "FG5249 %s offers no security, and its entry wants some (EndpointSecurityMode NotNone): it is not read", s->endpoint);
         set_state(s, "refused", "the server offers no security, the entry wants some");
+        if (s->shapes)
+            ua_shapes_close(s->shapes);
+        s->shapes = NULL;
         ua_client_close(c);
         s->client = NULL;
         for (struct pub_stream *t = s->streams; t; t = t->next)
             t->sub = NULL; /* gone with it */
         return;
     }
+    if (!s->shapes && ua_shapes_open(&s->shapes, c, &why) != CODE_OK)
+        s->shapes = NULL;
     s->up = true;
     p->count.sessions_up++;
     set_state(s, "up", "");
     take_uri(s, look.server_uri ? look.server_uri : "");
     log_info("opcua", "FG5250 %s connected: %zu nodes, %s%s", s->endpoint, count_items(s), look.policy ? look.policy : "None",
              look.unsafe ? ", whoever it is (accepted unseen)" : "");
+    pub_unstall_all(s);
     pub_session_look(s);
     pub_count_streams(p);
     pub_show(p);
@@ -439,6 +446,8 @@ void pub_session_free(struct pub_session *s)
 {
     struct publisher *p = s->all;
     p->count.sessions_up -= s->up;
+    if (s->shapes)
+        ua_shapes_close(s->shapes);
     if (s->client)
         ua_client_close(s->client);
     forget_asked(s);

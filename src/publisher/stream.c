@@ -5,8 +5,11 @@
 #include "base/mem.h"
 #include "opcua/json.h"
 #include "opcua/status.h"
+#include "publisher/thing_json.h"
 
 #include <inttypes.h>
+
+enum { OBJECT_ARENA = 4 << 20 };
 
 static const struct publisher_options *options_of(const struct pub_stream *s)
 {
@@ -108,10 +111,28 @@ static void end_piece(struct pub_stream *s, const struct pub_item *item, uint32_
 
 /* ---- values as JSON ---- */
 
+struct decoding {
+    struct ua_shapes *shapes;
+    struct arena arena;
+};
+
+static bool decode(void *ctx, const struct ua_json *j, const struct ua_extension_object *o)
+{
+    struct decoding *d = ctx;
+    struct ua_thing thing;
+    if (!d->shapes || o->kind != UA_BODY_BINARY || ua_shapes_read(d->shapes, o, &d->arena, &thing, NULL) != CODE_OK)
+        return false;
+    thing_json(j, &thing);
+    return true;
+}
+
 static void write_value(struct pub_stream *s, struct buf *out, const struct ua_variant *v)
 {
-    struct ua_json j = {.out = out, .reversible = options_of(s)->encoding == NODES_JSON_REVERSIBLE};
+    struct decoding d = {.shapes = s->session->shapes};
+    struct ua_json j = {.out = out, .reversible = options_of(s)->encoding == NODES_JSON_REVERSIBLE, .object = decode, .ctx = &d};
+    arena_init(&d.arena, NULL, 0, OBJECT_ARENA);
     ua_json_variant(&j, v);
+    arena_clear(&d.arena);
 }
 
 static void note_type(struct pub_item *i, const struct ua_variant *v)
@@ -309,15 +330,12 @@ static void one_value(struct pub_item *i, const struct ua_data_value *data, stru
 
 static void on_silent(struct timer *t);
 
-static void on_changes(void *ctx, struct ua_subscription *sub, const struct ua_changes *c)
+static void take_changes(struct pub_stream *s, const struct ua_changes *c)
 {
-    struct pub_stream *s = ctx;
     struct publisher *p = s->session->all;
     struct buf scratch = {0};
-    (void)sub;
     for (size_t k = 0; k < c->count; k++) {
         struct pub_item *i = c->at[k].handle < s->handles ? s->by_handle[c->at[k].handle] : NULL;
-        p->count.received++;
         if (i)
             one_value(i, &c->at[k].value, &scratch);
         else
@@ -338,6 +356,22 @@ static void on_changes(void *ctx, struct ua_subscription *sub, const struct ua_c
     }
     pub_ship(p);
     pub_show(p);
+}
+
+static void on_changes(void *ctx, struct ua_subscription *sub, const struct ua_changes *c)
+{
+    struct pub_stream *s = ctx;
+    (void)sub;
+    s->session->all->count.received += c->count;
+    if (!pub_stall(s, c))
+        take_changes(s, c);
+    else
+        pub_show(s->session->all);
+}
+
+void pub_stream_take(struct pub_stream *s, const struct ua_changes *c)
+{
+    take_changes(s, c);
 }
 
 static void on_silent(struct timer *t)
@@ -489,6 +523,7 @@ void pub_stream_stop(struct pub_stream *s)
     struct loop *loop = s->session->all->loop;
     timer_stop(loop, &s->meta);
     timer_stop(loop, &s->silent);
+    pub_unstall(s, true);
     close_set(s, NULL);
     pub_stream_flush(s);
 }

@@ -179,11 +179,13 @@ static void next(struct ua_shapes *);
 /* Tells all whose type is settled. They may ask again, or close. */
 static void tell(struct ua_shapes *s, ua_status status)
 {
-    for (;;) {
+    for (bool told = false;; told = true) {
         struct shape_want **at = &s->wants;
         while (*at && !status && !(*at)->encoding->unknown && !((*at)->encoding->shape && settled(s, (*at)->encoding->shape)))
             at = &(*at)->next;
         struct shape_want *w = *at;
+        if (!w && told && s->wants)
+            next(s); /* asked by those who were told */
         if (!w)
             return;
         *at = w->next;

@@ -10,6 +10,8 @@ import { test } from './lib/bounded.mjs';
 import { mqttConnect } from './lib/mqttjs.mjs';
 import { FIELDGATE, startNode, tempFolder } from './lib/node.mjs';
 import { start } from './lib/process.mjs';
+import ua from 'node-opcua';
+import { STRUCTURES, valueList } from './fixtures/opcua-values.mjs';
 import { startUaServer } from './lib/opcua-server.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -237,6 +239,31 @@ test('a node that has no room: values wait, the server queues, and all of them c
     await until(async () => (await addsUp(node)).waiting === 0, 'nothing waits any more');
 });
 
+test('more waits than may: the server is not asked until there is room, and nothing is lost', async (t) => {
+    const file = publishedNodes([entry([{ Id: 'ns=1;s=Label', OpcSamplingInterval: 0, OpcPublishingInterval: 100, QueueSize: 1000 }])]);
+    const node = await begin(t, file, '--bs=1 --bi=0', { more: { limits: { 'queued-messages': 2, 'on-full': 'refuse' } } });
+    const away = await mqttConnect({ t, node, clientId: 'away', clean: false, properties: { sessionExpiryInterval: 600 } });
+    await away.subscribeAsync('opcua/#', { qos: 1 });
+    await good(node, 1);
+    await away.endAsync(true);
+    const wanted = [];
+    for (let i = 0; i < 200; i++) {
+        wanted.push(`${i}:${'x'.repeat(60_000)}`);
+        await server.do('set', { node: 'ns=1;s=Label', type: 'String', value: wanted.at(-1) });
+    }
+    await until(() => /FG5240 /.test(node.log()), 'servers are held', 20_000);
+    const held = await until(async () => { const now = await addsUp(node); return now.held && now; }, 'the status says it');
+    assert.ok(held.waiting < wanted.length, `${held.waiting} wait here, the others at the server`);
+    const back = await mqttConnect({ t, node, clientId: 'away', clean: false, properties: { sessionExpiryInterval: 600 } });
+    const values = () => back.messages.flatMap((m) => JSON.parse(m.text)).map((one) => one.Value.Value);
+    await until(() => back.messages.length >= wanted.length && values().includes(wanted.at(-1)), 'the last value comes', 30_000);
+    assert.ok(values().slice(-wanted.length).every((v, i) => v === wanted[i]));
+    assert.match(node.log(), /FG5241 /);
+    const s = await addsUp(node);
+    assert.equal(s.lost, 0);
+    assert.equal(s.held, false);
+});
+
 test('kill -9: what was stored is there once, and values go on', async (t) => {
     const file = publishedNodes([entry([{ Id: 'ns=1;s=Counter0', OpcSamplingInterval: 0, OpcPublishingInterval: 100 }])]);
     const node = await begin(t, file, '--bs=1 --bi=0');
@@ -273,6 +300,28 @@ test('values are input of jobs (FROM opcua) and of routes (opcpublisher)', async
     await until(() => client.messages.some((m) => m.topic === 'machines/hot' && JSON.parse(m.text).v === 88.5), 'the job says it');
     assert.deepEqual(JSON.parse(client.messages.find((m) => m.topic === 'machines/hot').text).name, 'Setpoint');
     await until(() => client.messages.some((m) => m.topic === 'copy' && m.text.includes('88.5')), 'the route copies it');
+});
+
+test('values of all types, and structures by their description from the first value on', async (t) => {
+    const types = ['Boolean', 'SByte', 'Int32', 'Float', 'Double', 'String', 'DateTime', 'Guid', 'ByteString', 'LocalizedText'];
+    const wanted = valueList(ua).filter((v) => types.includes(v.type) && v.json !== null);
+    const ids = [...wanted.map((v) => v.id), 'Int64.0', 'UInt64.0', ...Object.keys(STRUCTURES), 'Points'];
+    const file = publishedNodes([entry(ids.map((id) => `ns=1;s=${id}`), { MessagingMode: 'RawDataSets', DataSetWriterId: 'all' })]);
+    const node = await begin(t, file, '--bs=1 --bi=0 --op=100');
+    const client = await listen(t, node);
+    await good(node, ids.length);
+    const got = () => Object.assign({}, ...client.samples());
+    await until(() => ids.every((id) => `ns=1;s=${id}` in got()), 'all of them come');
+    for (const { id, json } of wanted) assert.deepEqual(got()[`ns=1;s=${id}`], json, id);
+    assert.equal(got()['ns=1;s=Int64.0'], '-9223372036854775808');
+    assert.equal(got()['ns=1;s=UInt64.0'], '18446744073709551615');
+    assert.deepEqual(got()['ns=1;s=Limit'], STRUCTURES.Limit.json);
+    assert.deepEqual(got()['ns=1;s=ReportWithNote'], STRUCTURES.ReportWithNote.json);
+    assert.deepEqual(got()['ns=1;s=Points'], [{ X: 1, Y: 2 }, { X: 3, Y: 4 }]);
+    const state = got()['ns=1;s=State'];
+    assert.deepEqual([state.Name, state.Cycles, state.Origin], ['Presse 1 ä', '5', { X: 1, Y: -1 }]);
+    assert.match(String(state.Mode), /_7$/);
+    await addsUp(node);
 });
 
 test('the command line of a container', async (t) => {
