@@ -99,7 +99,7 @@ static void plain_attribute(struct ua_node *n, const struct ua_server_user *user
     case UA_ATTR_EVENT_NOTIFIER: *v = (struct ua_variant){ .type = UA_BYTE, .u8 = n->notifier }; break;
     case UA_ATTR_EXECUTABLE: *v = (struct ua_variant){ .type = UA_BOOLEAN, .boolean = m && m->executable }; break;
     case UA_ATTR_USER_EXECUTABLE:
-        *v = (struct ua_variant){ .type = UA_BOOLEAN, .boolean = m && m->executable && user && user->may_call };
+        *v = (struct ua_variant){ .type = UA_BOOLEAN, .boolean = m && m->executable && ua_may_call(user, m) };
         break;
     default: typed_attribute(ua_as_variable(n), user, attribute, v);
     }

@@ -29,7 +29,7 @@ static ua_status find_method(const struct uas_request *r, const struct ua_call_m
         return UA_BAD_METHOD_INVALID;
     if (!(*method)->executable || !(*method)->call)
         return UA_BAD_NOT_EXECUTABLE;
-    return r->session->user.may_call ? UA_GOOD : UA_BAD_USER_ACCESS_DENIED;
+    return ua_may_call(&r->session->user, *method) ? UA_GOOD : UA_BAD_USER_ACCESS_DENIED;
 }
 
 static ua_status check_arguments(const struct uas_request *r, const struct ua_method *m, struct ua_variant *inputs, uint32_t count,

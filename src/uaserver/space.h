@@ -176,6 +176,12 @@ static inline struct ua_method *ua_as_method(struct ua_node *n)
     return n && n->node_class == UA_CLASS_METHOD ? (struct ua_method *)(void *)n : NULL;
 }
 
+/* The standard's own methods are about what the caller has anyway: his subscriptions. NULL: nobody. */
+static inline bool ua_may_call(const struct ua_server_user *user, const struct ua_method *m)
+{
+    return user && (user->may_call || m->node.id.ns == 0);
+}
+
 /* ---- the space ---- */
 struct ua_space_limits { /* 0: the default */
     uint32_t nodes;      /* 100,000; above: CODE_LIMIT */
