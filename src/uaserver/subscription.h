@@ -20,7 +20,7 @@ enum {
     UAS_SELECT_MAX = 128,             /* clauses of an event filter */
     UAS_RETAINED_BYTES = 4 << 20,     /* of one subscription's retransmission queue */
     UAS_RETAINED_ALL = 64 << 20,      /* of all of a server: with more a message is sent and not kept */
-    UAS_MESSAGE_BYTES = 256 << 10,    /* of one message, but for a single value that has more */
+    UAS_MESSAGE_BYTES = 1 << 20,      /* of one message, but for a single value that has more */
     UAS_SLOTS_MAX = 262144,           /* values queued by all items of a server (12 MiB); each has one of its own besides */
     UAS_QUEUED_BYTES = 64 << 20,      /* of large values in all queues; an item keeps one in any case */
     UAS_TICK_MS = 10                  /* what timers can tell apart */
