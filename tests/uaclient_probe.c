@@ -3,7 +3,7 @@
  *
  *   uaclient_probe URL [policy=NAME] [mode=1|2|3] [user=NAME] [password=TEXT] [person=CERT,KEY] [own=CERT,KEY] [trust=DIR] [any]
  *                      [channel_ms=N] [session_ms=N] [publishing=MS] [keep_alive=MS] [request_ms=N] [silent=MS] [queue=N] [sampling=MS]
- *                      [history] [late-ack] [quiet] [watch=NODE,COUNT]... [events=NODE]
+ *                      [history] [late-ack] [quiet] [watch=NODE,COUNT]...
  *
  * watch=ns=1;s=Counter,1000 is Counter0 ... Counter999. Lines on standard input: look, read NODE, shape NODE (a structure by its description), browse NODE DEPTH, drop (cuts the
  * connection), ack (late-ack: everything so far), leave. Its end closes the client at once.

@@ -146,10 +146,14 @@ static void keep_point(struct walk *w, uint32_t stop, struct bytes point)
 {
     if (!point.len || w->rest_count == BATCH)
         return;
-    w->rests[w->rest_count++] = (struct rest){ stop, (uint32_t)buf_size(&w->points), (uint32_t)point.len };
+    struct rest rest = { stop, (uint32_t)buf_size(&w->points), (uint32_t)point.len };
     buf_add_bytes(&w->points, point);
-    if (w->points.bad)
+    if (w->points.bad) {
+        w->points.bad = false;
         stop_because(w, UA_BAD_OUT_OF_MEMORY);
+        return;
+    }
+    w->rests[w->rest_count++] = rest;
 }
 
 static bool take(struct walk *w, uint32_t stop, const struct ua_browse_result *r)

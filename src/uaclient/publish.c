@@ -195,12 +195,12 @@ static void queue_ack(struct ua_client *c, uint32_t id, uint32_t sequence)
 {
     if (!id || buf_size(&c->publishing.acks) >= (size_t)UA_UNACKED_MAX * 8)
         return; /* the server forgets by itself what is too much */
+    if (!buf_room(&c->publishing.acks, 8)) {
+        c->publishing.acks.bad = false;
+        return;
+    }
     buf_le32(&c->publishing.acks, id);
     buf_le32(&c->publishing.acks, sequence);
-    if (c->publishing.acks.bad) {
-        c->publishing.acks.bad = false;
-        buf_take(&c->publishing.acks, buf_size(&c->publishing.acks) % 8);
-    }
 }
 
 void sub_ack(struct ua_subscription *s, uint32_t sequence)

@@ -232,6 +232,61 @@ static void test_overflow(void **state)
     stage_close(&st);
 }
 
+static void test_events(void **state)
+{
+    struct ua_qualified_name message = { 0, BYTES_LIT("Message") };
+    struct ua_simple_attribute_operand select = { .type_definition_id = UA_NS0(UA_ID_BASE_EVENT_TYPE), .browse_path = &message,
+                                                  .browse_path_count = 1, .attribute_id = UA_ATTR_VALUE };
+    struct ua_event_filter filter = { .select_clauses = &select, .select_clauses_count = 1 };
+    struct ua_watch w = { .handle = 9, .node = { .id = UA_NS0(UA_ID_SERVER) }, .attribute = UA_ATTR_EVENT_NOTIFIER,
+                          .mode = UA_MONITOR_REPORTING, .events = &filter };
+    struct ua_variant fields[2] = { { .type = UA_STRING, .text = BYTES_LIT("hot") }, { .type = UA_STRING, .text = BYTES_LIT("press") } };
+    struct buf b = { 0 };
+    struct stage st;
+    (void)state;
+    set(&st, false);
+    assert_int_equal(ua_subscription_add(st.sub, &w, 1, NULL, NULL), CODE_OK);
+    sim_advance(st.sim, 50000);
+    told(&st, "item(9 Good) ");
+    assert_int_equal(st.filter.number, ua_event_filter_type.encoding);
+    struct ua_event_field_list e = { st.handles[1], fields, 2 };
+    struct ua_event_notification_list list = { .events = &e, .events_count = 1 };
+    buf_le32(&b, 1);
+    ua_write_object_of(&b, &ua_event_notification_list_type, &list);
+    publish_raw(&st, 1, buf_bytes(&b), st.sub_id);
+    told(&st, "event(9: hot press) ");
+    buf_clear(&b);
+    stage_close(&st);
+}
+
+static void test_deadband_and_taking_away(void **state)
+{
+    struct ua_watch w = { .handle = 2, .node = { .id = { .ns = 1, .number = 7 } }, .mode = UA_MONITOR_REPORTING,
+                          .deadband = UA_DEADBAND_ABSOLUTE, .deadband_value = 2 };
+    uint32_t number;
+    struct stage st;
+    (void)state;
+    set(&st, false);
+    assert_int_equal(ua_subscription_add(st.sub, &w, 1, &number, NULL), CODE_OK);
+    sim_advance(st.sim, 50000);
+    told(&st, "item(2 Good) ");
+    assert_int_equal(st.filter.number, ua_data_change_filter_type.encoding);
+    publish(&st, 1, 1, 5, 5);
+    ua_subscription_remove(st.sub, &number, 1);
+    publish(&st, 2, 1, 6, 6); /* on its way still: thrown away */
+    publish(&st, 3, 0, 7, 7);
+    told(&st, "2=5 1=7 ");
+    /* the place is used again, the number is another one */
+    uint32_t again;
+    assert_int_equal(ua_subscription_add(st.sub, &w, 1, &again, NULL), CODE_OK);
+    assert_int_not_equal(number, again);
+    assert_int_equal(number & 0xfffff, again & 0xfffff);
+    sim_advance(st.sim, 50000);
+    publish(&st, 4, 1, 8, 8); /* under the old number */
+    told(&st, "item(2 Good) ");
+    stage_close(&st);
+}
+
 static void test_ended_by_the_server(void **state)
 {
     struct stage st;
@@ -411,7 +466,8 @@ int main(void)
         cmocka_unit_test(test_values_in_order), cmocka_unit_test(test_no_republish), cmocka_unit_test(test_wrap),
         cmocka_unit_test(test_numbers_that_run_backwards), cmocka_unit_test(test_same_session), cmocka_unit_test(test_nothing_seen_yet),
         cmocka_unit_test(test_transferred), cmocka_unit_test(test_made_anew), cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_ended_by_the_server), cmocka_unit_test(test_keep_alives_only), cmocka_unit_test(test_overflow), cmocka_unit_test(test_too_many_publish), cmocka_unit_test(test_items),
+        cmocka_unit_test(test_ended_by_the_server), cmocka_unit_test(test_keep_alives_only), cmocka_unit_test(test_overflow), cmocka_unit_test(test_events),
+        cmocka_unit_test(test_deadband_and_taking_away), cmocka_unit_test(test_too_many_publish), cmocka_unit_test(test_items),
         cmocka_unit_test(test_items_that_are_refused), cmocka_unit_test(test_namespaces_anew), cmocka_unit_test(test_hostile_messages),
         cmocka_unit_test(test_acknowledging),
     };

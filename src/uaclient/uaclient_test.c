@@ -120,6 +120,73 @@ static void test_servers_that_lie(void **state)
     stage_close(&st);
 }
 
+static void test_clocks_apart(void **state)
+{
+    struct ua_client_options o = plain_options();
+    struct ua_client_look l;
+    struct stage st;
+    (void)state;
+    for (int sign = -1; sign <= 1; sign += 2) {
+        stage_set(&st);
+        st.clock_us = sign * 3600 * (int64_t)SECOND;
+        stage_open(&st, &o);
+        told(&st, "notice(5208) up ");
+        ua_client_look(st.client, &l);
+        assert_true(l.clock_us == st.clock_us);
+        stage_close(&st);
+    }
+}
+
+static unsigned endpoints_seen;
+static void on_endpoints(void *ctx, ua_status status, const void *response, struct arena *arena)
+{
+    const struct ua_get_endpoints_response *r = response;
+    (void)ctx;
+    (void)arena;
+    endpoints_seen = status ? 0 : r->endpoints_count;
+}
+
+static void test_only_a_channel(void **state)
+{
+    struct ua_get_endpoints_request r = { .endpoint_url = BYTES_LIT(URL) };
+    struct ua_client_options o = plain_options();
+    struct stage st;
+    (void)state;
+    stage_set(&st);
+    o.channel_only = true;
+    stage_open(&st, &o);
+    told(&st, "up ");
+    assert_int_equal(ua_client_ask(st.client, &ua_get_endpoints_request_type, &r, &ua_get_endpoints_response_type, 0, on_endpoints, NULL,
+                                   NULL), CODE_OK);
+    sim_advance(st.sim, 60 * (int64_t)SECOND);
+    assert_int_equal(endpoints_seen, 1);
+    assert_int_equal(st.sessions, 0);
+    told(&st, "");
+    ua_client_leave(st.client);
+    sim_advance(st.sim, SECOND);
+    told(&st, "down(0 end) ");
+    stage_close(&st);
+}
+
+static void test_addresses(void **state)
+{
+    static const char *const urls[] = { "opc.tcp://[::1]:4841/a/b", "opc.tcp://[::1]:4841", "opc.tcp://localhost", "opc.tcp://127.0.0.1:4840" };
+    (void)state;
+    for (size_t i = 0; i < COUNT(urls); i++) {
+        struct ua_client_options o = plain_options();
+        struct listener *more;
+        struct stage st;
+        stage_set(&st);
+        assert_int_equal(net_listen(&more, st.loop, "[::1]:4841", accepted, &st, NULL), CODE_OK);
+        o.url = urls[i];
+        stage_open(&st, &o);
+        buf_u8(&st.log, 0);
+        if (!strstr((const char *)st.log.at, "up "))
+            fail_msg("%s: %s", urls[i], st.why.text);
+        stage_close(&st);
+    }
+}
+
 static void test_comes_back(void **state)
 {
     struct stage st;
@@ -362,7 +429,8 @@ static bool serve_past(struct stage *st, uint32_t id, uint32_t encoding, const v
     struct ua_history_read_result result = { .continuation_point = bytes_of(&point, point < 5 ? 1 : 0) };
     struct ua_history_read_response r = { .results = &result, .results_count = 1 };
     arena_init(&arena, NULL, 0, 1 << 16);
-    assert_true(ua_object_of(&arena, &ua_history_data_type, &data, &result.history_data));
+    if (!ua_object_of(&arena, &ua_history_data_type, &data, &result.history_data))
+        result = (struct ua_history_read_result){ .status_code = UA_BAD_OUT_OF_MEMORY };
     if (q->release_continuation_points)
         buf_printf(&st->log, "release ");
     respond(st, id, &ua_history_read_response_type, &r);
@@ -485,16 +553,52 @@ static void test_memory(void **state)
     fail_msg("it never ends");
 }
 
+/* The same for work that takes many requests. */
+static void test_memory_of_lists(void **state)
+{
+    const struct ua_node_id node = { .ns = 1, .number = 1 };
+    struct ua_browse_options depth = { .depth = 4 };
+    (void)state;
+    no_points = endless = 0;
+    past_most = 9;
+    for (uint64_t n = 1; n < 1000; n++) {
+        struct parts p = { 0 };
+        struct stage st;
+        up(&st);
+        st.hook = n % 2 ? serve_tree : serve_past;
+        mem_fail_at((n + 1) / 2);
+        enum code code = n % 2 ? ua_browse(st.client, &node, &depth, note_reference, on_parts_done, &p, NULL)
+                               : ua_history_raw(st.client, &node, 1, 9, 1, note_past, on_parts_done, &p, NULL);
+        if (!code) {
+            sim_advance(st.sim, 20 * (int64_t)SECOND);
+            bool lost = p.log.bad; /* the test's own memory */
+            p.log.bad = false;
+            buf_u8(&p.log, 0);
+            assert_true(lost || strstr((const char *)p.log.at, "done ") != NULL);
+        }
+        bool fired = mem_fail_fired() != 0;
+        mem_fail_at(0);
+        buf_clear(&p.log);
+        stage_close(&st);
+        if (!fired && n % 2 == 0)
+            return;
+    }
+    fail_msg("it never ends");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_up_and_leave),        cmocka_unit_test(test_wrong_options),
         cmocka_unit_test(test_refusals),            cmocka_unit_test(test_servers_that_lie),
+        cmocka_unit_test(test_clocks_apart),        cmocka_unit_test(test_only_a_channel),
+        cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_comes_back),          cmocka_unit_test(test_a_session_ended_under_way),
         cmocka_unit_test(test_a_dead_line),         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_browsing),            cmocka_unit_test(test_history),
         cmocka_unit_test(test_a_list_and_the_end),  cmocka_unit_test(test_time_outs),
         cmocka_unit_test(test_closed_inside_of_callbacks), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_of_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

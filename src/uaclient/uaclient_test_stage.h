@@ -61,6 +61,8 @@ struct stage {
     uint32_t item_ns;               /* of the last item asked for */
     ua_status item_status;
     const char *namespaces[3];
+    int64_t  clock_us;              /* its clock minus ours; 0: it has none */
+    struct ua_node_id filter;       /* type of the filter of the last item */
     uint32_t mute;                  /* a request type that gets no answer */
     bool     dead;                  /* nothing gets one */
     struct bytes session_certificate, endpoint_certificate;
@@ -200,6 +202,9 @@ static inline void serve_read(struct stage *st, uint32_t id, const struct ua_rea
         values[i].status = UA_BAD_NODE_ID_UNKNOWN;
         if (node == UA_ID_SERVER_NAMESPACE_ARRAY)
             values[i] = (struct ua_data_value){ .has = 1, .value = { .type = UA_STRING, .array = true, .count = count, .at = names } };
+        else if (node == UA_ID_SERVER_SERVER_STATUS_CURRENT_TIME && st->clock_us)
+            values[i] = (struct ua_data_value){
+                .has = 1, .value = { .type = UA_DATE_TIME, .time = ua_time_from_us(loop_wall_us(st->loop) + st->clock_us) } };
         else if (node == UA_ID_SERVER_SERVER_STATUS_STATE)
             values[i] = (struct ua_data_value){ .has = 1, .value = { .type = UA_INT32 } };
     }
@@ -217,6 +222,7 @@ static inline void serve_items(struct stage *st, uint32_t id, const struct ua_cr
         return;
     }
     for (uint32_t i = 0; i < q->items_to_create_count && i < ITEMS; i++) {
+        st->filter = q->items_to_create[i].requested_parameters.filter.type;
         st->item_ns = q->items_to_create[i].item_to_monitor.node_id.ns;
         if (!st->item_status && st->items < ITEMS)
             st->handles[st->items++] = q->items_to_create[i].requested_parameters.client_handle;
@@ -454,6 +460,17 @@ static inline void on_gap(void *ctx, struct ua_subscription *s, const struct ua_
     (void)told_one(st);
 }
 
+static inline void on_event(void *ctx, struct ua_subscription *s, const struct ua_occurrence *o)
+{
+    struct stage *st = ctx;
+    (void)s;
+    buf_printf(&st->log, "event(%u:", o->handle);
+    for (uint32_t i = 0; i < o->count; i++)
+        buf_printf(&st->log, " %.*s", BYTES_FMT(o->fields[i].text));
+    buf_printf(&st->log, ") ");
+    (void)told_one(st);
+}
+
 static inline void no_draw(void *self, void *to, size_t n)
 {
     (void)self;
@@ -479,7 +496,7 @@ static inline void stage_set(struct stage *st)
 }
 
 static const struct ua_client_events client_events = { on_up, on_down, on_notice };
-static const struct ua_subscription_events sub_events = { .on_changes = on_changes, .on_item = on_item, .on_gap = on_gap };
+static const struct ua_subscription_events sub_events = { .on_changes = on_changes, .on_event = on_event, .on_item = on_item, .on_gap = on_gap };
 
 static inline void stage_open(struct stage *st, const struct ua_client_options *options)
 {
