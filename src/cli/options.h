@@ -76,7 +76,7 @@ struct options {
     bool               help;     /* --help (or -h, where the verb has no own -h)   */
 };
 
-enum { OPTIONS_FLAGS_MAX = 64, OPTIONS_ARGS_MAX = 1000 };
+enum { OPTIONS_FLAGS_MAX = 64, OPTIONS_ARGS_MAX = 1024 };
 
 /* Fills `values` (zeroed by the caller) from defaults and argv[0..argc). now_us is for FLAG_TIME. CODE_USAGE
  * with the whole sentence in *why; CODE_NOMEM. With --help, what else is wrong does not matter. */

@@ -124,6 +124,8 @@ enum code ua_shapes_open(struct ua_shapes **out, struct ua_client *c, struct fau
 
 void ua_shapes_close(struct ua_shapes *s)
 {
+    if (!s)
+        return;
     s->closed = true;
     if (s->client && s->asking)
         return; /* the answer frees it */

@@ -12,7 +12,7 @@
 struct ua_shapes; /* what is known of one server's types */
 
 FG_CHECK enum code ua_shapes_open(struct ua_shapes **out, struct ua_client *, struct fault *why);
-/* Before the client is closed. */
+/* Before the client is closed. NULL is fine. */
 void ua_shapes_close(struct ua_shapes *);
 
 enum ua_thing_kind {

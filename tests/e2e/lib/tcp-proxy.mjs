@@ -31,7 +31,7 @@ class Proxy {
         client.on('error', () => {});
         if (this.mode === 'refuse') return client.resetAndDestroy();
         const server = this.mode === 'swallow' ? undefined : net.connect(this.target.port, this.target.host);
-        const pair = { client, server, close: () => { client.destroy(); server?.destroy(); this.#pairs.delete(pair); } };
+        const pair = { client, server, waiting: { up: [], down: [] }, close: () => { client.destroy(); server?.destroy(); this.#pairs.delete(pair); } };
         this.#pairs.add(pair);
         client.on('close', pair.close);
         server?.setNoDelay(true);
@@ -58,8 +58,14 @@ class Proxy {
             cut.left -= data.length;
         }
         this.bytes[direction] += data.length;
-        if (this.delayMs === 0) to.write(data);
-        else setTimeout(() => to.destroyed || to.write(data), this.delayMs);
+        const waiting = pair.waiting[direction];
+        if (this.delayMs === 0 && waiting.length === 0) {
+            to.write(data);
+            return;
+        }
+        // In order, whatever the delay is when the next part comes.
+        waiting.push(data);
+        setTimeout(() => { const next = waiting.shift(); if (!to.destroyed) to.write(next); }, this.delayMs || waiting.length);
     }
 
     get url() { return `opc.tcp://127.0.0.1:${this.port}`; }

@@ -26,7 +26,7 @@ export async function until(probe, what, ms = DEFAULT_MS, every = 20) {
             last = error;
         }
         if (performance.now() >= end)
-            throw new Error(`${what}: not within ${ms} ms${last ? ` (${last.message})` : ''}`);
+            throw new Error(`${typeof what === 'function' ? what() : what}: not within ${ms} ms${last ? ` (${last.message})` : ''}`);
         await sleep(every);
     }
 }
