@@ -103,13 +103,20 @@ static void string_to(struct buf *out, struct bytes s)
     buf_add_bytes(out, s);
 }
 
+/* With our issuers, if the peer takes them: it cannot come in several chunks. */
+static struct bytes our_certificate(const struct ua_channel *c)
+{
+    const struct ua_certificate *own = c->config.own->certificate;
+    return own->der.len + PLAIN_BYTES <= c->send_bytes ? own->der : own->leaf;
+}
+
 static void write_head(struct ua_channel *c, struct buf *out, const struct ua_policy *p, const struct ua_certificate *peer)
 {
     buf_add(out, "OPNF", 4);
     buf_le32(out, 0); /* patched when it is known */
     buf_le32(out, c->id);
     string_to(out, bytes_str(p->uri));
-    string_to(out, peer ? c->config.own->certificate->der : BYTES_NONE);
+    string_to(out, peer ? our_certificate(c) : BYTES_NONE);
     string_to(out, peer ? bytes_of(peer->thumbprint, sizeof peer->thumbprint) : BYTES_NONE);
 }
 

@@ -209,6 +209,35 @@ static void the_bytes_of_an_opening(void **state)
     stage_end(&s);
 }
 
+static void our_issuers_go_along_where_they_fit(void **state)
+{
+    struct cert c = cert_make(&(struct cert_wish){ .name = "long", .sans = "URI:urn:long", .rsa_bits = 2048 });
+    struct bytes leaf = peers_der(&c), key = peers_key(&c);
+    struct buf chain = { 0 };
+    struct ua_application *own;
+    struct fault why;
+    (void)state;
+    for (int i = 0; i < UA_CHAIN_MAX; i++)
+        buf_add_bytes(&chain, leaf);
+    assert_int_equal(ua_application_new(&own, buf_bytes(&chain), key, &why), CODE_OK);
+    for (int small = 0; small < 2; small++) {
+        struct wire_stage s;
+        stage_configure(&s, &ua_policies[1], UA_MODE_SIGN, own, servers[0]);
+        if (small)
+            s.client_config.limits.send_bytes = UA_CHUNK_BYTES_MIN;
+        open_with(&s);
+        assert_int_equal(ua_channel_peer(s.server)->count, small ? 1 : UA_CHAIN_MAX);
+        renew(&s);
+        pass(&s, true, 10, 1);
+        stage_end(&s);
+    }
+    ua_application_drop(own);
+    buf_clear(&chain);
+    free((void *)(uintptr_t)leaf.at);
+    free((void *)(uintptr_t)key.at);
+    cert_free(&c);
+}
+
 /* ---- renewal ---- */
 
 static void the_server_sends_under_the_old_token_until_it_hears_the_new_one(void **state)
@@ -616,6 +645,7 @@ int main(void)
         cmocka_unit_test(one_chunk_without_protection_is_not_copied),
         cmocka_unit_test(bytes_may_come_one_by_one),
         cmocka_unit_test(the_bytes_of_an_opening),
+        cmocka_unit_test(our_issuers_go_along_where_they_fit),
         cmocka_unit_test(the_server_sends_under_the_old_token_until_it_hears_the_new_one),
         cmocka_unit_test(renewed_twice_without_a_message_between),
         cmocka_unit_test(an_old_token_ends_when_the_new_one_was_used),

@@ -4,6 +4,7 @@
  *   0 bytes to the server   1 bytes to the client   2 a chunk of the client's with any kind, request and body
  *   3 a chunk with any plaintext, well signed       4 an honest message of some length, from one of the two
  *   5 time goes by          6 a renewal             7 one byte of what waits is changed        8 something of it is lost
+ *   9 OpenSecureChannel with any plaintext, well signed and encrypted; once
  */
 #include "opcua/opcua_test_wire.h"
 
@@ -130,6 +131,40 @@ static void any_plaintext(struct wire_stage *s, struct bytes b)
     check(ua_keys_cipher(c->token.send, at + 16, at + 16, plain + UA_SIGN_BYTES));
 }
 
+static void put_string(struct buf *b, struct bytes s)
+{
+    buf_le32(b, (uint32_t)s.len);
+    buf_add_bytes(b, s);
+}
+
+/* Padding, numbers, type and body are the fuzzer's; it fills whole blocks up with its last byte. */
+static void any_opening(struct wire_stage *s, struct bytes b)
+{
+    const struct ua_policy *p = s->client_config.policy;
+    struct buf head = { 0 };
+    uint8_t plain[2 * 214], cipher[2 * 256];
+    size_t body = sizeof plain - UA_RSA_BITS_MIN / 8;
+    uint32_t number = channel_next_sequence(s->client);
+    if (p->id == UA_POLICY_NONE || b.len == 0)
+        return;
+    memset(plain, b.at[b.len - 1], body);
+    memcpy(plain, b.at, b.len < body ? b.len : body);
+    memcpy(plain, &number, 4);
+    buf_add(&head, "OPNF", 4);
+    buf_le32(&head, 0);
+    buf_le32(&head, 77);
+    put_string(&head, bytes_str(p->uri));
+    put_string(&head, client->certificate->der);
+    put_string(&head, bytes_of(server->certificate->thumbprint, UA_THUMBPRINT_BYTES));
+    uint32_t size = (uint32_t)(buf_size(&head) + sizeof cipher);
+    memcpy(head.at + head.from + 4, &size, 4);
+    check(ua_rsa_sign(p, client->key, buf_bytes(&head), bytes_of(plain, body), plain + body));
+    check(ua_rsa_encrypt(p, server->key, bytes_of(plain, sizeof plain), cipher));
+    buf_add_bytes(&s->up, buf_bytes(&head));
+    buf_add(&s->up, cipher, sizeof cipher);
+    buf_clear(&head);
+}
+
 static void honest(struct wire_stage *s, struct bytes b)
 {
     static const uint8_t zeros[300000];
@@ -166,6 +201,12 @@ static void act(struct wire_stage *s, unsigned what, struct bytes b)
     case 6: ua_channel_renew(s->client, s->now, &s->up); break;
     case 7: change(&s->up, b); break;
     case 8: buf_take(&s->up, b.len < buf_size(&s->up) ? b.len : buf_size(&s->up)); break;
+    case 9:
+        if (s->client->request_id == 0) {
+            any_opening(s, b);
+            s->client->request_id = 1;
+        }
+        break;
     default: break;
     }
     deliver(s, true);
