@@ -220,7 +220,7 @@ void uas_history_read_service(struct uas_request *r)
     struct question question = { 0 };
     if (!uas_read(r, &ua_history_read_request_type, &q) || !uas_count(r, q.nodes_to_read_count))
         return;
-    ua_status status = check_request(r, &q, &question);
+    ua_status status = q.nodes_to_read_count > UAS_HISTORY_NODES ? UA_BAD_TOO_MANY_OPERATIONS : check_request(r, &q, &question);
     if (status != UA_GOOD) {
         uas_fault(r, status);
         return;

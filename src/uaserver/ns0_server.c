@@ -109,6 +109,7 @@ static uint32_t limit_of(const struct ua_server *s, uint32_t id)
     case UA_ID_SERVER_SERVER_CAPABILITIES_MAX_MONITORED_ITEMS_PER_SUBSCRIPTION: return l->items;
     case UA_ID_SERVER_SERVER_CAPABILITIES_MAX_SELECT_CLAUSE_PARAMETERS: return UAS_SELECT_MAX;
     case UA_ID_SERVER_SERVER_CAPABILITIES_MAX_MONITORED_ITEMS_QUEUE_SIZE: return l->queue;
+    case UA_ID_SERVER_SERVER_CAPABILITIES_OPERATION_LIMITS_MAX_NODES_PER_HISTORY_READ_DATA: return UAS_HISTORY_NODES;
     default: return l->operations; /* OperationLimits */
     }
 }

@@ -21,10 +21,19 @@ static bool write_plain(struct uas_request *r, const struct ua_read_value_id *id
     return true;
 }
 
+/* A part of a value, and this request has asked for enough of those. */
+static bool too_much(struct uas_request *r, const struct ua_read_value_id *id)
+{
+    struct ua_node *n = id->index_range.len ? ua_find(r->server->space, &id->node_id) : NULL;
+    const struct ua_variable *v = ua_as_variable(n);
+    return v && !uas_work(r, &v->value);
+}
+
 static void write_any(struct uas_request *r, const struct ua_read_value_id *id, enum ua_timestamps times, struct buf *out)
 {
-    struct ua_value v;
-    ua_read_one(r->server->space, &r->session->user, id, &v);
+    struct ua_value v = { .status = UA_BAD_RESOURCE_UNAVAILABLE };
+    if (!too_much(r, id))
+        ua_read_one(r->server->space, &r->session->user, id, &v);
     if (id->attribute_id != UA_ATTR_VALUE)
         v.source_time = 0;
     ua_value_write(out, &v, times);

@@ -137,6 +137,12 @@ bool uas_count(struct uas_request *r, uint32_t operations)
     return false;
 }
 
+bool uas_work(struct uas_request *r, const struct ua_value *v)
+{
+    r->work += ua_value_bytes(v).len;
+    return r->work <= UAS_WORK_BYTES;
+}
+
 /* ---- later ---- */
 
 struct uas_ticket uas_ticket_of(struct uas_request *r)

@@ -41,6 +41,7 @@ struct uas_request {
     struct arena       *arena;   /* until the handler returns */
     struct ua_sending   sending; /* private */
     bool                answered;
+    uint64_t            work;    /* bytes of long values that were taken apart for it (uas_work) */
 };
 typedef void (*uas_handler)(struct uas_request *);
 
@@ -58,6 +59,10 @@ struct uas_service {
 FG_CHECK bool uas_read(struct uas_request *, const struct ua_struct *, void *out);
 /* 0: BadNothingToDo, more than the limit: BadTooManyOperations; false: a fault was sent. */
 FG_CHECK bool uas_count(struct uas_request *, uint32_t operations);
+
+/* A part of a long value is asked for or written, which takes the whole value apart. False: this request has done so too often;
+ * others wait meanwhile. The operation gets BadResourceUnavailable. */
+FG_CHECK bool uas_work(struct uas_request *, const struct ua_value *);
 
 /* *out is never NULL; it may be `bad`, which uas_end notices. */
 struct buf *uas_begin(struct uas_request *, uint32_t response_encoding);
@@ -137,7 +142,8 @@ struct uas_hooks {
     /* CancelRequest: faults what waits with this handle by BadRequestCancelledByClient; how many. */
     uint32_t (*cancel)(struct uas_session *, uint32_t request_handle);
 };
-enum { UAS_HOOKS = 4, UAS_LISTENERS = 8, UAS_LENT_BYTES = 256 * 1024 };
+enum { UAS_HOOKS = 4, UAS_LISTENERS = 8, UAS_LENT_BYTES = 256 * 1024, UAS_WORK_BYTES = 16 * 1024 * 1024,
+       UAS_HISTORY_NODES = 100 /* of one HistoryRead: each looks through a whole ring */ };
 
 struct ua_server {
     struct loop        *loop;

@@ -302,8 +302,16 @@ static void many_parts_of_a_long_array_are_written(void **state)
     struct ua_write_request q = { .nodes_to_write = w, .nodes_to_write_count = 100 };
     struct ua_write_response a;
     assert_int_equal(CLIENT_ASK(&c, write, &q, &a), UA_GOOD);
+    for (int i = 0; i < 100; i++) /* each takes 480 KB apart: that ends before others have to wait long */
+        assert_int_equal(a.results[i], i < 34 ? UA_GOOD : UA_BAD_RESOURCE_UNAVAILABLE);
+    struct ua_read_value_id ids[100];
     for (int i = 0; i < 100; i++)
-        assert_int_equal(a.results[i], UA_GOOD);
+        ids[i] = (struct ua_read_value_id){ .node_id = any->node.id, .attribute_id = UA_ATTR_VALUE, .index_range = BYTES_LIT("59999") };
+    struct ua_read_request reads = { .nodes_to_read = ids, .nodes_to_read_count = 100 };
+    struct ua_read_response got;
+    assert_int_equal(CLIENT_ASK(&c, read, &reads, &got), UA_GOOD);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(got.results[i].has & UA_HAS_STATUS ? got.results[i].status : 0, i < 34 ? UA_GOOD : UA_BAD_RESOURCE_UNAVAILABLE);
     assert_int_equal(client_read(&c, any->node.id, UA_ATTR_VALUE, &v), UA_GOOD);
     assert_true(((const int64_t *)v.value.at)[59999] == 7 && ((const int64_t *)v.value.at)[0] == 0);
     close_with(&c);
@@ -596,6 +604,17 @@ static void what_history_does_not_do(void **state)
     assert_int_equal(history(&c, UA_NS0(4711), d, NULL, got, &n), UA_BAD_NODE_ID_UNKNOWN);
     struct bytes point = BYTES_LIT("x");
     assert_int_equal(history(&c, r->node.id, d, &point, got, &n), UA_BAD_CONTINUATION_POINT_INVALID);
+    struct ua_history_read_value_id nodes[101];
+    for (int i = 0; i < 101; i++)
+        nodes[i] = (struct ua_history_read_value_id){ .node_id = r->node.id };
+    struct ua_history_read_request q = { .nodes_to_read = nodes, .nodes_to_read_count = 101 };
+    struct ua_history_read_response a;
+    assert_true(ua_object_of(&world.arena, &ua_read_raw_modified_details_type, &d, &q.history_read_details));
+    assert_int_equal(CLIENT_ASK(&c, history_read, &q, &a), UA_BAD_TOO_MANY_OPERATIONS);
+    q.nodes_to_read_count = 100;
+    assert_int_equal(CLIENT_ASK(&c, history_read, &q, &a), UA_GOOD);
+    q.timestamps_to_return = UA_TIMES_NEITHER;
+    assert_int_equal(CLIENT_ASK(&c, history_read, &q, &a), UA_BAD_TIMESTAMPS_TO_RETURN_INVALID);
     d.is_read_modified = true;
     assert_int_equal(history(&c, r->node.id, d, NULL, got, &n), UA_BAD_HISTORY_OPERATION_UNSUPPORTED);
     d = (struct ua_read_raw_modified_details){ .start_time = 1 };

@@ -34,6 +34,8 @@ static ua_status merge(struct uas_request *r, struct ua_variable *v, const struc
         status = v->ops->read(v->ctx, v, &now);
     else
         ua_value_copy(&now, &v->value);
+    if (status == UA_GOOD && !uas_work(r, &now))
+        status = UA_BAD_RESOURCE_UNAVAILABLE;
     /* The copy in the arena outlives `now`. */
     if (status == UA_GOOD && !(ua_value_read(&now, r->arena, &whole) && ua_variant_copy(r->arena, &whole, &whole)))
         status = UA_BAD_OUT_OF_MEMORY;
