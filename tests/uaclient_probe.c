@@ -65,16 +65,16 @@ static void on_up(void *ctx, struct ua_client *c, bool same)
     struct ua_client_look l;
     (void)ctx;
     ua_client_look(c, &l);
-    printf("{\"up\":true,\"same\":%s,\"policy\":\"%s\",\"mode\":%d,\"product\":%s}\n", same ? "true" : "false", l.policy, (int)l.mode,
-           json(bytes_str(l.product)));
+    printf("{\"up\":true,\"same\":%s,\"policy\":\"%s\",\"mode\":%d,\"product\":%s}\n",
+           same ? "true" : "false", l.policy, (int)l.mode, json(bytes_str(l.product)));
 }
 
 static void on_down(void *ctx, struct ua_client *c, const struct fault *why, int64_t retry)
 {
     struct probe *p = ctx;
     (void)c;
-    printf("{\"down\":%d,\"text\":%s,\"retry\":%lld}\n", why ? why->number : 0, json(bytes_str(why ? why->text : "left")),
-           (long long)retry);
+    printf("{\"down\":%d,\"text\":%s,\"retry\":%lld}\n", why ? why->number : 0,
+           json(bytes_str(why ? why->text : "left")), (long long)retry);
     if (retry < 0)
         loop_stop(p->loop);
 }
@@ -96,7 +96,8 @@ static void value_text(const struct ua_variant *v, char *out, size_t cap)
     else if (v->type == UA_STRING && !v->array)
         (void)bytes_escape(v->text, out, cap);
     else
-        (void)snprintf(out, cap, "%s%s", ua_builtin_name(v->type) ? ua_builtin_name(v->type) : "nothing", v->array ? "[]" : "");
+        (void)snprintf(out, cap, "%s%s", ua_builtin_name(v->type) ? ua_builtin_name(v->type) : "nothing",
+                       v->array ? "[]" : "");
 }
 
 static void count_quietly(struct probe *p, const struct ua_change *ch)
@@ -122,8 +123,9 @@ static void on_changes(void *ctx, struct ua_subscription *s, const struct ua_cha
             continue;
         }
         value_text(&ch->value.value, text, sizeof text);
-        printf("{\"item\":%u,\"value\":%s,\"status\":%u,\"time\":%lld,\"from\":%d}\n", ch->handle, json(bytes_str(text)),
-               ch->value.status, (long long)ua_time_us(ch->value.source_time), (int)c->from);
+        printf("{\"item\":%u,\"value\":%s,\"status\":%u,\"time\":%lld,\"from\":%d}\n", ch->handle,
+               json(bytes_str(text)), ch->value.status, (long long)ua_time_us(ch->value.source_time),
+               (int)c->from);
     }
 }
 
@@ -134,13 +136,15 @@ static void on_event(void *ctx, struct ua_subscription *s, const struct ua_occur
     printf("{\"event\":%u,\"fields\":%u}\n", o->handle, o->count);
 }
 
-static void on_item(void *ctx, struct ua_subscription *s, uint32_t handle, ua_status status, double sampling, uint32_t queue)
+static void on_item(void *ctx, struct ua_subscription *s, uint32_t handle, ua_status status, double sampling,
+                    uint32_t queue)
 {
     struct probe *p = ctx;
     char scratch[16];
     (void)s;
     if (!p->quiet || status)
-        printf("{\"made\":%u,\"status\":\"%s\",\"sampling\":%g,\"queue\":%u}\n", handle, ua_status_text(status, scratch), sampling, queue);
+        printf("{\"made\":%u,\"status\":\"%s\",\"sampling\":%g,\"queue\":%u}\n", handle,
+               ua_status_text(status, scratch), sampling, queue);
 }
 
 static void on_gap(void *ctx, struct ua_subscription *s, const struct ua_gap *g)
@@ -148,7 +152,8 @@ static void on_gap(void *ctx, struct ua_subscription *s, const struct ua_gap *g)
     (void)ctx;
     (void)s;
     printf("{\"gap\":%d,\"lost\":%llu,\"items\":%u,\"filled\":%u,\"ms\":%lld,\"text\":%s}\n", g->why.number,
-           (unsigned long long)g->lost_messages, g->items, g->filled, (long long)(g->to - g->from) / 10000, json(bytes_str(g->why.text)));
+           (unsigned long long)g->lost_messages, g->items, g->filled, (long long)(g->to - g->from) / 10000,
+           json(bytes_str(g->why.text)));
 }
 
 /* ---- what is asked on standard input ---- */
@@ -163,25 +168,29 @@ static void look(struct probe *p)
 {
     struct ua_client_look l;
     ua_client_look(p->client, &l);
-    printf("{\"look\":\"%s\",\"items\":%u,\"good\":%u,\"messages\":%llu,\"values\":%llu,\"keepAlives\":%llu,\"republished\":%llu,"
-           "\"lost\":%llu,\"duplicates\":%llu,\"madeAnew\":%llu,\"connects\":%llu,\"sessions\":%llu,\"renewals\":%llu,\"unasked\":%llu,"
-           "\"lacks\":%u,\"missing\":%llu,\"received\":%llu,\"waiting\":%u,\"in\":%llu,\"clock\":%lld,\"unsafe\":%d,\"heap\":%llu}\n",
-           ua_client_state_name(l.state), l.items, l.good_items, (unsigned long long)l.messages, (unsigned long long)l.values,
-           (unsigned long long)l.keep_alives, (unsigned long long)l.republished, (unsigned long long)l.lost_messages,
-           (unsigned long long)l.duplicates, (unsigned long long)l.made_anew, (unsigned long long)l.connects,
-           (unsigned long long)l.sessions, (unsigned long long)l.renewals, (unsigned long long)l.unasked, l.lacks,
-           (unsigned long long)p->missing, (unsigned long long)p->received, l.waiting, (unsigned long long)l.bytes_in,
-           (long long)l.clock_us, l.unsafe, (unsigned long long)mem_in_use());
+    printf("{\"look\":\"%s\",\"items\":%u,\"good\":%u,\"messages\":%llu,\"values\":%llu,\"keepAlives\":%llu,"
+           "\"republished\":%llu,"
+           "\"lost\":%llu,\"duplicates\":%llu,\"madeAnew\":%llu,\"connects\":%llu,\"sessions\":%llu,"
+           "\"renewals\":%llu,\"unasked\":%llu,"
+           "\"lacks\":%u,\"missing\":%llu,\"received\":%llu,\"waiting\":%u,\"in\":%llu,\"clock\":%lld,"
+           "\"unsafe\":%d,\"heap\":%llu}\n",
+           ua_client_state_name(l.state), l.items, l.good_items, (unsigned long long)l.messages,
+           (unsigned long long)l.values, (unsigned long long)l.keep_alives, (unsigned long long)l.republished,
+           (unsigned long long)l.lost_messages, (unsigned long long)l.duplicates,
+           (unsigned long long)l.made_anew, (unsigned long long)l.connects, (unsigned long long)l.sessions,
+           (unsigned long long)l.renewals, (unsigned long long)l.unasked, l.lacks,
+           (unsigned long long)p->missing, (unsigned long long)p->received, l.waiting,
+           (unsigned long long)l.bytes_in, (long long)l.clock_us, l.unsafe, (unsigned long long)mem_in_use());
 }
 
 static void on_shape(void *ctx, ua_status status)
 {
     struct probe *p = ctx;
     struct ua_thing thing;
-    struct fault why = { 0 };
-    struct buf out = { 0 };
+    struct fault why = {0};
+    struct buf out = {0};
     char scratch[16];
-    struct ua_json j = { .out = &out, .plain = true };
+    struct ua_json j = {.out = &out, .plain = true};
     if (status) {
         printf("{\"shape\":null,\"status\":\"%s\"}\n", ua_status_text(status, scratch));
         return;
@@ -196,7 +205,7 @@ static void on_shape(void *ctx, ua_status status)
 
 static void ask_shape(struct probe *p, const struct ua_variant *v)
 {
-    struct fault why = { 0 };
+    struct fault why = {0};
     struct ua_variant copy;
     if (v->type != UA_EXTENSION_OBJECT || v->array || !ua_variant_copy(&p->arena, v, &copy))
         return;
@@ -217,7 +226,8 @@ static void read_part(void *ctx, size_t first, size_t count, const void *results
         ask_shape(p, &v->value);
     if (v)
         value_text(&v->value, text, sizeof text);
-    printf("{\"read\":%s,\"status\":\"%s\"}\n", json(bytes_str(text)), ua_status_text(v ? v->status : status, scratch));
+    printf("{\"read\":%s,\"status\":\"%s\"}\n", json(bytes_str(text)),
+           ua_status_text(v ? v->status : status, scratch));
 }
 
 static void done(void *ctx, ua_status status)
@@ -227,7 +237,8 @@ static void done(void *ctx, ua_status status)
     printf("{\"done\":\"%s\",\"seen\":%u}\n", ua_status_text(status, scratch), p->seen);
 }
 
-static bool on_reference(void *ctx, const struct ua_node_id *parent, unsigned level, const struct ua_reference_description *r)
+static bool on_reference(void *ctx, const struct ua_node_id *parent, unsigned level,
+                         const struct ua_reference_description *r)
 {
     struct probe *p = ctx;
     (void)parent;
@@ -240,7 +251,7 @@ static bool on_reference(void *ctx, const struct ua_node_id *parent, unsigned le
 static bool parse_node(struct probe *p, const char *text, struct ua_node_id *id)
 {
     const char *copy = arena_text(&p->arena, bytes_str(text));
-    struct fault why = { 0 };
+    struct fault why = {0};
     if (copy && ua_node_id_parse(id, bytes_str(copy), &p->arena, &why) == CODE_OK)
         return true;
     printf("{\"wrong\":%s}\n", json(bytes_str(why.text)));
@@ -249,7 +260,7 @@ static bool parse_node(struct probe *p, const char *text, struct ua_node_id *id)
 
 static void command(struct probe *p, char *line)
 {
-    struct fault why = { 0 };
+    struct fault why = {0};
     struct ua_node_id id;
     enum code code = CODE_OK;
     if (strcmp(line, "look") == 0) {
@@ -262,11 +273,12 @@ static void command(struct probe *p, char *line)
                parse_node(p, strchr(line, ' ') + 1, &p->read.node_id)) {
         p->shape = line[0] == 's';
         p->read.attribute_id = 13;
-        struct ua_read_request r = { .timestamps_to_return = UA_TIMES_BOTH, .nodes_to_read = &p->read, .nodes_to_read_count = 1 };
+        struct ua_read_request r = {
+            .timestamps_to_return = UA_TIMES_BOTH, .nodes_to_read = &p->read, .nodes_to_read_count = 1};
         code = ua_ask_list(p->client, UA_LIST_READ, &r, read_part, done, p, &why);
     } else if (strncmp(line, "browse ", 7) == 0) {
         char *space = strrchr(line + 7, ' ');
-        struct ua_browse_options o = { .depth = space ? (unsigned)atoi(space + 1) : 1 };
+        struct ua_browse_options o = {.depth = space ? (unsigned)atoi(space + 1) : 1};
         if (space)
             *space = 0;
         p->seen = 0;
@@ -306,7 +318,7 @@ static void listen_in(struct timer *t)
 static char *load(const char *path, size_t *len)
 {
     char *text = NULL;
-    struct fault why = { 0 };
+    struct fault why = {0};
     if (io_load(&io_system, path, 1 << 20, &text, len, &why))
         fail(&why);
     return text;
@@ -317,7 +329,7 @@ static struct ua_application *application(const char *pair)
     char *copy = mem_strdup(pair), *comma = strchr(copy, ','), *cert, *key;
     size_t cert_len, key_len;
     struct ua_application *a = NULL;
-    struct fault why = { 0 };
+    struct fault why = {0};
     *comma = 0;
     cert = load(copy, &cert_len);
     key = load(comma + 1, &key_len);
@@ -333,7 +345,7 @@ static void add_watches(struct probe *p, const char *what)
 {
     const char *comma = strrchr(what, ',');
     unsigned n = comma ? (unsigned)atoi(comma + 1) : 1;
-    struct fault why = { 0 };
+    struct fault why = {0};
     for (unsigned i = 0; i < n && p->watch_count < NODES; i++) {
         char text[300];
         if (comma)
@@ -341,7 +353,7 @@ static void add_watches(struct probe *p, const char *what)
         else
             (void)snprintf(text, sizeof text, "%s", what);
         struct ua_watch *w = &p->watches[p->watch_count];
-        *w = (struct ua_watch){ .handle = (uint32_t)p->watch_count, .mode = UA_MONITOR_REPORTING };
+        *w = (struct ua_watch){.handle = (uint32_t)p->watch_count, .mode = UA_MONITOR_REPORTING};
         if (ua_expanded_parse(&w->node, bytes_str(arena_text(&p->arena, bytes_str(text))), &p->arena, &why))
             fail(&why);
         p->watch_count++;
@@ -371,7 +383,7 @@ static void option(struct probe *p, const char *arg)
     else if (is(arg, "own", &v))
         p->set.own = application(v);
     else if (is(arg, "trust", &v)) {
-        struct fault why = { 0 };
+        struct fault why = {0};
         if (ua_trust_open(&p->set.trust, &io_system, v, &why))
             fail(&why);
     } else if (is(arg, "channel_ms", &v))
@@ -401,14 +413,14 @@ static void option(struct probe *p, const char *arg)
     else if (strcmp(arg, "quiet") == 0)
         p->quiet = true;
     else
-        fail(&(struct fault){ .text = "an argument is not understood" });
+        fail(&(struct fault){.text = "an argument is not understood"});
 }
 
 static void start(struct probe *p)
 {
-    static const struct ua_client_events events = { on_up, on_down, on_notice };
-    static const struct ua_subscription_events sub_events = { on_changes, on_event, on_item, on_gap };
-    struct fault why = { 0 };
+    static const struct ua_client_events events = {on_up, on_down, on_notice};
+    static const struct ua_subscription_events sub_events = {on_changes, on_event, on_item, on_gap};
+    struct fault why = {0};
     if (loop_open_uv(&p->loop, &why) || ua_client_open(&p->client, p->loop, &p->set, &events, p, &why))
         fail(&why);
     for (size_t i = 0; i < p->watch_count; i++) {
@@ -423,8 +435,9 @@ static void start(struct probe *p)
 
 int main(int argc, char **argv)
 {
-    struct probe p = { .set = { .reconnect = true }, .watches = mem_zalloc(NODES, sizeof(struct ua_watch)),
-                       .last = mem_zalloc(NODES, sizeof(int64_t)) };
+    struct probe p = {.set = {.reconnect = true},
+                      .watches = mem_zalloc(NODES, sizeof(struct ua_watch)),
+                      .last = mem_zalloc(NODES, sizeof(int64_t))};
     arena_init(&p.arena, NULL, 0, 64 << 20);
     if (argc < 2 || !p.watches || !p.last)
         return 2;

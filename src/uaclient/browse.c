@@ -24,7 +24,8 @@ struct walk {
     struct arena ids;
     struct stop *stops; /* in the order of their finding: also what was seen */
     uint32_t count, cap, next;
-    uint32_t order[BATCH], again[BATCH]; /* stops that are asked for, and those that must be asked for alone */
+    uint32_t order[BATCH],
+        again[BATCH]; /* stops that are asked for, and those that must be asked for alone */
     uint32_t asked_count, again_count;
     uint32_t *slots; /* place + 1 by hash */
     uint32_t slot_count;
@@ -146,7 +147,7 @@ static void keep_point(struct walk *w, uint32_t stop, struct bytes point)
 {
     if (!point.len || w->rest_count == BATCH)
         return;
-    struct rest rest = { stop, (uint32_t)buf_size(&w->points), (uint32_t)point.len };
+    struct rest rest = {stop, (uint32_t)buf_size(&w->points), (uint32_t)point.len};
     buf_add_bytes(&w->points, point);
     if (w->points.bad) {
         w->points.bad = false;
@@ -158,7 +159,8 @@ static void keep_point(struct walk *w, uint32_t stop, struct bytes point)
 
 static bool take(struct walk *w, uint32_t stop, const struct ua_browse_result *r)
 {
-    if (ua_code(r->status_code) == UA_BAD_NO_CONTINUATION_POINTS && w->asked_count > 1 && w->again_count < BATCH) {
+    if (ua_code(r->status_code) == UA_BAD_NO_CONTINUATION_POINTS && w->asked_count > 1 &&
+        w->again_count < BATCH) {
         w->again[w->again_count++] = stop; /* later, alone */
         return true;
     }
@@ -204,13 +206,14 @@ static bool ask_next(struct walk *w)
     struct bytes points[BATCH], kept = buf_bytes(&w->points);
     for (uint32_t i = 0; i < w->rest_count; i++)
         points[i] = bytes_of(kept.at + w->rests[i].at, w->rests[i].len);
-    struct ua_browse_next_request r = { .release_continuation_points = w->enough, .continuation_points = points,
-                                        .continuation_points_count = w->rest_count };
+    struct ua_browse_next_request r = {.release_continuation_points = w->enough,
+                                       .continuation_points = points,
+                                       .continuation_points_count = w->rest_count};
     memcpy(w->nexts, w->rests, sizeof w->nexts);
     w->next_count = w->rest_count;
     w->rest_count = 0;
-    bool ok = client_ask(w->work.client, &ua_browse_next_request_type, &r, &ua_browse_next_response_type, 0, next_answered, w, NULL) ==
-              CODE_OK;
+    bool ok = client_ask(w->work.client, &ua_browse_next_request_type, &r, &ua_browse_next_response_type, 0,
+                         next_answered, w, NULL) == CODE_OK;
     buf_reset(&w->points);
     return ok;
 }
@@ -244,13 +247,13 @@ static enum code ask_batch(struct walk *w, struct fault *why)
             w->order[n++] = w->next++;
     w->asked_count = n;
     for (uint32_t i = 0; i < n; i++)
-        w->asked[i] = (struct ua_browse_description){ .node_id = w->stops[w->order[i]].id,
-                                                      .browse_direction = (int32_t)w->set.direction,
-                                                      .reference_type_id = w->set.reference,
-                                                      .include_subtypes = true,
-                                                      .node_class_mask = w->set.classes,
-                                                      .result_mask = UA_BROWSE_ALL };
-    struct ua_browse_request r = { .nodes_to_browse = w->asked, .nodes_to_browse_count = n };
+        w->asked[i] = (struct ua_browse_description){.node_id = w->stops[w->order[i]].id,
+                                                     .browse_direction = (int32_t)w->set.direction,
+                                                     .reference_type_id = w->set.reference,
+                                                     .include_subtypes = true,
+                                                     .node_class_mask = w->set.classes,
+                                                     .result_mask = UA_BROWSE_ALL};
+    struct ua_browse_request r = {.nodes_to_browse = w->asked, .nodes_to_browse_count = n};
     return ua_ask_list(w->work.client, UA_LIST_BROWSE, &r, part, batch_done, w, why);
 }
 
@@ -269,8 +272,9 @@ static void go_on(struct walk *w)
     finish(w);
 }
 
-enum code ua_browse(struct ua_client *c, const struct ua_node_id *start, const struct ua_browse_options *options, ua_reference_fn each,
-                    ua_done_fn done, void *ctx, struct fault *why)
+enum code ua_browse(struct ua_client *c, const struct ua_node_id *start,
+                    const struct ua_browse_options *options, ua_reference_fn each, ua_done_fn done, void *ctx,
+                    struct fault *why)
 {
     struct walk *w = mem_zalloc(1, sizeof *w);
     if (!w)

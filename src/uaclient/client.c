@@ -72,8 +72,10 @@ static enum code take_url(struct bytes url, struct bytes *host, uint16_t *port, 
         if (p != stop || p == colon + 1)
             n = 0;
     }
-    if (!host->len || host->len > 255 || n == 0 || n > UINT16_MAX || url.len > TEXT_MAX || memchr(url.at, 0, url.len))
-        return FAIL(why, CODE_USAGE, 0, "'%s' is no address of an OPC UA server: write opc.tcp://host, opc.tcp://host:4840/path",
+    if (!host->len || host->len > 255 || n == 0 || n > UINT16_MAX || url.len > TEXT_MAX ||
+        memchr(url.at, 0, url.len))
+        return FAIL(why, CODE_USAGE, 0,
+                    "'%s' is no address of an OPC UA server: write opc.tcp://host, opc.tcp://host:4840/path",
                     bytes_escape(url, text, sizeof text));
     *port = (uint16_t)n;
     return CODE_OK;
@@ -85,15 +87,20 @@ static enum code check(const struct ua_client_options *s, struct fault *why)
         return FAIL(why, CODE_USAGE, 0, "no server is named");
     const struct ua_policy *p = s->policy ? ua_policy_by_name(bytes_str(s->policy)) : NULL;
     if (s->policy && !p)
-        return FAIL(why, CODE_USAGE, 0, "there is no security policy '%.40s': use None, Basic256Sha256, Aes128_Sha256_RsaOaep or "
-                    "Aes256_Sha256_RsaPss", s->policy);
+        return FAIL(why, CODE_USAGE, 0,
+                    "there is no security policy '%.40s': use None, Basic256Sha256, Aes128_Sha256_RsaOaep or "
+                    "Aes256_Sha256_RsaPss",
+                    s->policy);
     bool secure = (p && p->id != UA_POLICY_NONE) || s->mode > UA_MODE_NONE;
     if (secure && !s->own)
         return FAIL(why, CODE_USAGE, 0, "security needs an application certificate of our own");
-    if (s->mode > UA_MODE_SIGN_AND_ENCRYPT || (p && s->mode && (p->id == UA_POLICY_NONE) != (s->mode == UA_MODE_NONE)))
-        return FAIL(why, CODE_USAGE, 0, "policy and mode do not go together: None has no signing, and the others have");
+    if (s->mode > UA_MODE_SIGN_AND_ENCRYPT ||
+        (p && s->mode && (p->id == UA_POLICY_NONE) != (s->mode == UA_MODE_NONE)))
+        return FAIL(why, CODE_USAGE, 0,
+                    "policy and mode do not go together: None has no signing, and the others have");
     if (s->channel_only && secure)
-        return FAIL(why, CODE_USAGE, 0, "a channel without a session is for discovery, which has no security");
+        return FAIL(why, CODE_USAGE, 0,
+                    "a channel without a session is for discovery, which has no security");
     if (s->user.kind > UA_USER_CERTIFICATE || (s->user.kind == UA_USER_NAME && !s->user.name.len) ||
         (s->user.kind == UA_USER_CERTIFICATE && !s->user.certificate))
         return FAIL(why, CODE_USAGE, 0, "the user has no name, or no certificate");
@@ -117,8 +124,8 @@ static struct bytes put(char **room, struct bytes b)
 static bool own_texts(struct ua_client *c, struct bytes host)
 {
     struct ua_client_options *s = &c->set;
-    const char **const texts[] = { &s->url, &s->policy, &s->name, &s->application_uri, &s->application_name };
-    struct bytes *const more[] = { &s->user.name, &s->user.password };
+    const char **const texts[] = {&s->url, &s->policy, &s->name, &s->application_uri, &s->application_name};
+    struct bytes *const more[] = {&s->user.name, &s->user.password};
     size_t n = host.len + 1;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         n += *texts[i] ? strlen(*texts[i]) + 1 : 0;
@@ -226,7 +233,7 @@ static void stop_timers(struct ua_client *c)
 void ua_client_close(struct ua_client *c)
 {
     c->dead = true;
-    c->events = (struct ua_client_events){ 0 };
+    c->events = (struct ua_client_events){0};
     c->state = UA_CLIENT_ENDED;
     stop_timers(c);
     client_answer_all(c, UA_BAD_CONNECTION_CLOSED);
@@ -263,8 +270,9 @@ void ua_client_leave(struct ua_client *c)
     client_state(c, UA_CLIENT_LEAVING);
     timer_stop(c->loop, &c->alive);
     timer_start(c->loop, &c->timer, open ? LEAVE_MS : 0, attempt);
-    struct ua_close_session_request r = { .delete_subscriptions = true };
-    if (open && client_ask(c, &ua_close_session_request_type, &r, &ua_close_session_response_type, -1, session_closed, c, NULL))
+    struct ua_close_session_request r = {.delete_subscriptions = true};
+    if (open && client_ask(c, &ua_close_session_request_type, &r, &ua_close_session_response_type, -1,
+                           session_closed, c, NULL))
         timer_start(c->loop, &c->timer, 0, attempt);
 }
 
@@ -298,7 +306,7 @@ void client_down(struct ua_client *c, const struct fault *why)
     bool was_left = c->leaving, was_up = c->up_us != 0;
     struct fault said = c->why.code ? c->why : *why;
     bool lasted = was_up && loop_now_us(c->loop) - c->up_us >= LASTED_US;
-    c->why = (struct fault){ 0 };
+    c->why = (struct fault){0};
     c->up_us = 0;
     stop_timers(c);
     ua_channel_free(c->channel);
@@ -326,7 +334,7 @@ void client_down(struct ua_client *c, const struct fault *why)
 static void attempt(struct timer *t)
 {
     struct ua_client *c = of_timer(t);
-    struct fault why = { 0 };
+    struct fault why = {0};
     if (c->state == UA_CLIENT_WAITING) {
         timer_start(c->loop, &c->timer, c->set.connect_ms, attempt);
         client_dial(c);
@@ -339,8 +347,8 @@ static void attempt(struct timer *t)
             client_down(c, &why);
         return;
     }
-    (void)FAIL_FG(&why, CODE_CLOSED, UA_FG_UNREACHABLE, "%s did not answer within %lld ms while %s", c->set.url,
-                  (long long)c->set.connect_ms, ua_client_state_name(c->state));
+    (void)FAIL_FG(&why, CODE_CLOSED, UA_FG_UNREACHABLE, "%s did not answer within %lld ms while %s",
+                  c->set.url, (long long)c->set.connect_ms, ua_client_state_name(c->state));
     client_fail(c, &why);
 }
 
@@ -356,7 +364,7 @@ bool client_told(struct ua_client *c, int number)
 
 void client_notice(struct ua_client *c, int number, const char *fmt, ...)
 {
-    struct fault f = { .code = CODE_OK, .number = number, .where = FG_HERE };
+    struct fault f = {.code = CODE_OK, .number = number, .where = FG_HERE};
     va_list args;
     va_start(args, fmt);
     (void)vsnprintf(f.text, sizeof f.text, fmt, args);

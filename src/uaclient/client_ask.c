@@ -47,14 +47,16 @@ static void fill_header(struct ua_client *c, struct ua_request_header *h, uint32
 static enum code cannot(struct ua_client *c, ua_status status, struct fault *why)
 {
     char scratch[16];
-    enum code code = status == UA_BAD_OUT_OF_MEMORY        ? CODE_NOMEM
+    enum code code = status == UA_BAD_OUT_OF_MEMORY       ? CODE_NOMEM
                      : status == UA_BAD_REQUEST_TOO_LARGE ? CODE_LIMIT
                                                           : CODE_CLOSED;
-    return FAIL(why, code, 0, "a request to %s was not sent: %s", c->set.url, ua_status_text(status, scratch));
+    return FAIL(why, code, 0, "a request to %s was not sent: %s", c->set.url,
+                ua_status_text(status, scratch));
 }
 
-enum code client_ask_raw(struct ua_client *c, const struct ua_struct *type, void *request, int64_t timeout_ms, ua_raw_fn raw,
-                         ua_answer_fn answer, void *ctx, const struct ua_struct *response_type, struct fault *why)
+enum code client_ask_raw(struct ua_client *c, const struct ua_struct *type, void *request, int64_t timeout_ms,
+                         ua_raw_fn raw, ua_answer_fn answer, void *ctx, const struct ua_struct *response_type,
+                         struct fault *why)
 {
     if (!c->conn || !c->channel || !ua_channel_is_open(c->channel) || c->why.code)
         return FAIL(why, CODE_CLOSED, 0, "%s is not connected", c->set.url);
@@ -63,8 +65,12 @@ enum code client_ask_raw(struct ua_client *c, const struct ua_struct *type, void
     struct ua_pending *p = mem_zalloc(1, sizeof *p);
     if (!p)
         return FAIL(why, CODE_NOMEM, 0, "no memory for a request");
-    *p = (struct ua_pending){ .client = c, .id = ua_channel_request_id(c->channel), .raw = raw, .response_type = response_type,
-                              .answer = answer, .ctx = ctx };
+    *p = (struct ua_pending){.client = c,
+                             .id = ua_channel_request_id(c->channel),
+                             .raw = raw,
+                             .response_type = response_type,
+                             .answer = answer,
+                             .ctx = ctx};
     /* The header is the first field of every request. */
     fill_header(c, request, p->id, timeout_ms);
     struct buf *out = conn_out(c->conn);
@@ -72,8 +78,9 @@ enum code client_ask_raw(struct ua_client *c, const struct ua_struct *type, void
     size_t before = buf_size(out);
     ua_channel_begin(c->channel, out, &s);
     ua_write_message(out, type, request);
-    ua_status status = c->request_bytes && buf_size(out) - before > (size_t)c->request_bytes + UA_SEND_HEAD ? UA_BAD_REQUEST_TOO_LARGE
-                                                                                                        : UA_GOOD;
+    ua_status status = c->request_bytes && buf_size(out) - before > (size_t)c->request_bytes + UA_SEND_HEAD
+                           ? UA_BAD_REQUEST_TOO_LARGE
+                           : UA_GOOD;
     if (status)
         ua_channel_undo(out, &s);
     else
@@ -94,13 +101,14 @@ enum code client_ask_raw(struct ua_client *c, const struct ua_struct *type, void
 
 /* ---- answers ---- */
 
-ua_status client_read(struct ua_client *c, struct bytes body, const struct ua_struct *type, void *response, struct arena *arena)
+ua_status client_read(struct ua_client *c, struct bytes body, const struct ua_struct *type, void *response,
+                      struct arena *arena)
 {
     struct ua_reader r = ua_reader_of(body, arena, c->set.limits);
     uint32_t encoding = ua_read_type(&r);
     struct ua_response_header *header = response; /* the first field of every response */
     if (encoding == ua_service_fault_type.encoding) {
-        struct ua_service_fault fault = { 0 };
+        struct ua_service_fault fault = {0};
         ua_read_struct(&r, &ua_service_fault_type, &fault);
         if (!ua_read_good(&r))
             return r.status ? r.status : UA_BAD_DECODING_ERROR;
@@ -120,10 +128,8 @@ static bool session_gone(ua_status s)
     switch (ua_code(s)) {
     case UA_BAD_SESSION_ID_INVALID:
     case UA_BAD_SESSION_CLOSED:
-    case UA_BAD_SESSION_NOT_ACTIVATED:
-        return true;
-    default:
-        return false;
+    case UA_BAD_SESSION_NOT_ACTIVATED: return true;
+    default: return false;
     }
 }
 
@@ -144,17 +150,21 @@ static void give_typed(struct ua_pending *p, ua_status status, struct bytes body
         client_session_lost(c, status);
 }
 
-enum code client_ask(struct ua_client *c, const struct ua_struct *type, void *request, const struct ua_struct *response_type,
-                     int64_t timeout_ms, ua_answer_fn answer, void *ctx, struct fault *why)
+enum code client_ask(struct ua_client *c, const struct ua_struct *type, void *request,
+                     const struct ua_struct *response_type, int64_t timeout_ms, ua_answer_fn answer,
+                     void *ctx, struct fault *why)
 {
-    return client_ask_raw(c, type, request, timeout_ms ? timeout_ms : c->set.request_ms, give_typed, answer, ctx, response_type, why);
+    return client_ask_raw(c, type, request, timeout_ms ? timeout_ms : c->set.request_ms, give_typed, answer,
+                          ctx, response_type, why);
 }
 
-enum code ua_client_ask(struct ua_client *c, const struct ua_struct *type, void *request, const struct ua_struct *response_type,
-                        int64_t timeout_ms, ua_answer_fn answer, void *ctx, struct fault *why)
+enum code ua_client_ask(struct ua_client *c, const struct ua_struct *type, void *request,
+                        const struct ua_struct *response_type, int64_t timeout_ms, ua_answer_fn answer,
+                        void *ctx, struct fault *why)
 {
     if (c->state != UA_CLIENT_UP)
-        return FAIL(why, CODE_CLOSED, 0, "%s is not connected: %s", c->set.url, ua_client_state_name(c->state));
+        return FAIL(why, CODE_CLOSED, 0, "%s is not connected: %s", c->set.url,
+                    ua_client_state_name(c->state));
     return client_ask(c, type, request, response_type, timeout_ms, answer, ctx, why);
 }
 
@@ -189,7 +199,7 @@ void client_answer_all(struct ua_client *c, ua_status status)
 
 void work_begin(struct ua_client *c, struct ua_work *w, void (*drop)(struct ua_work *))
 {
-    *w = (struct ua_work){ .next = c->works, .client = c, .drop = drop };
+    *w = (struct ua_work){.next = c->works, .client = c, .drop = drop};
     if (c->works)
         c->works->prev = w;
     c->works = w;

@@ -22,22 +22,27 @@ void client_forget_found(struct ua_client *c)
 
 /* ---- choosing ---- */
 
-const struct ua_user_token_policy *client_token_policy(const struct ua_client *c, const struct ua_endpoint_description *e)
+const struct ua_user_token_policy *client_token_policy(const struct ua_client *c,
+                                                       const struct ua_endpoint_description *e)
 {
     const struct ua_user_token_policy *best = NULL;
     for (uint32_t i = 0; i < e->user_identity_tokens_count; i++) {
         const struct ua_user_token_policy *t = &e->user_identity_tokens[i];
-        const struct ua_policy *p = t->security_policy_uri.len ? ua_policy_by_uri(t->security_policy_uri) : NULL;
+        const struct ua_policy *p = t->security_policy_uri.len ? ua_policy_by_uri(t->security_policy_uri)
+                                                               : NULL;
         if (t->token_type != (int32_t)c->set.user.kind || (t->security_policy_uri.len && !p))
             continue;
-        const struct ua_policy *b = best && best->security_policy_uri.len ? ua_policy_by_uri(best->security_policy_uri) : NULL;
+        const struct ua_policy *b = best && best->security_policy_uri.len
+                                        ? ua_policy_by_uri(best->security_policy_uri)
+                                        : NULL;
         if (!best || (p && (!b || p->level > b->level)))
             best = t;
     }
     return best;
 }
 
-static bool fits(const struct ua_client *c, const struct ua_endpoint_description *e, const struct ua_policy **policy)
+static bool fits(const struct ua_client *c, const struct ua_endpoint_description *e,
+                 const struct ua_policy **policy)
 {
     const struct ua_policy *p = *policy = ua_policy_by_uri(e->security_policy_uri);
     if (!p || e->security_mode < UA_MODE_NONE || e->security_mode > UA_MODE_SIGN_AND_ENCRYPT)
@@ -59,7 +64,8 @@ static int worth(const struct ua_endpoint_description *e, const struct ua_policy
     return e->security_mode * 10000 + p->level * 256 + e->security_level;
 }
 
-static const struct ua_endpoint_description *choose(const struct ua_client *c, const struct ua_endpoint_description *at, size_t n,
+static const struct ua_endpoint_description *choose(const struct ua_client *c,
+                                                    const struct ua_endpoint_description *at, size_t n,
                                                     const struct ua_policy **policy)
 {
     const struct ua_endpoint_description *best = NULL;
@@ -80,25 +86,28 @@ static const struct ua_endpoint_description *choose(const struct ua_client *c, c
 
 static void offers(struct buf *b, const struct ua_endpoint_description *at, size_t n)
 {
-    static const char *const modes[] = { "?", "", " Sign", " SignAndEncrypt" };
+    static const char *const modes[] = {"?", "", " Sign", " SignAndEncrypt"};
     for (size_t i = 0; i < n && i < 12; i++) {
         const struct ua_policy *p = ua_policy_by_uri(at[i].security_policy_uri);
         int mode = at[i].security_mode;
-        buf_printf(b, "%s%s%s", i ? ", " : "", p ? p->name : "one we do not know", mode >= 1 && mode <= 3 ? modes[mode] : modes[0]);
+        buf_printf(b, "%s%s%s", i ? ", " : "", p ? p->name : "one we do not know",
+                   mode >= 1 && mode <= 3 ? modes[mode] : modes[0]);
     }
     buf_u8(b, 0);
 }
 
 static void nothing_fits(struct ua_client *c, struct fault *why)
 {
-    static const char *const users[] = { "anonymous users", "users with a password", "users with a certificate", "tokens" };
-    static const char *const modes[] = { "", " None", " Sign", " SignAndEncrypt" };
-    struct buf b = { .max = 4096 };
+    static const char *const users[] = {"anonymous users", "users with a password",
+                                        "users with a certificate", "tokens"};
+    static const char *const modes[] = {"", " None", " Sign", " SignAndEncrypt"};
+    struct buf b = {.max = 4096};
     offers(&b, c->endpoints, c->endpoint_count);
     (void)FAIL_FG(why, CODE_UNSUPPORTED, UA_FG_NO_ENDPOINT,
-                  "%s has no endpoint for %s%s with %s%s. It offers: %s", c->set.url, c->set.policy ? c->set.policy : "any policy",
-                  modes[c->set.mode], users[c->set.user.kind],
-                  c->set.own || c->set.policy ? "" : " (we have no certificate: None only)", b.bad || !c->endpoint_count ? "nothing" : (const char *)b.at);
+                  "%s has no endpoint for %s%s with %s%s. It offers: %s", c->set.url,
+                  c->set.policy ? c->set.policy : "any policy", modes[c->set.mode], users[c->set.user.kind],
+                  c->set.own || c->set.policy ? "" : " (we have no certificate: None only)",
+                  b.bad || !c->endpoint_count ? "nothing" : (const char *)b.at);
     buf_clear(&b);
 }
 
@@ -117,13 +126,14 @@ static void compare_host(struct ua_client *c)
     named.len = n;
     (void)snprintf(own, sizeof own, "%s:%u", (const char *)c->host.at, c->port);
     size_t host = c->host.len;
-    bool same = named.len >= host && strncasecmp((const char *)named.at, own, host) == 0 && (named.len == host || named.at[host] == ':');
+    bool same = named.len >= host && strncasecmp((const char *)named.at, own, host) == 0 &&
+                (named.len == host || named.at[host] == ':');
     if (same || named.len == 0)
         return;
     client_lacks(c, UA_LACK_HOST);
     if (!client_told(c, UA_FG_HOST))
-        client_notice(c, UA_FG_HOST, "%s calls itself %s; we stay with the address that was given", c->set.url,
-                      bytes_escape(named, text, sizeof text));
+        client_notice(c, UA_FG_HOST, "%s calls itself %s; we stay with the address that was given",
+                      c->set.url, bytes_escape(named, text, sizeof text));
 }
 
 static enum code believe(struct ua_client *c, struct fault *why)
@@ -135,7 +145,8 @@ static enum code believe(struct ua_client *c, struct fault *why)
     if (!der.len && c->policy->id == UA_POLICY_NONE)
         return CODE_OK;
     enum code code = ua_certificate_read(&c->certificate, der, why);
-    if (code && c->policy->id == UA_POLICY_NONE) { /* it is used for passwords only, which then cannot be sent */
+    if (code &&
+        c->policy->id == UA_POLICY_NONE) { /* it is used for passwords only, which then cannot be sent */
         c->certificate = NULL;
         return CODE_OK;
     }
@@ -149,7 +160,7 @@ static enum code believe(struct ua_client *c, struct fault *why)
 static void found(void *ctx, ua_status status, const void *response, struct arena *arena)
 {
     struct ua_client *c = ctx;
-    struct fault why = { 0 };
+    struct fault why = {0};
     (void)response;
     (void)arena;
     if (c->state != UA_CLIENT_DISCOVERING)
@@ -182,13 +193,15 @@ static void keep(struct ua_pending *p, ua_status status, struct bytes body)
 {
     struct ua_client *c = p->client;
     uint8_t *copy = NULL;
-    struct ua_get_endpoints_response r = { 0 };
+    struct ua_get_endpoints_response r = {0};
     client_forget_found(c);
     if (!status) {
         copy = arena_take(&c->found, body.len + 1);
         if (copy && body.len)
             memcpy(copy, body.at, body.len);
-        status = copy ? client_read(c, bytes_of(copy, body.len), &ua_get_endpoints_response_type, &r, &c->found) : UA_BAD_OUT_OF_MEMORY;
+        status = copy ? client_read(c, bytes_of(copy, body.len), &ua_get_endpoints_response_type, &r,
+                                    &c->found)
+                      : UA_BAD_OUT_OF_MEMORY;
     }
     if (!status) {
         c->endpoints = r.endpoints;
@@ -199,25 +212,29 @@ static void keep(struct ua_pending *p, ua_status status, struct bytes body)
 
 void client_find(struct ua_client *c)
 {
-    struct fault why = { 0 };
-    struct ua_get_endpoints_request r = { .endpoint_url = bytes_str(c->set.url) };
+    struct fault why = {0};
+    struct ua_get_endpoints_request r = {.endpoint_url = bytes_str(c->set.url)};
     client_state(c, UA_CLIENT_DISCOVERING);
-    if (client_ask_raw(c, &ua_get_endpoints_request_type, &r, c->set.request_ms, keep, NULL, NULL, NULL, &why))
+    if (client_ask_raw(c, &ua_get_endpoints_request_type, &r, c->set.request_ms, keep, NULL, NULL, NULL,
+                       &why))
         client_fail(c, &why);
 }
 
 /* ---- what CreateSession says, over a channel that is protected ---- */
 
-static bool listed(const struct ua_endpoint_description *at, size_t n, const struct ua_endpoint_description *e)
+static bool listed(const struct ua_endpoint_description *at, size_t n,
+                   const struct ua_endpoint_description *e)
 {
     for (size_t i = 0; i < n; i++)
-        if (at[i].security_mode == e->security_mode && bytes_equal(at[i].security_policy_uri, e->security_policy_uri) &&
+        if (at[i].security_mode == e->security_mode &&
+            bytes_equal(at[i].security_policy_uri, e->security_policy_uri) &&
             bytes_equal(at[i].server_certificate, e->server_certificate))
             return true;
     return false;
 }
 
-enum code client_compare(struct ua_client *c, const struct ua_endpoint_description *at, size_t n, struct fault *why)
+enum code client_compare(struct ua_client *c, const struct ua_endpoint_description *at, size_t n,
+                         struct fault *why)
 {
     const struct ua_policy *policy;
     bool same = n > 0;
@@ -231,8 +248,9 @@ enum code client_compare(struct ua_client *c, const struct ua_endpoint_descripti
         return CODE_OK; /* neither of the two lists was protected */
     const struct ua_endpoint_description *better = choose(c, at, n, &policy);
     if (better && worth(better, policy) / 256 > worth(c->endpoint, c->policy) / 256)
-        return FAIL_FG(why, CODE_REFUSED, UA_FG_SWAPPED,
-                       "%s has %s, but discovery was told only %s: somebody between us weakens the connection", c->set.url, policy->name,
-                       c->policy->name);
+        return FAIL_FG(
+            why, CODE_REFUSED, UA_FG_SWAPPED,
+            "%s has %s, but discovery was told only %s: somebody between us weakens the connection",
+            c->set.url, policy->name, c->policy->name);
     return CODE_OK;
 }

@@ -10,7 +10,7 @@ static struct ua_client *of_tick(struct timer *t)
 
 struct ua_now client_now(const struct ua_client *c)
 {
-    return (struct ua_now){ loop_now_us(c->loop), loop_wall_us(c->loop) };
+    return (struct ua_now){loop_now_us(c->loop), loop_wall_us(c->loop)};
 }
 
 /* The channel's word to the connection's output, counted. */
@@ -52,24 +52,22 @@ static bool is_distrust(ua_status s)
     case UA_BAD_CERTIFICATE_TIME_INVALID:
     case UA_BAD_CERTIFICATE_USE_NOT_ALLOWED:
     case UA_BAD_CERTIFICATE_CHAIN_INCOMPLETE:
-    case UA_BAD_CERTIFICATE_REVOKED:
-        return true;
-    default:
-        return false;
+    case UA_BAD_CERTIFICATE_REVOKED: return true;
+    default: return false;
     }
 }
 
 static void channel_ended(struct ua_client *c, const struct ua_event *e)
 {
-    struct fault why = { 0 };
+    struct fault why = {0};
     char scratch[16];
     if (e->kind == UA_EVENT_ERROR && ua_code(e->status) == UA_BAD_CERTIFICATE_INVALID)
         (void)FAIL_FG(&why, CODE_REFUSED, UA_FG_SWAPPED, "%s: %s", c->set.url, e->why.text);
     else if (c->state == UA_CLIENT_OPENING && is_distrust(e->status)) /* as an ERR, or as the answer */
         client_refusal(c, "the secure channel", e->status, &why);
     else if (e->status)
-        (void)FAIL_FG(&why, CODE_PROTOCOL, e->kind == UA_EVENT_CLOSED ? UA_FG_REFUSED : UA_FG_BROKEN, "%s: %s (%s)", c->set.url,
-                      e->why.text, ua_status_text(e->status, scratch));
+        (void)FAIL_FG(&why, CODE_PROTOCOL, e->kind == UA_EVENT_CLOSED ? UA_FG_REFUSED : UA_FG_BROKEN,
+                      "%s: %s (%s)", c->set.url, e->why.text, ua_status_text(e->status, scratch));
     else
         (void)FAIL_FG(&why, CODE_CLOSED, UA_FG_UNREACHABLE, "%s: %s", c->set.url, e->why.text);
     /* What discovery said may not hold any more. */
@@ -95,24 +93,13 @@ static void schedule(struct ua_client *c);
 static bool on_event(struct ua_client *c, const struct ua_event *e)
 {
     switch (e->kind) {
-    case UA_EVENT_OPENED:
-        opened(c);
-        break;
-    case UA_EVENT_RENEWED:
-        c->renewals++;
-        break;
-    case UA_EVENT_MESSAGE:
-        client_answer(c, e->request_id, UA_GOOD, e->body);
-        break;
-    case UA_EVENT_ABORTED:
-        client_answer(c, e->request_id, e->status, BYTES_NONE);
-        break;
+    case UA_EVENT_OPENED: opened(c); break;
+    case UA_EVENT_RENEWED: c->renewals++; break;
+    case UA_EVENT_MESSAGE: client_answer(c, e->request_id, UA_GOOD, e->body); break;
+    case UA_EVENT_ABORTED: client_answer(c, e->request_id, e->status, BYTES_NONE); break;
     case UA_EVENT_CLOSED:
-    case UA_EVENT_ERROR:
-        channel_ended(c, e);
-        return false;
-    case UA_EVENT_NONE:
-        break;
+    case UA_EVENT_ERROR: channel_ended(c, e); return false;
+    case UA_EVENT_NONE: break;
     }
     return !c->dead && c->conn && !c->why.code && conn_is_open(c->conn);
 }
@@ -120,7 +107,7 @@ static bool on_event(struct ua_client *c, const struct ua_event *e)
 static void tick(struct timer *t)
 {
     struct ua_client *c = of_tick(t);
-    struct ua_event e = { 0 };
+    struct ua_event e = {0};
     size_t before;
     if (!c->conn || !c->channel)
         return;
@@ -168,7 +155,7 @@ static void on_open(void *ctx, struct conn *conn)
     conn_set_marks(conn, c->set.unsent_bytes, c->set.unsent_bytes / 4);
     client_state(c, UA_CLIENT_OPENING);
     c->channel = ua_channel_new(&config, client_now(c));
-    struct fault why = { 0 };
+    struct fault why = {0};
     if (!c->channel) {
         (void)FAIL(&why, CODE_NOMEM, 0, "no memory for a secure channel");
         client_fail(c, &why);
@@ -189,7 +176,7 @@ static size_t on_bytes(void *ctx, struct conn *conn, struct bytes in)
     client_enter(c);
     c->heard_us = loop_now_us(c->loop);
     while (more) {
-        struct ua_event e = { 0 };
+        struct ua_event e = {0};
         size_t before;
         struct buf *out = output(c, &before);
         size_t n = ua_channel_take(c->channel, bytes_from(in, used), client_now(c), out, &e);
@@ -219,7 +206,7 @@ static void on_drained(void *ctx, struct conn *conn)
 static void on_closed(void *ctx, struct conn *conn, const struct fault *why)
 {
     struct ua_client *c = ctx;
-    struct fault said = { 0 };
+    struct fault said = {0};
     c->conn = NULL;
     if (c->dead) {
         client_bury(c);
@@ -242,10 +229,9 @@ static void on_closed(void *ctx, struct conn *conn, const struct fault *why)
 void client_dial(struct ua_client *c)
 {
     static const struct conn_events events = {
-        .on_bytes = on_bytes, .on_drained = on_drained, .on_close = on_closed, .on_open = on_open
-    };
-    struct fault why = { 0 }, said = { 0 };
-    c->why = (struct fault){ 0 };
+        .on_bytes = on_bytes, .on_drained = on_drained, .on_close = on_closed, .on_open = on_open};
+    struct fault why = {0}, said = {0};
+    c->why = (struct fault){0};
     client_state(c, UA_CLIENT_DIALLING);
     if (conn_dial(&c->conn, c->loop, (const char *)c->host.at, c->port, &events, c, &why) == CODE_OK)
         return;

@@ -38,13 +38,14 @@ struct seeing {
     struct ua_work work;
     struct ua_read_value_id nodes[SEE_COUNT];
     struct bytes product, version;
-    char    product_text[80], version_text[40];
-    bool    namespaces, limits, time;
+    char product_text[80], version_text[40];
+    bool namespaces, limits, time;
 };
 
 static const struct ua_variant *text_of(const struct ua_data_value *v, unsigned type, bool array)
 {
-    bool ok = !ua_is_bad(v->status) && v->has & UA_HAS_VALUE && v->value.type == type && v->value.array == array;
+    bool ok = !ua_is_bad(v->status) && v->has & UA_HAS_VALUE && v->value.type == type &&
+              v->value.array == array;
     return ok ? &v->value : NULL;
 }
 
@@ -74,8 +75,11 @@ static void note_time(struct ua_client *c, ua_time time)
     if (c->clock_us > -CLOCK_US && c->clock_us < CLOCK_US)
         return;
     if (!client_told(c, UA_FG_CLOCK))
-        client_notice(c, UA_FG_CLOCK, "the clock of %s is %lld s %s ours. Times of values are the server's; certificates may seem to be "
-                      "out of time", c->set.url, (long long)(c->clock_us < 0 ? -c->clock_us : c->clock_us) / 1000000,
+        client_notice(c, UA_FG_CLOCK,
+                      "the clock of %s is %lld s %s ours. Times of values are the server's; certificates may "
+                      "seem to be "
+                      "out of time",
+                      c->set.url, (long long)(c->clock_us < 0 ? -c->clock_us : c->clock_us) / 1000000,
                       c->clock_us < 0 ? "behind" : "ahead of");
 }
 
@@ -95,8 +99,9 @@ static void note(struct seeing *s, size_t i, const struct ua_data_value *v)
     } else if (i == SEE_VERSION && (x = text_of(v, UA_STRING, false))) {
         (void)bytes_escape(x->text, s->version_text, sizeof s->version_text);
     } else if (i >= SEE_LIMITS && (x = text_of(v, UA_UINT32, false))) {
-        uint32_t *to[] = { &c->limits.read,      &c->limits.write,          &c->limits.call,      &c->limits.browse,
-                           &c->limits.translate, &c->limits.register_nodes, &c->limits.monitored, &c->limits.history };
+        uint32_t *to[] = {&c->limits.read,      &c->limits.write,     &c->limits.call,
+                          &c->limits.browse,    &c->limits.translate, &c->limits.register_nodes,
+                          &c->limits.monitored, &c->limits.history};
         *to[i - SEE_LIMITS] = x->u32;
         s->limits = true;
     }
@@ -120,7 +125,8 @@ static void seen(void *ctx, ua_status status)
 {
     struct seeing *s = ctx;
     struct ua_client *c = s->work.client;
-    (void)snprintf(c->product, sizeof c->product, "%s%s%s", s->product_text, s->version_text[0] ? " " : "", s->version_text);
+    (void)snprintf(c->product, sizeof c->product, "%s%s%s", s->product_text, s->version_text[0] ? " " : "",
+                   s->version_text);
     if (!s->namespaces)
         client_lacks(c, UA_LACK_NAMESPACES);
     if (!s->limits)
@@ -140,7 +146,7 @@ static void seen(void *ctx, ua_status status)
 
 void client_see(struct ua_client *c)
 {
-    struct fault why = { 0 };
+    struct fault why = {0};
     client_state(c, UA_CLIENT_LOOKING);
     if (c->same && c->namespace_count) { /* the server is the one it was */
         client_is_up(c);
@@ -149,7 +155,7 @@ void client_see(struct ua_client *c)
     arena_reset(&c->seen);
     c->namespaces = NULL;
     c->namespace_count = 0;
-    c->limits = (struct ua_operation_limits){ 0 };
+    c->limits = (struct ua_operation_limits){0};
     memset(c->list_most, 0, sizeof c->list_most);
     struct seeing *s = mem_zalloc(1, sizeof *s);
     if (!s) {
@@ -158,8 +164,10 @@ void client_see(struct ua_client *c)
         return;
     }
     for (size_t i = 0; i < SEE_COUNT; i++)
-        s->nodes[i] = (struct ua_read_value_id){ .node_id = UA_NS0(nodes[i]), .attribute_id = UA_ATTR_VALUE };
-    struct ua_read_request r = { .timestamps_to_return = UA_TIMES_NEITHER, .nodes_to_read = s->nodes, .nodes_to_read_count = SEE_COUNT };
+        s->nodes[i] = (struct ua_read_value_id){.node_id = UA_NS0(nodes[i]), .attribute_id = UA_ATTR_VALUE};
+    struct ua_read_request r = {.timestamps_to_return = UA_TIMES_NEITHER,
+                                .nodes_to_read = s->nodes,
+                                .nodes_to_read_count = SEE_COUNT};
     work_begin(c, &s->work, drop);
     if (ua_ask_list(c, UA_LIST_READ, &r, part, seen, s, &why)) {
         drop(&s->work);
@@ -200,7 +208,7 @@ void client_watch_alive(struct ua_client *c)
 static void alive(void *ctx, ua_status status, const void *response, struct arena *arena)
 {
     struct ua_client *c = ctx;
-    struct fault why = { 0 };
+    struct fault why = {0};
     (void)response;
     (void)arena;
     c->asking_alive = false;
@@ -209,7 +217,8 @@ static void alive(void *ctx, ua_status status, const void *response, struct aren
     int64_t silent = loop_now_us(c->loop) - c->heard_us;
     if (silent < c->set.request_ms * 1000)
         return; /* it is slow with this, but it speaks */
-    (void)FAIL_FG(&why, CODE_CLOSED, UA_FG_UNREACHABLE, "%s has said nothing for %lld s: the line or the server is dead", c->set.url,
+    (void)FAIL_FG(&why, CODE_CLOSED, UA_FG_UNREACHABLE,
+                  "%s has said nothing for %lld s: the line or the server is dead", c->set.url,
                   (long long)(silent / 1000000));
     client_fail(c, &why);
 }
@@ -222,9 +231,12 @@ static void on_alive(struct timer *t)
     client_watch_alive(c);
     if (!quiet || c->asking_alive || c->set.channel_only)
         return;
-    struct ua_read_value_id node = { .node_id = UA_NS0(UA_ID_SERVER_SERVER_STATUS_STATE), .attribute_id = UA_ATTR_VALUE };
-    struct ua_read_request r = { .timestamps_to_return = UA_TIMES_NEITHER, .nodes_to_read = &node, .nodes_to_read_count = 1 };
-    c->asking_alive = client_ask(c, &ua_read_request_type, &r, &ua_read_response_type, 0, alive, c, NULL) == CODE_OK;
+    struct ua_read_value_id node = {.node_id = UA_NS0(UA_ID_SERVER_SERVER_STATUS_STATE),
+                                    .attribute_id = UA_ATTR_VALUE};
+    struct ua_read_request r = {
+        .timestamps_to_return = UA_TIMES_NEITHER, .nodes_to_read = &node, .nodes_to_read_count = 1};
+    c->asking_alive = client_ask(c, &ua_read_request_type, &r, &ua_read_response_type, 0, alive, c, NULL) ==
+                      CODE_OK;
 }
 
 /* ---- a look ---- */
@@ -234,7 +246,8 @@ struct bytes ua_client_namespace(const struct ua_client *c, uint16_t index)
     return index < c->namespace_count ? c->namespaces[index] : BYTES_NONE;
 }
 
-bool ua_client_resolve(const struct ua_client *c, const struct ua_expanded_node_id *id, struct ua_node_id *out)
+bool ua_client_resolve(const struct ua_client *c, const struct ua_expanded_node_id *id,
+                       struct ua_node_id *out)
 {
     *out = id->id;
     if (id->server)

@@ -13,28 +13,26 @@ static const char *advice(ua_status s)
     switch (ua_code(s)) {
     case UA_BAD_TOO_MANY_SESSIONS:
         return ": it has no room for another session; end one, or wait until one times out";
-    case UA_BAD_SERVICE_UNSUPPORTED:
-        return ": is this a server for data, or one for discovery only?";
+    case UA_BAD_SERVICE_UNSUPPORTED: return ": is this a server for data, or one for discovery only?";
     case UA_BAD_TCP_ENDPOINT_URL_INVALID:
         return ": the path or host in the address is not what it calls itself";
-    case UA_BAD_TIMEOUT:
-        return ": it did not answer";
-    default:
-        return "";
+    case UA_BAD_TIMEOUT: return ": it did not answer";
+    default: return "";
     }
 }
 
 static bool user_refused(ua_status s)
 {
     s = ua_code(s);
-    return s == UA_BAD_USER_ACCESS_DENIED || s == UA_BAD_IDENTITY_TOKEN_REJECTED || s == UA_BAD_IDENTITY_TOKEN_INVALID ||
-           s == UA_BAD_USER_SIGNATURE_INVALID;
+    return s == UA_BAD_USER_ACCESS_DENIED || s == UA_BAD_IDENTITY_TOKEN_REJECTED ||
+           s == UA_BAD_IDENTITY_TOKEN_INVALID || s == UA_BAD_USER_SIGNATURE_INVALID;
 }
 
 static bool distrusts(ua_status s)
 {
     s = ua_code(s);
-    return s == UA_BAD_SECURITY_CHECKS_FAILED || (s >= UA_BAD_CERTIFICATE_INVALID && s <= UA_BAD_CERTIFICATE_ISSUER_REVOKED) ||
+    return s == UA_BAD_SECURITY_CHECKS_FAILED ||
+           (s >= UA_BAD_CERTIFICATE_INVALID && s <= UA_BAD_CERTIFICATE_ISSUER_REVOKED) ||
            s == UA_BAD_CERTIFICATE_CHAIN_INCOMPLETE || s == UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED ||
            s == UA_BAD_APPLICATION_SIGNATURE_INVALID;
 }
@@ -47,15 +45,17 @@ void client_refusal(struct ua_client *c, const char *what, ua_status status, str
         (void)FAIL_FG(why, CODE_REFUSED, UA_FG_USER, "%s refuses the user %s: %s", c->set.url,
                       c->set.user.kind == UA_USER_NAME ? bytes_escape(c->set.user.name, name, sizeof name)
                       : c->set.user.kind == UA_USER_CERTIFICATE ? c->set.user.certificate->certificate->name
-                                                                 : "without a name", text);
+                                                                : "without a name",
+                      text);
     } else if (distrusts(status) && c->set.own) {
         const struct ua_certificate *own = c->set.own->certificate;
-        (void)FAIL_FG(why, CODE_REFUSED, UA_FG_NOT_TRUSTED,
-                      "%s does not trust us yet (%s). Accept our certificate on the server (SHA1 %s, \"%.60s\")%s", c->set.url, text,
-                      own->hex, own->name, c->set.reconnect ? "; we try again" : "");
+        (void)FAIL_FG(
+            why, CODE_REFUSED, UA_FG_NOT_TRUSTED,
+            "%s does not trust us yet (%s). Accept our certificate on the server (SHA1 %s, \"%.60s\")%s",
+            c->set.url, text, own->hex, own->name, c->set.reconnect ? "; we try again" : "");
     } else {
-        (void)FAIL_FG(why, CODE_REFUSED, status == UA_BAD_TIMEOUT ? UA_FG_UNREACHABLE : UA_FG_REFUSED, "%s refuses %s: %s%s",
-                      c->set.url, what, text, advice(status));
+        (void)FAIL_FG(why, CODE_REFUSED, status == UA_BAD_TIMEOUT ? UA_FG_UNREACHABLE : UA_FG_REFUSED,
+                      "%s refuses %s: %s%s", c->set.url, what, text, advice(status));
     }
 }
 
@@ -63,7 +63,7 @@ void client_refusal(struct ua_client *c, const char *what, ua_status status, str
 
 static void refuse(struct ua_client *c, const char *what, ua_status status)
 {
-    struct fault why = { 0 };
+    struct fault why = {0};
     client_refusal(c, what, status, &why);
     client_fail(c, &why);
 }
@@ -127,14 +127,16 @@ static bool sign(struct ua_client *c, struct arena *arena, struct ua_signature_d
 
 static void activate(struct ua_client *c)
 {
-    struct ua_activate_session_request r = { 0 };
-    struct fault why = { 0 };
+    struct ua_activate_session_request r = {0};
+    struct fault why = {0};
     struct arena arena;
     arena_init(&arena, NULL, 0, USER_ARENA);
-    enum code code = sign(c, &arena, &r.client_signature) ? client_user_token(c, &arena, &r, &why)
-                                                          : FAIL(&why, CODE_NOMEM, 0, "signing did not work: no memory");
+    enum code code = sign(c, &arena, &r.client_signature)
+                         ? client_user_token(c, &arena, &r, &why)
+                         : FAIL(&why, CODE_NOMEM, 0, "signing did not work: no memory");
     if (!code)
-        code = client_ask(c, &ua_activate_session_request_type, &r, &ua_activate_session_response_type, 0, activated, c, &why);
+        code = client_ask(c, &ua_activate_session_request_type, &r, &ua_activate_session_response_type, 0,
+                          activated, c, &why);
     arena_clear(&arena);
     if (code)
         client_fail(c, &why);
@@ -157,17 +159,21 @@ static enum code check_certificate(struct ua_client *c, struct bytes der, struct
     if (same || (!leaf.len && c->policy->id == UA_POLICY_NONE))
         return CODE_OK;
     return FAIL_FG(why, CODE_REFUSED, UA_FG_SWAPPED,
-                   "%s answers with another certificate than discovery gave: somebody is between us, or it has a new one; then try again",
+                   "%s answers with another certificate than discovery gave: somebody is between us, or it "
+                   "has a new one; then try again",
                    c->set.url);
 }
 
-static enum code check_signature(struct ua_client *c, const struct ua_create_session_response *r, struct fault *why)
+static enum code check_signature(struct ua_client *c, const struct ua_create_session_response *r,
+                                 struct fault *why)
 {
     if (c->policy->id == UA_POLICY_NONE)
         return CODE_OK;
     struct bytes nonce = bytes_of(c->own_nonce, sizeof c->own_nonce);
-    if (!ua_rsa_verify(c->policy, c->certificate->key, c->set.own->certificate->leaf, nonce, r->server_signature.signature))
-        return FAIL_FG(why, CODE_REFUSED, UA_FG_SWAPPED, "%s cannot prove that the certificate it shows is its own", c->set.url);
+    if (!ua_rsa_verify(c->policy, c->certificate->key, c->set.own->certificate->leaf, nonce,
+                       r->server_signature.signature))
+        return FAIL_FG(why, CODE_REFUSED, UA_FG_SWAPPED,
+                       "%s cannot prove that the certificate it shows is its own", c->set.url);
     if (r->server_nonce.len < NONCE_LEAST)
         return wrong(c, "its nonce has less than 32 bytes", why);
     return CODE_OK;
@@ -205,7 +211,7 @@ static enum code adopt(struct ua_client *c, const struct ua_create_session_respo
 static void created(void *ctx, ua_status status, const void *response, struct arena *arena)
 {
     struct ua_client *c = ctx;
-    struct fault why = { 0 };
+    struct fault why = {0};
     (void)arena;
     if (c->state != UA_CLIENT_STARTING)
         return;
@@ -224,12 +230,14 @@ static void created(void *ctx, ua_status status, const void *response, struct ar
 static void create(struct ua_client *c)
 {
     const struct ua_certificate *own = c->set.own ? c->set.own->certificate : NULL;
-    const char *uri = c->set.application_uri ? c->set.application_uri : own && own->uri ? own->uri : "urn:fieldgate";
+    const char *uri = c->set.application_uri ? c->set.application_uri
+                      : own && own->uri      ? own->uri
+                                             : "urn:fieldgate";
     struct ua_create_session_request r = {
-        .client_description = { .application_uri = bytes_str(uri),
-                                .product_uri = BYTES_LIT("urn:fieldgate"),
-                                .application_name = { BYTES_NONE, bytes_str(c->set.application_name) },
-                                .application_type = UA_APPLICATION_CLIENT },
+        .client_description = {.application_uri = bytes_str(uri),
+                               .product_uri = BYTES_LIT("urn:fieldgate"),
+                               .application_name = {BYTES_NONE, bytes_str(c->set.application_name)},
+                               .application_type = UA_APPLICATION_CLIENT},
         .endpoint_url = bytes_str(c->set.url),
         .session_name = bytes_str(c->set.name),
         .client_nonce = bytes_of(c->own_nonce, sizeof c->own_nonce),
@@ -237,11 +245,12 @@ static void create(struct ua_client *c)
         .requested_session_timeout = (double)c->set.session_ms,
         .max_response_message_size = c->set.message_bytes,
     };
-    struct fault why = { 0 };
+    struct fault why = {0};
     c->same = false;
     c->request_bytes = 0;
     c->set.io->random(c->set.io->self, c->own_nonce, sizeof c->own_nonce);
-    if (client_ask(c, &ua_create_session_request_type, &r, &ua_create_session_response_type, 0, created, c, &why))
+    if (client_ask(c, &ua_create_session_request_type, &r, &ua_create_session_response_type, 0, created, c,
+                   &why))
         client_fail(c, &why);
 }
 
@@ -260,9 +269,10 @@ void client_start(struct ua_client *c)
 
 void client_session_lost(struct ua_client *c, ua_status status)
 {
-    struct fault why = { 0 };
+    struct fault why = {0};
     char scratch[16];
     forget_session(c);
-    (void)FAIL_FG(&why, CODE_CLOSED, UA_FG_REFUSED, "%s has ended our session (%s)", c->set.url, ua_status_text(status, scratch));
+    (void)FAIL_FG(&why, CODE_CLOSED, UA_FG_REFUSED, "%s has ended our session (%s)", c->set.url,
+                  ua_status_text(status, scratch));
     client_fail(c, &why);
 }

@@ -23,19 +23,24 @@ static void next(struct ua_subscription *s);
 static void end(struct ua_subscription *s)
 {
     struct ua_client *c = s->client;
-    struct ua_gap gap = { .from = s->gap_from, .to = s->gap_to, .items = s->count, .filled = s->filled };
+    struct ua_gap gap = {.from = s->gap_from, .to = s->gap_to, .items = s->count, .filled = s->filled};
     const char *reason = s->reason;
     unsigned good = sub_good_items(s);
     (void)FAIL_FG(&gap.why, CODE_CLOSED, UA_FG_GAP,
-                  "%s: subscription %u was lost (%s). What changed in between is filled from history for %u of %u nodes; of the others "
-                  "only the last value is known", c->set.url, s->lost_id, reason, s->filled, s->count);
+                  "%s: subscription %u was lost (%s). What changed in between is filled from history for %u "
+                  "of %u nodes; of the others "
+                  "only the last value is known",
+                  c->set.url, s->lost_id, reason, s->filled, s->count);
     s->reason = NULL;
     s->fill_us = 0;
     s->state = SUB_LIVE;
     sub_enter(s);
     client_enter(c);
-    client_notice(c, UA_FG_SILENT, "%s connected, but 0 of %u nodes sent a value for %lld s: subscription %u is %s. Made anew, %u of %u good",
-                  c->set.url, s->count, (long long)(s->silent_us / 1000000), s->lost_id, reason, good, s->count);
+    client_notice(c, UA_FG_SILENT,
+                  "%s connected, but 0 of %u nodes sent a value for %lld s: subscription %u is %s. Made "
+                  "anew, %u of %u good",
+                  c->set.url, s->count, (long long)(s->silent_us / 1000000), s->lost_id, reason, good,
+                  s->count);
     if (!s->closed && s->events.on_gap && s->gap_from)
         s->events.on_gap(s->ctx, s, &gap);
     if (!s->closed && s->state == SUB_LIVE)
@@ -87,10 +92,11 @@ static void next(struct ua_subscription *s)
         struct filling *f = mem_alloc(sizeof *f);
         if (!f)
             break;
-        *f = (struct filling){ .s = s, .life = s->life, .place = s->fill_place };
+        *f = (struct filling){.s = s, .life = s->life, .place = s->fill_place};
         work_begin(c, &f->work, drop);
         sub_ask(s);
-        if (ua_history_raw(c, &id, s->hot[s->fill_place].last, s->gap_to, 0, each, filled, f, NULL) == CODE_OK)
+        if (ua_history_raw(c, &id, s->hot[s->fill_place].last, s->gap_to, 0, each, filled, f, NULL) ==
+            CODE_OK)
             return;
         s->requests--;
         drop(&f->work);

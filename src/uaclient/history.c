@@ -39,11 +39,12 @@ static void finish(struct past *p, ua_status status)
 static enum code ask(struct past *p, struct fault *why);
 
 /* Good: all of it was given; *more: the owner wants more. False: the client is gone. */
-static bool give(struct past *p, const struct ua_history_read_result *r, struct arena *arena, ua_status *status, bool *more)
+static bool give(struct past *p, const struct ua_history_read_result *r, struct arena *arena,
+                 ua_status *status, bool *more)
 {
     struct ua_client *c = p->work.client;
     struct ua_reader like = ua_reader_of(BYTES_NONE, arena, c->set.limits);
-    struct ua_history_data data = { 0 };
+    struct ua_history_data data = {0};
     *more = true;
     *status = ua_is_bad(r->status_code) ? r->status_code : UA_GOOD;
     if (*status || r->history_data.kind == UA_BODY_NONE)
@@ -89,29 +90,42 @@ static enum code ask(struct past *p, struct fault *why)
 {
     uint64_t lent[32];
     struct arena arena;
-    struct ua_read_raw_modified_details details = { .start_time = p->from, .end_time = p->to, .num_values_per_node = p->per_request };
-    struct ua_history_read_value_id node = { .node_id = p->node, .continuation_point = p->point.len ? buf_bytes(&p->point) : BYTES_NONE };
-    struct ua_history_read_request r = { .timestamps_to_return = UA_TIMES_BOTH, .release_continuation_points = p->releasing,
-                                         .nodes_to_read = &node, .nodes_to_read_count = 1 };
+    struct ua_read_raw_modified_details details = {
+        .start_time = p->from, .end_time = p->to, .num_values_per_node = p->per_request};
+    struct ua_history_read_value_id node = {
+        .node_id = p->node, .continuation_point = p->point.len ? buf_bytes(&p->point) : BYTES_NONE};
+    struct ua_history_read_request r = {.timestamps_to_return = UA_TIMES_BOTH,
+                                        .release_continuation_points = p->releasing,
+                                        .nodes_to_read = &node,
+                                        .nodes_to_read_count = 1};
     arena_init(&arena, lent, sizeof lent, 4096);
-    enum code code = ua_object_of(&arena, &ua_read_raw_modified_details_type, &details, &r.history_read_details)
-                         ? client_ask(p->work.client, &ua_history_read_request_type, &r, &ua_history_read_response_type, 0, answered, p, why)
+    enum code code = ua_object_of(&arena, &ua_read_raw_modified_details_type, &details,
+                                  &r.history_read_details)
+                         ? client_ask(p->work.client, &ua_history_read_request_type, &r,
+                                      &ua_history_read_response_type, 0, answered, p, why)
                          : FAIL(why, CODE_NOMEM, 0, "no memory to read history");
     arena_clear(&arena);
     return code;
 }
 
-enum code ua_history_raw(struct ua_client *c, const struct ua_node_id *node, ua_time from, ua_time to, uint32_t per_request,
-                         ua_history_fn each, ua_done_fn done, void *ctx, struct fault *why)
+enum code ua_history_raw(struct ua_client *c, const struct ua_node_id *node, ua_time from, ua_time to,
+                         uint32_t per_request, ua_history_fn each, ua_done_fn done, void *ctx,
+                         struct fault *why)
 {
     struct past *p = mem_zalloc(1, sizeof *p);
     if (!p)
         return FAIL(why, CODE_NOMEM, 0, "no memory to read history");
-    *p = (struct past){ .from = from, .to = to, .per_request = per_request ? per_request : PER_REQUEST, .each = each, .done = done,
-                        .ctx = ctx };
+    *p = (struct past){.from = from,
+                       .to = to,
+                       .per_request = per_request ? per_request : PER_REQUEST,
+                       .each = each,
+                       .done = done,
+                       .ctx = ctx};
     arena_init(&p->ids, NULL, 0, 1 << 20);
     work_begin(c, &p->work, drop);
-    enum code code = ua_node_id_copy(&p->ids, node, &p->node) ? ask(p, why) : FAIL(why, CODE_NOMEM, 0, "no memory to read history");
+    enum code code = ua_node_id_copy(&p->ids, node, &p->node)
+                         ? ask(p, why)
+                         : FAIL(why, CODE_NOMEM, 0, "no memory to read history");
     if (code)
         drop(&p->work);
     return code;

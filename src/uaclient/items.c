@@ -3,7 +3,14 @@
 
 #include "base/mem.h"
 
-enum { RETRY_MS = 10000, RETRY_MS_MOST = 60000, QUEUE_MOST = 10000, EVENT_QUEUE = 1000, FASTEST_MS = 10, FIRST_PLACES = 16 };
+enum {
+    RETRY_MS = 10000,
+    RETRY_MS_MOST = 60000,
+    QUEUE_MOST = 10000,
+    EVENT_QUEUE = 1000,
+    FASTEST_MS = 10,
+    FIRST_PLACES = 16
+};
 
 /* ---- an item with everything it points to ---- */
 
@@ -29,8 +36,9 @@ static bool encode_filter(const struct ua_watch *w, struct buf *b, struct ua_ext
         o->type = UA_NS0(ua_event_filter_type.encoding);
         ua_write_struct(b, &ua_event_filter_type, w->events);
     } else if (w->trigger || w->deadband) {
-        struct ua_data_change_filter f = { .trigger = w->trigger ? w->trigger - 1 : UA_TRIGGER_STATUS_VALUE,
-                                           .deadband_type = w->deadband, .deadband_value = w->deadband_value };
+        struct ua_data_change_filter f = {.trigger = w->trigger ? w->trigger - 1 : UA_TRIGGER_STATUS_VALUE,
+                                          .deadband_type = w->deadband,
+                                          .deadband_value = w->deadband_value};
         o->type = UA_NS0(ua_data_change_filter_type.encoding);
         ua_write_struct(b, &ua_data_change_filter_type, &f);
     } else {
@@ -42,8 +50,8 @@ static bool encode_filter(const struct ua_watch *w, struct buf *b, struct ua_ext
 
 static struct sub_item *new_item(const struct ua_watch *w)
 {
-    struct ua_extension_object filter = { 0 };
-    struct buf b = { 0 };
+    struct ua_extension_object filter = {0};
+    struct buf b = {0};
     if (!encode_filter(w, &b, &filter)) {
         buf_clear(&b);
         return NULL;
@@ -113,7 +121,7 @@ static void put(struct ua_subscription *s, struct sub_item *item)
     s->lives[place] = life ? life : 1;
     item->number = place | (uint32_t)s->lives[place] << UA_ITEM_BITS;
     s->items[place] = item;
-    s->hot[place] = (struct sub_hot){ .wire = item->number, .owner = item->watch.handle };
+    s->hot[place] = (struct sub_hot){.wire = item->number, .owner = item->watch.handle};
     s->count++;
 }
 
@@ -121,7 +129,7 @@ static void free_place(struct ua_subscription *s, struct sub_item *item)
 {
     uint32_t place = item->number & UA_ITEM_PLACE;
     s->items[place] = NULL;
-    s->hot[place] = (struct sub_hot){ 0 };
+    s->hot[place] = (struct sub_hot){0};
     s->free_places[s->free_count++] = place;
     mem_free(item);
 }
@@ -150,8 +158,8 @@ static void take_back(struct ua_subscription *s, const uint32_t *numbers, size_t
     }
 }
 
-enum code ua_subscription_add(struct ua_subscription *s, const struct ua_watch *watches, size_t count, uint32_t *numbers,
-                              struct fault *why)
+enum code ua_subscription_add(struct ua_subscription *s, const struct ua_watch *watches, size_t count,
+                              uint32_t *numbers, struct fault *why)
 {
     if (count > UA_ITEMS_MAX - s->count || s->count + s->free_count > UA_ITEMS_MAX)
         return FAIL(why, CODE_LIMIT, 0, "a subscription has at most %d items", UA_ITEMS_MAX);
@@ -215,7 +223,8 @@ void ua_subscription_remove(struct ua_subscription *s, const uint32_t *numbers, 
     sub_wake(s, 0);
 }
 
-enum code ua_subscription_modify(struct ua_subscription *s, uint32_t number, const struct ua_watch *w, struct fault *why)
+enum code ua_subscription_modify(struct ua_subscription *s, uint32_t number, const struct ua_watch *w,
+                                 struct fault *why)
 {
     struct sub_item *old = item_of(s, number);
     if (!old || old->removed)
@@ -246,7 +255,8 @@ bool ua_subscription_item(const struct ua_subscription *s, uint32_t number, stru
     if (!item || item->removed)
         return false;
     const struct sub_hot *h = &s->hot[number & UA_ITEM_PLACE];
-    *l = (struct ua_item_look){ item->watch.handle, item->status, item->sampling_ms, item->queue, h->values, h->last };
+    *l = (struct ua_item_look){item->watch.handle, item->status, item->sampling_ms,
+                               item->queue,        h->values,    h->last};
     return true;
 }
 
@@ -274,8 +284,8 @@ struct job {
     struct ua_subscription *sub;
     struct ua_client *client;
     uint32_t life, count;
-    bool     in_doubt;       /* no answer: perhaps they are there */
-    ua_status lost;          /* the subscription is gone */
+    bool in_doubt;  /* no answer: perhaps they are there */
+    ua_status lost; /* the subscription is gone */
     uint32_t *numbers;
     union {
         struct ua_monitored_item_create_request *create;
@@ -303,7 +313,7 @@ static struct job *new_job(struct ua_subscription *s, uint32_t count, size_t siz
     struct job *j = mem_zalloc(1, sizeof *j);
     if (!j)
         return NULL;
-    *j = (struct job){ .sub = s, .client = s->client, .life = s->life };
+    *j = (struct job){.sub = s, .client = s->client, .life = s->life};
     j->numbers = mem_alloc(count * sizeof *j->numbers);
     j->list = mem_zalloc(count, size);
     if (!j->numbers || !j->list) {
@@ -380,8 +390,8 @@ static void made_part(void *ctx, size_t first, size_t count, const void *results
     if (!r)
         note_failure(j, status);
     for (size_t i = 0; i < count && !j->client->dead && !j->in_doubt; i++)
-        if (!take(j, first + i, r ? r[i].status_code : status, r ? r[i].monitored_item_id : 0, r ? r[i].revised_sampling_interval : 0,
-                  r ? r[i].revised_queue_size : 0))
+        if (!take(j, first + i, r ? r[i].status_code : status, r ? r[i].monitored_item_id : 0,
+                  r ? r[i].revised_sampling_interval : 0, r ? r[i].revised_queue_size : 0))
             return;
 }
 
@@ -392,7 +402,8 @@ static void changed_part(void *ctx, size_t first, size_t count, const void *resu
     if (!r)
         note_failure(j, status);
     for (size_t i = 0; i < count && !j->client->dead && !j->in_doubt; i++)
-        if (!take(j, first + i, r ? r[i].status_code : status, 0, r ? r[i].revised_sampling_interval : 0, r ? r[i].revised_queue_size : 0))
+        if (!take(j, first + i, r ? r[i].status_code : status, 0, r ? r[i].revised_sampling_interval : 0,
+                  r ? r[i].revised_queue_size : 0))
             return;
 }
 
@@ -421,7 +432,8 @@ static void job_done(void *ctx, ua_status status)
 {
     struct job *j = ctx;
     struct ua_subscription *s = j->sub;
-    bool same = j->life == s->life, in_doubt = j->in_doubt && status != UA_BAD_CONNECTION_CLOSED, lost = j->lost != 0;
+    bool same = j->life == s->life, in_doubt = j->in_doubt && status != UA_BAD_CONNECTION_CLOSED,
+         lost = j->lost != 0;
     drop_job(&j->work);
     s->jobs--;
     if (!sub_asked(s) || status == UA_BAD_CONNECTION_CLOSED)
@@ -442,18 +454,21 @@ static uint32_t default_queue(const struct ua_subscription *s, const struct ua_w
     return n < 2 ? 2 : n > QUEUE_MOST ? QUEUE_MOST : (uint32_t)n;
 }
 
-static struct ua_monitoring_parameters parameters(const struct ua_subscription *s, const struct sub_item *item)
+static struct ua_monitoring_parameters parameters(const struct ua_subscription *s,
+                                                  const struct sub_item *item)
 {
     const struct ua_watch *w = &item->watch;
-    return (struct ua_monitoring_parameters){ .client_handle = item->number, .sampling_interval = w->sampling_ms,
-                                              .filter = item->filter, .queue_size = w->queue ? w->queue : default_queue(s, w),
-                                              .discard_oldest = !w->discard_newest };
+    return (struct ua_monitoring_parameters){.client_handle = item->number,
+                                             .sampling_interval = w->sampling_ms,
+                                             .filter = item->filter,
+                                             .queue_size = w->queue ? w->queue : default_queue(s, w),
+                                             .discard_oldest = !w->discard_newest};
 }
 
 static bool due(const struct ua_subscription *s, const struct sub_item *item)
 {
-    return !item->removed &&
-           (item->state == ITEM_WANTED || (item->state == ITEM_BAD && item->retry_us <= loop_now_us(s->client->loop)));
+    return !item->removed && (item->state == ITEM_WANTED ||
+                              (item->state == ITEM_BAD && item->retry_us <= loop_now_us(s->client->loop)));
 }
 
 /* Fills the list with what is due. False: the subscription is gone. */
@@ -472,8 +487,9 @@ static bool collect_wanted(struct job *j, uint32_t most)
         }
         j->numbers[j->count] = item->number;
         j->create[j->count++] = (struct ua_monitored_item_create_request){
-            .item_to_monitor = { .node_id = id, .attribute_id = item->watch.attribute ? item->watch.attribute : UA_ATTR_VALUE,
-                                 .index_range = item->watch.range },
+            .item_to_monitor = {.node_id = id,
+                                .attribute_id = item->watch.attribute ? item->watch.attribute : UA_ATTR_VALUE,
+                                .index_range = item->watch.range},
             .monitoring_mode = (int32_t)item->watch.mode,
             .requested_parameters = parameters(s, item),
         };
@@ -520,8 +536,10 @@ static bool make_wanted(struct ua_subscription *s)
     }
     sub_enter(s);
     bool there = collect_wanted(j, n) && !s->closed;
-    struct ua_create_monitored_items_request r = { .subscription_id = s->id, .timestamps_to_return = (int32_t)s->set.times,
-                                                   .items_to_create = j->create, .items_to_create_count = j->count };
+    struct ua_create_monitored_items_request r = {.subscription_id = s->id,
+                                                  .timestamps_to_return = (int32_t)s->set.times,
+                                                  .items_to_create = j->create,
+                                                  .items_to_create_count = j->count};
     bool under = there && j->count && start(j, UA_LIST_MONITOR, &r, made_part);
     if (!under) {
         if (there)
@@ -548,12 +566,14 @@ static bool change_changed(struct ua_subscription *s)
         if (!item || item->state != ITEM_CHANGED)
             continue;
         j->numbers[j->count] = item->number;
-        j->modify[j->count++] = (struct ua_monitored_item_modify_request){ .monitored_item_id = item->id,
-                                                                           .requested_parameters = parameters(s, item) };
+        j->modify[j->count++] = (struct ua_monitored_item_modify_request){
+            .monitored_item_id = item->id, .requested_parameters = parameters(s, item)};
         item->state = ITEM_CHANGING;
     }
-    struct ua_modify_monitored_items_request r = { .subscription_id = s->id, .timestamps_to_return = (int32_t)s->set.times,
-                                                   .items_to_modify = j->modify, .items_to_modify_count = j->count };
+    struct ua_modify_monitored_items_request r = {.subscription_id = s->id,
+                                                  .timestamps_to_return = (int32_t)s->set.times,
+                                                  .items_to_modify = j->modify,
+                                                  .items_to_modify_count = j->count};
     if (start(j, UA_LIST_MODIFY, &r, changed_part))
         return true;
     uncollect(j, ITEM_CHANGING, ITEM_CHANGED);
@@ -567,8 +587,8 @@ static bool remove_gone(struct ua_subscription *s)
     if (!j)
         return false;
     memcpy(j->remove, s->gone, s->gone_count * sizeof *j->remove);
-    struct ua_delete_monitored_items_request r = { .subscription_id = s->id, .monitored_item_ids = j->remove,
-                                                   .monitored_item_ids_count = s->gone_count };
+    struct ua_delete_monitored_items_request r = {
+        .subscription_id = s->id, .monitored_item_ids = j->remove, .monitored_item_ids_count = s->gone_count};
     if (!start(j, UA_LIST_UNMONITOR, &r, removed_part)) {
         free_job(j);
         return false;

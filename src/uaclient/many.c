@@ -13,32 +13,42 @@ struct kind {
     uint16_t item, result;                             /* sizes   */
     uint16_t limit;                                    /* offset in struct ua_operation_limits */
 };
-#define KIND(req, list, item_type, resp, result_type, limit_field) \
-    { &ua_##req##_type, &ua_##resp##_type, offsetof(struct ua_##req, list), offsetof(struct ua_##req, list##_count), \
-      offsetof(struct ua_##resp, results), offsetof(struct ua_##resp, results_count), sizeof(item_type), sizeof(result_type), \
-      offsetof(struct ua_operation_limits, limit_field) }
+#define KIND(req, list, item_type, resp, result_type, limit_field)                             \
+    {                                                                                          \
+        &ua_##req##_type, &ua_##resp##_type, offsetof(struct ua_##req, list),                  \
+            offsetof(struct ua_##req, list##_count), offsetof(struct ua_##resp, results),      \
+            offsetof(struct ua_##resp, results_count), sizeof(item_type), sizeof(result_type), \
+            offsetof(struct ua_operation_limits, limit_field)                                  \
+    }
 
 static const struct kind kinds[UA_LIST_COUNT] = {
-    [UA_LIST_READ] = KIND(read_request, nodes_to_read, struct ua_read_value_id, read_response, struct ua_data_value, read),
-    [UA_LIST_WRITE] = KIND(write_request, nodes_to_write, struct ua_write_value, write_response, ua_status, write),
-    [UA_LIST_CALL] = KIND(call_request, methods_to_call, struct ua_call_method_request, call_response, struct ua_call_method_result, call),
-    [UA_LIST_BROWSE] = KIND(browse_request, nodes_to_browse, struct ua_browse_description, browse_response, struct ua_browse_result, browse),
-    [UA_LIST_TRANSLATE] = KIND(translate_request, browse_paths, struct ua_browse_path, translate_response, struct ua_browse_path_result,
-                               translate),
-    [UA_LIST_REGISTER] = { &ua_register_nodes_request_type, &ua_register_nodes_response_type,
-                           offsetof(struct ua_register_nodes_request, nodes_to_register),
-                           offsetof(struct ua_register_nodes_request, nodes_to_register_count),
-                           offsetof(struct ua_register_nodes_response, registered_node_ids),
-                           offsetof(struct ua_register_nodes_response, registered_node_ids_count), sizeof(struct ua_node_id),
-                           sizeof(struct ua_node_id), offsetof(struct ua_operation_limits, register_nodes) },
-    [UA_LIST_HISTORY] = KIND(history_read_request, nodes_to_read, struct ua_history_read_value_id, history_read_response,
-                             struct ua_history_read_result, history),
-    [UA_LIST_MONITOR] = KIND(create_monitored_items_request, items_to_create, struct ua_monitored_item_create_request,
-                             create_monitored_items_response, struct ua_monitored_item_create_result, monitored),
-    [UA_LIST_MODIFY] = KIND(modify_monitored_items_request, items_to_modify, struct ua_monitored_item_modify_request,
-                            modify_monitored_items_response, struct ua_monitored_item_modify_result, monitored),
-    [UA_LIST_UNMONITOR] = KIND(delete_monitored_items_request, monitored_item_ids, uint32_t, delete_monitored_items_response, ua_status,
-                               monitored),
+    [UA_LIST_READ] = KIND(read_request, nodes_to_read, struct ua_read_value_id, read_response,
+                          struct ua_data_value, read),
+    [UA_LIST_WRITE] = KIND(write_request, nodes_to_write, struct ua_write_value, write_response, ua_status,
+                           write),
+    [UA_LIST_CALL] = KIND(call_request, methods_to_call, struct ua_call_method_request, call_response,
+                          struct ua_call_method_result, call),
+    [UA_LIST_BROWSE] = KIND(browse_request, nodes_to_browse, struct ua_browse_description, browse_response,
+                            struct ua_browse_result, browse),
+    [UA_LIST_TRANSLATE] = KIND(translate_request, browse_paths, struct ua_browse_path, translate_response,
+                               struct ua_browse_path_result, translate),
+    [UA_LIST_REGISTER] = {&ua_register_nodes_request_type, &ua_register_nodes_response_type,
+                          offsetof(struct ua_register_nodes_request, nodes_to_register),
+                          offsetof(struct ua_register_nodes_request, nodes_to_register_count),
+                          offsetof(struct ua_register_nodes_response, registered_node_ids),
+                          offsetof(struct ua_register_nodes_response, registered_node_ids_count),
+                          sizeof(struct ua_node_id), sizeof(struct ua_node_id),
+                          offsetof(struct ua_operation_limits, register_nodes)},
+    [UA_LIST_HISTORY] = KIND(history_read_request, nodes_to_read, struct ua_history_read_value_id,
+                             history_read_response, struct ua_history_read_result, history),
+    [UA_LIST_MONITOR] = KIND(create_monitored_items_request, items_to_create,
+                             struct ua_monitored_item_create_request, create_monitored_items_response,
+                             struct ua_monitored_item_create_result, monitored),
+    [UA_LIST_MODIFY] = KIND(modify_monitored_items_request, items_to_modify,
+                            struct ua_monitored_item_modify_request, modify_monitored_items_response,
+                            struct ua_monitored_item_modify_result, monitored),
+    [UA_LIST_UNMONITOR] = KIND(delete_monitored_items_request, monitored_item_ids, uint32_t,
+                               delete_monitored_items_response, ua_status, monitored),
 };
 
 struct list_work {
@@ -88,18 +98,17 @@ static bool over(ua_status s)
     case UA_BAD_SESSION_ID_INVALID:
     case UA_BAD_SESSION_CLOSED:
     case UA_BAD_SESSION_NOT_ACTIVATED:
-    case UA_BAD_SERVICE_UNSUPPORTED:
-        return true;
-    default:
-        return false;
+    case UA_BAD_SERVICE_UNSUPPORTED: return true;
+    default: return false;
     }
 }
 
 static bool too_many(ua_status s)
 {
     s = ua_code(s);
-    return s == UA_BAD_TOO_MANY_OPERATIONS || s == UA_BAD_ENCODING_LIMITS_EXCEEDED || s == UA_BAD_RESPONSE_TOO_LARGE ||
-           s == UA_BAD_REQUEST_TOO_LARGE || s == UA_BAD_TCP_MESSAGE_TOO_LARGE;
+    return s == UA_BAD_TOO_MANY_OPERATIONS || s == UA_BAD_ENCODING_LIMITS_EXCEEDED ||
+           s == UA_BAD_RESPONSE_TOO_LARGE || s == UA_BAD_REQUEST_TOO_LARGE ||
+           s == UA_BAD_TCP_MESSAGE_TOO_LARGE;
 }
 
 static void halve(struct list_work *l, uint32_t n)
@@ -131,8 +140,9 @@ static void go_on(struct list_work *l)
     while (l->at < l->count) {
         if (step(l, NULL, &code))
             return;
-        ua_status status = code == CODE_NOMEM ? UA_BAD_OUT_OF_MEMORY : code == CODE_LIMIT ? UA_BAD_REQUEST_TOO_LARGE
-                                                                                           : UA_BAD_CONNECTION_CLOSED;
+        ua_status status = code == CODE_NOMEM   ? UA_BAD_OUT_OF_MEMORY
+                           : code == CODE_LIMIT ? UA_BAD_REQUEST_TOO_LARGE
+                                                : UA_BAD_CONNECTION_CLOSED;
         if (!fail_part(l, part_size(l), status))
             return;
     }
@@ -203,8 +213,8 @@ static bool step(struct list_work *l, struct fault *why, enum code *code)
     }
 }
 
-enum code ua_ask_list(struct ua_client *c, enum ua_list_service service, const void *request, ua_part_fn part, ua_done_fn done,
-                      void *ctx, struct fault *why)
+enum code ua_ask_list(struct ua_client *c, enum ua_list_service service, const void *request, ua_part_fn part,
+                      ua_done_fn done, void *ctx, struct fault *why)
 {
     const struct kind *k = &kinds[service];
     struct list_work *l = mem_zalloc(1, sizeof *l);

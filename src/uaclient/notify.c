@@ -25,8 +25,9 @@ static uint64_t token(const struct giving *g)
 static const uint8_t *fast_fixed(const uint8_t *p, unsigned type, struct ua_variant *v)
 {
     static const uint8_t sizes[UA_BUILTIN_COUNT] = {
-        [UA_SBYTE] = 1, [UA_BYTE] = 1, [UA_INT16] = 2, [UA_UINT16] = 2, [UA_INT32] = 4, [UA_UINT32] = 4, [UA_INT64] = 8,
-        [UA_UINT64] = 8, [UA_FLOAT] = 4, [UA_DOUBLE] = 8, [UA_DATE_TIME] = 8, [UA_STATUS_CODE] = 4,
+        [UA_SBYTE] = 1, [UA_BYTE] = 1,   [UA_INT16] = 2,     [UA_UINT16] = 2,
+        [UA_INT32] = 4, [UA_UINT32] = 4, [UA_INT64] = 8,     [UA_UINT64] = 8,
+        [UA_FLOAT] = 4, [UA_DOUBLE] = 8, [UA_DATE_TIME] = 8, [UA_STATUS_CODE] = 4,
     };
     unsigned n = type < UA_BUILTIN_COUNT ? sizes[type] : 0;
     if (type == UA_BOOLEAN) {
@@ -34,20 +35,11 @@ static const uint8_t *fast_fixed(const uint8_t *p, unsigned type, struct ua_vari
         return p + 1;
     }
     switch (n) {
-    case 1:
-        v->u8 = *p;
-        break;
-    case 2:
-        memcpy(&v->u16, p, 2);
-        break;
-    case 4:
-        memcpy(&v->u32, p, 4);
-        break;
-    case 8:
-        memcpy(&v->u64, p, 8);
-        break;
-    default:
-        return NULL;
+    case 1: v->u8 = *p; break;
+    case 2: memcpy(&v->u16, p, 2); break;
+    case 4: memcpy(&v->u32, p, 4); break;
+    case 8: memcpy(&v->u64, p, 8); break;
+    default: return NULL;
     }
     return p + n;
 }
@@ -60,7 +52,7 @@ static const uint8_t *fast_value(const uint8_t *p, struct ua_data_value *v)
     if (!ua_same_on_wire(UA_DOUBLE) || has & ~0x0fu || !(has & UA_HAS_VALUE))
         return NULL;
     unsigned type = *p++;
-    *v = (struct ua_data_value){ .has = (uint8_t)has, .value = { .type = (uint8_t)type } };
+    *v = (struct ua_data_value){.has = (uint8_t)has, .value = {.type = (uint8_t)type}};
     p = fast_fixed(p, type, &v->value);
     if (!p)
         return NULL;
@@ -79,7 +71,8 @@ static const uint8_t *fast_value(const uint8_t *p, struct ua_data_value *v)
     return p;
 }
 
-static const uint8_t *slow_value(struct giving *g, const uint8_t *p, const uint8_t *end, struct ua_data_value *v)
+static const uint8_t *slow_value(struct giving *g, const uint8_t *p, const uint8_t *end,
+                                 struct ua_data_value *v)
 {
     struct ua_reader r = ua_reader_of(bytes_of(p, (size_t)(end - p)), &g->arena, g->s->client->set.limits);
     ua_read_data_value(&r, v);
@@ -91,8 +84,13 @@ static bool hand_over(struct giving *g, const struct ua_change *at, size_t n, bo
 {
     struct ua_subscription *s = g->s;
     struct ua_client *c = s->client;
-    struct ua_changes changes = { .message = s->set.acknowledge ? token(g) : 0, .last = last, .from = g->m->from,
-                                  .sequence = g->m->sequence, .published = g->m->published, .at = at, .count = n };
+    struct ua_changes changes = {.message = s->set.acknowledge ? token(g) : 0,
+                                 .last = last,
+                                 .from = g->m->from,
+                                 .sequence = g->m->sequence,
+                                 .published = g->m->published,
+                                 .at = at,
+                                 .count = n};
     if (n == 0 && !g->given)
         return true;
     g->given = true;
@@ -104,7 +102,8 @@ static bool hand_over(struct giving *g, const struct ua_change *at, size_t n, bo
 }
 
 /* Whose value it is; NULL: nobody's, or one that was given before the connection was lost. */
-static inline struct sub_hot *owner_of(struct ua_subscription *s, uint32_t wire, const struct ua_data_value *v)
+static inline struct sub_hot *owner_of(struct ua_subscription *s, uint32_t wire,
+                                       const struct ua_data_value *v)
 {
     uint32_t place = wire & UA_ITEM_PLACE;
     struct sub_hot *h = place < s->cap ? &s->hot[place] : NULL;
@@ -184,7 +183,7 @@ static bool occurrences(struct giving *g, struct bytes body, bool *gone)
 {
     struct ua_subscription *s = g->s;
     struct ua_reader r = ua_reader_of(body, &g->arena, s->client->set.limits);
-    struct ua_event_notification_list list = { 0 };
+    struct ua_event_notification_list list = {0};
     ua_read_struct(&r, &ua_event_notification_list_type, &list);
     if (!ua_read_good(&r))
         return false;
@@ -195,8 +194,10 @@ static bool occurrences(struct giving *g, struct bytes body, bool *gone)
             s->unknown_handles++;
             continue;
         }
-        struct ua_occurrence o = { .message = s->set.acknowledge ? token(g) : 0, .handle = s->hot[place].owner,
-                                   .fields = e->event_fields, .count = e->event_fields_count };
+        struct ua_occurrence o = {.message = s->set.acknowledge ? token(g) : 0,
+                                  .handle = s->hot[place].owner,
+                                  .fields = e->event_fields,
+                                  .count = e->event_fields_count};
         s->hot[place].values++;
         s->occurrences++;
         s->client->occurrences++;
@@ -213,7 +214,7 @@ static bool occurrences(struct giving *g, struct bytes body, bool *gone)
 
 static bool status_change(struct giving *g, const struct ua_extension_object *o, ua_status *status)
 {
-    struct ua_status_change_notification n = { 0 };
+    struct ua_status_change_notification n = {0};
     struct ua_reader like = ua_reader_of(BYTES_NONE, &g->arena, g->s->client->set.limits);
     if (!ua_object_read(&like, o, &ua_status_change_notification_type, &n))
         return false;
@@ -221,9 +222,12 @@ static bool status_change(struct giving *g, const struct ua_extension_object *o,
     return true;
 }
 
-static bool one_object(struct giving *g, const struct ua_extension_object *o, bool last, ua_status *ended, bool *gone)
+static bool one_object(struct giving *g, const struct ua_extension_object *o, bool last, ua_status *ended,
+                       bool *gone)
 {
-    uint32_t type = o->type.ns == 0 && o->type.kind == UA_ID_NUMBER && o->kind == UA_BODY_BINARY ? o->type.number : 0;
+    uint32_t type = o->type.ns == 0 && o->type.kind == UA_ID_NUMBER && o->kind == UA_BODY_BINARY
+                        ? o->type.number
+                        : 0;
     if (type == ua_data_change_notification_type.encoding)
         return changes(g, o->body, last, gone);
     if (type == ua_event_notification_list_type.encoding)
@@ -237,8 +241,10 @@ static void unreadable(struct ua_subscription *s, const struct sub_message *m)
 {
     s->lost_messages++;
     s->client->lost_messages++;
-    client_notice(s->client, UA_FG_BROKEN, "%s: message %u of subscription %u cannot be read to its end; what stands behind the flaw is lost",
-                  s->client->set.url, m->sequence, s->id);
+    client_notice(
+        s->client, UA_FG_BROKEN,
+        "%s: message %u of subscription %u cannot be read to its end; what stands behind the flaw is lost",
+        s->client->set.url, m->sequence, s->id);
 }
 
 static void acknowledge(struct giving *g)
@@ -260,7 +266,7 @@ static void acknowledge(struct giving *g)
 bool notify(struct ua_subscription *s, const struct sub_message *m)
 {
     uint64_t lent[LENT / sizeof(uint64_t)];
-    struct giving g = { .s = s, .m = m };
+    struct giving g = {.s = s, .m = m};
     struct ua_reader r = ua_reader_of(m->data, NULL, s->client->set.limits);
     ua_status ended = UA_GOOD;
     bool null, gone = false, good = true;
@@ -273,7 +279,7 @@ bool notify(struct ua_subscription *s, const struct sub_message *m)
     /* Known before the owner hears of it, who may acknowledge at once. */
     bool owners = s->set.acknowledge && m->sequence;
     if (owners)
-        acknowledge(&(struct giving){ .s = s, .m = m, .given = true });
+        acknowledge(&(struct giving){.s = s, .m = m, .given = true});
     for (uint32_t i = 0; i < n && good && !gone; i++) {
         struct ua_extension_object o;
         ua_read_object(&r, &o);
@@ -289,15 +295,19 @@ bool notify(struct ua_subscription *s, const struct sub_message *m)
         acknowledge(&g);
     arena_clear(&g.arena);
     if (!gone && ended)
-        sub_gone(s, ua_code(ended) == UA_GOOD_SUBSCRIPTION_TRANSFERRED ? "taken by another session" : "ended by the server", false);
+        sub_gone(s,
+                 ua_code(ended) == UA_GOOD_SUBSCRIPTION_TRANSFERRED ? "taken by another session"
+                                                                    : "ended by the server",
+                 false);
     return sub_leave(s) && !gone;
 }
 
-bool notify_history(struct ua_subscription *s, uint32_t place, const struct ua_data_value *values, uint32_t count)
+bool notify_history(struct ua_subscription *s, uint32_t place, const struct ua_data_value *values,
+                    uint32_t count)
 {
     struct ua_change batch[UA_CHANGES];
-    struct sub_message none = { .from = UA_FROM_HISTORY };
-    struct giving g = { .s = s, .m = &none };
+    struct sub_message none = {.from = UA_FROM_HISTORY};
+    struct giving g = {.s = s, .m = &none};
     uint32_t n = 0, wire = place < s->cap ? s->hot[place].wire : 0;
     sub_enter(s);
     bool there = true;
@@ -308,7 +318,8 @@ bool notify_history(struct ua_subscription *s, uint32_t place, const struct ua_d
             n = 0;
             h = there ? &s->hot[place] : NULL;
         }
-        if (i == count || !h || h->wire != wire || !(values[i].has & UA_HAS_SOURCE_TIME) || values[i].source_time <= h->last)
+        if (i == count || !h || h->wire != wire || !(values[i].has & UA_HAS_SOURCE_TIME) ||
+            values[i].source_time <= h->last)
             continue;
         h->last = values[i].source_time;
         h->values++;

@@ -85,12 +85,16 @@ static void lose(struct ua_subscription *s, uint32_t first, uint64_t n)
 /* False: the subscription is gone. */
 static bool tell_lost(struct ua_subscription *s, ua_time to)
 {
-    struct ua_gap gap = { .from = s->heard_time, .to = to, .lost_messages = s->lost_here, .first_lost = s->first_lost,
-                          .items = s->count };
+    struct ua_gap gap = {.from = s->heard_time,
+                         .to = to,
+                         .lost_messages = s->lost_here,
+                         .first_lost = s->first_lost,
+                         .items = s->count};
     if (!s->lost_here)
         return true;
     (void)FAIL_FG(&gap.why, CODE_CLOSED, UA_FG_LOST,
-                  "%s: %llu message(s) of subscription %u are lost, from number %u on: the server does not have them any more",
+                  "%s: %llu message(s) of subscription %u are lost, from number %u on: the server does not "
+                  "have them any more",
                   s->client->set.url, (unsigned long long)s->lost_here, s->id, s->first_lost);
     s->lost_here = 0;
     sub_enter(s);
@@ -216,7 +220,8 @@ static void give_up(struct ua_subscription *s)
 static bool unsupported(ua_status status)
 {
     status = ua_code(status);
-    return status == UA_BAD_SERVICE_UNSUPPORTED || status == UA_BAD_NOT_IMPLEMENTED || status == UA_BAD_NOT_SUPPORTED;
+    return status == UA_BAD_SERVICE_UNSUPPORTED || status == UA_BAD_NOT_IMPLEMENTED ||
+           status == UA_BAD_NOT_SUPPORTED;
 }
 
 static void not_there(struct ua_subscription *s, ua_status status)
@@ -240,15 +245,15 @@ static ua_status read_republished(struct ua_client *c, struct bytes body, struct
 {
     uint64_t lent[64];
     struct arena arena;
-    struct ua_response_header header = { 0 };
+    struct ua_response_header header = {0};
     arena_init(&arena, lent, sizeof lent, 1 << 20);
     struct ua_reader r = ua_reader_of(body, &arena, c->set.limits);
     uint32_t encoding = ua_read_type(&r);
     ua_read_struct(&r, &ua_response_header_type, &header);
-    ua_status status = !ua_read_good(&r)                                   ? UA_BAD_DECODING_ERROR
-                       : ua_is_bad(header.service_result)                  ? header.service_result
+    ua_status status = !ua_read_good(&r)                                 ? UA_BAD_DECODING_ERROR
+                       : ua_is_bad(header.service_result)                ? header.service_result
                        : encoding != ua_republish_response_type.encoding ? UA_BAD_UNKNOWN_RESPONSE
-                                                                           : UA_GOOD;
+                                                                         : UA_GOOD;
     m->sequence = wire_le32(&r.wire);
     m->published = (ua_time)wire_le64(&r.wire);
     m->data = bytes_of(r.wire.at, wire_left(&r.wire));
@@ -262,7 +267,7 @@ static void republished(struct ua_pending *p, ua_status status, struct bytes bod
 {
     struct ua_subscription *s = p->ctx;
     struct ua_client *c = p->client;
-    struct sub_message m = { .from = UA_FROM_REPUBLISH };
+    struct sub_message m = {.from = UA_FROM_REPUBLISH};
     s->asking = false;
     if (!sub_asked(s) || s->state != SUB_ASKING || status == UA_BAD_CONNECTION_CLOSED)
         return;
@@ -305,7 +310,8 @@ void order_ask(struct ua_subscription *s)
         /* A jump that wide is not worth so many requests. */
         uint64_t n = (uint64_t)distance(s->expected, s->missing_end) - TRY_MOST;
         lose(s, s->expected, n);
-        s->expected = (uint32_t)(s->expected + n > UINT32_MAX ? s->expected + n - UINT32_MAX : s->expected + n);
+        s->expected = (uint32_t)(s->expected + n > UINT32_MAX ? s->expected + n - UINT32_MAX
+                                                              : s->expected + n);
     }
     if (s->asking)
         return;
@@ -313,10 +319,11 @@ void order_ask(struct ua_subscription *s)
         give_up(s);
         return;
     }
-    struct ua_republish_request r = { .subscription_id = s->id, .retransmit_sequence_number = s->expected };
+    struct ua_republish_request r = {.subscription_id = s->id, .retransmit_sequence_number = s->expected};
     s->asked_for++;
     sub_ask(s);
-    s->asking = client_ask_raw(c, &ua_republish_request_type, &r, c->set.request_ms, republished, NULL, s, NULL, NULL) == CODE_OK;
+    s->asking = client_ask_raw(c, &ua_republish_request_type, &r, c->set.request_ms, republished, NULL, s,
+                               NULL, NULL) == CODE_OK;
     if (s->asking)
         return;
     (void)sub_asked(s);

@@ -5,7 +5,14 @@
 
 #include <stddef.h>
 
-enum { PARKED_LEAST = 2, PARKED_MOST = 20, ACKS_MOST = 1000, PAUSE_MS = 1000, HEAD_ARENA = 1 << 20, JUST_MADE_US = 2000000 };
+enum {
+    PARKED_LEAST = 2,
+    PARKED_MOST = 20,
+    ACKS_MOST = 1000,
+    PAUSE_MS = 1000,
+    HEAD_ARENA = 1 << 20,
+    JUST_MADE_US = 2000000
+};
 
 /* ---- asking ---- */
 
@@ -18,14 +25,16 @@ static unsigned wanted(const struct ua_client *c)
         return 0;
     n = n + 1 < PARKED_LEAST ? PARKED_LEAST : n + 1 > PARKED_MOST ? PARKED_MOST : n + 1;
     n = n < c->publishing.most ? n : c->publishing.most;
-    return n > c->publishing.held ? n - c->publishing.held : 1; /* one at least: keep-alives and others' values */
+    return n > c->publishing.held ? n - c->publishing.held
+                                  : 1; /* one at least: keep-alives and others' values */
 }
 
 static void on_answer(struct ua_pending *, ua_status, struct bytes);
 
 static void on_pause(struct timer *t)
 {
-    struct ua_publishing *p = (struct ua_publishing *)(void *)((char *)t - offsetof(struct ua_publishing, pause));
+    struct ua_publishing *p = (struct ua_publishing *)(void *)((char *)t -
+                                                               offsetof(struct ua_publishing, pause));
     struct ua_client *c = (struct ua_client *)(void *)((char *)p - offsetof(struct ua_client, publishing));
     p->pausing = false;
     publish_pump(c);
@@ -46,7 +55,8 @@ static bool ask(struct ua_client *c)
         acks[n].subscription_id = wire_le32(&w);
         acks[n].sequence_number = wire_le32(&w);
     }
-    struct ua_publish_request r = { .subscription_acknowledgements = n ? acks : NULL, .subscription_acknowledgements_count = n };
+    struct ua_publish_request r = {.subscription_acknowledgements = n ? acks : NULL,
+                                   .subscription_acknowledgements_count = n};
     if (client_ask_raw(c, &ua_publish_request_type, &r, -1, on_answer, NULL, NULL, NULL, NULL))
         return false;
     if (n)
@@ -115,23 +125,16 @@ static void none_left(struct ua_client *c)
 static void refused(struct ua_client *c, ua_status status)
 {
     switch (ua_code(status)) {
-    case UA_BAD_CONNECTION_CLOSED:
-        return;
+    case UA_BAD_CONNECTION_CLOSED: return;
     case UA_BAD_TOO_MANY_PUBLISH_REQUESTS:
         c->publishing.most = c->publishing.parked ? c->publishing.parked : 1;
         client_lacks(c, UA_LACK_PUBLISH_QUEUE);
         break;
-    case UA_BAD_NO_SUBSCRIPTION:
-        none_left(c);
-        return;
+    case UA_BAD_NO_SUBSCRIPTION: none_left(c); return;
     case UA_BAD_SESSION_ID_INVALID:
     case UA_BAD_SESSION_CLOSED:
-    case UA_BAD_SESSION_NOT_ACTIVATED:
-        client_session_lost(c, status);
-        return;
-    default:
-        pause_a_while(c);
-        return;
+    case UA_BAD_SESSION_NOT_ACTIVATED: client_session_lost(c, status); return;
+    default: pause_a_while(c); return;
     }
     if (c->publishing.parked == 0)
         pause_a_while(c);
@@ -142,7 +145,7 @@ static ua_status read_head(struct ua_client *c, struct bytes body, struct sub_me
 {
     uint64_t lent[64];
     struct arena arena;
-    struct ua_response_header header = { 0 };
+    struct ua_response_header header = {0};
     arena_init(&arena, lent, sizeof lent, HEAD_ARENA);
     struct ua_reader r = ua_reader_of(body, &arena, c->set.limits);
     uint32_t encoding = ua_read_type(&r);
@@ -154,7 +157,8 @@ static ua_status read_head(struct ua_client *c, struct bytes body, struct sub_me
         status = UA_BAD_UNKNOWN_RESPONSE;
     bool null;
     *id = wire_le32(&r.wire);
-    (void)wire_skip(&r.wire, (size_t)ua_read_count(&r, 4, &null) * 4); /* what may be asked for again: order.c asks and sees */
+    (void)wire_skip(&r.wire, (size_t)ua_read_count(&r, 4, &null) *
+                                 4); /* what may be asked for again: order.c asks and sees */
     (void)wire_u8(&r.wire);
     m->sequence = wire_le32(&r.wire);
     m->published = (ua_time)wire_le64(&r.wire);
@@ -170,7 +174,7 @@ static ua_status read_head(struct ua_client *c, struct bytes body, struct sub_me
 static void on_answer(struct ua_pending *p, ua_status status, struct bytes body)
 {
     struct ua_client *c = p->client;
-    struct sub_message m = { .from = UA_FROM_PUBLISH };
+    struct sub_message m = {.from = UA_FROM_PUBLISH};
     uint32_t id = 0;
     if (c->publishing.parked)
         c->publishing.parked--;

@@ -37,23 +37,16 @@ static unsigned builtin_of(const struct ua_node_id *id)
     if (id->ns || id->kind != UA_ID_NUMBER)
         return UA_NULL;
     switch (id->number) {
-    case UA_ID_STRUCTURE:
-        return UA_EXTENSION_OBJECT;
+    case UA_ID_STRUCTURE: return UA_EXTENSION_OBJECT;
     case UA_ID_BASE_DATA_TYPE:
     case UA_ID_NUMBER_TYPE:
     case UA_ID_INTEGER:
-    case UA_ID_U_INTEGER:
-        return UA_VARIANT;
-    case UA_ID_ENUMERATION:
-        return UA_INT32;
-    case UA_ID_DURATION:
-        return UA_DOUBLE;
-    case UA_ID_UTC_TIME:
-        return UA_DATE_TIME;
-    case UA_ID_LOCALE_ID:
-        return UA_STRING;
-    default:
-        return id->number < UA_BUILTIN_COUNT ? id->number : UA_NULL;
+    case UA_ID_U_INTEGER: return UA_VARIANT;
+    case UA_ID_ENUMERATION: return UA_INT32;
+    case UA_ID_DURATION: return UA_DOUBLE;
+    case UA_ID_UTC_TIME: return UA_DATE_TIME;
+    case UA_ID_LOCALE_ID: return UA_STRING;
+    default: return id->number < UA_BUILTIN_COUNT ? id->number : UA_NULL;
     }
 }
 
@@ -183,7 +176,8 @@ static void tell(struct ua_shapes *s, ua_status status)
 {
     for (bool told = false;; told = true) {
         struct shape_want **at = &s->wants;
-        while (*at && !status && !(*at)->encoding->unknown && !((*at)->encoding->shape && settled(s, (*at)->encoding->shape)))
+        while (*at && !status && !(*at)->encoding->unknown &&
+               !((*at)->encoding->shape && settled(s, (*at)->encoding->shape)))
             at = &(*at)->next;
         struct shape_want *w = *at;
         if (!w && told && s->wants)
@@ -273,27 +267,35 @@ static void on_parent(void *ctx, ua_status status, const void *response, struct 
     next(s);
 }
 
-static bool browse_up(struct ua_shapes *s, const struct ua_node_id *from, uint32_t reference, ua_answer_fn answer)
+static bool browse_up(struct ua_shapes *s, const struct ua_node_id *from, uint32_t reference,
+                      ua_answer_fn answer)
 {
-    struct ua_browse_description d = { .node_id = *from, .browse_direction = UA_BROWSE_INVERSE, .reference_type_id = UA_NS0(reference),
-                                       .include_subtypes = true, .result_mask = UA_BROWSE_ALL };
-    struct ua_browse_request r = { .nodes_to_browse = &d, .nodes_to_browse_count = 1 };
-    s->asking = client_ask(s->client, &ua_browse_request_type, &r, &ua_browse_response_type, 0, answer, s, NULL) == CODE_OK;
+    struct ua_browse_description d = {.node_id = *from,
+                                      .browse_direction = UA_BROWSE_INVERSE,
+                                      .reference_type_id = UA_NS0(reference),
+                                      .include_subtypes = true,
+                                      .result_mask = UA_BROWSE_ALL};
+    struct ua_browse_request r = {.nodes_to_browse = &d, .nodes_to_browse_count = 1};
+    s->asking = client_ask(s->client, &ua_browse_request_type, &r, &ua_browse_response_type, 0, answer, s,
+                           NULL) == CODE_OK;
     return s->asking;
 }
 
 static void take_structure(struct ua_shapes *s, struct shape *shape, const struct ua_structure_definition *d)
 {
-    bool fits = d->fields_count <= SHAPE_FIELDS_MAX && d->structure_type >= UA_STRUCTURE && d->structure_type <= UA_UNION_SUBTYPED;
-    shape->fields = fits ? arena_zero(&s->arena, (d->fields_count ? d->fields_count : 1) * sizeof *shape->fields) : NULL;
+    bool fits = d->fields_count <= SHAPE_FIELDS_MAX && d->structure_type >= UA_STRUCTURE &&
+                d->structure_type <= UA_UNION_SUBTYPED;
+    shape->fields = fits ? arena_zero(&s->arena,
+                                      (d->fields_count ? d->fields_count : 1) * sizeof *shape->fields)
+                         : NULL;
     if (!shape->fields) {
         lost(shape);
         return;
     }
     for (uint32_t i = 0; i < d->fields_count; i++) {
         struct shape_field *f = &shape->fields[i];
-        *f = (struct shape_field){ keep_text(s, d->fields[i].name), add_shape(s, &d->fields[i].data_type), d->fields[i].value_rank,
-                                   d->fields[i].is_optional };
+        *f = (struct shape_field){keep_text(s, d->fields[i].name), add_shape(s, &d->fields[i].data_type),
+                                  d->fields[i].value_rank, d->fields[i].is_optional};
         if (!f->type || !f->name.at) {
             lost(shape);
             return;
@@ -310,16 +312,17 @@ static void take_names(struct ua_shapes *s, struct shape *shape, const struct ua
     shape->names = arena_zero(&s->arena, (n ? n : 1) * sizeof *shape->names);
     shape->named = true;
     for (uint32_t i = 0; shape->names && i < n; i++) {
-        shape->names[i] = (struct shape_name){ d->fields[i].value, keep_text(s, d->fields[i].name) };
+        shape->names[i] = (struct shape_name){d->fields[i].value, keep_text(s, d->fields[i].name)};
         shape->count = shape->names[i].name.at ? i + 1 : shape->count;
     }
 }
 
-static void take_definition(struct ua_shapes *s, struct shape *shape, const struct ua_data_value *v, struct arena *arena)
+static void take_definition(struct ua_shapes *s, struct shape *shape, const struct ua_data_value *v,
+                            struct arena *arena)
 {
     struct ua_reader like = ua_reader_of(BYTES_NONE, arena, s->client->set.limits);
-    struct ua_structure_definition structure = { 0 };
-    struct ua_enum_definition names = { 0 };
+    struct ua_structure_definition structure = {0};
+    struct ua_enum_definition names = {0};
     if (ua_is_bad(v->status) || v->value.type != UA_EXTENSION_OBJECT || v->value.array)
         return;
     const struct ua_extension_object *o = v->value.at;
@@ -356,10 +359,13 @@ static void on_definition(void *ctx, ua_status status, const void *response, str
 
 static bool ask_definition(struct ua_shapes *s)
 {
-    struct ua_read_value_id nodes[2] = { { .node_id = s->shape_now->type, .attribute_id = UA_ATTR_DATA_TYPE_DEFINITION },
-                                         { .node_id = s->shape_now->type, .attribute_id = UA_ATTR_BROWSE_NAME } };
-    struct ua_read_request r = { .timestamps_to_return = UA_TIMES_NEITHER, .nodes_to_read = nodes, .nodes_to_read_count = 2 };
-    s->asking = client_ask(s->client, &ua_read_request_type, &r, &ua_read_response_type, 0, on_definition, s, NULL) == CODE_OK;
+    struct ua_read_value_id nodes[2] = {
+        {.node_id = s->shape_now->type, .attribute_id = UA_ATTR_DATA_TYPE_DEFINITION},
+        {.node_id = s->shape_now->type, .attribute_id = UA_ATTR_BROWSE_NAME}};
+    struct ua_read_request r = {
+        .timestamps_to_return = UA_TIMES_NEITHER, .nodes_to_read = nodes, .nodes_to_read_count = 2};
+    s->asking = client_ask(s->client, &ua_read_request_type, &r, &ua_read_response_type, 0, on_definition, s,
+                           NULL) == CODE_OK;
     return s->asking;
 }
 
@@ -386,8 +392,8 @@ static void next(struct ua_shapes *s)
         give_up(s, UA_BAD_CONNECTION_CLOSED);
 }
 
-enum code ua_shapes_ask(struct ua_shapes *s, const struct ua_node_id *encoding, void (*done)(void *ctx, ua_status), void *ctx,
-                        struct fault *why)
+enum code ua_shapes_ask(struct ua_shapes *s, const struct ua_node_id *encoding,
+                        void (*done)(void *ctx, ua_status), void *ctx, struct fault *why)
 {
     if (!s->client || s->client->state != UA_CLIENT_UP)
         return FAIL(why, CODE_CLOSED, 0, "there is no connection to ask for a type");
@@ -397,9 +403,10 @@ enum code ua_shapes_ask(struct ua_shapes *s, const struct ua_node_id *encoding, 
     struct shape_encoding *e = w ? add_encoding(s, encoding) : NULL;
     if (!e) {
         mem_free(w);
-        return FAIL(why, s->encoding_count >= SHAPES_MAX ? CODE_LIMIT : CODE_NOMEM, 0, "no room for the description of another type");
+        return FAIL(why, s->encoding_count >= SHAPES_MAX ? CODE_LIMIT : CODE_NOMEM, 0,
+                    "no room for the description of another type");
     }
-    *w = (struct shape_want){ .encoding = e, .done = done, .ctx = ctx };
+    *w = (struct shape_want){.encoding = e, .done = done, .ctx = ctx};
     struct shape_want **at = &s->wants;
     while (*at)
         at = &(*at)->next;

@@ -5,7 +5,7 @@ struct reading {
     const struct ua_shapes *shapes;
     struct ua_reader r;
     uint32_t values; /* so far */
-    bool     unknown, full;
+    bool unknown, full;
 };
 
 static void read_shape(struct reading *, const struct shape *, struct ua_thing *);
@@ -64,10 +64,11 @@ static void read_builtins(struct reading *g, unsigned type, struct ua_thing *t)
     const struct ua_extension_object *objects = v->at;
     struct ua_thing *list = things(g, v->count);
     for (uint32_t i = 0; list && i < v->count && good(g); i++) {
-        list[i].value = (struct ua_variant){ .type = UA_EXTENSION_OBJECT, .at = &objects[i] };
+        list[i].value = (struct ua_variant){.type = UA_EXTENSION_OBJECT, .at = &objects[i]};
         read_object(g, &objects[i], &list[i]);
     }
-    *t = (struct ua_thing){ .kind = UA_THING_LIST, .name = t->name, .fields = list, .count = list ? v->count : 0 };
+    *t = (struct ua_thing){
+        .kind = UA_THING_LIST, .name = t->name, .fields = list, .count = list ? v->count : 0};
 }
 
 /* An object in the object: decoded if its type is known, kept as it is if not. */
@@ -77,11 +78,13 @@ static void read_object(struct reading *g, const struct ua_extension_object *o, 
     t->kind = UA_THING_RAW;
     if (o->kind != UA_BODY_BINARY || !e || !e->shape || e->shape->kind != SHAPE_STRUCT)
         return;
-    struct reading inner = { .shapes = g->shapes, .r = ua_reader_of(o->body, g->r.arena, g->r.limits), .values = g->values };
-    struct ua_thing found = { .name = t->name };
+    struct reading inner = {
+        .shapes = g->shapes, .r = ua_reader_of(o->body, g->r.arena, g->r.limits), .values = g->values};
+    struct ua_thing found = {.name = t->name};
     inner.r.depth = g->r.depth;
     read_shape(&inner, e->shape, &found);
-    if (inner.full || inner.r.status == UA_BAD_OUT_OF_MEMORY || inner.r.status == UA_BAD_ENCODING_LIMITS_EXCEEDED) {
+    if (inner.full || inner.r.status == UA_BAD_OUT_OF_MEMORY ||
+        inner.r.status == UA_BAD_ENCODING_LIMITS_EXCEEDED) {
         g->full = true;
         return;
     }
@@ -136,7 +139,8 @@ static uint32_t read_size(struct reading *g, int32_t rank)
     return (uint32_t)product;
 }
 
-static void read_list(struct reading *g, const struct shape *s, const struct shape_field *f, bool any, struct ua_thing *t)
+static void read_list(struct reading *g, const struct shape *s, const struct shape_field *f, bool any,
+                      struct ua_thing *t)
 {
     if (!any && s->kind == SHAPE_BUILTIN && f->rank == 1) {
         read_builtins(g, s->builtin, t);
@@ -151,7 +155,8 @@ static void read_list(struct reading *g, const struct shape *s, const struct sha
     t->count = list ? n : 0;
 }
 
-static void read_field(struct reading *g, const struct shape *in, const struct shape_field *f, struct ua_thing *t)
+static void read_field(struct reading *g, const struct shape *in, const struct shape_field *f,
+                       struct ua_thing *t)
 {
     const struct shape *s = shape_of(f->type);
     t->name = f->name;
@@ -210,22 +215,24 @@ static void read_shape(struct reading *g, const struct shape *s, struct ua_thing
     g->r.depth--;
 }
 
-enum code ua_shapes_read(const struct ua_shapes *s, const struct ua_extension_object *o, struct arena *arena, struct ua_thing *out,
-                         struct fault *why)
+enum code ua_shapes_read(const struct ua_shapes *s, const struct ua_extension_object *o, struct arena *arena,
+                         struct ua_thing *out, struct fault *why)
 {
     const struct shape_encoding *e = shapes_encoding(s, &o->type);
-    *out = (struct ua_thing){ .kind = UA_THING_RAW, .value = { .type = UA_EXTENSION_OBJECT, .at = o } };
+    *out = (struct ua_thing){.kind = UA_THING_RAW, .value = {.type = UA_EXTENSION_OBJECT, .at = o}};
     if (o->kind != UA_BODY_BINARY || !ua_shapes_know(s, &o->type))
         return FAIL(why, CODE_NOTFOUND, 0, "the type of a structure is not known");
-    struct reading g = { .shapes = s, .r = ua_reader_of(o->body, arena, s->client->set.limits) };
-    struct ua_thing found = { 0 };
+    struct reading g = {.shapes = s, .r = ua_reader_of(o->body, arena, s->client->set.limits)};
+    struct ua_thing found = {0};
     read_shape(&g, e->shape, &found);
     if (g.unknown)
-        return FAIL(why, CODE_NOTFOUND, 0, "the type of a field in %.*s is not known", BYTES_FMT(e->shape->name));
+        return FAIL(why, CODE_NOTFOUND, 0, "the type of a field in %.*s is not known",
+                    BYTES_FMT(e->shape->name));
     if (g.r.status == UA_BAD_OUT_OF_MEMORY)
         return FAIL(why, CODE_NOMEM, 0, "no memory for a structure");
     if (g.full || g.r.status == UA_BAD_ENCODING_LIMITS_EXCEEDED)
-        return FAIL(why, CODE_LIMIT, 0, "a structure has more than %d values, or is nested too deep", SHAPE_VALUES_MAX);
+        return FAIL(why, CODE_LIMIT, 0, "a structure has more than %d values, or is nested too deep",
+                    SHAPE_VALUES_MAX);
     if (!ua_read_good(&g.r))
         return FAIL(why, CODE_MALFORMED, wire_pos(&g.r.wire), "a structure is not what its description says");
     *out = found;

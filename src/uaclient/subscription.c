@@ -18,15 +18,18 @@ static const double INTERVAL_MS_MAX = 1e9;
 
 /* ---- life ---- */
 
-enum code ua_subscription_open(struct ua_subscription **out, struct ua_client *c, const struct ua_subscription_options *options,
+enum code ua_subscription_open(struct ua_subscription **out, struct ua_client *c,
+                               const struct ua_subscription_options *options,
                                const struct ua_subscription_events *events, void *ctx, struct fault *why)
 {
-    if (options->publishing_ms < 0 || options->publishing_ms > INTERVAL_MS_MAX || options->keep_alive_ms < 0 || options->lifetime_ms < 0)
+    if (options->publishing_ms < 0 || options->publishing_ms > INTERVAL_MS_MAX ||
+        options->keep_alive_ms < 0 || options->lifetime_ms < 0)
         return FAIL(why, CODE_USAGE, 0, "the times of a subscription are 0 to %.0f ms", INTERVAL_MS_MAX);
     struct ua_subscription *s = mem_zalloc(1, sizeof *s);
     if (!s)
         return FAIL(why, CODE_NOMEM, 0, "no memory for a subscription");
-    *s = (struct ua_subscription){ .client = c, .set = *options, .events = *events, .ctx = ctx, .next = c->subscriptions };
+    *s = (struct ua_subscription){
+        .client = c, .set = *options, .events = *events, .ctx = ctx, .next = c->subscriptions};
 #define DEFAULT(field, value) (s->set.field = s->set.field > 0 ? s->set.field : (value))
     DEFAULT(publishing_ms, PUBLISHING_MS);
     DEFAULT(keep_alive_ms, KEEP_ALIVE_MS);
@@ -80,7 +83,7 @@ static void unlink_sub(struct ua_subscription *s)
     timer_stop(c->loop, &s->work);
     timer_stop(c->loop, &s->watch);
     order_forget(s);
-    s->events = (struct ua_subscription_events){ 0 };
+    s->events = (struct ua_subscription_events){0};
     s->closed = true;
 }
 
@@ -95,10 +98,11 @@ static void deleted(void *ctx, ua_status status, const void *response, struct ar
 
 static void delete_there(struct ua_client *c, uint32_t id)
 {
-    struct ua_delete_subscriptions_request r = { .subscription_ids = &id, .subscription_ids_count = 1 };
+    struct ua_delete_subscriptions_request r = {.subscription_ids = &id, .subscription_ids_count = 1};
     if (c->state == UA_CLIENT_UP && id)
         /* If it cannot be asked it runs out by itself. */
-        if (client_ask(c, &ua_delete_subscriptions_request_type, &r, &ua_delete_subscriptions_response_type, 0, deleted, c, NULL))
+        if (client_ask(c, &ua_delete_subscriptions_request_type, &r, &ua_delete_subscriptions_response_type,
+                       0, deleted, c, NULL))
             client_lacks(c, UA_LACK_DELETE);
 }
 
@@ -156,14 +160,17 @@ static bool sane(double ms)
 static void adopt(struct ua_subscription *s, const struct ua_create_subscription_response *r)
 {
     struct ua_client *c = s->client;
-    bool good = sane(r->revised_publishing_interval) && r->revised_max_keep_alive_count > 0 && r->revised_lifetime_count > 0;
+    bool good = sane(r->revised_publishing_interval) && r->revised_max_keep_alive_count > 0 &&
+                r->revised_lifetime_count > 0;
     if (!good)
         client_lacks(c, UA_LACK_REVISED);
     s->id = r->subscription_id;
     s->life++;
-    s->publishing_ms = sane(r->revised_publishing_interval) ? r->revised_publishing_interval : s->set.publishing_ms;
-    s->keep_alive_count = r->revised_max_keep_alive_count ? r->revised_max_keep_alive_count
-                                                          : (uint32_t)((double)s->set.keep_alive_ms / s->publishing_ms) + 1;
+    s->publishing_ms = sane(r->revised_publishing_interval) ? r->revised_publishing_interval
+                                                            : s->set.publishing_ms;
+    s->keep_alive_count = r->revised_max_keep_alive_count
+                              ? r->revised_max_keep_alive_count
+                              : (uint32_t)((double)s->set.keep_alive_ms / s->publishing_ms) + 1;
     s->lifetime_count = r->revised_lifetime_count;
     s->refusals = 0;
     s->expected = 0;
@@ -230,8 +237,8 @@ void sub_make(struct ua_subscription *s)
     };
     s->state = SUB_MAKING;
     sub_ask(s);
-    if (client_ask(s->client, &ua_create_subscription_request_type, &r, &ua_create_subscription_response_type, 0, made, s, NULL) ==
-        CODE_OK)
+    if (client_ask(s->client, &ua_create_subscription_request_type, &r, &ua_create_subscription_response_type,
+                   0, made, s, NULL) == CODE_OK)
         return;
     s->state = SUB_NONE;
     sub_wake(s, REFUSED_MS_MIN);
@@ -288,8 +295,8 @@ static bool has_values(const struct ua_subscription *s)
 
 void sub_doubt(struct ua_subscription *s)
 {
-    if (s->arrived || s->doubted || s->state != SUB_LIVE || loop_now_us(s->client->loop) - s->made_us < FIRST_VALUES_US ||
-        !has_values(s))
+    if (s->arrived || s->doubted || s->state != SUB_LIVE ||
+        loop_now_us(s->client->loop) - s->made_us < FIRST_VALUES_US || !has_values(s))
         return;
     s->doubted = true; /* once: some servers have nothing to say */
     sub_gone(s, "there, but the first values of its nodes do not come", true);
@@ -367,9 +374,9 @@ static bool transfer(struct ua_client *c)
     for (struct ua_subscription *s = c->subscriptions; s && n < IDS; s = s->next)
         if (s->id && s->state != SUB_MAKING && s->state != SUB_NONE)
             ids[n++] = s->id;
-    struct ua_transfer_subscriptions_request r = { .subscription_ids = ids, .subscription_ids_count = n };
-    return n == 0 || client_ask(c, &ua_transfer_subscriptions_request_type, &r, &ua_transfer_subscriptions_response_type, 0,
-                                transferred, c, NULL) == CODE_OK;
+    struct ua_transfer_subscriptions_request r = {.subscription_ids = ids, .subscription_ids_count = n};
+    return n == 0 || client_ask(c, &ua_transfer_subscriptions_request_type, &r,
+                                &ua_transfer_subscriptions_response_type, 0, transferred, c, NULL) == CODE_OK;
 }
 
 void subscriptions_up(struct ua_client *c, bool same)
@@ -413,7 +420,7 @@ static void checked(void *ctx, ua_status status, const void *response, struct ar
 {
     struct ua_subscription *s = ctx;
     struct ua_client *c = s->client;
-    struct fault why = { 0 };
+    struct fault why = {0};
     (void)response;
     (void)arena;
     s->checking = false;
@@ -424,7 +431,8 @@ static void checked(void *ctx, ua_status status, const void *response, struct ar
         return;
     }
     if (status == UA_BAD_TIMEOUT) {
-        (void)FAIL_FG(&why, CODE_CLOSED, UA_FG_SILENT, "%s is silent: neither subscription %u nor a Read is answered", c->set.url, s->id);
+        (void)FAIL_FG(&why, CODE_CLOSED, UA_FG_SILENT,
+                      "%s is silent: neither subscription %u nor a Read is answered", c->set.url, s->id);
         client_fail(c, &why);
         return;
     }
@@ -433,7 +441,8 @@ static void checked(void *ctx, ua_status status, const void *response, struct ar
 
 static void on_watch(struct timer *t)
 {
-    struct ua_subscription *s = (struct ua_subscription *)(void *)((char *)t - offsetof(struct ua_subscription, watch));
+    struct ua_subscription *s = (struct ua_subscription *)(void *)((char *)t -
+                                                                   offsetof(struct ua_subscription, watch));
     struct ua_client *c = s->client;
     if (c->publishing.on_hold)
         s->heard_us = loop_now_us(c->loop); /* it is not asked */
@@ -444,10 +453,13 @@ static void on_watch(struct timer *t)
         timer_start(c->loop, &s->watch, left > 0 ? left / 1000 + 10 : s->set.silent_ms, on_watch);
         return;
     }
-    struct ua_read_value_id node = { .node_id = UA_NS0(UA_ID_SERVER_SERVER_STATUS_STATE), .attribute_id = UA_ATTR_VALUE };
-    struct ua_read_request r = { .timestamps_to_return = UA_TIMES_NEITHER, .nodes_to_read = &node, .nodes_to_read_count = 1 };
+    struct ua_read_value_id node = {.node_id = UA_NS0(UA_ID_SERVER_SERVER_STATUS_STATE),
+                                    .attribute_id = UA_ATTR_VALUE};
+    struct ua_read_request r = {
+        .timestamps_to_return = UA_TIMES_NEITHER, .nodes_to_read = &node, .nodes_to_read_count = 1};
     sub_ask(s);
-    s->checking = client_ask(c, &ua_read_request_type, &r, &ua_read_response_type, 0, checked, s, NULL) == CODE_OK;
+    s->checking = client_ask(c, &ua_read_request_type, &r, &ua_read_response_type, 0, checked, s, NULL) ==
+                  CODE_OK;
     timer_start(c->loop, &s->watch, s->set.silent_ms, on_watch);
     if (!s->checking)
         (void)sub_asked(s);
@@ -459,17 +471,31 @@ unsigned sub_good_items(const struct ua_subscription *s)
 {
     unsigned n = 0;
     for (uint32_t i = 0; i < s->cap; i++)
-        n += s->items[i] && !s->items[i]->removed && s->items[i]->state >= ITEM_MADE && s->items[i]->state <= ITEM_CHANGING;
+        n += s->items[i] && !s->items[i]->removed && s->items[i]->state >= ITEM_MADE &&
+             s->items[i]->state <= ITEM_CHANGING;
     return n;
 }
 
 void ua_subscription_look(const struct ua_subscription *s, struct ua_subscription_look *l)
 {
     *l = (struct ua_subscription_look){
-        .id = s->id, .publishing_ms = s->publishing_ms, .keep_alive_count = s->keep_alive_count, .lifetime_count = s->lifetime_count,
-        .items = s->count, .good = sub_good_items(s), .messages = s->messages, .values = s->values, .events = s->occurrences,
-        .keep_alives = s->keep_alives, .republished = s->republished, .lost_messages = s->lost_messages, .duplicates = s->duplicates,
-        .unknown_handles = s->unknown_handles, .made_anew = s->made_anew, .overflows = s->overflows, .unacknowledged = (unsigned)(buf_size(&s->unacked) / 4),
+        .id = s->id,
+        .publishing_ms = s->publishing_ms,
+        .keep_alive_count = s->keep_alive_count,
+        .lifetime_count = s->lifetime_count,
+        .items = s->count,
+        .good = sub_good_items(s),
+        .messages = s->messages,
+        .values = s->values,
+        .events = s->occurrences,
+        .keep_alives = s->keep_alives,
+        .republished = s->republished,
+        .lost_messages = s->lost_messages,
+        .duplicates = s->duplicates,
+        .unknown_handles = s->unknown_handles,
+        .made_anew = s->made_anew,
+        .overflows = s->overflows,
+        .unacknowledged = (unsigned)(buf_size(&s->unacked) / 4),
         .heard_us = s->heard_us,
     };
 }
@@ -478,14 +504,35 @@ void ua_client_look(const struct ua_client *c, struct ua_client_look *l)
 {
     bool open = c->channel && ua_channel_policy(c->channel);
     *l = (struct ua_client_look){
-        .state = c->state, .since_us = c->since_us, .url = c->set.url, .policy = open ? ua_channel_policy(c->channel)->name : NULL,
-        .mode = open ? (enum ua_message_security_mode)ua_channel_mode(c->channel) : UA_MODE_INVALID, .unsafe = c->unsafe,
-        .product = c->product, .server_uri = c->server_uri, .limits = c->limits, .clock_us = c->clock_us, .lacks = c->lacks,
-        .namespaces = c->namespace_count, .waiting = c->pending_count, .connects = c->connects, .sessions = c->sessions,
-        .renewals = c->renewals, .messages = c->messages, .values = c->values, .events = c->occurrences,
-        .keep_alives = c->keep_alives, .republished = c->republished, .lost_messages = c->lost_messages,
-        .duplicates = c->duplicates, .overflows = c->overflows, .made_anew = c->made_anew, .unasked = c->unasked, .bytes_in = c->bytes_in,
-        .bytes_out = c->bytes_out, .last = c->last,
+        .state = c->state,
+        .since_us = c->since_us,
+        .url = c->set.url,
+        .policy = open ? ua_channel_policy(c->channel)->name : NULL,
+        .mode = open ? (enum ua_message_security_mode)ua_channel_mode(c->channel) : UA_MODE_INVALID,
+        .unsafe = c->unsafe,
+        .product = c->product,
+        .server_uri = c->server_uri,
+        .limits = c->limits,
+        .clock_us = c->clock_us,
+        .lacks = c->lacks,
+        .namespaces = c->namespace_count,
+        .waiting = c->pending_count,
+        .connects = c->connects,
+        .sessions = c->sessions,
+        .renewals = c->renewals,
+        .messages = c->messages,
+        .values = c->values,
+        .events = c->occurrences,
+        .keep_alives = c->keep_alives,
+        .republished = c->republished,
+        .lost_messages = c->lost_messages,
+        .duplicates = c->duplicates,
+        .overflows = c->overflows,
+        .made_anew = c->made_anew,
+        .unasked = c->unasked,
+        .bytes_in = c->bytes_in,
+        .bytes_out = c->bytes_out,
+        .last = c->last,
     };
     for (const struct ua_subscription *s = c->subscriptions; s; s = s->next) {
         l->subscriptions++;

@@ -55,7 +55,8 @@ static void test_no_republish(void **state)
     fail_next(&st, &ua_republish_request_type, UA_BAD_SERVICE_UNSUPPORTED, 1);
     publish(&st, 5, 0, 14, 14);
     told(&st, "1=10 gap(5211 lost 3 filled 0/1) 1=14 ");
-    publish(&st, 4000000000u, 0, 15, 15); /* a jump backwards by half the circle, or forwards: a loss all the same */
+    publish(&st, 4000000000u, 0, 15,
+            15); /* a jump backwards by half the circle, or forwards: a loss all the same */
     sim_advance(st.sim, SECOND);
     struct ua_client_look l;
     ua_client_look(st.client, &l);
@@ -215,13 +216,14 @@ static void test_keep_alives_only(void **state)
 static void test_overflow(void **state)
 {
     struct stage st;
-    struct buf b = { 0 };
+    struct buf b = {0};
     struct ua_subscription_look l;
     (void)state;
     set(&st, false);
-    struct ua_monitored_item_notification n = { st.handles[0], { .has = UA_HAS_VALUE | UA_HAS_STATUS, .status = 0x480,
-                                                                 .value = { .type = UA_INT64, .i64 = 5 } } };
-    struct ua_data_change_notification d = { .monitored_items = &n, .monitored_items_count = 1 };
+    struct ua_monitored_item_notification n = {
+        st.handles[0],
+        {.has = UA_HAS_VALUE | UA_HAS_STATUS, .status = 0x480, .value = {.type = UA_INT64, .i64 = 5}}};
+    struct ua_data_change_notification d = {.monitored_items = &n, .monitored_items_count = 1};
     buf_le32(&b, 1);
     ua_write_object_of(&b, &ua_data_change_notification_type, &d);
     publish_raw(&st, 1, buf_bytes(&b), st.sub_id);
@@ -234,14 +236,20 @@ static void test_overflow(void **state)
 
 static void test_events(void **state)
 {
-    struct ua_qualified_name message = { 0, BYTES_LIT("Message") };
-    struct ua_simple_attribute_operand select = { .type_definition_id = UA_NS0(UA_ID_BASE_EVENT_TYPE), .browse_path = &message,
-                                                  .browse_path_count = 1, .attribute_id = UA_ATTR_VALUE };
-    struct ua_event_filter filter = { .select_clauses = &select, .select_clauses_count = 1 };
-    struct ua_watch w = { .handle = 9, .node = { .id = UA_NS0(UA_ID_SERVER) }, .attribute = UA_ATTR_EVENT_NOTIFIER,
-                          .mode = UA_MONITOR_REPORTING, .events = &filter };
-    struct ua_variant fields[2] = { { .type = UA_STRING, .text = BYTES_LIT("hot") }, { .type = UA_STRING, .text = BYTES_LIT("press") } };
-    struct buf b = { 0 };
+    struct ua_qualified_name message = {0, BYTES_LIT("Message")};
+    struct ua_simple_attribute_operand select = {.type_definition_id = UA_NS0(UA_ID_BASE_EVENT_TYPE),
+                                                 .browse_path = &message,
+                                                 .browse_path_count = 1,
+                                                 .attribute_id = UA_ATTR_VALUE};
+    struct ua_event_filter filter = {.select_clauses = &select, .select_clauses_count = 1};
+    struct ua_watch w = {.handle = 9,
+                         .node = {.id = UA_NS0(UA_ID_SERVER)},
+                         .attribute = UA_ATTR_EVENT_NOTIFIER,
+                         .mode = UA_MONITOR_REPORTING,
+                         .events = &filter};
+    struct ua_variant fields[2] = {{.type = UA_STRING, .text = BYTES_LIT("hot")},
+                                   {.type = UA_STRING, .text = BYTES_LIT("press")}};
+    struct buf b = {0};
     struct stage st;
     (void)state;
     set(&st, false);
@@ -249,8 +257,8 @@ static void test_events(void **state)
     sim_advance(st.sim, 50000);
     told(&st, "item(9 Good) ");
     assert_int_equal(st.filter.number, ua_event_filter_type.encoding);
-    struct ua_event_field_list e = { st.handles[1], fields, 2 };
-    struct ua_event_notification_list list = { .events = &e, .events_count = 1 };
+    struct ua_event_field_list e = {st.handles[1], fields, 2};
+    struct ua_event_notification_list list = {.events = &e, .events_count = 1};
     buf_le32(&b, 1);
     ua_write_object_of(&b, &ua_event_notification_list_type, &list);
     publish_raw(&st, 1, buf_bytes(&b), st.sub_id);
@@ -261,8 +269,11 @@ static void test_events(void **state)
 
 static void test_deadband_and_taking_away(void **state)
 {
-    struct ua_watch w = { .handle = 2, .node = { .id = { .ns = 1, .number = 7 } }, .mode = UA_MONITOR_REPORTING,
-                          .deadband = UA_DEADBAND_ABSOLUTE, .deadband_value = 2 };
+    struct ua_watch w = {.handle = 2,
+                         .node = {.id = {.ns = 1, .number = 7}},
+                         .mode = UA_MONITOR_REPORTING,
+                         .deadband = UA_DEADBAND_ABSOLUTE,
+                         .deadband_value = 2};
     uint32_t number;
     struct stage st;
     (void)state;
@@ -290,8 +301,9 @@ static void test_deadband_and_taking_away(void **state)
 static void test_ended_by_the_server(void **state)
 {
     struct stage st;
-    struct buf b = { 0 };
-    struct ua_status_change_notification n = { .status = UA_BAD_TIMEOUT, .diagnostic_info = { -1, -1, -1, -1, BYTES_NONE, 0, NULL } };
+    struct buf b = {0};
+    struct ua_status_change_notification n = {.status = UA_BAD_TIMEOUT,
+                                              .diagnostic_info = {-1, -1, -1, -1, BYTES_NONE, 0, NULL}};
     (void)state;
     set(&st, false);
     publish(&st, 1, 0, 10, 10);
@@ -347,7 +359,8 @@ static void test_items(void **state)
     st.most_items = 3;
     stage_open(&st, &o);
     watch(&st, NULL, 8, false);
-    told(&st, "up item(1 Good) item(2 Good) item(3 Good) item(4 Good) item(5 Good) item(6 Good) item(7 Good) item(8 Good) ");
+    told(&st, "up item(1 Good) item(2 Good) item(3 Good) item(4 Good) item(5 Good) item(6 Good) item(7 Good) "
+              "item(8 Good) ");
     assert_int_equal(st.asked[0], 8);
     assert_int_equal(st.asked[1], 4);
     assert_int_equal(st.asked[2], 2);
@@ -404,7 +417,7 @@ static void test_namespaces_anew(void **state)
 static void test_hostile_messages(void **state)
 {
     struct stage st;
-    struct buf b = { 0 };
+    struct buf b = {0};
     struct ua_subscription_look l;
     (void)state;
     set(&st, false);
@@ -436,9 +449,10 @@ static void test_hostile_messages(void **state)
 
 static void test_acknowledging(void **state)
 {
-    struct ua_subscription_options options = { .publishing_ms = 100, .keep_alive_ms = 1000, .acknowledge = true };
+    struct ua_subscription_options options = {
+        .publishing_ms = 100, .keep_alive_ms = 1000, .acknowledge = true};
     struct ua_client_options o = plain_options();
-    struct ua_watch w = { .handle = 1, .node = { .id = { .ns = 1, .number = 7 } }, .mode = UA_MONITOR_REPORTING };
+    struct ua_watch w = {.handle = 1, .node = {.id = {.ns = 1, .number = 7}}, .mode = UA_MONITOR_REPORTING};
     struct ua_subscription_look l;
     struct stage st;
     (void)state;
@@ -463,12 +477,25 @@ static void test_acknowledging(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values_in_order), cmocka_unit_test(test_no_republish), cmocka_unit_test(test_wrap),
-        cmocka_unit_test(test_numbers_that_run_backwards), cmocka_unit_test(test_same_session), cmocka_unit_test(test_nothing_seen_yet),
-        cmocka_unit_test(test_transferred), cmocka_unit_test(test_made_anew), cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_ended_by_the_server), cmocka_unit_test(test_keep_alives_only), cmocka_unit_test(test_overflow), cmocka_unit_test(test_events),
-        cmocka_unit_test(test_deadband_and_taking_away), cmocka_unit_test(test_too_many_publish), cmocka_unit_test(test_items),
-        cmocka_unit_test(test_items_that_are_refused), cmocka_unit_test(test_namespaces_anew), cmocka_unit_test(test_hostile_messages),
+        cmocka_unit_test(test_values_in_order),
+        cmocka_unit_test(test_no_republish),
+        cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_numbers_that_run_backwards),
+        cmocka_unit_test(test_same_session),
+        cmocka_unit_test(test_nothing_seen_yet),
+        cmocka_unit_test(test_transferred),
+        cmocka_unit_test(test_made_anew),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_ended_by_the_server),
+        cmocka_unit_test(test_keep_alives_only),
+        cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_deadband_and_taking_away),
+        cmocka_unit_test(test_too_many_publish),
+        cmocka_unit_test(test_items),
+        cmocka_unit_test(test_items_that_are_refused),
+        cmocka_unit_test(test_namespaces_anew),
+        cmocka_unit_test(test_hostile_messages),
         cmocka_unit_test(test_acknowledging),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

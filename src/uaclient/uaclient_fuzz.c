@@ -30,8 +30,8 @@ static volatile uint64_t sum; /* of everything that is given: all of it is read 
 
 static void eat(const struct ua_variant *v)
 {
-    struct buf text = { .max = 1 << 20 };
-    struct ua_json j = { .out = &text };
+    struct buf text = {.max = 1 << 20};
+    struct ua_json j = {.out = &text};
     ua_json_variant(&j, v);
     sum += buf_size(&text);
     buf_clear(&text);
@@ -104,7 +104,8 @@ static void call_part(void *ctx, size_t first, size_t count, const void *results
             eat(&r[i].output_arguments[k]);
 }
 
-static bool reference_comes(void *ctx, const struct ua_node_id *parent, unsigned level, const struct ua_reference_description *r)
+static bool reference_comes(void *ctx, const struct ua_node_id *parent, unsigned level,
+                            const struct ua_reference_description *r)
 {
     (void)ctx;
     (void)parent;
@@ -120,9 +121,10 @@ static bool past_comes(void *ctx, const struct ua_data_value *v, uint32_t count)
     return count < 5;
 }
 
-static const struct ua_node_id node = { .ns = 1, .kind = UA_ID_NUMBER, .number = 7 };
+static const struct ua_node_id node = {.ns = 1, .kind = UA_ID_NUMBER, .number = 7};
 static uint8_t object_bytes[64];
-static struct ua_extension_object object = { { .ns = 1, .kind = UA_ID_NUMBER, .number = 7 }, UA_BODY_BINARY, { object_bytes, 0 } };
+static struct ua_extension_object object = {
+    {.ns = 1, .kind = UA_ID_NUMBER, .number = 7}, UA_BODY_BINARY, {object_bytes, 0}};
 
 static void shape_comes(void *ctx, ua_status status)
 {
@@ -140,21 +142,15 @@ static void act(struct bytes b)
 {
     static struct ua_read_value_id reads[3];
     static struct ua_call_method_request calls[2];
-    struct ua_browse_options browse = { .depth = 3, .nodes_max = 50 };
-    struct ua_read_request read = { .nodes_to_read = reads, .nodes_to_read_count = 3 };
-    struct ua_call_request call = { .methods_to_call = calls, .methods_to_call_count = 2 };
-    struct ua_watch w = { .handle = 3, .node.id = node, .mode = UA_MONITOR_REPORTING, .history = true };
+    struct ua_browse_options browse = {.depth = 3, .nodes_max = 50};
+    struct ua_read_request read = {.nodes_to_read = reads, .nodes_to_read_count = 3};
+    struct ua_call_request call = {.methods_to_call = calls, .methods_to_call_count = 2};
+    struct ua_watch w = {.handle = 3, .node.id = node, .mode = UA_MONITOR_REPORTING, .history = true};
     uint32_t number = 1u << 20 | (b.len > 1 ? b.at[1] & 3 : 0);
     switch (b.len ? b.at[0] % 9 : 0) {
-    case 0:
-        sum += ua_ask_list(st.client, UA_LIST_READ, &read, part_comes, done, NULL, NULL);
-        break;
-    case 1:
-        sum += ua_browse(st.client, &node, &browse, reference_comes, done, NULL, NULL);
-        break;
-    case 2:
-        sum += ua_history_raw(st.client, &node, 1, 100, 10, past_comes, done, NULL, NULL);
-        break;
+    case 0: sum += ua_ask_list(st.client, UA_LIST_READ, &read, part_comes, done, NULL, NULL); break;
+    case 1: sum += ua_browse(st.client, &node, &browse, reference_comes, done, NULL, NULL); break;
+    case 2: sum += ua_history_raw(st.client, &node, 1, 100, 10, past_comes, done, NULL, NULL); break;
     case 3:
         object.body.len = b.len - 1 < sizeof object_bytes ? b.len - 1 : sizeof object_bytes;
         memcpy(object_bytes, b.at + 1, object.body.len);
@@ -177,9 +173,7 @@ static void act(struct bytes b)
             ua_subscription_close(st.sub);
         st.sub = NULL;
         break;
-    default:
-        sum += ua_ask_list(st.client, UA_LIST_CALL, &call, call_part, done, NULL, NULL);
-        break;
+    default: sum += ua_ask_list(st.client, UA_LIST_CALL, &call, call_part, done, NULL, NULL); break;
     }
 }
 
@@ -221,7 +215,9 @@ static bool answer(struct stage *stage, uint32_t id, uint32_t encoding, const vo
     if (what == 2 || what == 3)
         send_bytes(id, what == 2 ? encoding + 3 : 0, b);
     else if (what == 5)
-        fault(stage, id, b.len >= 4 ? (uint32_t)b.at[0] | (uint32_t)b.at[1] << 8 | (uint32_t)b.at[2] << 16 | 0x80000000u : UA_BAD_TIMEOUT);
+        fault(stage, id,
+              b.len >= 4 ? (uint32_t)b.at[0] | (uint32_t)b.at[1] << 8 | (uint32_t)b.at[2] << 16 | 0x80000000u
+                         : UA_BAD_TIMEOUT);
     else if (what == 6 || what == 7)
         send_bytes(what == 6 ? id : id + 5, encoding + 3, b);
     return what == 2 || what == 3 || what == 4 || what == 5;
@@ -237,12 +233,12 @@ static void play(uint8_t what, struct bytes b)
         break;
     case 9:
         if (parked && b.len >= 4)
-            publish_raw(&st, (uint32_t)b.at[0] | (uint32_t)b.at[1] << 8 | (uint32_t)b.at[2] << 16 | (uint32_t)b.at[3] << 24,
+            publish_raw(&st,
+                        (uint32_t)b.at[0] | (uint32_t)b.at[1] << 8 | (uint32_t)b.at[2] << 16 |
+                            (uint32_t)b.at[3] << 24,
                         bytes_from(b, 4), st.sub_id);
         break;
-    case 10:
-        sim_advance(st.sim, (b.len > 1 ? b.at[0] | b.at[1] << 8 : 100) * (int64_t)1000);
-        break;
+    case 10: sim_advance(st.sim, (b.len > 1 ? b.at[0] | b.at[1] << 8 : 100) * (int64_t)1000); break;
     case 11:
         if (st.peer)
             cut(&st);
@@ -252,9 +248,7 @@ static void play(uint8_t what, struct bytes b)
         st.session = 0;
         st.sub_known = b.len > 0 && b.at[0] & 1;
         break;
-    case 13:
-        act(b);
-        break;
+    case 13: act(b); break;
     default:
         if (parked && st.items) {
             sequence++;
@@ -273,13 +267,14 @@ static void no_line(void *ctx, const char *line)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct ua_subscription_events events = { changes_come, event_comes, NULL, gap_comes };
-    static const struct ua_client_events silent = { 0 };
-    const struct ua_subscription_options options = { .publishing_ms = 100, .keep_alive_ms = 1000, .silent_ms = 2000,
-                                                     .acknowledge = size % 2 == 1 };
+    static const struct ua_subscription_events events = {changes_come, event_comes, NULL, gap_comes};
+    static const struct ua_client_events silent = {0};
+    const struct ua_subscription_options options = {
+        .publishing_ms = 100, .keep_alive_ms = 1000, .silent_ms = 2000, .acknowledge = size % 2 == 1};
     struct ua_client_options o = plain_options();
-    struct ua_watch w[2] = { { .handle = 1, .node.id = node, .mode = UA_MONITOR_REPORTING, .history = true },
-                             { .handle = 2, .node = { .id = node, .uri = BYTES_LIT("urn:y") }, .mode = UA_MONITOR_REPORTING } };
+    struct ua_watch w[2] = {
+        {.handle = 1, .node.id = node, .mode = UA_MONITOR_REPORTING, .history = true},
+        {.handle = 2, .node = {.id = node, .uri = BYTES_LIT("urn:y")}, .mode = UA_MONITOR_REPORTING}};
     log_set_sink(no_line, NULL);
     stage_set(&st);
     input = wire_of(bytes_of(data, size));

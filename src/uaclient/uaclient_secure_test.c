@@ -10,43 +10,57 @@ static struct ua_application *client, *server, *other, *person;
 
 /* What the server of the present test does. */
 static struct play {
-    unsigned endpoints;      /* bits: 1 None, 2 Basic256Sha256 Sign, 4 Aes128 SignAndEncrypt, 8 Aes256 SignAndEncrypt */
-    unsigned later;          /* the same in CreateSession; 0: none */
+    unsigned
+        endpoints; /* bits: 1 None, 2 Basic256Sha256 Sign, 4 Aes128 SignAndEncrypt, 8 Aes256 SignAndEncrypt */
+    unsigned later; /* the same in CreateSession; 0: none */
     const char *url;
-    const char *uri;         /* of the application; NULL: the one in its certificate */
-    struct ua_application *shows, *signs, *in_session; /* certificate in discovery; key of the signature; certificate in CreateSession */
-    bool     short_nonce, plain_policy;
-    uint8_t  nonce[32];
-    int      activations;
-    bool     signature_good;
-    int      user;           /* enum ua_user_token of the last token */
-    char     name[32], password[64];
-    bool     person_good;
+    const char *uri; /* of the application; NULL: the one in its certificate */
+    struct ua_application *shows, *signs,
+        *in_session; /* certificate in discovery; key of the signature; certificate in CreateSession */
+    bool short_nonce, plain_policy;
+    uint8_t nonce[32];
+    int activations;
+    bool signature_good;
+    int user; /* enum ua_user_token of the last token */
+    char name[32], password[64];
+    bool person_good;
 } play;
 
 static const struct ua_policy *policy_of(unsigned bit)
 {
-    return &ua_policies[bit == 0 ? UA_POLICY_NONE : bit == 1 ? UA_POLICY_BASIC256SHA256 : bit == 2 ? UA_POLICY_AES128_SHA256_RSAOAEP
-                                                                                               : UA_POLICY_AES256_SHA256_RSAPSS];
+    return &ua_policies[bit == 0   ? UA_POLICY_NONE
+                        : bit == 1 ? UA_POLICY_BASIC256SHA256
+                        : bit == 2 ? UA_POLICY_AES128_SHA256_RSAOAEP
+                                   : UA_POLICY_AES256_SHA256_RSAPSS];
 }
 
-static uint32_t list_endpoints(unsigned bits, struct ua_endpoint_description *list, struct ua_user_token_policy tokens[3])
+static uint32_t list_endpoints(unsigned bits, struct ua_endpoint_description *list,
+                               struct ua_user_token_policy tokens[3])
 {
     uint32_t n = 0;
-    tokens[0] = (struct ua_user_token_policy){ .policy_id = BYTES_LIT("anonymous") };
-    tokens[1] = (struct ua_user_token_policy){ .policy_id = BYTES_LIT("name"), .token_type = UA_USER_NAME,
-                                               .security_policy_uri = play.plain_policy ? BYTES_NONE : bytes_str(policy_of(1)->uri) };
-    tokens[2] = (struct ua_user_token_policy){ .policy_id = BYTES_LIT("certificate"), .token_type = UA_USER_CERTIFICATE,
-                                               .security_policy_uri = bytes_str(policy_of(1)->uri) };
+    tokens[0] = (struct ua_user_token_policy){.policy_id = BYTES_LIT("anonymous")};
+    tokens[1] = (struct ua_user_token_policy){
+        .policy_id = BYTES_LIT("name"),
+        .token_type = UA_USER_NAME,
+        .security_policy_uri = play.plain_policy ? BYTES_NONE : bytes_str(policy_of(1)->uri)};
+    tokens[2] = (struct ua_user_token_policy){.policy_id = BYTES_LIT("certificate"),
+                                              .token_type = UA_USER_CERTIFICATE,
+                                              .security_policy_uri = bytes_str(policy_of(1)->uri)};
     for (unsigned i = 0; i < 4; i++) {
         if (!(bits >> i & 1))
             continue;
         list[n++] = (struct ua_endpoint_description){
-            .endpoint_url = bytes_str(play.url), .server.application_uri = bytes_str(play.uri ? play.uri : "urn:server"),
+            .endpoint_url = bytes_str(play.url),
+            .server.application_uri = bytes_str(play.uri ? play.uri : "urn:server"),
             .server_certificate = play.shows->certificate->leaf,
-            .security_mode = i == 0 ? UA_MODE_NONE : i == 1 ? UA_MODE_SIGN : UA_MODE_SIGN_AND_ENCRYPT,
-            .security_policy_uri = bytes_str(policy_of(i)->uri), .user_identity_tokens = tokens, .user_identity_tokens_count = 3,
-            .transport_profile_uri = BYTES_LIT("http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary") };
+            .security_mode = i == 0   ? UA_MODE_NONE
+                             : i == 1 ? UA_MODE_SIGN
+                                      : UA_MODE_SIGN_AND_ENCRYPT,
+            .security_policy_uri = bytes_str(policy_of(i)->uri),
+            .user_identity_tokens = tokens,
+            .user_identity_tokens_count = 3,
+            .transport_profile_uri = BYTES_LIT(
+                "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary")};
     }
     return n;
 }
@@ -55,7 +69,8 @@ static void serve_found(struct stage *st, uint32_t id)
 {
     struct ua_endpoint_description list[4];
     struct ua_user_token_policy tokens[3];
-    struct ua_get_endpoints_response r = { .endpoints = list, .endpoints_count = list_endpoints(play.endpoints, list, tokens) };
+    struct ua_get_endpoints_response r = {.endpoints = list,
+                                          .endpoints_count = list_endpoints(play.endpoints, list, tokens)};
     respond(st, id, &ua_get_endpoints_response_type, &r);
 }
 
@@ -68,12 +83,17 @@ static void serve_create(struct stage *st, uint32_t id, const struct ua_create_s
     st->session = ++st->sessions;
     memset(play.nonce, (int)st->sessions, sizeof play.nonce);
     struct ua_create_session_response r = {
-        .session_id = UA_NS0(1), .authentication_token = { .ns = 1, .number = st->session }, .revised_session_timeout = 60000,
-        .server_nonce = bytes_of(play.nonce, play.short_nonce ? 8 : 32), .server_certificate = play.in_session->certificate->leaf,
-        .server_endpoints = list, .server_endpoints_count = list_endpoints(play.later ? play.later : play.endpoints, list, tokens) };
+        .session_id = UA_NS0(1),
+        .authentication_token = {.ns = 1, .number = st->session},
+        .revised_session_timeout = 60000,
+        .server_nonce = bytes_of(play.nonce, play.short_nonce ? 8 : 32),
+        .server_certificate = play.in_session->certificate->leaf,
+        .server_endpoints = list,
+        .server_endpoints_count = list_endpoints(play.later ? play.later : play.endpoints, list, tokens)};
     if (p->id != UA_POLICY_NONE) {
         assert_true(ua_rsa_sign(p, play.signs->key, q->client_certificate, q->client_nonce, sign));
-        r.server_signature = (struct ua_signature_data){ bytes_str(p->sign_uri), bytes_of(sign, ua_rsa_bytes(play.signs->key)) };
+        r.server_signature = (struct ua_signature_data){bytes_str(p->sign_uri),
+                                                        bytes_of(sign, ua_rsa_bytes(play.signs->key))};
         assert_true(bytes_equal(q->client_certificate, client->certificate->leaf));
     }
     assert_true(q->client_nonce.len >= 32);
@@ -82,10 +102,10 @@ static void serve_create(struct stage *st, uint32_t id, const struct ua_create_s
 
 static void note_user(const struct ua_activate_session_request *q)
 {
-    struct ua_user_name_identity_token name = { 0 };
-    struct ua_x509_identity_token cert = { 0 };
+    struct ua_user_name_identity_token name = {0};
+    struct ua_x509_identity_token cert = {0};
     struct arena arena;
-    struct buf secret = { 0 };
+    struct buf secret = {0};
     arena_init(&arena, NULL, 0, 1 << 16);
     struct ua_reader like = ua_reader_of(BYTES_NONE, &arena, NULL);
     struct bytes nonce = bytes_of(play.nonce, 32);
@@ -101,8 +121,8 @@ static void note_user(const struct ua_activate_session_request *q)
     } else if (ua_object_read(&like, &q->user_identity_token, &ua_x509_identity_token_type, &cert)) {
         play.user = UA_USER_CERTIFICATE;
         play.person_good = bytes_equal(cert.certificate_data, person->certificate->leaf) &&
-                           ua_rsa_verify(policy_of(1), person->certificate->key, server->certificate->leaf, nonce,
-                                         q->user_token_signature.signature);
+                           ua_rsa_verify(policy_of(1), person->certificate->key, server->certificate->leaf,
+                                         nonce, q->user_token_signature.signature);
     }
     arena_clear(&arena);
 }
@@ -112,11 +132,12 @@ static void serve_activate(struct stage *st, uint32_t id, const struct ua_activa
     const struct ua_policy *p = ua_channel_policy(st->channel);
     struct bytes nonce = bytes_of(play.nonce, 32);
     play.activations++;
-    play.signature_good = p->id == UA_POLICY_NONE || ua_rsa_verify(p, client->certificate->key, server->certificate->leaf, nonce,
-                                                                   q->client_signature.signature);
+    play.signature_good = p->id == UA_POLICY_NONE ||
+                          ua_rsa_verify(p, client->certificate->key, server->certificate->leaf, nonce,
+                                        q->client_signature.signature);
     note_user(q);
     play.nonce[0] += 100; /* each activation has a new one */
-    struct ua_activate_session_response r = { .server_nonce = nonce };
+    struct ua_activate_session_response r = {.server_nonce = nonce};
     respond(st, id, &ua_activate_session_response_type, &r);
 }
 
@@ -127,7 +148,8 @@ static bool serve_session_of(struct stage *st, uint32_t id, uint32_t encoding, c
         serve_found(st, id);
     else if (encoding == ua_create_session_request_type.encoding)
         serve_create(st, id, request);
-    else if (encoding == ua_activate_session_request_type.encoding && h->authentication_token.number == st->session)
+    else if (encoding == ua_activate_session_request_type.encoding &&
+             h->authentication_token.number == st->session)
         serve_activate(st, id, request);
     else
         return false;
@@ -146,7 +168,7 @@ static struct ua_client_options begin(struct stage *st)
     st->offers = peers_offer_all;
     st->verify = peers_believe_all;
     st->hook = serve_session_of;
-    play = (struct play){ .endpoints = 15, .url = URL, .shows = server, .signs = server, .in_session = server };
+    play = (struct play){.endpoints = 15, .url = URL, .shows = server, .signs = server, .in_session = server};
     return o;
 }
 
@@ -169,9 +191,12 @@ static void test_the_best_and_each(void **state)
         const char *gets;
         int gets_mode;
     } cases[] = {
-        { NULL, 0, 15, "Aes256_Sha256_RsaPss", 3 }, { NULL, 0, 7, "Aes128_Sha256_RsaOaep", 3 },
-        { NULL, UA_MODE_SIGN, 15, "Basic256Sha256", 2 }, { "basic256sha256", 0, 15, "Basic256Sha256", 2 },
-        { "None", 0, 15, "None", 1 }, { NULL, 0, 1, "None", 1 },
+        {NULL, 0, 15, "Aes256_Sha256_RsaPss", 3},
+        {NULL, 0, 7, "Aes128_Sha256_RsaOaep", 3},
+        {NULL, UA_MODE_SIGN, 15, "Basic256Sha256", 2},
+        {"basic256sha256", 0, 15, "Basic256Sha256", 2},
+        {"None", 0, 15, "None", 1},
+        {NULL, 0, 1, "None", 1},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -209,21 +234,24 @@ static void test_users(void **state)
     struct stage st;
     struct ua_client_options o = begin(&st);
     (void)state;
-    o.user = (struct ua_client_user){ .kind = UA_USER_NAME, .name = BYTES_LIT("ada"), .password = BYTES_LIT("secret") };
+    o.user = (struct ua_client_user){
+        .kind = UA_USER_NAME, .name = BYTES_LIT("ada"), .password = BYTES_LIT("secret")};
     ends(&st, &o, "notice(5204) up ", NULL);
     assert_string_equal(play.name, "ada");
     assert_string_equal(play.password, "secret");
 
     o = begin(&st); /* encrypted also where nothing else is */
     o.policy = "None";
-    o.user = (struct ua_client_user){ .kind = UA_USER_NAME, .name = BYTES_LIT("ada"), .password = BYTES_LIT("secret") };
+    o.user = (struct ua_client_user){
+        .kind = UA_USER_NAME, .name = BYTES_LIT("ada"), .password = BYTES_LIT("secret")};
     ends(&st, &o, "notice(5204) up ", NULL);
     assert_string_equal(play.password, "secret");
 
     o = begin(&st); /* and not at all where it would be readable */
     play.plain_policy = true;
     o.policy = "None";
-    o.user = (struct ua_client_user){ .kind = UA_USER_NAME, .name = BYTES_LIT("ada"), .password = BYTES_LIT("secret") };
+    o.user = (struct ua_client_user){
+        .kind = UA_USER_NAME, .name = BYTES_LIT("ada"), .password = BYTES_LIT("secret")};
     ends(&st, &o, "notice(5204) down(5206 end) ", "readable");
     assert_int_equal(play.activations, 0);
 
@@ -231,12 +259,13 @@ static void test_users(void **state)
     play.plain_policy = true;
     o.policy = "None";
     o.plain_password = true;
-    o.user = (struct ua_client_user){ .kind = UA_USER_NAME, .name = BYTES_LIT("ada"), .password = BYTES_LIT("secret") };
+    o.user = (struct ua_client_user){
+        .kind = UA_USER_NAME, .name = BYTES_LIT("ada"), .password = BYTES_LIT("secret")};
     ends(&st, &o, "notice(5204) up ", NULL);
     assert_string_equal(play.password, "plain secret");
 
     o = begin(&st);
-    o.user = (struct ua_client_user){ .kind = UA_USER_CERTIFICATE, .certificate = person };
+    o.user = (struct ua_client_user){.kind = UA_USER_CERTIFICATE, .certificate = person};
     ends(&st, &o, "notice(5204) up ", NULL);
     assert_int_equal(play.user, UA_USER_CERTIFICATE);
     assert_true(play.person_good);
@@ -313,7 +342,8 @@ static void test_a_server_that_does_not_trust_us(void **state)
     struct ua_client_options o = begin(&st);
     (void)state;
     st.verify = distrust;
-    ends(&st, &o, "notice(5204) down(5203 end) ", "does not trust us yet (BadSecurityChecksFailed). Accept our certificate on the server (SHA1 ");
+    ends(&st, &o, "notice(5204) down(5203 end) ",
+         "does not trust us yet (BadSecurityChecksFailed). Accept our certificate on the server (SHA1 ");
 }
 
 /* A server with a new certificate since its restart: the old one is refused once, then it is found anew. */
@@ -361,9 +391,13 @@ static void test_renewed_and_taken_up_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_best_and_each), cmocka_unit_test(test_nothing_fits), cmocka_unit_test(test_users),
-        cmocka_unit_test(test_whom_it_does_not_believe), cmocka_unit_test(test_swapped),
-        cmocka_unit_test(test_a_server_that_does_not_trust_us), cmocka_unit_test(test_a_new_certificate),
+        cmocka_unit_test(test_the_best_and_each),
+        cmocka_unit_test(test_nothing_fits),
+        cmocka_unit_test(test_users),
+        cmocka_unit_test(test_whom_it_does_not_believe),
+        cmocka_unit_test(test_swapped),
+        cmocka_unit_test(test_a_server_that_does_not_trust_us),
+        cmocka_unit_test(test_a_new_certificate),
         cmocka_unit_test(test_renewed_and_taken_up_again),
     };
     client = peers_make("client", "URI:urn:client", 2048);

@@ -33,23 +33,24 @@ static void test_wrong_options(void **state)
         struct ua_client_options options;
         const char *says;
     } wrong[] = {
-        { { .url = NULL }, "no server" },
-        { { .url = "http://x" }, "no address" },
-        { { .url = "opc.tcp://" }, "no address" },
-        { { .url = "opc.tcp://x:0" }, "no address" },
-        { { .url = "opc.tcp://x:65536" }, "no address" },
-        { { .url = "opc.tcp://x:1x" }, "no address" },
-        { { .url = URL, .policy = "Basic999" }, "no security policy" },
-        { { .url = URL, .policy = "Basic256Sha256" }, "certificate" },
-        { { .url = URL, .mode = UA_MODE_SIGN }, "certificate" },
-        { { .url = URL, .user.kind = UA_USER_NAME }, "no name" },
+        {{.url = NULL}, "no server"},
+        {{.url = "http://x"}, "no address"},
+        {{.url = "opc.tcp://"}, "no address"},
+        {{.url = "opc.tcp://x:0"}, "no address"},
+        {{.url = "opc.tcp://x:65536"}, "no address"},
+        {{.url = "opc.tcp://x:1x"}, "no address"},
+        {{.url = URL, .policy = "Basic999"}, "no security policy"},
+        {{.url = URL, .policy = "Basic256Sha256"}, "certificate"},
+        {{.url = URL, .mode = UA_MODE_SIGN}, "certificate"},
+        {{.url = URL, .user.kind = UA_USER_NAME}, "no name"},
     };
     struct stage st;
     (void)state;
     stage_set(&st);
     for (size_t i = 0; i < COUNT(wrong); i++) {
-        struct fault why = { 0 };
-        assert_int_equal(ua_client_open(&st.client, st.loop, &wrong[i].options, &client_events, &st, &why), CODE_USAGE);
+        struct fault why = {0};
+        assert_int_equal(ua_client_open(&st.client, st.loop, &wrong[i].options, &client_events, &st, &why),
+                         CODE_USAGE);
         if (!strstr(why.text, wrong[i].says))
             fail_msg("%zu: %s", i, why.text);
     }
@@ -63,10 +64,10 @@ static void test_refusals(void **state)
         ua_status status;
         const char *told;
     } cases[] = {
-        { &ua_get_endpoints_request_type, UA_BAD_SERVICE_UNSUPPORTED, "down(5209 end) " },
-        { &ua_create_session_request_type, UA_BAD_TOO_MANY_SESSIONS, "down(5209 end) " },
-        { &ua_activate_session_request_type, UA_BAD_USER_ACCESS_DENIED, "down(5206 end) " },
-        { &ua_activate_session_request_type, UA_BAD_IDENTITY_TOKEN_INVALID, "down(5206 end) " },
+        {&ua_get_endpoints_request_type, UA_BAD_SERVICE_UNSUPPORTED, "down(5209 end) "},
+        {&ua_create_session_request_type, UA_BAD_TOO_MANY_SESSIONS, "down(5209 end) "},
+        {&ua_activate_session_request_type, UA_BAD_USER_ACCESS_DENIED, "down(5206 end) "},
+        {&ua_activate_session_request_type, UA_BAD_IDENTITY_TOKEN_INVALID, "down(5206 end) "},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -148,7 +149,7 @@ static void on_endpoints(void *ctx, ua_status status, const void *response, stru
 
 static void test_only_a_channel(void **state)
 {
-    struct ua_get_endpoints_request r = { .endpoint_url = BYTES_LIT(URL) };
+    struct ua_get_endpoints_request r = {.endpoint_url = BYTES_LIT(URL)};
     struct ua_client_options o = plain_options();
     struct stage st;
     (void)state;
@@ -156,8 +157,9 @@ static void test_only_a_channel(void **state)
     o.channel_only = true;
     stage_open(&st, &o);
     told(&st, "up ");
-    assert_int_equal(ua_client_ask(st.client, &ua_get_endpoints_request_type, &r, &ua_get_endpoints_response_type, 0, on_endpoints, NULL,
-                                   NULL), CODE_OK);
+    assert_int_equal(ua_client_ask(st.client, &ua_get_endpoints_request_type, &r,
+                                   &ua_get_endpoints_response_type, 0, on_endpoints, NULL, NULL),
+                     CODE_OK);
     sim_advance(st.sim, 60 * (int64_t)SECOND);
     assert_int_equal(endpoints_seen, 1);
     assert_int_equal(st.sessions, 0);
@@ -170,7 +172,8 @@ static void test_only_a_channel(void **state)
 
 static void test_addresses(void **state)
 {
-    static const char *const urls[] = { "opc.tcp://[::1]:4841/a/b", "opc.tcp://[::1]:4841", "opc.tcp://localhost", "opc.tcp://127.0.0.1:4840" };
+    static const char *const urls[] = {"opc.tcp://[::1]:4841/a/b", "opc.tcp://[::1]:4841",
+                                       "opc.tcp://localhost", "opc.tcp://127.0.0.1:4840"};
     (void)state;
     for (size_t i = 0; i < COUNT(urls); i++) {
         struct ua_client_options o = plain_options();
@@ -249,7 +252,8 @@ static void on_part(void *ctx, size_t first, size_t count, const void *results, 
     struct parts *p = ctx;
     char scratch[16];
     (void)results;
-    buf_printf(&p->log, "%zu+%zu%s%s ", first, count, status ? " " : "", status ? ua_status_text(status, scratch) : "");
+    buf_printf(&p->log, "%zu+%zu%s%s ", first, count, status ? " " : "",
+               status ? ua_status_text(status, scratch) : "");
 }
 static void on_parts_done(void *ctx, ua_status status)
 {
@@ -260,10 +264,10 @@ static void on_parts_done(void *ctx, ua_status status)
 
 static void read_many(struct stage *st, uint32_t n, const char *want)
 {
-    struct ua_read_value_id nodes[64] = { 0 };
-    struct ua_read_request r = { .nodes_to_read = nodes, .nodes_to_read_count = n };
-    struct parts p = { 0 };
-    struct fault why = { 0 };
+    struct ua_read_value_id nodes[64] = {0};
+    struct ua_read_request r = {.nodes_to_read = nodes, .nodes_to_read_count = n};
+    struct parts p = {0};
+    struct fault why = {0};
     assert_int_equal(ua_ask_list(st->client, UA_LIST_READ, &r, on_part, on_parts_done, &p, &why), CODE_OK);
     assert_int_equal(p.log.len, 0);
     sim_advance(st->sim, SECOND / 10);
@@ -295,9 +299,9 @@ static void test_lists(void **state)
 
 static void test_a_list_and_the_end(void **state)
 {
-    struct ua_read_value_id node = { 0 };
-    struct ua_read_request r = { .nodes_to_read = &node, .nodes_to_read_count = 1 };
-    struct parts p = { 0 };
+    struct ua_read_value_id node = {0};
+    struct ua_read_request r = {.nodes_to_read = &node, .nodes_to_read_count = 1};
+    struct parts p = {0};
     struct stage st;
     (void)state;
     up(&st);
@@ -324,13 +328,15 @@ static void test_a_list_and_the_end(void **state)
 
 static unsigned no_points, endless;
 
-static void put_result(struct ua_browse_result *r, struct ua_reference_description refs[4], uint32_t node, unsigned from, uint8_t *point)
+static void put_result(struct ua_browse_result *r, struct ua_reference_description refs[4], uint32_t node,
+                       unsigned from, uint8_t *point)
 {
     static const uint32_t up = 1;
     unsigned n = 0;
     for (unsigned i = from; i < 3 && n < 2; i++)
-        refs[n++] = (struct ua_reference_description){ .node_id.id = { .ns = 1, .number = i == 2 ? up : node * 2 + i }, .is_forward = true };
-    *r = (struct ua_browse_result){ .references = refs, .references_count = node >= 8 ? 0 : n };
+        refs[n++] = (struct ua_reference_description){
+            .node_id.id = {.ns = 1, .number = i == 2 ? up : node * 2 + i}, .is_forward = true};
+    *r = (struct ua_browse_result){.references = refs, .references_count = node >= 8 ? 0 : n};
     point[0] = (uint8_t)node;
     point[1] = (uint8_t)(from + n);
     if (node < 8 && from + n < 3)
@@ -352,9 +358,9 @@ static bool serve_tree(struct stage *st, uint32_t id, uint32_t encoding, const v
         for (uint32_t i = 0; i < b->nodes_to_browse_count; i++) {
             put_result(&results[i], refs[i], b->nodes_to_browse[i].node_id.number, 0, points[i]);
             if (no_points && i && results[i].continuation_point.len)
-                results[i] = (struct ua_browse_result){ .status_code = UA_BAD_NO_CONTINUATION_POINTS };
+                results[i] = (struct ua_browse_result){.status_code = UA_BAD_NO_CONTINUATION_POINTS};
         }
-        struct ua_browse_response r = { .results = results, .results_count = b->nodes_to_browse_count };
+        struct ua_browse_response r = {.results = results, .results_count = b->nodes_to_browse_count};
         respond(st, id, &ua_browse_response_type, &r);
         return true;
     }
@@ -362,14 +368,17 @@ static bool serve_tree(struct stage *st, uint32_t id, uint32_t encoding, const v
         return false;
     buf_printf(&st->log, n->release_continuation_points ? "release " : "");
     for (uint32_t i = 0; i < n->continuation_points_count; i++)
-        put_result(&results[i], refs[i], n->continuation_points[i].at[0], n->continuation_points[i].at[1], points[i]);
-    struct ua_browse_next_response r = { .results = results,
-                                         .results_count = n->release_continuation_points ? 0 : n->continuation_points_count };
+        put_result(&results[i], refs[i], n->continuation_points[i].at[0], n->continuation_points[i].at[1],
+                   points[i]);
+    struct ua_browse_next_response r = {
+        .results = results,
+        .results_count = n->release_continuation_points ? 0 : n->continuation_points_count};
     respond(st, id, &ua_browse_next_response_type, &r);
     return true;
 }
 
-static bool note_reference(void *ctx, const struct ua_node_id *parent, unsigned level, const struct ua_reference_description *r)
+static bool note_reference(void *ctx, const struct ua_node_id *parent, unsigned level,
+                           const struct ua_reference_description *r)
 {
     struct parts *p = ctx;
     buf_printf(&p->log, "%u/%u>%u ", level, parent->number, r->node_id.id.number);
@@ -378,9 +387,9 @@ static bool note_reference(void *ctx, const struct ua_node_id *parent, unsigned 
 
 static void browse(struct stage *st, unsigned depth, uint32_t most, const char *want)
 {
-    const struct ua_node_id root = { .ns = 1, .number = 1 };
-    struct ua_browse_options o = { .depth = depth, .nodes_max = most };
-    struct parts p = { 0 };
+    const struct ua_node_id root = {.ns = 1, .number = 1};
+    struct ua_browse_options o = {.depth = depth, .nodes_max = most};
+    struct parts p = {0};
     assert_int_equal(ua_browse(st->client, &root, &o, note_reference, on_parts_done, &p, NULL), CODE_OK);
     sim_advance(st->sim, SECOND / 10);
     buf_u8(&p.log, 0);
@@ -418,19 +427,21 @@ static void test_browsing(void **state)
 static bool serve_past(struct stage *st, uint32_t id, uint32_t encoding, const void *request)
 {
     const struct ua_history_read_request *q = request;
-    struct ua_data_value v = { .has = 1 | UA_HAS_SOURCE_TIME, .value = { .type = UA_INT64 } };
-    struct ua_history_data data = { .data_values = &v, .data_values_count = 1 };
+    struct ua_data_value v = {.has = 1 | UA_HAS_SOURCE_TIME, .value = {.type = UA_INT64}};
+    struct ua_history_data data = {.data_values = &v, .data_values_count = 1};
     struct arena arena;
     uint8_t point;
     if (encoding != ua_history_read_request_type.encoding)
         return false;
-    point = q->nodes_to_read[0].continuation_point.len ? (uint8_t)(q->nodes_to_read[0].continuation_point.at[0] + 1) : 1;
+    point = q->nodes_to_read[0].continuation_point.len
+                ? (uint8_t)(q->nodes_to_read[0].continuation_point.at[0] + 1)
+                : 1;
     v.value.i64 = v.source_time = point;
-    struct ua_history_read_result result = { .continuation_point = bytes_of(&point, point < 5 ? 1 : 0) };
-    struct ua_history_read_response r = { .results = &result, .results_count = 1 };
+    struct ua_history_read_result result = {.continuation_point = bytes_of(&point, point < 5 ? 1 : 0)};
+    struct ua_history_read_response r = {.results = &result, .results_count = 1};
     arena_init(&arena, NULL, 0, 1 << 16);
     if (!ua_object_of(&arena, &ua_history_data_type, &data, &result.history_data))
-        result = (struct ua_history_read_result){ .status_code = UA_BAD_OUT_OF_MEMORY };
+        result = (struct ua_history_read_result){.status_code = UA_BAD_OUT_OF_MEMORY};
     if (q->release_continuation_points)
         buf_printf(&st->log, "release ");
     respond(st, id, &ua_history_read_response_type, &r);
@@ -449,17 +460,19 @@ static bool note_past(void *ctx, const struct ua_data_value *v, uint32_t count)
 
 static void test_history(void **state)
 {
-    const struct ua_node_id node = { .ns = 1, .number = 1 };
+    const struct ua_node_id node = {.ns = 1, .number = 1};
     struct stage st;
     (void)state;
     up(&st);
     st.hook = serve_past;
     for (past_most = 3; past_most <= 9; past_most += 6) {
-        struct parts p = { 0 };
-        assert_int_equal(ua_history_raw(st.client, &node, 1, 9, 1, note_past, on_parts_done, &p, NULL), CODE_OK);
+        struct parts p = {0};
+        assert_int_equal(ua_history_raw(st.client, &node, 1, 9, 1, note_past, on_parts_done, &p, NULL),
+                         CODE_OK);
         sim_advance(st.sim, SECOND / 10);
         buf_u8(&p.log, 0);
-        assert_string_equal((const char *)p.log.at, past_most == 3 ? "1 2 3 done Good" : "1 2 3 4 5 done Good");
+        assert_string_equal((const char *)p.log.at,
+                            past_most == 3 ? "1 2 3 done Good" : "1 2 3 4 5 done Good");
         told(&st, past_most == 3 ? "release " : "");
         buf_clear(&p.log);
     }
@@ -475,14 +488,16 @@ static void on_answer(void *ctx, ua_status status, const void *response, struct 
 
 static void test_time_outs(void **state)
 {
-    struct ua_read_value_id node = { 0 };
-    struct ua_read_request r = { .nodes_to_read = &node, .nodes_to_read_count = 1 };
+    struct ua_read_value_id node = {0};
+    struct ua_read_request r = {.nodes_to_read = &node, .nodes_to_read_count = 1};
     ua_status said = 0;
     struct stage st;
     (void)state;
     up(&st);
     st.mute = ua_read_request_type.encoding;
-    assert_int_equal(ua_client_ask(st.client, &ua_read_request_type, &r, &ua_read_response_type, 500, on_answer, &said, NULL), CODE_OK);
+    assert_int_equal(ua_client_ask(st.client, &ua_read_request_type, &r, &ua_read_response_type, 500,
+                                   on_answer, &said, NULL),
+                     CODE_OK);
     sim_advance(st.sim, 400000);
     assert_int_equal(said, 0);
     sim_advance(st.sim, 200000);
@@ -527,8 +542,10 @@ static void test_memory(void **state)
         stage_set(&st);
         mem_fail_at(n);
         if (ua_client_open(&st.client, st.loop, &o, &client_events, &st, NULL) == CODE_OK) {
-            static const struct ua_subscription_options sub = { .publishing_ms = 100, .keep_alive_ms = 1000, .silent_ms = 2000 };
-            struct ua_watch w = { .node = { .id = { .ns = 1, .number = 7 }, .uri = BYTES_LIT("urn:x") }, .mode = UA_MONITOR_REPORTING };
+            static const struct ua_subscription_options sub = {
+                .publishing_ms = 100, .keep_alive_ms = 1000, .silent_ms = 2000};
+            struct ua_watch w = {.node = {.id = {.ns = 1, .number = 7}, .uri = BYTES_LIT("urn:x")},
+                                 .mode = UA_MONITOR_REPORTING};
             if (ua_subscription_open(&st.sub, st.client, &sub, &sub_events, &st, NULL) == CODE_OK)
                 (void)!ua_subscription_add(st.sub, &w, 1, NULL, NULL);
             sim_advance(st.sim, 200000);
@@ -542,7 +559,8 @@ static void test_memory(void **state)
             struct ua_client_look l;
             ua_client_look(st.client, &l);
             if (l.state != UA_CLIENT_UP && mem_fail_fired())
-                fail_msg("allocation %llu: %s, %s", (unsigned long long)n, ua_client_state_name(l.state), l.last.text);
+                fail_msg("allocation %llu: %s, %s", (unsigned long long)n, ua_client_state_name(l.state),
+                         l.last.text);
         }
         bool fired = mem_fail_fired() != 0;
         mem_fail_at(0);
@@ -556,19 +574,20 @@ static void test_memory(void **state)
 /* The same for work that takes many requests. */
 static void test_memory_of_lists(void **state)
 {
-    const struct ua_node_id node = { .ns = 1, .number = 1 };
-    struct ua_browse_options depth = { .depth = 4 };
+    const struct ua_node_id node = {.ns = 1, .number = 1};
+    struct ua_browse_options depth = {.depth = 4};
     (void)state;
     no_points = endless = 0;
     past_most = 9;
     for (uint64_t n = 1; n < 1000; n++) {
-        struct parts p = { 0 };
+        struct parts p = {0};
         struct stage st;
         up(&st);
         st.hook = n % 2 ? serve_tree : serve_past;
         mem_fail_at((n + 1) / 2);
-        enum code code = n % 2 ? ua_browse(st.client, &node, &depth, note_reference, on_parts_done, &p, NULL)
-                               : ua_history_raw(st.client, &node, 1, 9, 1, note_past, on_parts_done, &p, NULL);
+        enum code code = n % 2
+                             ? ua_browse(st.client, &node, &depth, note_reference, on_parts_done, &p, NULL)
+                             : ua_history_raw(st.client, &node, 1, 9, 1, note_past, on_parts_done, &p, NULL);
         if (!code) {
             sim_advance(st.sim, 20 * (int64_t)SECOND);
             bool lost = p.log.bad; /* the test's own memory */
@@ -589,15 +608,23 @@ static void test_memory_of_lists(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_up_and_leave),        cmocka_unit_test(test_wrong_options),
-        cmocka_unit_test(test_refusals),            cmocka_unit_test(test_servers_that_lie),
-        cmocka_unit_test(test_clocks_apart),        cmocka_unit_test(test_only_a_channel),
+        cmocka_unit_test(test_up_and_leave),
+        cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_servers_that_lie),
+        cmocka_unit_test(test_clocks_apart),
+        cmocka_unit_test(test_only_a_channel),
         cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_comes_back),          cmocka_unit_test(test_a_session_ended_under_way),
-        cmocka_unit_test(test_a_dead_line),         cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_browsing),            cmocka_unit_test(test_history),
-        cmocka_unit_test(test_a_list_and_the_end),  cmocka_unit_test(test_time_outs),
-        cmocka_unit_test(test_closed_inside_of_callbacks), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_comes_back),
+        cmocka_unit_test(test_a_session_ended_under_way),
+        cmocka_unit_test(test_a_dead_line),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_browsing),
+        cmocka_unit_test(test_history),
+        cmocka_unit_test(test_a_list_and_the_end),
+        cmocka_unit_test(test_time_outs),
+        cmocka_unit_test(test_closed_inside_of_callbacks),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_memory_of_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
