@@ -54,6 +54,7 @@ static EVP_PKEY *read_key(struct bytes text, bool *asked)
 static enum code fill(struct ua_application *a, struct bytes certificate, struct bytes key, struct fault *why)
 {
     bool asked = false;
+    char words[64];
     struct fault inner;
     enum code code = ua_certificate_read_file(&a->certificate, certificate, &inner);
     if (code == CODE_NOMEM)
@@ -67,8 +68,8 @@ static enum code fill(struct ua_application *a, struct bytes certificate, struct
                     asked ? "our key is encrypted, and nobody is there to give its passphrase: openssl pkey -in KEY -out KEY"
                           : "our key is neither PEM (-----BEGIN PRIVATE KEY-----) nor DER");
     if (!ua_rsa_fits(a->key))
-        return FAIL(why, CODE_USAGE, 0, "our key has %d bits%s; OPC UA needs RSA of %d to %d", EVP_PKEY_get_bits(a->key),
-                    EVP_PKEY_get_base_id(a->key) == EVP_PKEY_RSA ? "" : " and is not RSA", UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
+        return FAIL(why, CODE_USAGE, 0, "ours is %s; OPC UA needs RSA of %d to %d", ua_rsa_words(a->key, words), UA_RSA_BITS_MIN,
+                    UA_RSA_BITS_MAX);
     if (X509_check_private_key(a->certificate->x[0], a->key) != 1) {
         ERR_clear_error();
         return FAIL(why, CODE_USAGE, 0, "our key does not belong to our certificate \"%s\"", a->certificate->name);

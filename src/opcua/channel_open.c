@@ -111,6 +111,7 @@ static bool choose_peer(struct turn *t, const struct open_chunk *o)
     struct ua_channel *c = t->c;
     const struct ua_certificate *own = c->config.own->certificate;
     struct ua_certificate *peer;
+    char words[64];
     struct fault why = { 0 };
     if (!bytes_equal(o->thumbprint, bytes_of(own->thumbprint, sizeof own->thumbprint)))
         return channel_distrust(t, UA_BAD_CERTIFICATE_INVALID,
@@ -131,8 +132,9 @@ static bool choose_peer(struct turn *t, const struct open_chunk *o)
     c->peer = peer;
     if (!peer->rsa || !ua_rsa_fits(peer->key))
         return channel_distrust(t, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED,
-                                "the client's certificate \"%s\" has a key of %u bits%s; the policies need RSA of %d to %d",
-                                peer->name, peer->bits, peer->rsa ? "" : " that is not RSA", UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
+                                "the client's certificate \"%s\" has %s; the policies need RSA of %d to %d", peer->name,
+                                peer->key ? ua_rsa_words(peer->key, words) : "no key that can be read", UA_RSA_BITS_MIN,
+                                UA_RSA_BITS_MAX);
     ua_status status = c->config.verify ? c->config.verify(c->config.ctx, peer, &why) : UA_BAD_CERTIFICATE_UNTRUSTED;
     if (status)
         return channel_distrust(t, status, "%s", why.text[0] ? why.text : "the client's certificate is not trusted");

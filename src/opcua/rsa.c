@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+#include <stdio.h>
 
 enum { EXPONENT_BITS_MAX = 32 };
 
@@ -29,6 +30,17 @@ bool ua_rsa_fits(const EVP_PKEY *key)
 {
     return EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) >= UA_RSA_BITS_MIN &&
            EVP_PKEY_get_bits(key) <= UA_RSA_BITS_MAX && exponent_fits(key);
+}
+
+char *ua_rsa_words(const EVP_PKEY *key, char out[64])
+{
+    int bits = EVP_PKEY_get_bits(key);
+    bool rsa = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA, sized = bits >= UA_RSA_BITS_MIN && bits <= UA_RSA_BITS_MAX;
+    (void)snprintf(out, 64, "a key of %d bits%s", bits,
+                   !rsa   ? " that is not RSA"
+                   : sized ? " with an exponent above 32 bits"
+                           : "");
+    return out;
 }
 
 size_t ua_rsa_plain_block(const struct ua_policy *p, const EVP_PKEY *key)

@@ -15,6 +15,8 @@
 size_t ua_rsa_bytes(const EVP_PKEY *);
 /* RSA, of a size that the policies allow, with a public exponent of at most 32 bits. */
 bool ua_rsa_fits(const EVP_PKEY *);
+/* For a sentence about one that does not: "a key of 1024 bits", and what kind it is. Returns out. */
+char *ua_rsa_words(const EVP_PKEY *, char out[64]);
 /* Plain bytes that go into one block for the holder of this key. */
 size_t ua_rsa_plain_block(const struct ua_policy *, const EVP_PKEY *);
 

@@ -705,6 +705,36 @@ static void our_certificate_is_renewed_before_it_ends_and_keeps_its_key(void **s
     ua_application_drop(c);
 }
 
+/* On a real disk: nobody else reads the key. */
+static void our_key_is_for_us_alone(void **state)
+{
+    static const char *const below[] = { "/own/certs/fieldgate.der", "/own/private/fieldgate.pem", "/own/certs", "/own/private", "/own",
+                                         "/trusted/certs", "/trusted/crl", "/trusted", "/issuers/certs", "/issuers/crl", "/issuers",
+                                         "/rejected/certs", "/rejected", "" };
+    char dir[] = "/tmp/fieldgate-pki-XXXXXX", path[200];
+    struct ua_own_wish w = own_wish();
+    struct ua_own_result r;
+    struct ua_application *a;
+    struct ua_trust *t;
+    struct io_stat st;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(ua_trust_open(&t, &io_system, dir, &why), CODE_OK);
+    assert_int_equal(ua_own_open(&a, &io_system, dir, &w, &r, &why), CODE_OK);
+    (void)snprintf(path, sizeof path, "%s/own/private/fieldgate.pem", dir);
+    assert_int_equal(io_system.stat(io_system.self, path, &st), 0);
+    assert_int_equal(st.mode & 077, 0);
+    (void)snprintf(path, sizeof path, "%s/own/private", dir);
+    assert_int_equal(io_system.stat(io_system.self, path, &st), 0);
+    assert_int_equal(st.mode & 077, 0);
+    ua_application_drop(a);
+    ua_trust_close(t);
+    for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
+        (void)snprintf(path, sizeof path, "%s%s", dir, below[i]);
+        assert_int_equal(remove(path), 0); /* and there is nothing else */
+    }
+}
+
 /* Somebody's own certificate is used as it is, and never written over. */
 static void a_certificate_of_others_stays(void **state)
 {
@@ -804,6 +834,7 @@ int main(void)
         WITH_STORE(without_memory_nobody_is_mistaken_for_another),
         WITH_STORE(our_certificate_is_made_once_and_is_believed_by_ourselves),
         WITH_STORE(our_certificate_is_renewed_before_it_ends_and_keeps_its_key),
+        WITH_STORE(our_key_is_for_us_alone),
         WITH_STORE(a_certificate_of_others_stays),
         WITH_STORE(a_start_between_key_and_certificate_goes_on),
         WITH_STORE(keys_that_do_not_fit_are_said_so),

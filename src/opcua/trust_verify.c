@@ -52,10 +52,11 @@ static ua_status signatures(struct judge *j)
 static ua_status strength(struct judge *j)
 {
     const struct ua_certificate *c = j->c;
-    if (!c->rsa || !ua_rsa_fits(c->key))
+    char words[64];
+    if (!ua_rsa_fits(c->key))
         return refuse(j, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, UA_TRUST_WEAK,
-                      "its certificate \"%.60s\" has a key of %u bits%s, RSA of %d to %d is needed. It needs a new one", c->name,
-                      c->bits, c->rsa ? "" : " that is not RSA", UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
+                      "its certificate \"%.60s\" has %s, RSA of %d to %d is needed. It needs a new one", c->name,
+                      ua_rsa_words(c->key, words), UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
     if (!c->hash_strong)
         return refuse(j, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, UA_TRUST_WEAK,
                       "its certificate \"%.60s\" is signed with %.20s, SHA-256 is needed. It needs a new one", c->name, c->hash);
