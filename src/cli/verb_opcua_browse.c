@@ -1,7 +1,6 @@
 /* verb_opcua_browse.c - `fieldgate opcua browse`: the nodes of a server as a tree, with types and values. */
 #include "base/mem.h"
-#include "base/table.h"
-#include "cli/opcua_session.h"
+#include "cli/opcua_tree.h"
 #include "cli/opcua_verbs.h"
 
 #include "opcua/ids.h"
@@ -18,111 +17,14 @@ struct given {
     bool     all, values_off;
 };
 
-struct item {
-    struct ua_node_id node;
-    struct bytes key;         /* of the table: the node as text */
-    struct ua_qualified_name name;
-    struct bytes display;
-    uint32_t node_class, level;
-    uint32_t first, last, next; /* children and the next sister: index + 1, 0: none */
-    struct ua_data_value value;
-};
-
 struct browse {
-    struct opcua_session *s;
-    const struct given   *given;
-    struct item          *items;
-    uint32_t              count, room;
-    struct table          known; /* node -> its item's number + 1 */
-    bool                  done, no_memory;
-    ua_status             status;
+    const struct given *given;
+    struct opcua_tree   tree;
 };
-
-static struct bytes key_of(struct browse *b, const struct ua_node_id *node)
-{
-    struct buf text = { 0 };
-    ua_node_id_format(&text, node);
-    uint8_t *copy = text.bad ? NULL : arena_take(&b->s->arena, buf_size(&text));
-    size_t n = buf_size(&text);
-    if (copy)
-        memcpy(copy, buf_bytes(&text).at, n);
-    buf_clear(&text);
-    return bytes_of(copy, copy ? n : 0);
-}
-
-static struct bytes keep(struct browse *b, struct bytes text)
-{
-    char *copy = arena_text(&b->s->arena, text);
-    return bytes_of(copy, copy ? text.len : 0);
-}
-
-static struct item *add(struct browse *b, const struct ua_node_id *node)
-{
-    if (b->count == b->room) {
-        uint32_t room = b->room ? b->room * 2 : 256;
-        struct item *more = mem_realloc(b->items, room * sizeof *more);
-        if (!more)
-            return NULL;
-        b->items = more;
-        b->room = room;
-    }
-    struct item *i = &b->items[b->count];
-    *i = (struct item){ .key = key_of(b, node) };
-    if (!i->key.at || !ua_node_id_copy(&b->s->arena, node, &i->node))
-        return NULL;
-    b->count++;
-    return i;
-}
-
-/* False: it has been seen elsewhere in the tree, and is not entered again. */
-static bool note(struct browse *b, uint32_t number)
-{
-    return table_put(&b->known, b->items[number].key, (void *)(uintptr_t)(number + 1)) == CODE_OK;
-}
-
-/* The Server object is the same everywhere, and large. */
-static bool worth_entering(const struct browse *b, const struct ua_node_id *node)
-{
-    return b->given->all || !ua_node_id_equal(node, &UA_NS0(UA_ID_SERVER));
-}
-
-static bool on_reference(void *ctx, const struct ua_node_id *parent, unsigned level, const struct ua_reference_description *r)
-{
-    struct browse *b = ctx;
-    struct bytes key = key_of(b, parent);
-    uintptr_t at = key.at ? (uintptr_t)table_get(&b->known, key) : 0;
-    if (!at || r->node_id.server)
-        return false;
-    struct item *i = add(b, &r->node_id.id);
-    if (!i) {
-        b->no_memory = true;
-        return false;
-    }
-    i->level = level;
-    i->name = (struct ua_qualified_name){ r->browse_name.ns, keep(b, r->browse_name.name) };
-    i->display = keep(b, r->display_name.text);
-    i->node_class = (uint32_t)r->node_class;
-    struct item *above = &b->items[at - 1];
-    if (above->last)
-        b->items[above->last - 1].next = b->count;
-    else
-        above->first = b->count;
-    above->last = b->count;
-    return note(b, b->count - 1) && worth_entering(b, &i->node) && r->node_class != UA_CLASS_METHOD &&
-           (r->node_class != UA_CLASS_VARIABLE || b->given->all);
-}
-
-static void on_done(void *ctx, ua_status status)
-{
-    struct browse *b = ctx;
-    b->status = status;
-    b->done = true;
-    loop_stop(b->s->loop);
-}
 
 /* ---- values ---- */
 
-static void read_values(struct browse *b)
+static void read_values(struct opcua_tree *b)
 {
     struct ua_read_value_id *ids = arena_zero(&b->s->arena, READ_AT_ONCE * sizeof *ids);
     struct ua_data_value *got = arena_zero(&b->s->arena, READ_AT_ONCE * sizeof *got);
@@ -171,7 +73,7 @@ static void cut(struct buf *b, size_t max)
     buf_add(b, "..", 2);
 }
 
-static void print_item(struct browse *b, struct output *o, const struct item *i)
+static void print_item(struct browse *b, struct output *o, const struct opcua_item *i)
 {
     struct buf name = { 0 }, type = { 0 }, text = { 0 }, json = { 0 };
     char scratch[16];
@@ -186,8 +88,8 @@ static void print_item(struct browse *b, struct output *o, const struct item *i)
     else
         buf_printf(&type, "%s", class_name(i->node_class));
     if (variable) {
-        opcua_print_value(b->s, &i->value.value, false, &text);
-        opcua_print_value(b->s, &i->value.value, true, &json);
+        opcua_print_value(b->tree.s, &i->value.value, false, &text);
+        opcua_print_value(b->tree.s, &i->value.value, true, &json);
         if (ua_is_bad(i->value.status)) {
             buf_reset(&text);
             buf_printf(&text, "%s", ua_status_text(i->value.status, scratch));
@@ -225,13 +127,13 @@ static const struct column columns[] = {
 static int print_all(struct browse *b)
 {
     struct output o;
-    uint32_t *stack = mem_alloc((b->count + 1) * sizeof *stack), depth = 0;
+    uint32_t *stack = mem_alloc((b->tree.count + 1) * sizeof *stack), depth = 0;
     if (!stack)
-        return opcua_failed(b->s, "browse", UA_BAD_OUT_OF_MEMORY);
-    output_open(&o, b->s->call->out, b->given->format, "nodes", columns, b->given->format == OUTPUT_TABLE ? 4 : 8);
+        return opcua_failed(b->tree.s, "browse", UA_BAD_OUT_OF_MEMORY);
+    output_open(&o, b->tree.s->call->out, b->given->format, "nodes", columns, b->given->format == OUTPUT_TABLE ? 4 : 8);
     stack[depth++] = 1;
     while (depth) {
-        const struct item *i = &b->items[stack[--depth] - 1];
+        const struct opcua_item *i = &b->tree.items[stack[--depth] - 1];
         print_item(b, &o, i);
         if (i->next)
             stack[depth++] = i->next;
@@ -242,45 +144,16 @@ static int print_all(struct browse *b)
     return output_close(&o) ? STATUS_FAILED : STATUS_DONE;
 }
 
-static bool add_start(struct browse *b, const struct ua_node_id *start)
+static int browse(struct browse *b, struct opcua_session *s)
 {
-    struct ua_read_value_id ids[] = { { .node_id = *start, .attribute_id = UA_ATTR_BROWSE_NAME },
-                                      { .node_id = *start, .attribute_id = UA_ATTR_NODE_CLASS } };
-    struct ua_data_value got[2] = { { 0 } };
-    b->status = opcua_read(b->s, ids, 2, got);
-    if (!ua_is_bad(b->status))
-        b->status = got[0].status;
-    struct item *i = ua_is_bad(b->status) ? NULL : add(b, start);
-    if (!i)
-        return false;
-    if (got[0].value.type == UA_QUALIFIED_NAME)
-        i->name = *(const struct ua_qualified_name *)got[0].value.at;
-    i->node_class = got[1].value.type == UA_INT32 ? got[1].value.u32 : UA_CLASS_OBJECT;
-    return note(b, 0);
-}
-
-static int browse(struct browse *b)
-{
-    struct opcua_session *s = b->s;
-    struct fault why;
     struct ua_node_id start = UA_NS0(UA_ID_OBJECTS_FOLDER);
-    struct ua_browse_options options = { .depth = b->given->depth, .nodes_max = b->given->max };
     if (s->call->options->args.count > 1 && !opcua_node(s, s->call->options->args.at[1], &start))
         return STATUS_USAGE;
-    if (!add_start(b, &start))
-        return opcua_failed(s, "browse", b->status ? b->status : UA_BAD_OUT_OF_MEMORY);
-    if (ua_browse(s->client, &start, &options, on_reference, on_done, b, &why) != CODE_OK)
-        return verb_fail(s->call, &why);
-    if (!opcua_wait(s, &b->done, -1))
-        return opcua_failed(s, "browse", UA_BAD_TIMEOUT);
-    if (b->no_memory)
-        verb_warn(s->call, "there is no memory for all of its nodes; some are left out");
-    if (b->status == UA_BAD_TOO_MANY_OPERATIONS)
-        verb_warn(s->call, "there are more than %" PRIu32 " nodes; the rest is left out (--max)", b->given->max);
-    else if (ua_is_bad(b->status))
-        return opcua_failed(s, "browse", b->status);
+    int status = opcua_tree_grow(&b->tree, s, &start, b->given->depth, b->given->max, b->given->all);
+    if (status != STATUS_DONE)
+        return status;
     if (!b->given->values_off)
-        read_values(b);
+        read_values(&b->tree);
     return print_all(b);
 }
 
@@ -288,13 +161,12 @@ static int run(struct verb_call *call)
 {
     const struct given *g = call->values;
     struct opcua_session s;
-    struct browse b = { .s = &s, .given = g };
+    struct browse b = { .given = g };
     int status = opcua_begin(&s, call, &g->target, call->options->args.at[0]);
     if (status != STATUS_DONE)
         return status;
-    status = browse(&b);
-    table_clear(&b.known);
-    mem_free(b.items);
+    status = browse(&b, &s);
+    opcua_tree_clear(&b.tree);
     opcua_end(&s);
     return status;
 }

@@ -69,8 +69,9 @@ static void choose_disturbance(struct machine *m)
 
 static double rounded(double v, double step)
 {
-    double n = v / step + (v < 0 ? -0.5 : 0.5);
-    return (double)(int64_t)n * step;
+    double n = (double)(int64_t)(v / step + (v < 0 ? -0.5 : 0.5)), parts = (double)(int64_t)(1 / step + 0.5);
+    /* 42.3 and not 42.300000000000004: tenths and the like are divided. */
+    return step < 1 && parts * step == 1 ? n / parts : n * step;
 }
 
 static double between(double v, double low, double high)

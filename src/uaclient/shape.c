@@ -120,6 +120,8 @@ void ua_shapes_close(struct ua_shapes *s)
     if (!s)
         return;
     s->closed = true;
+    if (!s)
+        return;
     if (s->client && s->asking)
         return; /* the answer frees it */
     if (s->client)

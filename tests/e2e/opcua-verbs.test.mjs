@@ -1,0 +1,109 @@
+// `fieldgate opcua` by hand, against `fieldgate sensor`: what a person types in the first ten minutes.
+// timeout: 120
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+import { test } from './lib/bounded.mjs';
+import { FIELDGATE, startNode, tempFolder } from './lib/node.mjs';
+import { startSensor } from './lib/opcua-sensor.mjs';
+import { run } from './lib/process.mjs';
+import { until } from './lib/wait.mjs';
+
+let sensor;
+const data = join(tempFolder('verbs'), 'data');
+const opcua = async (...args) => {
+    const { code, out, err } = await run(FIELDGATE, ['opcua', ...args, '--data', data]);
+    return { code, out: out.join('\n'), err: err.join('\n') };
+};
+before(async () => { sensor = await startSensor({ args: ['--accept-any'] }); });
+after(() => sensor?.stop());
+
+test('nothing is trusted before somebody says yes', async () => {
+    const refused = await opcua('read', sensor.url, 'i=2258');
+    assert.equal(refused.code, 1);
+    const [, sha1] = /FG5221 .* To trust it: fieldgate opcua trust accept ([0-9A-F]{10})/.exec(refused.err);
+    const list = JSON.parse((await opcua('trust', 'list', '-o', 'json')).out).certificates;
+    assert.deepEqual(list.map((c) => c.where), ['own', 'rejected']);
+    assert.match((await opcua('trust', 'accept', sha1)).out, /is trusted$/);
+    assert.equal((await opcua('read', sensor.url, 'i=2258')).code, 0);
+    assert.match((await opcua('trust', 'own')).out, /^-----BEGIN CERTIFICATE-----/);
+});
+
+test('browse shows the tree with types and values', async () => {
+    const { code, out } = await opcua('browse', sensor.url);
+    assert.equal(code, 0);
+    assert.match(out, /^Objects\tobject\t\ti=85$/m);
+    assert.match(out, /^ {2}press-1\tobject\t\tns=2;s=press-1$/m);
+    assert.match(out, /^ {4}Temperature\tDouble\t[\d.]+\tns=2;s=Temperature$/m);
+    assert.match(out, /^ {4}Stop\(\)\tmethod\t\tns=2;s=Stop$/m);
+    const nodes = JSON.parse((await opcua('browse', sensor.url, 'press-1', '-o', 'json')).out).nodes;
+    assert.equal(nodes[0].name, 'press-1');
+    assert.equal(typeof nodes.find((n) => n.name === 'Humidity').value, 'number');
+    const all = JSON.parse((await opcua('browse', sensor.url, 'i=84', '--all', '--depth', '20', '-o', 'json')).out).nodes;
+    assert.ok(all.length > 300 && all.some((n) => n.name === 'BaseEventType'));
+});
+
+test('read, write and call', async () => {
+    const values = JSON.parse((await opcua('read', sensor.url, 'ns=2;s=Run', 'press-1/Temperature', 'nsu=urn:fieldgate:machine;s=Humidity', '-o', 'json')).out).values;
+    assert.deepEqual(values.map((v) => [v.type, v.status]), [['Boolean', 'Good'], ['Double', 'Good'], ['Double', 'Good']]);
+    assert.match((await opcua('write', sensor.url, 'press-1/Run', 'false')).out, /^press-1\/Run = false {2}Good$/);
+    assert.equal(JSON.parse((await opcua('read', sensor.url, 'ns=2;s=Run', '-o', 'json')).out).values[0].value, false);
+    assert.equal((await opcua('call', sensor.url, 'press-1', 'press-1/Start')).code, 0);
+    assert.equal(JSON.parse((await opcua('read', sensor.url, 'ns=2;s=Run', '-o', 'json')).out).values[0].value, true);
+    assert.match((await opcua('read', sensor.url, 'ns=2;s=Temperature', '-a', 'AccessLevel', '-o', 'csv')).out, /,Byte,Good/);
+});
+
+test('what is wrong is said, with a status of its own', async () => {
+    assert.match((await opcua('read', sensor.url, 'ns=2;s=Nothing')).out, /BadNodeIdUnknown/);
+    assert.equal((await opcua('read', sensor.url, 'ns=2;s=Nothing')).code, 1);
+    const path = await opcua('read', sensor.url, 'press-1/Nothing');
+    assert.equal(path.code, 2);
+    assert.match(path.err, /there is no node 'press-1\/Nothing': write ns=2;s=Temp, or a path/);
+    const type = await opcua('write', sensor.url, 'press-1/Run', 'perhaps');
+    assert.equal(type.code, 2);
+    assert.match(type.err, /'perhaps' is no Boolean: write true or false/);
+    assert.match((await opcua('write', sensor.url, 'press-1/Temperature', '3')).err, /BadNotWritable/);
+    assert.match((await opcua('call', sensor.url, 'press-1', 'press-1/Stop', '1')).err, /BadTooManyArguments/);
+    const gone = await opcua('read', 'opc.tcp://127.0.0.1:1', 'i=84', '--timeout', '3s');
+    assert.equal(gone.code, 1);
+    assert.match(gone.err, /opc\.tcp:\/\/127\.0\.0\.1:1/);
+    assert.equal((await opcua('read', 'http://127.0.0.1', 'i=84')).code, 2);
+});
+
+test('watch prints changes, and ends after so many', async () => {
+    const { code, out } = await opcua('watch', sensor.url, 'i=2258', '-C', '3', '--interval', '50ms', '-o', 'jsonl');
+    assert.equal(code, 0);
+    const lines = out.split('\n').map((line) => JSON.parse(line));
+    assert.equal(lines.length, 3);
+    assert.ok(lines.every((l) => l.type === 'DateTime' && l.status === 'Good'));
+    assert.ok(lines[0].value < lines[2].value);
+    const few = await opcua('watch', sensor.url, 'ns=2;s=Run', '-C', '5', '-W', '1');
+    assert.equal(few.code, 1);
+});
+
+test('test says what the server offers', async () => {
+    const { code, out } = await opcua('test', sensor.url);
+    assert.equal(code, 0, out);
+    for (const line of ['Aes256_Sha256_RsaPss SignAndEncrypt', 'TransferSubscriptions', 'HistoryRead', 'values come']) assert.match(out, new RegExp(`ok {2}${line}`));
+    assert.match(out, /^\d+ ok, 0 warnings, 0 errors$/m);
+});
+
+test('publish lets the node read what matches; list shows how it goes', async (t) => {
+    const file = join(tempFolder('publish'), 'nodes.json');
+    const node = await startNode({ t, settings: { opcua: { 'published-nodes': file, options: '--aa --si=0 --ms=0' } } });
+    const by = (...args) => run(FIELDGATE, ['opcua', ...args, '--data', node.dataDir]);
+    await until(async () => (await by('list')).code === 0, 'its publisher is there', 20_000);
+    const { code, out, err } = await by('publish', sensor.url, '**/Temp*', 'ns=2;s=Humidity', '--accept-any', '--interval', '100ms');
+    assert.equal(code, 0, err.join('\n'));
+    assert.deepEqual(out, ['press-1/Temperature  nsu=urn:fieldgate:machine;s=Temperature', 'press-1/Humidity  nsu=urn:fieldgate:machine;s=Humidity',
+        '2 nodes are read by the node: fieldgate opcua list']);
+    const servers = async () => JSON.parse((await by('list', '-o', 'json')).out.join('')).servers;
+    await until(async () => (await servers())[0]?.good === 2, 'both are read', 20_000);
+    assert.equal((await servers())[0].state, 'up');
+    assert.equal((await by('publish', sensor.url, '**/Humidity', '--remove', '--accept-any')).code, 0);
+    await until(async () => (await servers())[0]?.nodes === 1, 'one is read', 20_000);
+    const none = await by('publish', sensor.url, 'press-1', '--accept-any');
+    assert.equal(none.code, 2);
+    assert.match(none.err.join('\n'), /no variable matches/);
+});
