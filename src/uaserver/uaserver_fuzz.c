@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "net/sim.h"
+#include "opcua/opcua_test_peers.h"
 
 #include <stdlib.h>
 
@@ -62,6 +63,7 @@ static struct {
     struct sim        *sim;
     struct loop       *loop;
     struct ua_server  *server;
+    struct ua_application *own; /* so that passwords and users' certificates are looked at */
     struct sim_client *client;
     struct ua_channel *channel;
     struct ua_variable *speed, *any;
@@ -172,6 +174,8 @@ static void hang_up(void)
 static void open_world(void)
 {
     log_set_level(LOG_ERROR);
+    if (!w.own)
+        w.own = peers_make("server", "URI:urn:fuzz", 2048);
     check(sim_open(&w.sim, 1) == CODE_OK);
     check(loop_open_sim(&w.loop, w.sim, NULL) == CODE_OK);
     const struct ua_server_options options = {
@@ -179,7 +183,10 @@ static void open_world(void)
         .io = &io_system,
         .application_uri = "urn:fuzz",
         .application_name = "fuzz",
+        .own = w.own,
         .anonymous = true,
+        .user_names = true,
+        .certificates = true,
         .offers = { 1 << UA_MODE_NONE },
         .users = { on_ask, NULL },
         .limits = { .operations = 200, .items = 200, .sessions = 5, .unsent_bytes = 1 << 20 },
