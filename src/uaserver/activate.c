@@ -368,7 +368,8 @@ static ua_status take_name(struct uas_request *r, struct uas_ask *a, const struc
     a->ask.kind = UA_USER_NAME;
     if (!r->server->options.user_names)
         return UA_BAD_IDENTITY_TOKEN_REJECTED;
-    if (!policy_named(r, UA_USER_NAME, t->policy_id) || !bytes_is(t->encryption_algorithm, policy->encrypt_uri) || !t->user_name.len)
+    if (!policy_named(r, UA_USER_NAME, t->policy_id) || !bytes_is(t->encryption_algorithm, policy->encrypt_uri) ||
+        !t->user_name.len)
         return UA_BAD_IDENTITY_TOKEN_INVALID;
     if (t->user_name.len > NAME_BYTES_MAX || t->password.len > CIPHER_BYTES_MAX)
         return UA_BAD_IDENTITY_TOKEN_INVALID;

@@ -23,8 +23,8 @@ struct ua_user_ask {
     const char *address;                          /* the peer's, with its port */
     bool        encrypted;                        /* the channel is */
 };
-/* The answer, once, on the loop, in `ask` or later. Good: with who it is. UA_BAD_USER_ACCESS_DENIED, UA_BAD_IDENTITY_TOKEN_REJECTED,
- * UA_BAD_TCP_SERVER_TOO_BUSY... anything else is handed to the client. */
+/* The answer, once, on the loop, in `ask` or later. Good: with who it is. Anything else is handed to the client:
+ * UA_BAD_USER_ACCESS_DENIED, UA_BAD_IDENTITY_TOKEN_REJECTED, UA_BAD_TCP_SERVER_TOO_BUSY. */
 void ua_user_answer(struct ua_user_ask *, ua_status, const struct ua_server_user *);
 struct ua_user_check {
     /* Anonymous ones are asked about too. What takes long (a password's hash) is done on the pool. Everything in the ask lives
@@ -35,8 +35,8 @@ struct ua_user_check {
 
 /* ---- limits: L-UA; 0 is the default ---- */
 struct ua_server_limits {
-    uint32_t channels;              /* 100: BadTcpServerTooBusy in an ERR. The oldest without a session after connect_s makes room, else the
-                                     * oldest that is not open yet */
+    uint32_t channels;              /* 100: BadTcpServerTooBusy in an ERR. The oldest without a session after connect_s makes
+                                     * room, else the oldest that is not open yet */
     uint32_t sessions;              /* 100: BadTooManySessions */
     uint32_t subscriptions;         /* 20 of a session: BadTooManySubscriptions */
     uint32_t kept_subscriptions;    /* 100 without a session: the oldest go */

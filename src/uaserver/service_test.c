@@ -83,7 +83,8 @@ static void many_values_are_read_in_their_order(void **state)
     struct ua_read_value_id ids[4000];
     for (int i = 0; i < 4000; i++) {
         const struct ua_variable *all[] = { speed, words, matrix, hidden };
-        ids[i] = (struct ua_read_value_id){ .node_id = all[i % 4]->node.id, .attribute_id = i % 8 == 0 ? UA_ATTR_BROWSE_NAME : UA_ATTR_VALUE };
+        ids[i] = (struct ua_read_value_id){ .node_id = all[i % 4]->node.id,
+                                            .attribute_id = i % 8 == 0 ? UA_ATTR_BROWSE_NAME : UA_ATTR_VALUE };
     }
     for (int times = UA_TIMES_SOURCE; times <= UA_TIMES_NEITHER; times++) {
         struct ua_read_request q = { .timestamps_to_return = times, .nodes_to_read = ids, .nodes_to_read_count = 4000 };
@@ -94,7 +95,11 @@ static void many_values_are_read_in_their_order(void **state)
             const struct ua_data_value *v = &a.results[i];
             bool bad = i % 4 == 3, name = i % 8 == 0;
             assert_int_equal(v->has & UA_HAS_STATUS ? v->status : 0, bad ? UA_BAD_NOT_READABLE : UA_GOOD);
-            assert_int_equal(v->value.type, bad ? UA_NULL : name ? UA_QUALIFIED_NAME : i % 4 == 0 ? UA_DOUBLE : i % 4 == 1 ? UA_STRING : UA_INT32);
+            assert_int_equal(v->value.type, bad          ? UA_NULL
+                                            : name       ? UA_QUALIFIED_NAME
+                                            : i % 4 == 0 ? UA_DOUBLE
+                                            : i % 4 == 1 ? UA_STRING
+                                                         : UA_INT32);
             bool source = !bad && !name && (times == UA_TIMES_SOURCE || times == UA_TIMES_BOTH);
             bool server = !bad && (times == UA_TIMES_SERVER || times == UA_TIMES_BOTH);
             assert_true(source == !!(v->has & UA_HAS_SOURCE_TIME));
@@ -292,13 +297,17 @@ static void many_parts_of_a_long_array_are_written(void **state)
     struct ua_data_value v;
     open_with((struct ua_server_limits){ 0 }, &c);
     static int64_t many[60000];
-    const struct ua_data_value d = { .has = UA_HAS_VALUE, .value = { .type = UA_INT64, .array = true, .count = 60000, .at = many } };
+    const struct ua_data_value d = { .has = UA_HAS_VALUE,
+                                     .value = { .type = UA_INT64, .array = true, .count = 60000, .at = many } };
     assert_true(ua_set_value(world.server->space, any, &d));
     static const int64_t seven[] = { 7 };
     struct ua_write_value w[100];
     for (int i = 0; i < 100; i++)
-        w[i] = (struct ua_write_value){ .node_id = any->node.id, .attribute_id = UA_ATTR_VALUE, .index_range = BYTES_LIT("59999"),
-                                        .value = { .has = UA_HAS_VALUE, .value = { .type = UA_INT64, .array = true, .count = 1, .at = seven } } };
+        w[i] = (struct ua_write_value){ .node_id = any->node.id,
+                                        .attribute_id = UA_ATTR_VALUE,
+                                        .index_range = BYTES_LIT("59999"),
+                                        .value = { .has = UA_HAS_VALUE,
+                                                   .value = { .type = UA_INT64, .array = true, .count = 1, .at = seven } } };
     struct ua_write_request q = { .nodes_to_write = w, .nodes_to_write_count = 100 };
     struct ua_write_response a;
     assert_int_equal(CLIENT_ASK(&c, write, &q, &a), UA_GOOD);
@@ -306,12 +315,15 @@ static void many_parts_of_a_long_array_are_written(void **state)
         assert_int_equal(a.results[i], i < 34 ? UA_GOOD : UA_BAD_RESOURCE_UNAVAILABLE);
     struct ua_read_value_id ids[100];
     for (int i = 0; i < 100; i++)
-        ids[i] = (struct ua_read_value_id){ .node_id = any->node.id, .attribute_id = UA_ATTR_VALUE, .index_range = BYTES_LIT("59999") };
+        ids[i] = (struct ua_read_value_id){ .node_id = any->node.id,
+                                            .attribute_id = UA_ATTR_VALUE,
+                                            .index_range = BYTES_LIT("59999") };
     struct ua_read_request reads = { .nodes_to_read = ids, .nodes_to_read_count = 100 };
     struct ua_read_response got;
     assert_int_equal(CLIENT_ASK(&c, read, &reads, &got), UA_GOOD);
     for (int i = 0; i < 100; i++)
-        assert_int_equal(got.results[i].has & UA_HAS_STATUS ? got.results[i].status : 0, i < 34 ? UA_GOOD : UA_BAD_RESOURCE_UNAVAILABLE);
+        assert_int_equal(got.results[i].has & UA_HAS_STATUS ? got.results[i].status : 0,
+                         i < 34 ? UA_GOOD : UA_BAD_RESOURCE_UNAVAILABLE);
     assert_int_equal(client_read(&c, any->node.id, UA_ATTR_VALUE, &v), UA_GOOD);
     assert_true(((const int64_t *)v.value.at)[59999] == 7 && ((const int64_t *)v.value.at)[0] == 0);
     close_with(&c);
@@ -351,7 +363,9 @@ static void who_may_not_write_is_told_why(void **state)
     (void)state;
     struct client c;
     open_with((struct ua_server_limits){ 0 }, &c);
-    struct ua_write_value w = { .node_id = speed->node.id, .attribute_id = UA_ATTR_VALUE, .value = { .has = UA_HAS_VALUE, .value = f64(1) } };
+    struct ua_write_value w = { .node_id = speed->node.id,
+                                .attribute_id = UA_ATTR_VALUE,
+                                .value = { .has = UA_HAS_VALUE, .value = f64(1) } };
     assert_int_equal(write_value(&c, &w), UA_GOOD);
     w.value.has |= UA_HAS_SOURCE_TIME;
     assert_int_equal(write_value(&c, &w), UA_BAD_WRITE_NOT_SUPPORTED);
@@ -465,7 +479,8 @@ static void methods_are_called_with_what_they_ask_for(void **state)
     args[0].type = UA_FLOAT;
     r = call_one(&c, m);
     assert_int_equal(r.status_code, UA_BAD_INVALID_ARGUMENT);
-    assert_true(r.input_argument_results_count == 2 && r.input_argument_results[0] == UA_BAD_TYPE_MISMATCH && !r.input_argument_results[1]);
+    assert_true(r.input_argument_results_count == 2 && r.input_argument_results[0] == UA_BAD_TYPE_MISMATCH &&
+                !r.input_argument_results[1]);
     args[0].type = UA_DOUBLE;
     args[1].i32 = -1;
     r = call_one(&c, m);
@@ -499,7 +514,9 @@ static void methods_are_called_with_what_they_ask_for(void **state)
 static void record(struct ua_variable *v, int from, int to)
 {
     for (int i = from; i <= to; i++) {
-        const struct ua_data_value d = { .has = UA_HAS_VALUE | UA_HAS_SOURCE_TIME, .source_time = i * 100, .value = { .type = UA_INT32, .i32 = i } };
+        const struct ua_data_value d = { .has = UA_HAS_VALUE | UA_HAS_SOURCE_TIME,
+                                         .source_time = i * 100,
+                                         .value = { .type = UA_INT32, .i32 = i } };
         assert_true(ua_set_value(world.server->space, v, &d));
     }
 }
@@ -551,9 +568,13 @@ static void the_past_is_read_in_pieces(void **state)
     int32_t got[32];
     uint32_t n;
     struct bytes point = BYTES_NONE;
-    assert_int_equal(history(&c, r->node.id, (struct ua_read_raw_modified_details){ .start_time = 1, .end_time = 1200 }, NULL, got, &n), UA_GOOD);
+    assert_int_equal(
+        history(&c, r->node.id, (struct ua_read_raw_modified_details){ .start_time = 1, .end_time = 1200 }, NULL, got, &n),
+        UA_GOOD);
     assert_true(n == 6 && got[0] == 6 && got[5] == 11); /* the end is not in it */
-    assert_int_equal(history(&c, r->node.id, (struct ua_read_raw_modified_details){ .start_time = 1200, .end_time = 900 }, NULL, got, &n), UA_GOOD);
+    assert_int_equal(
+        history(&c, r->node.id, (struct ua_read_raw_modified_details){ .start_time = 1200, .end_time = 900 }, NULL, got, &n),
+        UA_GOOD);
     assert_true(n == 3 && got[0] == 12 && got[2] == 10);
     struct ua_read_raw_modified_details d = { .start_time = 700, .num_values_per_node = 4 };
     assert_int_equal(history(&c, r->node.id, d, &point, got, &n), UA_GOOD);
@@ -799,8 +820,12 @@ static void without_memory_a_service_fails_and_nothing_else(void **state)
     for (int i = 0; i < 300; i++) {
         ids[i] = (struct ua_read_value_id){ .node_id = i % 2 ? words->node.id : matrix->node.id, .attribute_id = UA_ATTR_VALUE,
                                             .index_range = i % 3 ? BYTES_NONE : i % 2 ? BYTES_LIT("1:2") : BYTES_LIT("0,1") };
-        writes[i] = (struct ua_write_value){ .node_id = any->node.id, .attribute_id = UA_ATTR_VALUE,
-                                             .value = { .has = UA_HAS_VALUE, .value = { .type = UA_STRING, .text = BYTES_LIT("a text that has no room in the node") } } };
+        writes[i] = (struct ua_write_value){
+            .node_id = any->node.id,
+            .attribute_id = UA_ATTR_VALUE,
+            .value = { .has = UA_HAS_VALUE,
+                       .value = { .type = UA_STRING, .text = BYTES_LIT("a text that has no room in the node") } }
+        };
     }
     struct ua_read_request reads = { .nodes_to_read = ids, .nodes_to_read_count = 300 };
     struct ua_write_request write = { .nodes_to_write = writes, .nodes_to_write_count = 300 };
@@ -820,7 +845,8 @@ static void without_memory_a_service_fails_and_nothing_else(void **state)
             mem_fail_at(0);
             struct ua_read_response a;
             struct ua_write_response b;
-            ua_status status = which ? client_answer(&c, &ua_write_response_type, &b) : client_answer(&c, &ua_read_response_type, &a);
+            ua_status status = which ? client_answer(&c, &ua_write_response_type, &b)
+                                     : client_answer(&c, &ua_read_response_type, &a);
             if (status == UA_BAD_CONNECTION_CLOSED) {
                 client_close(&c);
                 client_begin(&c, &world);

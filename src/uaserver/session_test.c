@@ -372,7 +372,8 @@ static void wrong_certificates_of_users(void **state)
     (void)client_send(&c, &ua_activate_session_request_type, &q);
     assert_int_equal(client_activate_answer(&c), UA_BAD_USER_SIGNATURE_INVALID);
     /* Somebody else's key. */
-    q.user_token_signature = client_sign(&c, user_policy(&c), client_app->key, server_app->certificate->leaf, bytes_of(c.nonce, 32));
+    q.user_token_signature = client_sign(&c, user_policy(&c), client_app->key, server_app->certificate->leaf,
+                                         bytes_of(c.nonce, 32));
     (void)client_send(&c, &ua_activate_session_request_type, &q);
     assert_int_equal(client_activate_answer(&c), UA_BAD_USER_SIGNATURE_INVALID);
     assert_int_equal(users.count, 0);
@@ -690,7 +691,8 @@ static void without_memory_nobody_is_let_in(void **state)
     begin_secure(&c, UA_POLICY_BASIC256SHA256, UA_MODE_SIGN, client_app);
     for (uint64_t n = 1;; n++) {
         const struct ua_user_name_identity_token t = name_token(&c, "ann", "secret");
-        struct ua_activate_session_request q = client_activate_request(&c, client_app, token(&ua_user_name_identity_token_type, &t));
+        struct ua_activate_session_request q = client_activate_request(&c, client_app,
+                                                                       token(&ua_user_name_identity_token_type, &t));
         struct buf out = { 0 };
         struct ua_sending sending;
         q.header.authentication_token = c.token;

@@ -47,7 +47,8 @@ static bool keep_texts(struct ua_node *n, const struct ua_new *p)
     struct bytes id_text = has_text(&n->id) ? n->id.text : BYTES_NONE;
     struct bytes type_text = has_text(&p->data_type) ? p->data_type.text : BYTES_NONE;
     struct ua_variable *v = ua_as_variable(n);
-    size_t size = id_text.len + type_text.len + p->browse_name.name.len + p->display_name.len + p->description.len + p->inverse_name.len;
+    size_t size = id_text.len + type_text.len + p->browse_name.name.len + p->display_name.len + p->description.len +
+                  p->inverse_name.len;
     uint8_t *at = mem_alloc(size ? size : 1);
     if (!at)
         return false;

@@ -403,8 +403,16 @@ static void without_memory_nothing_is_half_there(void **state)
     const uint32_t dims[] = { 3 };
     const struct ua_new all[] = {
         { .parent = t->objects, .node_class = UA_CLASS_METHOD, .inputs = in, .input_count = 1 },
-        { .parent = t->objects, .data_type = UA_NS0(UA_STRING), .value = &text, .history = 5, .rank = 1, .dims = dims, .dims_count = 1 },
-        { .id = { .ns = 1, .kind = UA_ID_STRING, .text = BYTES_LIT("text") }, .parent = t->objects, .browse_name = { 1, BYTES_LIT("o") } },
+        { .parent = t->objects,
+          .data_type = UA_NS0(UA_STRING),
+          .value = &text,
+          .history = 5,
+          .rank = 1,
+          .dims = dims,
+          .dims_count = 1 },
+        { .id = { .ns = 1, .kind = UA_ID_STRING, .text = BYTES_LIT("text") },
+          .parent = t->objects,
+          .browse_name = { 1, BYTES_LIT("o") } },
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (uint64_t n = 1;; n++) {

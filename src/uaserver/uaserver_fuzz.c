@@ -118,10 +118,21 @@ static void fill(void)
                                   .access = both };
     w.speed = ua_as_variable(add(&speed));
     check(ua_add_units(ua_server_space(w.server), &w.speed->node, &range, NULL, NULL) == CODE_OK);
-    const struct ua_new any = { .id = { .ns = 1, .number = 3 }, .parent = machine, .data_type = UA_NS0(UA_ID_BASE_DATA_TYPE), .rank = -2, .access = both };
+    const struct ua_new any = { .id = { .ns = 1, .number = 3 },
+                                .parent = machine,
+                                .data_type = UA_NS0(UA_ID_BASE_DATA_TYPE),
+                                .rank = -2,
+                                .access = both };
     w.any = ua_as_variable(add(&any));
-    const struct ua_new method = { .id = { .ns = 1, .number = 4 }, .parent = machine, .node_class = UA_CLASS_METHOD, .browse_name = { 1, BYTES_LIT("Echo") },
-                                   .inputs = in, .input_count = 2, .outputs = in, .output_count = 1, .call = on_call };
+    const struct ua_new method = { .id = { .ns = 1, .number = 4 },
+                                   .parent = machine,
+                                   .node_class = UA_CLASS_METHOD,
+                                   .browse_name = { 1, BYTES_LIT("Echo") },
+                                   .inputs = in,
+                                   .input_count = 2,
+                                   .outputs = in,
+                                   .output_count = 1,
+                                   .call = on_call };
     (void)add(&method);
 }
 
