@@ -34,6 +34,7 @@ static void end(struct ua_subscription *s)
     s->reason = NULL;
     s->fill_us = 0;
     s->state = SUB_LIVE;
+    sub_again(s);
     sub_enter(s);
     client_enter(c);
     client_notice(c, UA_FG_SILENT,

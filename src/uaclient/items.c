@@ -272,7 +272,6 @@ void items_forget_server(struct ua_subscription *s)
         item->state = ITEM_WANTED;
         item->id = 0;
         item->tries = 0;
-        s->hot[i].fresh = s->hot[i].last != 0;
         if (item->removed)
             free_place(s, item);
     }

@@ -22,15 +22,20 @@ static uint64_t token(const struct giving *g)
 
 /* ---- data changes ---- */
 
-static const uint8_t *fast_fixed(const uint8_t *p, unsigned type, struct ua_variant *v)
+static inline unsigned fixed_size(unsigned type)
 {
     static const uint8_t sizes[UA_BUILTIN_COUNT] = {
-        [UA_SBYTE] = 1, [UA_BYTE] = 1,   [UA_INT16] = 2,     [UA_UINT16] = 2,
-        [UA_INT32] = 4, [UA_UINT32] = 4, [UA_INT64] = 8,     [UA_UINT64] = 8,
-        [UA_FLOAT] = 4, [UA_DOUBLE] = 8, [UA_DATE_TIME] = 8, [UA_STATUS_CODE] = 4,
+        [UA_BOOLEAN] = 1, [UA_SBYTE] = 1,     [UA_BYTE] = 1,        [UA_INT16] = 2,  [UA_UINT16] = 2,
+        [UA_INT32] = 4,   [UA_UINT32] = 4,    [UA_INT64] = 8,       [UA_UINT64] = 8, [UA_FLOAT] = 4,
+        [UA_DOUBLE] = 8,  [UA_DATE_TIME] = 8, [UA_STATUS_CODE] = 4,
     };
-    unsigned n = type < UA_BUILTIN_COUNT ? sizes[type] : 0;
-    if (type == UA_BOOLEAN) {
+    return type < UA_BUILTIN_COUNT ? sizes[type] : 0;
+}
+
+static const uint8_t *fast_fixed(const uint8_t *p, unsigned type, struct ua_variant *v)
+{
+    unsigned n = fixed_size(type);
+    if (type == UA_BOOLEAN) { /* any byte but 0 is true */
         v->boolean = *p != 0;
         return p + 1;
     }
@@ -101,9 +106,27 @@ static bool hand_over(struct giving *g, const struct ua_change *at, size_t n, bo
     return !s->closed && !c->dead;
 }
 
+/* Two values with the same source time and the same print are the same one: of fixed-size types all bits are in it, of texts the
+ * length and the beginning, of arrays the count. */
+static inline uint64_t print_of(const struct ua_data_value *v)
+{
+    const struct ua_variant *x = &v->value;
+    uint64_t bits = 0;
+    bool text = x->type == UA_STRING || x->type == UA_BYTE_STRING || x->type == UA_XML_ELEMENT;
+    if (x->array)
+        bits = x->count;
+    else if (text && x->text.len)
+        memcpy(&bits, x->text.at, x->text.len < 8 ? x->text.len : 8);
+    else if (fixed_size(x->type))
+        memcpy(&bits, &x->u64, fixed_size(x->type));
+    if (text && !x->array)
+        bits ^= (uint64_t)x->text.len << 32;
+    return bits * 0x9e3779b97f4a7c15ull ^ ((uint64_t)v->status << 8 | x->type);
+}
+
 /* Whose value it is; NULL: nobody's, or one that was given before the connection was lost. */
 static inline struct sub_hot *owner_of(struct ua_subscription *s, uint32_t wire,
-                                       const struct ua_data_value *v)
+                                       const struct ua_data_value *v, bool again)
 {
     uint32_t place = wire & UA_ITEM_PLACE;
     struct sub_hot *h = place < s->cap ? &s->hot[place] : NULL;
@@ -111,18 +134,17 @@ static inline struct sub_hot *owner_of(struct ua_subscription *s, uint32_t wire,
         s->unknown_handles++;
         return NULL;
     }
-    bool timed = (v->has & UA_HAS_SOURCE_TIME) != 0;
     s->arrived = true;
-    if (h->fresh) {
-        h->fresh = false;
-        if (timed && v->source_time == h->last) {
+    if (v->has & UA_HAS_SOURCE_TIME) {
+        uint64_t print = print_of(v);
+        if (again && h->values && v->source_time == h->last && print == h->print) {
             s->duplicates++;
             s->client->duplicates++;
             return NULL;
         }
-    }
-    if (timed)
         h->last = v->source_time;
+        h->print = print;
+    }
     if (v->status & UA_OVERFLOW) {
         s->overflows++;
         s->client->overflows++;
@@ -137,6 +159,7 @@ static bool changes(struct giving *g, struct bytes body, bool last, bool *gone)
     struct ua_subscription *s = g->s;
     struct ua_change batch[UA_CHANGES];
     const uint8_t *p = body.at, *end = p + body.len;
+    const bool again = loop_now_us(s->client->loop) < s->again_us;
     uint32_t count = 0, wire, n = 0;
     if (body.len < 4)
         return false;
@@ -155,7 +178,7 @@ static bool changes(struct giving *g, struct bytes body, bool last, bool *gone)
         }
         memcpy(&wire, p, 4);
         p = next;
-        const struct sub_hot *h = owner_of(s, wire, v);
+        const struct sub_hot *h = owner_of(s, wire, v, again);
         if (!h)
             continue;
         batch[n].handle = h->owner;
@@ -322,6 +345,7 @@ bool notify_history(struct ua_subscription *s, uint32_t place, const struct ua_d
             values[i].source_time <= h->last)
             continue;
         h->last = values[i].source_time;
+        h->print = print_of(&values[i]);
         h->values++;
         batch[n].handle = h->owner;
         batch[n++].value = values[i];

@@ -11,6 +11,7 @@ enum {
     LIFETIME_MS = 600000,
     SILENT_MS = 5000,
     FIRST_VALUES_US = 15000000,
+    AGAIN_MS = 10000,
     REFUSED_MS_MIN = 1000,
     REFUSED_MS_MAX = 10000
 };
@@ -157,6 +158,12 @@ static bool sane(double ms)
     return ms > 0 && ms <= INTERVAL_MS_MAX;
 }
 
+void sub_again(struct ua_subscription *s)
+{
+    double ms = s->publishing_ms * 3 > AGAIN_MS ? s->publishing_ms * 3 : AGAIN_MS;
+    s->again_us = loop_now_us(s->client->loop) + (int64_t)(ms * 1000);
+}
+
 static void adopt(struct ua_subscription *s, const struct ua_create_subscription_response *r)
 {
     struct ua_client *c = s->client;
@@ -183,6 +190,8 @@ static void adopt(struct ua_subscription *s, const struct ua_create_subscription
         c->made_anew++;
     }
     s->state = s->reason ? SUB_FILLING : SUB_LIVE;
+    if (s->reason)
+        sub_again(s);
     sub_heard(s);
     sub_wake(s, 0);
     publish_wake(c);
@@ -331,6 +340,7 @@ static void resume(struct ua_subscription *s)
         return;
     }
     sub_heard(s);
+    sub_again(s);
     s->missing_end = 0;
     s->asked_for = 0;
     if (!s->expected)

@@ -3,7 +3,7 @@
  * One subscription of the owner is one on the server at a time; when that is lost it is made anew with all its items. What comes
  * is in order, and nothing comes twice:
  *   - a missing message is asked for again (Republish) before later ones are given; what the server has no more is told as lost;
- *   - the first value of an item after a loss is left out if it is the one that was given last (same source time);
+ *   - for 10 s after a loss a value is left out if it is the one that was given last (same source time, value and status);
  *   - between the last value given and the first one after the loss, history is read for items that want it; on_gap tells the rest.
  *
  * A subscription that is silent for longer than its keep-alive promises is looked after: made anew, or the connection is dropped

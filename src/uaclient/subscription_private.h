@@ -35,7 +35,7 @@ struct sub_hot {
     uint32_t owner; /* the owner's handle */
     ua_time  last;  /* source time of the last value given; 0: none */
     uint32_t values;
-    bool     fresh; /* the next value may be the one that was given last */
+    uint64_t print; /* and what can be told of the value from a look: notify.c */
 };
 
 enum item_state { ITEM_WANTED, ITEM_MAKING, ITEM_MADE, ITEM_CHANGED, ITEM_CHANGING, ITEM_BAD, ITEM_GONE };
@@ -78,6 +78,7 @@ struct ua_subscription {
     uint32_t id;
     uint32_t life;         /* counts its makings */
     int64_t  made_us, heard_us;
+    int64_t  again_us;     /* until then values may come that were given before the connection was lost */
     ua_time  heard_time;   /* server's time of the last message that was given */
     double   publishing_ms;
     uint32_t keep_alive_count, lifetime_count;
@@ -130,6 +131,8 @@ void sub_make(struct ua_subscription *);
 void sub_gone(struct ua_subscription *, const char *reason, bool delete_there);
 void sub_wake(struct ua_subscription *, int64_t ms); /* looks at its items in so long */
 void sub_heard(struct ua_subscription *);
+/* It is here again: some servers send the present values once more. */
+void sub_again(struct ua_subscription *);
 unsigned sub_good_items(const struct ua_subscription *);
 /* Keep-alives come, but the first values of its items, which are due at once, do not. */
 void sub_doubt(struct ua_subscription *);

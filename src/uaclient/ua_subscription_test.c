@@ -113,6 +113,30 @@ static void test_same_session(void **state)
     stage_close(&st);
 }
 
+/* Some servers send the present values again over a new connection, in a new message: node-opcua does. */
+static void test_the_same_value_again(void **state)
+{
+    struct stage st;
+    (void)state;
+    set(&st, false);
+    publish(&st, 1, 0, 10, 10);
+    sim_advance(st.sim, 1200000);
+    cut(&st);
+    sim_advance(st.sim, 100000);
+    told(&st, "1=10 down(5201) up+ ");
+    publish(&st, 2, 0, 11, 11);
+    publish(&st, 3, 0, 11, 11); /* again */
+    publish(&st, 4, 0, 12, 11); /* another value with the same time */
+    told(&st, "1=11 1=12 ");
+    for (unsigned i = 0; i < 11; i++) {
+        sim_advance(st.sim, SECOND);
+        keep_alive(&st, 5);
+    }
+    publish(&st, 5, 0, 12, 11); /* at another time that is the server's business */
+    told(&st, "1=12 ");
+    stage_close(&st);
+}
+
 /* The first message of all was lost on the way. */
 static void test_nothing_seen_yet(void **state)
 {
@@ -482,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_wrap),
         cmocka_unit_test(test_numbers_that_run_backwards),
         cmocka_unit_test(test_same_session),
+        cmocka_unit_test(test_the_same_value_again),
         cmocka_unit_test(test_nothing_seen_yet),
         cmocka_unit_test(test_transferred),
         cmocka_unit_test(test_made_anew),

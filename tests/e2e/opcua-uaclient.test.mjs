@@ -127,14 +127,14 @@ const plain = (ticks) => ticks.map(({ value }) => value);
 
 async function emitted(from) { return (await server.do('emitted')).ticks.slice(from); }
 
-test('every value once and in order: cut, mid-chunk, delay, renewals', { skip }, async (t) => {
+test('every value once and in order: cuts, mid-chunk, delay, renewals', { skip }, async (t) => {
     const proxy = await startProxy({ t, port: Number(new URL(server.url.replace('opc.tcp', 'http')).port) });
     const probe = new Probe(t, `opc.tcp://127.0.0.1:${proxy.port}`, [
         'policy=Basic256Sha256', 'mode=3', `own=${own}`, 'any', 'channel_ms=1200', 'publishing=50', 'keep_alive=500', 'queue=1000', 'watch=ns=1;s=Counter,5',
     ]);
     await until(() => probe.all('value').length === 5, () => `first values: ${JSON.stringify(probe.said.slice(-5))}`);
     const begin = (await server.do('emitted')).ticks.length;
-    const emitting = server.do('emit', { ticks: 300, every: 20 }, 30_000);
+    const emitting = server.do('emit', { ticks: 400, every: 20 }, 30_000);
     const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
     await pause(700);
     proxy.cut();
@@ -144,12 +144,17 @@ test('every value once and in order: cut, mid-chunk, delay, renewals', { skip },
     proxy.delay(150);
     await pause(800);
     proxy.delay(0);
-    proxy.cut();
+    for (let i = 0; i < 6; i++) { // before it has settled, in requests and in answers, and right behind each other
+        if (i % 3 === 2) proxy.cut();
+        else proxy.cutAfterBytes(97 + i * 411, i % 3 === 1 ? 'up' : 'down');
+        await pause(300 + i * 100);
+    }
+    proxy.pass();
     await emitting;
     const ticks = plain(await emitted(begin));
-    assert.equal(ticks.length, 300);
+    assert.equal(ticks.length, 400);
     for (let item = 0; item < 5; item++) {
-        await until(() => values(probe, item).length >= 301, () => `item ${item} has ${values(probe, item).length} of 301; ${JSON.stringify([probe.all('down'), probe.all('gap')])}`);
+        await until(() => values(probe, item).length >= 401, () => `item ${item} has ${values(probe, item).length} of 401; ${JSON.stringify([probe.all('down'), probe.all('gap')])}`);
         assert.deepEqual(values(probe, item).slice(1).map((one) => one.value), ticks, `item ${item}`);
     }
     const look = await probe.look();
