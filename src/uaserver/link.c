@@ -1,7 +1,7 @@
 /* link.c - a connection and its secure channel: bytes become requests.
  *
  * Whom we listen to: a client that does not take its answers is not read from once `unsent_bytes` wait for it, and is closed
- * when nothing has moved for a minute. A channel has to be open 10 s after the connection; when all places are taken, the
+ * when something waits and nothing has moved for a minute. A channel has to be open 10 s after the connection; when all places are taken, the
  * oldest channel that is older than that and has no session makes room, or else the oldest connection without one.
  */
 #include "uaserver/serve.h"
@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-enum { STALL_S = 60, STALL_LOOK_MS = 5000 };
+enum { STALL_S = 60, LOOK_MS = 5000 };
 
 struct ua_now uas_now(const struct ua_server *s)
 {
@@ -21,17 +21,12 @@ struct ua_now uas_now(const struct ua_server *s)
 
 static void on_timer(struct timer *t);
 
-/* At the channel's next time-out, or the next look at a stalled client. */
+/* At the channel's next time-out, or the next look whether the client takes what was sent. */
 static void wait(struct uas_link *l)
 {
     int64_t now = loop_now_us(l->server->loop), due = ua_channel_due_us(l->channel);
-    int64_t ms = due == INT64_MAX ? INT64_MAX : due > now ? (due - now + 999) / 1000 : 0;
-    if (l->paused && ms > STALL_LOOK_MS)
-        ms = STALL_LOOK_MS;
-    if (ms == INT64_MAX)
-        timer_stop(l->server->loop, &l->timer);
-    else
-        timer_start(l->server->loop, &l->timer, ms, on_timer);
+    int64_t ms = due > now ? (due - now) / 1000 + 1 : 0;
+    timer_start(l->server->loop, &l->timer, ms < LOOK_MS ? ms : LOOK_MS, on_timer);
 }
 
 static void shut(struct uas_link *l, bool flush)
@@ -75,7 +70,7 @@ static void on_drained(void *ctx, struct conn *c)
 
 static bool stalled(const struct uas_link *l)
 {
-    return l->paused && conn_unsent(l->conn) &&
+    return conn_unsent(l->conn) &&
            loop_now_us(l->server->loop) - conn_progress_us(l->conn) >= (int64_t)STALL_S * 1000000;
 }
 
@@ -275,6 +270,7 @@ void uas_link_open(struct ua_server *s, const struct net_peer *peer)
         drop(l);
         return;
     }
+    conn_set_marks(l->conn, s->limits.unsent_bytes / 2, s->limits.unsent_bytes / 4); /* when it is listened to again */
     l->next = s->links;
     if (l->next)
         l->next->prev = l;

@@ -1,0 +1,205 @@
+/* Discovery, and connections: how many, how long, and what becomes of a client that does not read. */
+#include "uaserver/service_test_stage.h"
+
+/* ---- discovery ---- */
+
+static void discovery_works_where_sessions_do_not(void **state)
+{
+    (void)state;
+    open_with((struct ua_server_limits){ 0 }, NULL);
+    world.server->options.offers[UA_POLICY_NONE] = 0;
+    struct client c;
+    assert_true(client_open(&c, &world, UA_POLICY_NONE, UA_MODE_NONE, NULL));
+    struct ua_get_endpoints_request q = { .endpoint_url = BYTES_LIT("opc.tcp://plant.example:14840/x") };
+    struct ua_get_endpoints_response e;
+    assert_int_equal(CLIENT_ASK(&c, get_endpoints, &q, &e), UA_GOOD);
+    assert_int_equal(e.endpoints_count, 0);
+    world.server->options.offers[UA_POLICY_NONE] = 1 << UA_MODE_NONE;
+    assert_int_equal(CLIENT_ASK(&c, get_endpoints, &q, &e), UA_GOOD);
+    assert_int_equal(e.endpoints_count, 1);
+    assert_true(bytes_is(e.endpoints[0].endpoint_url, "opc.tcp://plant.example:14840"));
+    assert_int_equal(e.endpoints[0].user_identity_tokens_count, 1);
+    assert_true(bytes_is(e.endpoints[0].user_identity_tokens[0].policy_id, "anonymous"));
+    q.endpoint_url = BYTES_LIT("opc.tcp://a b<script>/");
+    assert_int_equal(CLIENT_ASK(&c, get_endpoints, &q, &e), UA_GOOD);
+    assert_true(bytes_is(e.endpoints[0].endpoint_url, "opc.tcp://gw1:4840")); /* as it was dialled */
+    static const struct bytes https[] = { { (const uint8_t *)"http://opcfoundation.org/UA-Profile/Transport/https-uabinary", 60 } };
+    q.profile_uris = https;
+    q.profile_uris_count = 1;
+    assert_int_equal(CLIENT_ASK(&c, get_endpoints, &q, &e), UA_GOOD);
+    assert_int_equal(e.endpoints_count, 0);
+    struct ua_find_servers_request f = { .endpoint_url = BYTES_LIT(TEST_URL) };
+    struct ua_find_servers_response s;
+    assert_int_equal(CLIENT_ASK(&c, find_servers, &f, &s), UA_GOOD);
+    assert_int_equal(s.servers_count, 1);
+    assert_true(bytes_is(s.servers[0].application_uri, "urn:gw1:server"));
+    assert_true(bytes_is(s.servers[0].discovery_urls[0], "opc.tcp://gw1:4840"));
+    f.server_uris = https;
+    f.server_uris_count = 1;
+    assert_int_equal(CLIENT_ASK(&c, find_servers, &f, &s), UA_GOOD);
+    assert_int_equal(s.servers_count, 0);
+    world.server->options.offers[UA_POLICY_NONE] = 0;
+    struct ua_create_session_response a;
+    assert_int_equal(client_create(&c, NULL, &a), UA_BAD_SECURITY_POLICY_REJECTED);
+    client_close(&c);
+    close_with(NULL);
+}
+
+/* ---- connections ---- */
+
+static void who_says_nothing_is_closed(void **state)
+{
+    (void)state;
+    open_with((struct ua_server_limits){ 0 }, NULL);
+    struct sim_client *mute = sim_connect(world.sim, "127.0.0.1:4840");
+    assert_non_null(mute);
+    (void)sim_step(world.sim);
+    sim_advance(world.sim, 9 * 1000000);
+    assert_false(sim_closed(mute));
+    sim_advance(world.sim, 2 * 1000000);
+    assert_true(sim_closed(mute));
+    sim_free(mute);
+    (void)sim_step(world.sim);
+    assert_int_equal(world.server->link_count, 0);
+    close_with(NULL);
+}
+
+static void there_is_an_end_to_channels(void **state)
+{
+    (void)state;
+    open_with((struct ua_server_limits){ .channels = 3 }, NULL);
+    struct client c[3], more;
+    for (int i = 0; i < 3; i++)
+        assert_true(client_open(&c[i], &world, UA_POLICY_NONE, UA_MODE_NONE, NULL));
+    struct ua_create_session_response a;
+    assert_int_equal(client_create(&c[0], NULL, &a), UA_GOOD); /* the oldest has a session */
+    assert_false(client_open(&more, &world, UA_POLICY_NONE, UA_MODE_NONE, NULL));
+    assert_int_equal(more.status, UA_BAD_TCP_SERVER_TOO_BUSY);
+    client_close(&more);
+    sim_advance(world.sim, 11 * 1000000);
+    assert_true(client_open(&more, &world, UA_POLICY_NONE, UA_MODE_NONE, NULL));
+    (void)client_take(&c[1]);
+    assert_true(c[1].closed && c[1].status == UA_BAD_TCP_SERVER_TOO_BUSY); /* the oldest of those that have none */
+    assert_false(sim_closed(c[0].sim));
+    assert_false(sim_closed(c[2].sim));
+    client_close(&more);
+    for (int i = 0; i < 3; i++)
+        client_close(&c[i]);
+    close_with(NULL);
+}
+
+static void those_who_only_connect_keep_nobody_out(void **state)
+{
+    (void)state;
+    open_with((struct ua_server_limits){ .channels = 3 }, NULL);
+    struct client c[2], more;
+    for (int i = 0; i < 2; i++)
+        client_begin(&c[i], &world);
+    struct sim_client *mute = sim_connect(world.sim, "127.0.0.1:4840");
+    (void)sim_step(world.sim);
+    assert_true(client_open(&more, &world, UA_POLICY_NONE, UA_MODE_NONE, NULL));
+    assert_true(sim_closed(mute));
+    assert_false(sim_closed(c[0].sim) || sim_closed(c[1].sim));
+    sim_free(mute);
+    client_close(&more);
+    client_close(&c[0]);
+    close_with(&c[1]);
+}
+
+static void stall_and_go_on(uint32_t unsent)
+{
+    struct client c, d;
+    open_with((struct ua_server_limits){ .unsent_bytes = unsent }, &c);
+    client_begin(&d, &world);
+    static uint8_t big[60000];
+    const struct ua_data_value v = { .has = UA_HAS_VALUE, .value = { .type = UA_BYTE_STRING, .text = bytes_of(big, sizeof big) } };
+    assert_true(ua_set_value(world.server->space, any, &v));
+    struct ua_read_value_id id = { .node_id = any->node.id, .attribute_id = UA_ATTR_VALUE };
+    struct ua_read_request q = { .nodes_to_read = &id, .nodes_to_read_count = 1 };
+    sim_stall(c.sim, 0);
+    for (int i = 0; i < 200; i++) /* 12 MB of answers */
+        (void)client_send(&c, &ua_read_request_type, &q);
+    struct uas_link *l = world.server->sessions->next->link;
+    assert_true(l->paused);
+    assert_true(conn_unsent(l->conn) < unsent + 70000);
+    struct ua_read_response a;
+    assert_int_equal(CLIENT_ASK(&d, read, &q, &a), UA_GOOD); /* nobody else notices */
+    /* It reads again: everything comes. */
+    sim_stall(c.sim, SIZE_MAX);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(client_answer(&c, &ua_read_response_type, &a), UA_GOOD);
+        arena_reset(&world.arena);
+    }
+    /* It does not for too long. */
+    sim_stall(c.sim, 0);
+    for (int i = 0; i < 200; i++)
+        (void)client_send(&c, &ua_read_request_type, &q);
+    sim_advance(world.sim, 50 * 1000000);
+    assert_int_equal(world.server->link_count, 2);
+    sim_advance(world.sim, 20 * 1000000);
+    assert_int_equal(world.server->link_count, 1);
+    client_close(&d);
+    close_with(&c);
+}
+
+static void who_does_not_read_is_not_listened_to(void **state)
+{
+    (void)state;
+    stall_and_go_on(1 << 20);
+    stall_and_go_on(100000);
+}
+
+static void who_takes_not_one_answer_is_closed(void **state)
+{
+    (void)state;
+    struct client c;
+    open_with((struct ua_server_limits){ 0 }, &c);
+    struct ua_read_value_id id = { .node_id = speed->node.id, .attribute_id = UA_ATTR_VALUE };
+    struct ua_read_request q = { .nodes_to_read = &id, .nodes_to_read_count = 1 };
+    sim_advance(world.sim, 50 * 1000000); /* nothing waits: nothing happens */
+    assert_int_equal(world.server->link_count, 1);
+    sim_stall(c.sim, 0);
+    (void)client_send(&c, &ua_read_request_type, &q);
+    sim_advance(world.sim, 55 * 1000000);
+    assert_int_equal(world.server->link_count, 1);
+    sim_advance(world.sim, 15 * 1000000);
+    assert_int_equal(world.server->link_count, 0);
+    close_with(&c);
+}
+
+static void the_counters_add_up(void **state)
+{
+    (void)state;
+    struct ua_server_counters before, after;
+    ua_server_glance(&before);
+    struct client c;
+    open_with((struct ua_server_limits){ 0 }, &c);
+    assert_int_equal(put(&c, fixed, NULL, f64(1)), UA_BAD_NOT_WRITABLE);
+    struct ua_data_value v;
+    assert_int_equal(client_read(&c, speed->node.id, UA_ATTR_VALUE, &v), UA_GOOD);
+    ua_server_glance(&after);
+    assert_int_equal(after.channels, before.channels + 1);
+    assert_int_equal(after.sessions, before.sessions + 1);
+    assert_int_equal(after.reads, before.reads + 1);
+    assert_int_equal(after.writes, before.writes + 1);
+    assert_int_equal(after.requests, before.requests + 4);
+    assert_int_equal(after.requests_refused, before.requests_refused);
+    close_with(&c);
+    ua_server_glance(&after);
+    assert_int_equal(after.channels, before.channels);
+    assert_int_equal(after.sessions, before.sessions);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(discovery_works_where_sessions_do_not),
+        cmocka_unit_test(who_says_nothing_is_closed),
+        cmocka_unit_test(there_is_an_end_to_channels),
+        cmocka_unit_test(those_who_only_connect_keep_nobody_out),
+        cmocka_unit_test(who_does_not_read_is_not_listened_to),
+        cmocka_unit_test(who_takes_not_one_answer_is_closed),
+        cmocka_unit_test(the_counters_add_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
