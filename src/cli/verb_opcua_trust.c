@@ -16,7 +16,7 @@ enum { FILE_BYTES = 1 << 20 };
 struct given {
     struct config_flags config;
     enum output_format format;
-    bool users, issuer, own;
+    bool users, issuer;
 };
 
 struct store {
@@ -136,7 +136,7 @@ static int change(struct verb_call *call, const char *done,
     int status = open_store(&s, call);
     if (status != STATUS_DONE)
         return status;
-    for (size_t i = 0; i < call->options->args.count && status == STATUS_DONE; i++) {
+    for (size_t i = 1; i < call->options->args.count && status == STATUS_DONE; i++) {
         char name[UA_SUBJECT_CHARS];
         if (what(s.trust, bytes_str(call->options->args.at[i]), name, &why) == CODE_OK)
             (void)fprintf(call->out, "%s %s\n", name, done);
@@ -194,7 +194,7 @@ static int run_add(struct verb_call *call)
     int status = open_store(&s, call);
     if (status != STATUS_DONE)
         return status;
-    for (size_t i = 0; i < call->options->args.count && status == STATUS_DONE; i++) {
+    for (size_t i = 1; i < call->options->args.count && status == STATUS_DONE; i++) {
         char name[UA_SUBJECT_CHARS];
         if (add_file(&s, call->options->args.at[i], name, &why) == CODE_OK)
             (void)fprintf(call->out, "%s is now %s\n", name, s.given->issuer ? "an issuer that completes chains" : "trusted");
@@ -225,96 +225,54 @@ static int run_own(struct verb_call *call)
     return status;
 }
 
-/* ---- the verbs ---- */
+/* ---- the verb ---- */
 
-#define USERS_FLAG                                                                                        \
-    { 0, "users", FLAG_SWITCH, FLAG_FIELD(struct given, users), .help = "people who sign in by certificate at our own server" }
-#define STORE_FLAGS USERS_FLAG, CONFIG_FLAGS(struct given, config), FLAGS_END
-
-static const struct flag list_flags[] = { FLAG_OUTPUT(struct given, format), STORE_FLAGS };
-static const struct flag change_flags[] = { STORE_FLAGS };
-static const struct flag add_flags[] = {
-    { 0, "issuer", FLAG_SWITCH, FLAG_FIELD(struct given, issuer),
-      .help = "a CA that completes chains and is not trusted itself" },
-    STORE_FLAGS
-};
-static const struct flag own_flags[] = { CONFIG_FLAGS(struct given, config), FLAGS_END };
-
-static const struct verb trust_list = {
-    .name = "list",
-    .group = "field",
-    .summary = "our certificate, who is trusted, and who waits for a yes",
-    .examples = { "fieldgate opcua trust list", "fieldgate opcua trust list -o json", "fieldgate opcua trust list --users" },
-    .flags = list_flags,
-    .values_size = sizeof(struct given),
-    .run = run_list,
-};
-static const struct verb trust_accept = {
-    .name = "accept",
-    .group = "field",
-    .summary = "trust a certificate that waits in the inbox",
-    .detail = "Compare its SHA1 with what the machine itself shows first.",
-    .examples = { "fieldgate opcua trust accept 7712AB", "fieldgate opcua trust accept 'press-1'", "fieldgate opcua trust accept 7712AB --users" },
-    .args = "SHA1|NAME...",
-    .args_min = 1,
-    .args_max = 100,
-    .flags = change_flags,
-    .values_size = sizeof(struct given),
-    .run = run_accept,
-};
-static const struct verb trust_reject = {
-    .name = "reject",
-    .group = "field",
-    .summary = "trust a certificate no more; it goes to the inbox",
-    .examples = { "fieldgate opcua trust reject 7712AB", "fieldgate opcua trust reject 'press-1'", "fieldgate opcua trust reject 7712AB --users" },
-    .args = "SHA1|NAME...",
-    .args_min = 1,
-    .args_max = 100,
-    .flags = change_flags,
-    .values_size = sizeof(struct given),
-    .run = run_reject,
-};
-static const struct verb trust_rm = {
-    .name = "rm",
-    .group = "field",
-    .summary = "forget a certificate",
-    .examples = { "fieldgate opcua trust rm 7712AB", "fieldgate opcua trust rm 'press-1'", "fieldgate opcua trust rm 7712AB --users" },
-    .args = "SHA1|NAME...",
-    .args_min = 1,
-    .args_max = 100,
-    .flags = change_flags,
-    .values_size = sizeof(struct given),
-    .run = run_remove,
-};
-static const struct verb trust_add = {
-    .name = "add",
-    .group = "field",
-    .summary = "trust what a file holds: a certificate, a CA, a CA's list of what it has revoked",
-    .examples = { "fieldgate opcua trust add press-1.der", "fieldgate opcua trust add plant-ca.pem plant-ca.crl",
-                  "fieldgate opcua trust add intermediate.pem --issuer" },
-    .args = "FILE...",
-    .args_min = 1,
-    .args_max = 100,
-    .flags = add_flags,
-    .values_size = sizeof(struct given),
-    .run = run_add,
-};
-static const struct verb trust_own = {
-    .name = "own",
-    .group = "field",
-    .summary = "print our own certificate (PEM), for the machine's list of those it trusts",
-    .examples = { "fieldgate opcua trust own", "fieldgate opcua trust own > fieldgate.pem",
-                  "fieldgate opcua trust own | openssl x509 -outform der -out fieldgate.der" },
-    .flags = own_flags,
-    .values_size = sizeof(struct given),
-    .run = run_own,
+static const struct {
+    const char *name;
+    bool        wants; /* what it is about, behind it */
+    int (*run)(struct verb_call *);
+} ways[] = {
+    { "list", false, run_list },   { "accept", true, run_accept }, { "reject", true, run_reject },
+    { "rm", true, run_remove },    { "add", true, run_add },       { "own", false, run_own },
 };
 
-static const struct verb *const children[] = { &trust_list, &trust_accept, &trust_reject, &trust_rm, &trust_add, &trust_own, NULL };
+static int run(struct verb_call *call)
+{
+    const struct texts *args = &call->options->args;
+    const char *way = args->count ? args->at[0] : "list";
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (strcmp(way, ways[i].name) != 0)
+            continue;
+        if (ways[i].wants != (args->count > 1))
+            return ways[i].wants ? verb_usage(call, "%s what? %s", way, ways[i].run == run_add ? "Name a file" : "Name a certificate by its SHA1 or name, as list shows it")
+                                 : verb_usage(call, "nothing may stand behind %s", way);
+        return ways[i].run(call);
+    }
+    return verb_usage(call, "there is no 'trust %.40s'; there are: list, accept, reject, rm, add, own", way);
+}
+
+static const struct flag flags[] = {
+    { 0, "users", FLAG_SWITCH, FLAG_FIELD(struct given, users), .help = "people who sign in by certificate at our own server" },
+    { 0, "issuer", FLAG_SWITCH, FLAG_FIELD(struct given, issuer), .help = "add: a CA that completes chains and is not trusted itself" },
+    FLAG_OUTPUT(struct given, format),
+    CONFIG_FLAGS(struct given, config),
+    FLAGS_END,
+};
 
 const struct verb opcua_trust = {
     .name = "trust",
     .group = "field",
     .summary = "whom we believe: list, accept, reject, rm, add, own",
-    .children = children,
+    .detail = "list (without a word, too): our certificate, who is trusted, and who waits in the inbox for a yes.\n"
+              "accept SHA1|NAME: trusts one of the inbox. Compare its SHA1 with what the machine itself shows first.\n"
+              "reject SHA1|NAME: trusts it no more; it goes to the inbox. rm SHA1|NAME: forgets it.\n"
+              "add FILE: trusts a certificate, a CA and all whom it certifies; or takes a CA's list of what it has revoked.\n"
+              "own: prints our certificate (PEM), for the machine's own list.\n"
+              "A running node sees the change by itself.",
+    .examples = { "fieldgate opcua trust list", "fieldgate opcua trust accept 7712AB34", "fieldgate opcua trust add plant-ca.pem plant-ca.crl" },
+    .args = "[list|accept|reject|rm|add|own] [SHA1|NAME|FILE...]",
+    .args_max = 100,
+    .flags = flags,
+    .values_size = sizeof(struct given),
+    .run = run,
 };
