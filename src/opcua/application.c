@@ -11,7 +11,7 @@
 
 struct counted {
     struct ua_application a; /* first */
-    _Atomic unsigned      refs;
+    _Atomic unsigned refs;
 };
 
 struct ua_application *ua_application_hold(struct ua_application *a)
@@ -65,19 +65,22 @@ static enum code fill(struct ua_application *a, struct bytes certificate, struct
     ERR_clear_error();
     if (!a->key)
         return FAIL(why, CODE_USAGE, 0, "%s",
-                    asked ? "our key is encrypted, and nobody is there to give its passphrase: openssl pkey -in KEY -out KEY"
+                    asked ? "our key is encrypted, and nobody is there to give its passphrase: openssl pkey "
+                            "-in KEY -out KEY"
                           : "our key is neither PEM (-----BEGIN PRIVATE KEY-----) nor DER");
     if (!ua_rsa_fits(a->key))
-        return FAIL(why, CODE_USAGE, 0, "ours is %s; OPC UA needs RSA of %d to %d", ua_rsa_words(a->key, words), UA_RSA_BITS_MIN,
-                    UA_RSA_BITS_MAX);
+        return FAIL(why, CODE_USAGE, 0, "ours is %s; OPC UA needs RSA of %d to %d",
+                    ua_rsa_words(a->key, words), UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
     if (X509_check_private_key(a->certificate->x[0], a->key) != 1) {
         ERR_clear_error();
-        return FAIL(why, CODE_USAGE, 0, "our key does not belong to our certificate \"%s\"", a->certificate->name);
+        return FAIL(why, CODE_USAGE, 0, "our key does not belong to our certificate \"%s\"",
+                    a->certificate->name);
     }
     return CODE_OK;
 }
 
-enum code ua_application_new(struct ua_application **out, struct bytes certificate, struct bytes key, struct fault *why)
+enum code ua_application_new(struct ua_application **out, struct bytes certificate, struct bytes key,
+                             struct fault *why)
 {
     struct counted *k = mem_zalloc(1, sizeof *k);
     *out = NULL;

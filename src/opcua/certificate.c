@@ -13,8 +13,8 @@
 
 struct counted {
     struct ua_certificate c; /* first */
-    _Atomic unsigned      refs;
-    char                 *uri;
+    _Atomic unsigned refs;
+    char *uri;
 };
 
 static enum code no_memory(struct fault *why)
@@ -55,7 +55,8 @@ static void name_text(X509_NAME *name, char *out, size_t cap)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
-    long n = bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB & ~XN_FLAG_SPC_EQ) >= 0
+    long n = bio && X509_NAME_print_ex(bio, name, 0,
+                                       XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB & ~XN_FLAG_SPC_EQ) >= 0
                  ? BIO_get_mem_data(bio, &text)
                  : 0;
     bytes_escape(n > 0 ? bytes_of(text, (size_t)n) : bytes_str("-"), out, cap);
@@ -67,7 +68,8 @@ static void common_name(struct ua_certificate *c)
     X509_NAME *subject = X509_get_subject_name(c->x[0]);
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
     uint8_t *text = NULL;
-    int n = at < 0 ? -1 : ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    int n = at < 0 ? -1
+                   : ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
     bytes_escape(n > 0 ? bytes_of(text, (size_t)n) : bytes_str(c->subject), c->name, sizeof c->name);
     OPENSSL_free(text);
 }
@@ -107,7 +109,8 @@ static enum code read_names(struct counted *k, struct fault *why)
     int count = sk_GENERAL_NAME_num(all);
     enum code code = CODE_OK;
     if (count > UA_SAN_MAX)
-        code = FAIL(why, CODE_LIMIT, 0, "it names %d alternative names, at most %d are read", count, UA_SAN_MAX);
+        code = FAIL(why, CODE_LIMIT, 0, "it names %d alternative names, at most %d are read", count,
+                    UA_SAN_MAX);
     for (int i = 0; code == CODE_OK && i < count; i++)
         if (!read_uri(k, sk_GENERAL_NAME_value(all, i)))
             code = no_memory(why);
@@ -148,7 +151,8 @@ static enum code read_chain(struct ua_certificate *c, struct fault *why)
         X509 *x = d2i_X509(NULL, &at, end - at);
         if (!x)
             return FAIL(why, CODE_MALFORMED, (uint64_t)(begin - c->der.at),
-                        "byte %zu is not the beginning of a certificate in DER (X.509)", (size_t)(begin - c->der.at));
+                        "byte %zu is not the beginning of a certificate in DER (X.509)",
+                        (size_t)(begin - c->der.at));
         if (c->count == 0)
             c->leaf = bytes_of(begin, (size_t)(at - begin));
         c->x[c->count++] = x;
@@ -162,8 +166,8 @@ enum code ua_certificate_read(struct ua_certificate **out, struct bytes der, str
     if (der.len == 0)
         return FAIL(why, CODE_MALFORMED, 0, "there is no certificate");
     if (der.len > UA_CHAIN_BYTES_MAX)
-        return FAIL(why, CODE_LIMIT, 0, "a certificate chain of %zu bytes is too long, at most %d are read", der.len,
-                    UA_CHAIN_BYTES_MAX);
+        return FAIL(why, CODE_LIMIT, 0, "a certificate chain of %zu bytes is too long, at most %d are read",
+                    der.len, UA_CHAIN_BYTES_MAX);
     struct counted *k = mem_zalloc(1, sizeof *k);
     uint8_t *copy = mem_alloc(der.len);
     if (!k || !copy) {
@@ -213,7 +217,8 @@ static enum code from_pem(struct buf *der, struct bytes text, struct fault *why)
     if (!ok)
         return no_memory(why);
     if (n == 0 || damaged)
-        return FAIL(why, CODE_MALFORMED, 0, "certificate %d in it is damaged or missing (-----BEGIN CERTIFICATE-----)", n + 1);
+        return FAIL(why, CODE_MALFORMED, 0,
+                    "certificate %d in it is damaged or missing (-----BEGIN CERTIFICATE-----)", n + 1);
     return CODE_OK;
 }
 
@@ -226,7 +231,7 @@ enum code ua_certificate_read_file(struct ua_certificate **out, struct bytes tex
         return FAIL(why, CODE_LIMIT, 0, "%zu bytes are too many for a certificate", text.len);
     if (text.len && text.at[0] == 0x30) /* SEQUENCE */
         return ua_certificate_read(out, text, why);
-    struct buf der = { 0 };
+    struct buf der = {0};
     enum code code = from_pem(&der, text, why);
     if (code == CODE_OK)
         code = ua_certificate_read(out, buf_bytes(&der), why);
@@ -284,12 +289,13 @@ static void add_address(struct buf *to, const ASN1_OCTET_STRING *s)
 
 char *ua_certificate_hosts(const struct ua_certificate *c, char *out, size_t cap)
 {
-    struct buf text = { .max = 4096 };
+    struct buf text = {.max = 4096};
     GENERAL_NAMES *all = X509_get_ext_d2i(c->x[0], NID_subject_alt_name, NULL, NULL);
     for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
         const GENERAL_NAME *g = sk_GENERAL_NAME_value(all, i);
         if (g->type == GEN_DNS)
-            add_text(&text, bytes_of(ASN1_STRING_get0_data(g->d.dNSName), (size_t)ASN1_STRING_length(g->d.dNSName)));
+            add_text(&text,
+                     bytes_of(ASN1_STRING_get0_data(g->d.dNSName), (size_t)ASN1_STRING_length(g->d.dNSName)));
         else if (g->type == GEN_IPADD)
             add_address(&text, g->d.iPAddress);
     }

@@ -15,7 +15,7 @@ static struct fault why;
 
 static struct bytes der_of(const struct made *m)
 {
-    struct cert c = { m->x, m->key };
+    struct cert c = {m->x, m->key};
     return peers_der(&c);
 }
 
@@ -26,7 +26,7 @@ static void give(struct bytes b)
 
 static void what_it_says(void **state)
 {
-    struct made m = make((struct made_wish){ .name = "press-1" });
+    struct made m = make((struct made_wish){.name = "press-1"});
     struct ua_certificate *c = made_read(&m);
     char text[100];
     uint8_t sha1[20];
@@ -56,25 +56,37 @@ static void names_of_hosts(void **state)
 {
     static const struct {
         const char *sans, *host;
-        bool        named;
+        bool named;
     } cases[] = {
-        { "DNS:gw1.lan", "gw1.lan", true },      { "DNS:gw1.lan", "GW1.LAN", true },   { "DNS:gw1.lan", "gw1", false },
-        { "DNS:gw1.lan", "gw1.lan.evil", false }, { "DNS:*.plant.lan", "gw1.plant.lan", true }, { "DNS:*.plant.lan", "a.gw1.plant.lan", false }, { "DNS:*.lan", "gw1.lan", false },
-        { "DNS:*", "gw1", false },               { "IP:10.0.4.2", "10.0.4.2", true },  { "IP:10.0.4.2", "10.0.4.20", false },
-        { "DNS:10.0.4.2", "10.0.4.3", false },   { "IP:fe80::1", "[fe80::1]", true },  { "IP:fe80::1", "fe80:0::1", true },
-        { "URI:urn:gw1", "gw1", false },         { "email:gw1@lan", "gw1", false },    { "DNS:gw1", "", false },
-        { "DNS:gw1", "[]", false },              { "DNS:gw1", "peer", false }, /* the common name is no host */
+        {"DNS:gw1.lan", "gw1.lan", true},
+        {"DNS:gw1.lan", "GW1.LAN", true},
+        {"DNS:gw1.lan", "gw1", false},
+        {"DNS:gw1.lan", "gw1.lan.evil", false},
+        {"DNS:*.plant.lan", "gw1.plant.lan", true},
+        {"DNS:*.plant.lan", "a.gw1.plant.lan", false},
+        {"DNS:*.lan", "gw1.lan", false},
+        {"DNS:*", "gw1", false},
+        {"IP:10.0.4.2", "10.0.4.2", true},
+        {"IP:10.0.4.2", "10.0.4.20", false},
+        {"DNS:10.0.4.2", "10.0.4.3", false},
+        {"IP:fe80::1", "[fe80::1]", true},
+        {"IP:fe80::1", "fe80:0::1", true},
+        {"URI:urn:gw1", "gw1", false},
+        {"email:gw1@lan", "gw1", false},
+        {"DNS:gw1", "", false},
+        {"DNS:gw1", "[]", false},
+        {"DNS:gw1", "peer", false}, /* the common name is no host */
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct made m = make((struct made_wish){ .sans = cases[i].sans });
+        struct made m = make((struct made_wish){.sans = cases[i].sans});
         struct ua_certificate *c = made_read(&m);
         if (ua_certificate_names(c, bytes_str(cases[i].host)) != cases[i].named)
             fail_msg("%s and %s", cases[i].sans, cases[i].host);
         ua_certificate_drop(c);
         made_free(&m);
     }
-    struct made m = make((struct made_wish){ .sans = "DNS:gw1" });
+    struct made m = make((struct made_wish){.sans = "DNS:gw1"});
     struct ua_certificate *c = made_read(&m);
     assert_false(ua_certificate_names(c, BYTES_LIT("gw1\0.evil")));
     static char longest[400];
@@ -86,10 +98,10 @@ static void names_of_hosts(void **state)
 
 static void subjects_are_fit_for_a_line(void **state)
 {
-    static const char *const names[] = { "a\nb", "a\x1b[31mb", "\"a\", b", "\xc3\xa4" };
+    static const char *const names[] = {"a\nb", "a\x1b[31mb", "\"a\", b", "\xc3\xa4"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct made m = make((struct made_wish){ .name = names[i] });
+        struct made m = make((struct made_wish){.name = names[i]});
         struct ua_certificate *c = made_read(&m);
         for (const char *p = c->name; *p; p++)
             assert_true((unsigned char)*p >= 0x20);
@@ -103,7 +115,7 @@ static void subjects_are_fit_for_a_line(void **state)
 
 static void cut_anywhere_it_is_none(void **state)
 {
-    struct made m = make((struct made_wish){ 0 });
+    struct made m = make((struct made_wish){0});
     struct bytes der = der_of(&m);
     struct ua_certificate *c;
     (void)state;
@@ -121,9 +133,9 @@ static void cut_anywhere_it_is_none(void **state)
 
 static void chains_have_their_limits(void **state)
 {
-    struct made m = make((struct made_wish){ 0 });
+    struct made m = make((struct made_wish){0});
     struct bytes der = der_of(&m);
-    struct buf all = { 0 };
+    struct buf all = {0};
     struct ua_certificate *c;
     (void)state;
     for (int n = 1; n <= 100; n++) {
@@ -153,12 +165,12 @@ static void many_names_are_refused(void **state)
 {
     (void)state;
     for (int n = UA_SAN_MAX; n <= UA_SAN_MAX + 1; n++) {
-        struct buf sans = { 0 };
+        struct buf sans = {0};
         struct ua_certificate *c;
         for (int i = 0; i < n; i++)
             buf_printf(&sans, "%sDNS:h%d", i ? "," : "", i);
         buf_u8(&sans, 0);
-        struct made m = make((struct made_wish){ .sans = (const char *)buf_bytes(&sans).at });
+        struct made m = make((struct made_wish){.sans = (const char *)buf_bytes(&sans).at});
         struct bytes der = der_of(&m);
         assert_int_equal(ua_certificate_read(&c, der, &why), n <= UA_SAN_MAX ? CODE_OK : CODE_LIMIT);
         ua_certificate_drop(c);
@@ -170,7 +182,7 @@ static void many_names_are_refused(void **state)
 
 static void files_may_be_pem(void **state)
 {
-    struct made m = make((struct made_wish){ 0 }), other = make((struct made_wish){ .name = "other" });
+    struct made m = make((struct made_wish){0}), other = make((struct made_wish){.name = "other"});
     struct ua_certificate *c;
     BIO *bio = BIO_new(BIO_s_mem());
     (void)state;
@@ -202,9 +214,11 @@ static void keys_that_cost_too_much(void **state)
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
     peers_must(e && b && ctx && EVP_PKEY_get_bn_param(made_key(KEY_LEAF), OSSL_PKEY_PARAM_RSA_N, &n) == 1);
     peers_must(BN_set_bit(e, 33) && BN_set_bit(e, 0));
-    peers_must(OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_N, n) && OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_E, e));
+    peers_must(OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_N, n) &&
+               OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_E, e));
     OSSL_PARAM *p = OSSL_PARAM_BLD_to_param(b);
-    peers_must(p && EVP_PKEY_fromdata_init(ctx) == 1 && EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, p) == 1);
+    peers_must(p && EVP_PKEY_fromdata_init(ctx) == 1 &&
+               EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, p) == 1);
     assert_false(ua_rsa_fits(key));
     EVP_PKEY_free(key);
     OSSL_PARAM_free(p);
@@ -221,8 +235,8 @@ static const char *read_without_memory(void *ctx)
     oom_arm();
     enum code code = ua_certificate_read(&c, *der, &why);
     oom_disarm();
-    const char *broken = (code == CODE_OK) != (c != NULL)              ? "a code that does not fit"
-                         : code != CODE_OK && code != CODE_NOMEM       ? "an error that is none of memory"
+    const char *broken = (code == CODE_OK) != (c != NULL)               ? "a code that does not fit"
+                         : code != CODE_OK && code != CODE_NOMEM        ? "an error that is none of memory"
                          : c && (!c->uri || strcmp(c->uri, "urn:peer")) ? "read by half"
                                                                         : NULL;
     ua_certificate_drop(c);
@@ -232,7 +246,7 @@ static const char *read_without_memory(void *ctx)
 static void without_memory(void **state)
 {
     struct oom_result r;
-    struct made m = make((struct made_wish){ 0 });
+    struct made m = make((struct made_wish){0});
     struct bytes der = der_of(&m);
     (void)state;
     if (!oom_each("certificate", read_without_memory, &der, &r))
@@ -252,10 +266,14 @@ static int free_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_it_says),          cmocka_unit_test(names_of_hosts),
-        cmocka_unit_test(subjects_are_fit_for_a_line), cmocka_unit_test(cut_anywhere_it_is_none),
-        cmocka_unit_test(chains_have_their_limits),    cmocka_unit_test(many_names_are_refused),
-        cmocka_unit_test(files_may_be_pem),      cmocka_unit_test(keys_that_cost_too_much),
+        cmocka_unit_test(what_it_says),
+        cmocka_unit_test(names_of_hosts),
+        cmocka_unit_test(subjects_are_fit_for_a_line),
+        cmocka_unit_test(cut_anywhere_it_is_none),
+        cmocka_unit_test(chains_have_their_limits),
+        cmocka_unit_test(many_names_are_refused),
+        cmocka_unit_test(files_may_be_pem),
+        cmocka_unit_test(keys_that_cost_too_much),
         cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, free_keys);

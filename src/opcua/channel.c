@@ -25,7 +25,8 @@ struct ua_channel *ua_channel_new(const struct ua_channel_config *config, struct
     uint16_t first;
     if (!c)
         return NULL;
-    FG_ASSERT(config->limits.receive_bytes >= UA_CHUNK_BYTES_MIN && config->limits.send_bytes >= UA_CHUNK_BYTES_MIN);
+    FG_ASSERT(config->limits.receive_bytes >= UA_CHUNK_BYTES_MIN &&
+              config->limits.send_bytes >= UA_CHUNK_BYTES_MIN);
     FG_ASSERT(config->role == UA_SERVER ? config->id != 0 : config->policy != NULL);
     c->config = *config;
     c->began_us = now.us;
@@ -46,14 +47,14 @@ void token_clear(struct token *t)
 {
     ua_keys_free(t->send);
     ua_keys_free(t->receive);
-    *t = (struct token){ 0 };
+    *t = (struct token){0};
 }
 
 void token_promote(struct ua_channel *c)
 {
     token_clear(&c->token);
     c->token = c->other;
-    c->other = (struct token){ 0 };
+    c->other = (struct token){0};
 }
 
 void ua_channel_free(struct ua_channel *c)
@@ -93,19 +94,22 @@ bool channel_fail(struct turn *t, ua_status told, ua_status status, const char *
     t->event->kind = UA_EVENT_ERROR;
     t->event->status = status;
     if (t->c->config.role == UA_SERVER)
-        channel_write_error(t->out, told, told == UA_BAD_SECURITY_CHECKS_FAILED ? BYTES_NONE : bytes_str(text));
+        channel_write_error(t->out, told,
+                            told == UA_BAD_SECURITY_CHECKS_FAILED ? BYTES_NONE : bytes_str(text));
     end(t->c);
     return false;
 }
 
 bool channel_no_memory(struct turn *t)
 {
-    return channel_fail(t, UA_BAD_TCP_NOT_ENOUGH_RESOURCES, UA_BAD_OUT_OF_MEMORY, "no memory for a secure channel");
+    return channel_fail(t, UA_BAD_TCP_NOT_ENOUGH_RESOURCES, UA_BAD_OUT_OF_MEMORY,
+                        "no memory for a secure channel");
 }
 
-void ua_channel_close(struct ua_channel *c, struct ua_now now, struct buf *out, ua_status status, const char *reason)
+void ua_channel_close(struct ua_channel *c, struct ua_now now, struct buf *out, ua_status status,
+                      const char *reason)
 {
-    struct ua_close_secure_channel_request r = { .header.timestamp = ua_time_from_us(now.wall_us) };
+    struct ua_close_secure_channel_request r = {.header.timestamp = ua_time_from_us(now.wall_us)};
     struct ua_sending s;
     if (c->state == CHANNEL_OVER)
         return;
@@ -152,8 +156,8 @@ int64_t ua_channel_due_us(const struct ua_channel *c)
 
 void ua_channel_renew(struct ua_channel *c, struct ua_now now, struct buf *out)
 {
-    struct ua_event none = { 0 };
-    struct turn t = { c, now, out, &none };
+    struct ua_event none = {0};
+    struct turn t = {c, now, out, &none};
     if (c->config.role == UA_CLIENT && c->state == CHANNEL_OPEN && !c->renewing)
         channel_ask_open(&t, true);
 }
@@ -165,7 +169,8 @@ static void late(struct turn *t)
         (void)channel_fail(t, UA_BAD_TIMEOUT, UA_BAD_TIMEOUT, "no secure channel was opened within %u s",
                            c->config.limits.open_s);
     else if (t->now.us >= busy_due_us(c))
-        (void)channel_fail(t, UA_BAD_TIMEOUT, UA_BAD_TIMEOUT, "a message that began to come was not complete after %u s",
+        (void)channel_fail(t, UA_BAD_TIMEOUT, UA_BAD_TIMEOUT,
+                           "a message that began to come was not complete after %u s",
                            c->config.limits.message_s);
     else if (c->config.role == UA_CLIENT && !c->renewing)
         channel_ask_open(t, true);
@@ -179,8 +184,8 @@ static void late(struct turn *t)
 
 void ua_channel_tick(struct ua_channel *c, struct ua_now now, struct buf *out, struct ua_event *event)
 {
-    struct turn t = { c, now, out, event };
-    *event = (struct ua_event){ 0 };
+    struct turn t = {c, now, out, event};
+    *event = (struct ua_event){0};
     if (now.us >= ua_channel_due_us(c))
         late(&t);
 }
@@ -201,17 +206,14 @@ static uint32_t size_of_chunk(struct bytes in)
 /* What may come at all, by who we are. */
 static const struct chunk_kind {
     const char *type;
-    const char *kinds;     /* F, C, A */
-    enum ua_role to;       /* with `both` false: only to this end */
-    bool        both;
+    const char *kinds; /* F, C, A */
+    enum ua_role to;   /* with `both` false: only to this end */
+    bool both;
     bool (*on)(struct turn *, struct bytes chunk);
 } kinds[] = {
-    { "MSG", "FCA", UA_SERVER, true, channel_on_message },
-    { "OPN", "F", UA_SERVER, true, channel_on_open },
-    { "CLO", "F", UA_SERVER, true, channel_on_close },
-    { "HEL", "F", UA_SERVER, false, channel_on_hello },
-    { "ACK", "F", UA_CLIENT, false, channel_on_acknowledge },
-    { "ERR", "F", UA_CLIENT, false, channel_on_error },
+    {"MSG", "FCA", UA_SERVER, true, channel_on_message},    {"OPN", "F", UA_SERVER, true, channel_on_open},
+    {"CLO", "F", UA_SERVER, true, channel_on_close},        {"HEL", "F", UA_SERVER, false, channel_on_hello},
+    {"ACK", "F", UA_CLIENT, false, channel_on_acknowledge}, {"ERR", "F", UA_CLIENT, false, channel_on_error},
 };
 
 static const struct chunk_kind *kind_of(const struct ua_channel *c, struct bytes in)
@@ -234,10 +236,11 @@ static bool head_is_right(struct turn *t, const struct chunk_kind *kind, struct 
                             bytes_escape(bytes_of(in.at, 4), text, sizeof text));
     if (size > most)
         return channel_fail(t, UA_BAD_TCP_MESSAGE_TOO_LARGE, UA_BAD_TCP_MESSAGE_TOO_LARGE,
-                            "a chunk (%s) of %u bytes is announced, at most %u are taken", kind->type, size, most);
+                            "a chunk (%s) of %u bytes is announced, at most %u are taken", kind->type, size,
+                            most);
     if (size < CHUNK_HEAD)
-        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR, "a chunk (%s) of %u bytes is shorter than its head",
-                            kind->type, size);
+        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR,
+                            "a chunk (%s) of %u bytes is shorter than its head", kind->type, size);
     return true;
 }
 
@@ -261,11 +264,12 @@ static void note_progress(struct ua_channel *c, struct ua_now now, bool partial)
     c->busy = busy;
 }
 
-size_t ua_channel_take(struct ua_channel *c, struct bytes in, struct ua_now now, struct buf *out, struct ua_event *event)
+size_t ua_channel_take(struct ua_channel *c, struct bytes in, struct ua_now now, struct buf *out,
+                       struct ua_event *event)
 {
-    struct turn t = { c, now, out, event };
+    struct turn t = {c, now, out, event};
     size_t taken = 0;
-    *event = (struct ua_event){ 0 };
+    *event = (struct ua_event){0};
     forget_body(c);
     while (c->state != CHANNEL_OVER && event->kind == UA_EVENT_NONE && in.len - taken >= CHUNK_HEAD) {
         struct bytes rest = bytes_from(in, taken);

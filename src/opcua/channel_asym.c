@@ -23,7 +23,7 @@ static struct bytes string(struct wire *w)
 bool asym_read(struct turn *t, struct bytes chunk, struct open_chunk *o)
 {
     struct wire w = wire_of(bytes_from(chunk, CHUNK_HEAD));
-    *o = (struct open_chunk){ .channel = wire_le32(&w) };
+    *o = (struct open_chunk){.channel = wire_le32(&w)};
     o->policy_uri = string(&w);
     o->certificate = string(&w);
     o->thumbprint = string(&w);
@@ -41,7 +41,8 @@ static bool read_sequence(struct turn *t, struct open_chunk *o, struct bytes pla
     o->sequence = wire_le32(&w);
     o->request_id = wire_le32(&w);
     if (w.bad)
-        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR, "OpenSecureChannel ends before its body");
+        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR,
+                            "OpenSecureChannel ends before its body");
     o->body = bytes_of(w.at, wire_left(&w));
     return true;
 }
@@ -67,7 +68,8 @@ static bool not_good(struct turn *t)
                             "OpenSecureChannel cannot be decrypted with our key, or its signature is wrong");
 }
 
-bool asym_unprotect(struct turn *t, struct open_chunk *o, const struct ua_policy *p, struct ua_certificate *peer)
+bool asym_unprotect(struct turn *t, struct open_chunk *o, const struct ua_policy *p,
+                    struct ua_certificate *peer)
 {
     if (p->id == UA_POLICY_NONE)
         return read_sequence(t, o, o->rest);
@@ -81,7 +83,8 @@ bool asym_unprotect(struct turn *t, struct open_chunk *o, const struct ua_policy
     bool whole = ua_rsa_decrypt(p, own, o->rest, o->plain, &n);
     if (n < SEQUENCE_HEAD + 1 + sign)
         return not_good(t);
-    bool signature = ua_rsa_verify(p, peer->key, o->head, bytes_of(o->plain, n - sign), bytes_of(o->plain + n - sign, sign));
+    bool signature = ua_rsa_verify(p, peer->key, o->head, bytes_of(o->plain, n - sign),
+                                   bytes_of(o->plain + n - sign, sign));
     if (!(whole & signature) || (pad = padding(o->plain, n - sign, ua_rsa_bytes(own) > 256)) == 0)
         return not_good(t);
     return read_sequence(t, o, bytes_of(o->plain, n - sign - pad));
@@ -110,7 +113,8 @@ static struct bytes our_certificate(const struct ua_channel *c)
     return own->der.len + PLAIN_BYTES <= c->send_bytes ? own->der : own->leaf;
 }
 
-static void write_head(struct ua_channel *c, struct buf *out, const struct ua_policy *p, const struct ua_certificate *peer)
+static void write_head(struct ua_channel *c, struct buf *out, const struct ua_policy *p,
+                       const struct ua_certificate *peer)
 {
     buf_add(out, "OPNF", 4);
     buf_le32(out, 0); /* patched when it is known */
@@ -139,8 +143,8 @@ static void pad(struct buf *plain, const struct ua_policy *p, const EVP_PKEY *ow
         buf_u8(plain, (uint8_t)(n >> 8));
 }
 
-static bool protect(struct ua_channel *c, struct buf *out, size_t start, struct buf *plain, const struct ua_policy *p,
-                    EVP_PKEY *peer)
+static bool protect(struct ua_channel *c, struct buf *out, size_t start, struct buf *plain,
+                    const struct ua_policy *p, EVP_PKEY *peer)
 {
     EVP_PKEY *own = c->config.own->key;
     pad(plain, p, own, peer);
@@ -152,14 +156,15 @@ static bool protect(struct ua_channel *c, struct buf *out, size_t start, struct 
         return false;
     patch_size(out, start, head + cipher);
     const uint8_t *begin = out->at + out->from + start;
-    return ua_rsa_sign(p, own, bytes_of(begin, head), bytes_of(plain->at + plain->from, signed_bytes), signature) &&
+    return ua_rsa_sign(p, own, bytes_of(begin, head), bytes_of(plain->at + plain->from, signed_bytes),
+                       signature) &&
            ua_rsa_encrypt(p, peer, buf_bytes(plain), to);
 }
 
 bool asym_write(struct ua_channel *c, struct buf *out, uint32_t request_id, const struct ua_policy *p,
                 struct ua_certificate *peer, const struct ua_struct *type, const void *message)
 {
-    struct buf plain = { 0 };
+    struct buf plain = {0};
     size_t start = buf_size(out);
     bool secured = p->id != UA_POLICY_NONE;
     write_head(c, out, p, secured ? peer : NULL);

@@ -67,8 +67,8 @@ static bool agree(struct turn *t, const struct sizes *peer)
     struct ua_channel *c = t->c;
     if (peer->receive < UA_CHUNK_BYTES_MIN || peer->send < UA_CHUNK_BYTES_MIN)
         return channel_fail(t, UA_BAD_CONNECTION_REJECTED, UA_BAD_CONNECTION_REJECTED,
-                            "the peer's buffers are %u and %u bytes, at least %d are needed", peer->receive, peer->send,
-                            UA_CHUNK_BYTES_MIN);
+                            "the peer's buffers are %u and %u bytes, at least %d are needed", peer->receive,
+                            peer->send, UA_CHUNK_BYTES_MIN);
     c->send_bytes = smaller(c->config.limits.send_bytes, peer->receive);
     c->receive_bytes = smaller(c->config.limits.receive_bytes, peer->send);
     c->send_message_bytes = peer->message;
@@ -82,9 +82,10 @@ static bool keep_url(struct turn *t, struct bytes url)
 {
     struct ua_channel *c = t->c;
     if (url.len > UA_URL_BYTES_MAX || !utf8_valid(url, false))
-        return channel_fail(t, UA_BAD_TCP_ENDPOINT_URL_INVALID, UA_BAD_TCP_ENDPOINT_URL_INVALID,
-                            "the endpoint's address in HELLO has %zu bytes or is no UTF-8; at most %d bytes are taken", url.len,
-                            UA_URL_BYTES_MAX);
+        return channel_fail(
+            t, UA_BAD_TCP_ENDPOINT_URL_INVALID, UA_BAD_TCP_ENDPOINT_URL_INVALID,
+            "the endpoint's address in HELLO has %zu bytes or is no UTF-8; at most %d bytes are taken",
+            url.len, UA_URL_BYTES_MAX);
     c->url = mem_strndup(url.at, url.len);
     if (!c->url)
         return channel_no_memory(t);
@@ -99,9 +100,11 @@ bool channel_on_hello(struct turn *t, struct bytes chunk)
     struct sizes peer = read_sizes(&w);
     struct bytes url = string(&w);
     if (c->state != CHANNEL_START)
-        return channel_fail(t, UA_BAD_TCP_MESSAGE_TYPE_INVALID, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "a second HELLO came");
+        return channel_fail(t, UA_BAD_TCP_MESSAGE_TYPE_INVALID, UA_BAD_TCP_MESSAGE_TYPE_INVALID,
+                            "a second HELLO came");
     if (w.bad || wire_left(&w))
-        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR, "HELLO of %zu bytes cannot be read", chunk.len);
+        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR,
+                            "HELLO of %zu bytes cannot be read", chunk.len);
     if (!agree(t, &peer) || !keep_url(t, url))
         return false;
     begin(t->out, "ACK", 20);
@@ -128,9 +131,11 @@ bool channel_on_acknowledge(struct turn *t, struct bytes chunk)
     struct wire w = wire_of(bytes_from(chunk, CHUNK_HEAD));
     struct sizes peer = read_sizes(&w);
     if (c->state != CHANNEL_HELLO)
-        return channel_fail(t, 0, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "an ACKNOWLEDGE came, and no HELLO was open");
+        return channel_fail(t, 0, UA_BAD_TCP_MESSAGE_TYPE_INVALID,
+                            "an ACKNOWLEDGE came, and no HELLO was open");
     if (w.bad)
-        return channel_fail(t, 0, UA_BAD_DECODING_ERROR, "ACKNOWLEDGE of %zu bytes cannot be read", chunk.len);
+        return channel_fail(t, 0, UA_BAD_DECODING_ERROR, "ACKNOWLEDGE of %zu bytes cannot be read",
+                            chunk.len);
     if (!agree(t, &peer))
         return false;
     c->state = CHANNEL_OPENING;
@@ -148,8 +153,8 @@ bool channel_on_error(struct turn *t, struct bytes chunk)
         status = UA_BAD_UNEXPECTED_ERROR;
     if (w.bad || reason.len > REASON_BYTES)
         reason = BYTES_NONE;
-    (void)channel_fail(t, 0, status, "the server has closed: %s%s%s", ua_status_name(status), reason.len ? ", " : "",
-                       bytes_escape(reason, text, sizeof text));
+    (void)channel_fail(t, 0, status, "the server has closed: %s%s%s", ua_status_name(status),
+                       reason.len ? ", " : "", bytes_escape(reason, text, sizeof text));
     t->event->kind = UA_EVENT_CLOSED;
     return false;
 }

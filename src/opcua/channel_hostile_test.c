@@ -51,7 +51,8 @@ static void expect(struct wire_stage *s, ua_status status, ua_status to_peer)
     buf_reset(&s->down);
     struct ua_event e = stage_take(s, true, NULL);
     if (e.kind != UA_EVENT_ERROR || e.status != status)
-        fail_msg("event %d, %s instead of %s: %s", (int)e.kind, ua_status_name(e.status), ua_status_name(status), e.why.text);
+        fail_msg("event %d, %s instead of %s: %s", (int)e.kind, ua_status_name(e.status),
+                 ua_status_name(status), e.why.text);
     assert_int_equal(told(&s->down, &reason), to_peer);
     assert_int_equal(reason.len > 0, to_peer != UA_BAD_SECURITY_CHECKS_FAILED);
     assert_true(ua_channel_is_over(s->server));
@@ -79,7 +80,7 @@ static void chunk(struct buf *b, const char *type, uint32_t size)
 static void hello(struct buf *b, uint32_t receive, uint32_t send, size_t url)
 {
     chunk(b, "HELF", (uint32_t)(32 + url));
-    const uint32_t fields[] = { 0, receive, send, 0, 0, (uint32_t)url };
+    const uint32_t fields[] = {0, receive, send, 0, 0, (uint32_t)url};
     for (int i = 0; i < 6; i++)
         buf_le32(b, fields[i]);
     while (url--)
@@ -98,7 +99,7 @@ static void fresh(struct wire_stage *s)
 
 static void two_gigabytes_behind_hello(void **state)
 {
-    static const char *const types[] = { "MSGF", "OPNF", "CLOF", "MSGC" };
+    static const char *const types[] = {"MSGF", "OPNF", "CLOF", "MSGC"};
     (void)state;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         struct wire_stage s;
@@ -122,10 +123,11 @@ static void two_gigabytes_behind_hello(void **state)
 
 static void what_is_not_opc_ua_is_told_so(void **state)
 {
-    static const char *const texts[] = { "GET / HTTP/1.1\r\n\r\n",    "HELC\x20\0\0\0........",      "HELA\x20\0\0\0........",
-                                         "OPNC\x20\0\0\0........",    "CLOA\x20\0\0\0........",      "ACKF\x1c\0\0\0........",
-                                         "ERRF\x10\0\0\0........",    "RHEF\x20\0\0\0........",      "msgF\x20\0\0\0........",
-                                         "MSGX\x20\0\0\0........",    "\x16\x03\x01\x02\0\x01\0\x01" };
+    static const char *const texts[] = {
+        "GET / HTTP/1.1\r\n\r\n", "HELC\x20\0\0\0........",      "HELA\x20\0\0\0........",
+        "OPNC\x20\0\0\0........", "CLOA\x20\0\0\0........",      "ACKF\x1c\0\0\0........",
+        "ERRF\x10\0\0\0........", "RHEF\x20\0\0\0........",      "msgF\x20\0\0\0........",
+        "MSGX\x20\0\0\0........", "\x16\x03\x01\x02\0\x01\0\x01"};
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct wire_stage s;
@@ -165,7 +167,7 @@ static void hellos_that_do_not_fit(void **state)
         put32(&s.up, 4, size);
         expect(&s, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR);
     }
-    static const uint32_t lengths[] = { 11, 9, 0x7fffffff, 0x80000000, 0xfffffffe };
+    static const uint32_t lengths[] = {11, 9, 0x7fffffff, 0x80000000, 0xfffffffe};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) { /* of the address */
         fresh(&s);
         hello(&s.up, 65535, 65535, 10);
@@ -308,7 +310,7 @@ static void open_with_padding(uint8_t change, size_t from_end, unsigned bits, bo
     assert_true(stage_begin(&s));
     (void)stage_take(&s, true, NULL);
     (void)stage_take(&s, false, NULL);
-    t = (struct turn){ s.server, s.now, &s.down, &e };
+    t = (struct turn){s.server, s.now, &s.down, &e};
     assert_true(asym_read(&t, buf_bytes(&s.up), &o));
     assert_true(ua_rsa_decrypt(p, at->key, o.rest, plain, &n));
     size_t sign = ua_rsa_bytes(client->key);
@@ -318,7 +320,8 @@ static void open_with_padding(uint8_t change, size_t from_end, unsigned bits, bo
     memcpy(s.up.at + s.up.from + o.head.len, cipher, o.rest.len);
     e = stage_take(&s, true, NULL);
     if ((e.kind == UA_EVENT_OPENED) != good)
-        fail_msg("padding changed by %02x, %zu from the end, %u bits: event %d", change, from_end, bits, (int)e.kind);
+        fail_msg("padding changed by %02x, %zu from the end, %u bits: event %d", change, from_end, bits,
+                 (int)e.kind);
     stage_end(&s);
     if (at != server)
         ua_application_drop(at);
@@ -346,7 +349,8 @@ static ua_status never(void *ctx, struct ua_certificate *c, struct fault *why)
 
 static void nobody_learns_why_he_is_not_trusted(void **state)
 {
-    static ua_status reasons[] = { UA_BAD_CERTIFICATE_UNTRUSTED, UA_BAD_CERTIFICATE_TIME_INVALID, UA_BAD_CERTIFICATE_REVOKED };
+    static ua_status reasons[] = {UA_BAD_CERTIFICATE_UNTRUSTED, UA_BAD_CERTIFICATE_TIME_INVALID,
+                                  UA_BAD_CERTIFICATE_REVOKED};
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         struct wire_stage s;
@@ -373,18 +377,18 @@ static bool only_signed_basic(void *ctx, const struct ua_policy *p, int mode)
 static void what_is_not_offered_is_refused(void **state)
 {
     static const struct {
-        unsigned  policy;
-        int       mode;
+        unsigned policy;
+        int mode;
         ua_status status;
     } cases[] = {
-        { UA_POLICY_AES256_SHA256_RSAPSS, UA_MODE_SIGN, UA_BAD_SECURITY_POLICY_REJECTED },
-        { UA_POLICY_BASIC256SHA256, UA_MODE_SIGN_AND_ENCRYPT, UA_BAD_SECURITY_MODE_REJECTED },
-        { UA_POLICY_BASIC256SHA256, UA_MODE_NONE, UA_BAD_SECURITY_MODE_REJECTED },
-        { UA_POLICY_BASIC256SHA256, UA_MODE_INVALID, UA_BAD_SECURITY_MODE_REJECTED },
-        { UA_POLICY_BASIC256SHA256, 4, UA_BAD_SECURITY_MODE_REJECTED },
-        { UA_POLICY_NONE, UA_MODE_SIGN, UA_BAD_SECURITY_MODE_REJECTED },
-        { UA_POLICY_BASIC256SHA256, UA_MODE_SIGN, 0 },
-        { UA_POLICY_NONE, UA_MODE_NONE, 0 },
+        {UA_POLICY_AES256_SHA256_RSAPSS, UA_MODE_SIGN, UA_BAD_SECURITY_POLICY_REJECTED},
+        {UA_POLICY_BASIC256SHA256, UA_MODE_SIGN_AND_ENCRYPT, UA_BAD_SECURITY_MODE_REJECTED},
+        {UA_POLICY_BASIC256SHA256, UA_MODE_NONE, UA_BAD_SECURITY_MODE_REJECTED},
+        {UA_POLICY_BASIC256SHA256, UA_MODE_INVALID, UA_BAD_SECURITY_MODE_REJECTED},
+        {UA_POLICY_BASIC256SHA256, 4, UA_BAD_SECURITY_MODE_REJECTED},
+        {UA_POLICY_NONE, UA_MODE_SIGN, UA_BAD_SECURITY_MODE_REJECTED},
+        {UA_POLICY_BASIC256SHA256, UA_MODE_SIGN, 0},
+        {UA_POLICY_NONE, UA_MODE_NONE, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -434,12 +438,12 @@ static void renewals_cannot_change_who_or_how(void **state)
     expect(&s, UA_BAD_TCP_SECURE_CHANNEL_UNKNOWN, UA_BAD_TCP_SECURE_CHANNEL_UNKNOWN);
     open_stage(&s, 1, UA_MODE_SIGN); /* a second one */
     struct ua_event e;
-    struct turn t = { s.client, s.now, &s.up, &e };
+    struct turn t = {s.client, s.now, &s.up, &e};
     channel_ask_open(&t, false);
     expect(&s, UA_BAD_REQUEST_TYPE_INVALID, UA_BAD_REQUEST_TYPE_INVALID);
     opening(&s, 0, UA_MODE_NONE); /* one that is not there */
     buf_reset(&s.up);
-    struct turn u = { s.client, s.now, &s.up, &e };
+    struct turn u = {s.client, s.now, &s.up, &e};
     channel_ask_open(&u, true);
     s.client->sent = 1;
     expect(&s, UA_BAD_TCP_SECURE_CHANNEL_UNKNOWN, UA_BAD_TCP_SECURE_CHANNEL_UNKNOWN);
@@ -449,16 +453,18 @@ static void renewals_cannot_change_who_or_how(void **state)
 static void open_by_hand(struct wire_stage *s, const struct ua_open_secure_channel_request *r)
 {
     buf_reset(&s->up);
-    assert_true(asym_write(s->client, &s->up, 1, s->client->policy, s->client->peer, &ua_open_secure_channel_request_type, r));
+    assert_true(asym_write(s->client, &s->up, 1, s->client->policy, s->client->peer,
+                           &ua_open_secure_channel_request_type, r));
 }
 
 static void nonces_have_their_length_and_are_new(void **state)
 {
-    static const uint8_t nonce[64] = { 1, 2, 3 };
+    static const uint8_t nonce[64] = {1, 2, 3};
     (void)state;
     for (size_t n = 0; n <= 64; n += 16) {
         struct wire_stage s;
-        struct ua_open_secure_channel_request r = { .security_mode = UA_MODE_SIGN, .client_nonce = bytes_of(nonce, n) };
+        struct ua_open_secure_channel_request r = {.security_mode = UA_MODE_SIGN,
+                                                   .client_nonce = bytes_of(nonce, n)};
         opening(&s, 1, UA_MODE_SIGN);
         s.client->sent--;
         open_by_hand(&s, &r);
@@ -473,7 +479,8 @@ static void nonces_have_their_length_and_are_new(void **state)
         expect(&s, UA_BAD_NONCE_INVALID, UA_BAD_NONCE_INVALID);
     }
     struct wire_stage s; /* neither new nor a renewal */
-    struct ua_open_secure_channel_request r = { .security_mode = UA_MODE_SIGN, .request_type = 2, .client_nonce = bytes_of(nonce, 32) };
+    struct ua_open_secure_channel_request r = {
+        .security_mode = UA_MODE_SIGN, .request_type = 2, .client_nonce = bytes_of(nonce, 32)};
     opening(&s, 1, UA_MODE_SIGN);
     open_by_hand(&s, &r);
     expect(&s, UA_BAD_REQUEST_TYPE_INVALID, UA_BAD_REQUEST_TYPE_INVALID);
@@ -482,11 +489,12 @@ static void nonces_have_their_length_and_are_new(void **state)
 static void the_wrong_service_in_an_open(void **state)
 {
     struct wire_stage s;
-    struct ua_close_secure_channel_request r = { 0 };
+    struct ua_close_secure_channel_request r = {0};
     (void)state;
     opening(&s, 1, UA_MODE_SIGN);
     buf_reset(&s.up);
-    assert_true(asym_write(s.client, &s.up, 1, s.client->policy, s.client->peer, &ua_close_secure_channel_request_type, &r));
+    assert_true(asym_write(s.client, &s.up, 1, s.client->policy, s.client->peer,
+                           &ua_close_secure_channel_request_type, &r));
     expect(&s, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR);
 }
 
@@ -505,9 +513,9 @@ static void a_stranger_to_our_certificate(void **state)
 static void keys_that_are_too_small(void **state)
 {
     struct wire_stage s;
-    struct cert small = cert_make(&(struct cert_wish){ .name = "small", .rsa_bits = 1024 });
-    struct cert curve = cert_make(&(struct cert_wish){ .name = "curve" });
-    struct bytes ders[] = { peers_der(&small), peers_der(&curve) };
+    struct cert small = cert_make(&(struct cert_wish){.name = "small", .rsa_bits = 1024});
+    struct cert curve = cert_make(&(struct cert_wish){.name = "curve"});
+    struct bytes ders[] = {peers_der(&small), peers_der(&curve)};
     (void)state;
     for (int i = 0; i < 2; i++) {
         opening(&s, 1, UA_MODE_SIGN);
@@ -517,7 +525,7 @@ static void keys_that_are_too_small(void **state)
         assert_int_equal(ua_certificate_read(&now, ders[i], &why), CODE_OK);
         buf_reset(&s.up);
         client->certificate = now; /* signs with a key that does not belong to it */
-        struct ua_open_secure_channel_request r = { .security_mode = UA_MODE_SIGN };
+        struct ua_open_secure_channel_request r = {.security_mode = UA_MODE_SIGN};
         open_by_hand(&s, &r);
         client->certificate = (struct ua_certificate *)(uintptr_t)was;
         ua_certificate_drop(now);
@@ -559,7 +567,9 @@ static void messages_of_any_wrong_length(void **state)
         for (size_t n = 8; n < size; n++) {
             struct wire_stage s;
             open_stage(&s, mode == UA_MODE_NONE ? UA_POLICY_NONE : UA_POLICY_BASIC256SHA256, mode);
-            assert_int_equal(ua_channel_send(s.client, &s.up, 1, mode == UA_MODE_NONE ? BYTES_NONE : BYTES_LIT("21.5")), UA_GOOD);
+            assert_int_equal(
+                ua_channel_send(s.client, &s.up, 1, mode == UA_MODE_NONE ? BYTES_NONE : BYTES_LIT("21.5")),
+                UA_GOOD);
             size = buf_size(&s.up);
             s.up.len = s.up.from + n;
             put32(&s.up, 4, (uint32_t)n);
@@ -576,11 +586,12 @@ static void padding_that_lies(void **state)
 {
     /* number, request, body of 15 bytes, then what should be 00 or seven times 07; 32 of signature */
     static const struct {
-        size_t  plain; /* bytes before the signature, a multiple of 16 */
+        size_t plain; /* bytes before the signature, a multiple of 16 */
         uint8_t fill, last;
-        bool    good;
-    } cases[] = { { 32, 0, 0, true },    { 32, 3, 3, true },     { 32, 2, 3, false },   { 32, 23, 23, true }, { 32, 24, 24, false },
-                  { 32, 255, 255, false }, { 32, 0, 1, false },  { 48, 39, 39, true }, { 48, 40, 40, false } };
+        bool good;
+    } cases[] = {{32, 0, 0, true},   {32, 3, 3, true},    {32, 2, 3, false},
+                 {32, 23, 23, true}, {32, 24, 24, false}, {32, 255, 255, false},
+                 {32, 0, 1, false},  {48, 39, 39, true},  {48, 40, 40, false}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct wire_stage s;
@@ -599,7 +610,7 @@ static void padding_that_lies(void **state)
         assert_true(ua_keys_sign(s.client->token.send, bytes_of(at, size - 32), BYTES_NONE, at + size - 32));
         assert_true(ua_keys_cipher(s.client->token.send, at + 16, at + 16, size - 16));
         if (cases[i].good) {
-            struct buf body = { 0 };
+            struct buf body = {0};
             struct ua_event e = stage_take(&s, true, &body);
             assert_int_equal(e.kind, UA_EVENT_MESSAGE);
             assert_int_equal(buf_size(&body), cases[i].plain - 8 - 1 - cases[i].last);
@@ -703,7 +714,8 @@ static void client_expects(struct wire_stage *s, ua_status status)
     buf_reset(&s->up);
     struct ua_event e = stage_take(s, false, NULL);
     if (e.kind != UA_EVENT_ERROR || e.status != status)
-        fail_msg("event %d, %s instead of %s: %s", (int)e.kind, ua_status_name(e.status), ua_status_name(status), e.why.text);
+        fail_msg("event %d, %s instead of %s: %s", (int)e.kind, ua_status_name(e.status),
+                 ua_status_name(status), e.why.text);
     assert_int_equal(buf_size(&s->up), 0); /* a client says nothing; it leaves */
     assert_true(ua_channel_is_over(s->client));
     stage_end(s);
@@ -731,8 +743,9 @@ static void servers_that_say_what_only_clients_say(void **state)
     chunk(&s.down, "MSGF", 0x80000000);
     client_expects(&s, UA_BAD_TCP_MESSAGE_TOO_LARGE);
     open_stage(&s, 0, UA_MODE_NONE); /* an answer that nobody asked for */
-    struct ua_open_secure_channel_response r = { .security_token = { .channel_id = 77, .token_id = 9 } };
-    assert_true(asym_write(s.server, &s.down, 1, &ua_policies[0], NULL, &ua_open_secure_channel_response_type, &r));
+    struct ua_open_secure_channel_response r = {.security_token = {.channel_id = 77, .token_id = 9}};
+    assert_true(
+        asym_write(s.server, &s.down, 1, &ua_policies[0], NULL, &ua_open_secure_channel_response_type, &r));
     client_expects(&s, UA_BAD_TCP_MESSAGE_TYPE_INVALID);
 }
 
@@ -745,16 +758,17 @@ static void a_server_that_swaps_its_certificate(void **state)
     buf_reset(&s.down);
     ua_application_drop(s.server->config.own);
     s.server->config.own = ua_application_hold(other);
-    struct ua_open_secure_channel_response r = { .security_token = { .channel_id = 77, .token_id = 1 },
-                                                 .server_nonce = bytes_of(s.server->own_nonce, 32) };
-    assert_true(asym_write(s.server, &s.down, 1, &ua_policies[1], s.server->peer, &ua_open_secure_channel_response_type, &r));
+    struct ua_open_secure_channel_response r = {.security_token = {.channel_id = 77, .token_id = 1},
+                                                .server_nonce = bytes_of(s.server->own_nonce, 32)};
+    assert_true(asym_write(s.server, &s.down, 1, &ua_policies[1], s.server->peer,
+                           &ua_open_secure_channel_response_type, &r));
     client_expects(&s, UA_BAD_CERTIFICATE_INVALID);
 }
 
 static void what_a_server_refuses_is_told(void **state)
 {
     struct wire_stage s;
-    struct ua_service_fault fault = { .header = { .service_result = UA_BAD_CERTIFICATE_UNTRUSTED } };
+    struct ua_service_fault fault = {.header = {.service_result = UA_BAD_CERTIFICATE_UNTRUSTED}};
     (void)state;
     opening(&s, 0, UA_MODE_NONE);
     assert_true(asym_write(s.server, &s.down, 1, &ua_policies[0], NULL, &ua_service_fault_type, &fault));
@@ -772,12 +786,12 @@ static void tokens_that_make_no_sense(void **state)
 {
     static const struct {
         uint32_t channel, token;
-        size_t   nonce;
+        size_t nonce;
         ua_status status;
-    } cases[] = { { 0, 1, 32, UA_BAD_SECURE_CHANNEL_ID_INVALID },
-                  { 77, 0, 32, UA_BAD_SECURE_CHANNEL_ID_INVALID },
-                  { 77, 1, 31, UA_BAD_NONCE_INVALID },
-                  { 77, 1, 0, UA_BAD_NONCE_INVALID } };
+    } cases[] = {{0, 1, 32, UA_BAD_SECURE_CHANNEL_ID_INVALID},
+                 {77, 0, 32, UA_BAD_SECURE_CHANNEL_ID_INVALID},
+                 {77, 1, 31, UA_BAD_NONCE_INVALID},
+                 {77, 1, 0, UA_BAD_NONCE_INVALID}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct wire_stage s;
@@ -785,7 +799,7 @@ static void tokens_that_make_no_sense(void **state)
         assert_int_equal(stage_take(&s, true, NULL).kind, UA_EVENT_OPENED);
         buf_reset(&s.down);
         struct ua_open_secure_channel_response r = {
-            .security_token = { .channel_id = cases[i].channel, .token_id = cases[i].token },
+            .security_token = {.channel_id = cases[i].channel, .token_id = cases[i].token},
             .server_nonce = bytes_of(s.server->own_nonce, cases[i].nonce),
         };
         assert_true(asym_write(s.server, &s.down, s.client->opening_id, &ua_policies[1], s.server->peer,

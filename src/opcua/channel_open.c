@@ -22,7 +22,7 @@ static void new_nonce(struct ua_channel *c)
 static bool make_token(struct turn *t, uint32_t id, uint32_t life_ms, struct token *out)
 {
     struct ua_channel *c = t->c;
-    *out = (struct token){ .id = id, .made_us = t->now.us, .life_us = (int64_t)life_ms * 1000 };
+    *out = (struct token){.id = id, .made_us = t->now.us, .life_us = (int64_t)life_ms * 1000};
     if (c->policy->id == UA_POLICY_NONE)
         return true;
     struct bytes own = nonce_of(c, c->own_nonce), peer = nonce_of(c, c->peer_nonce);
@@ -42,7 +42,8 @@ static bool keep_peer_nonce(struct turn *t, struct bytes nonce)
         return true; /* None: what comes is of no use */
     if (nonce.len != n)
         return channel_fail(t, UA_BAD_NONCE_INVALID, UA_BAD_NONCE_INVALID,
-                            "the nonce in OpenSecureChannel has %zu bytes, %s needs %zu", nonce.len, c->policy->name, n);
+                            "the nonce in OpenSecureChannel has %zu bytes, %s needs %zu", nonce.len,
+                            c->policy->name, n);
     if (c->state == CHANNEL_OPEN && CRYPTO_memcmp(nonce.at, c->peer_nonce, n) == 0)
         return channel_fail(t, UA_BAD_NONCE_INVALID, UA_BAD_NONCE_INVALID,
                             "the nonce in OpenSecureChannel is the one of the time before");
@@ -51,7 +52,8 @@ static bool keep_peer_nonce(struct turn *t, struct bytes nonce)
 }
 
 /* Decodes what was protected. */
-static bool decode(struct turn *t, const struct open_chunk *o, struct arena *arena, const struct ua_struct *type, void *out)
+static bool decode(struct turn *t, const struct open_chunk *o, struct arena *arena,
+                   const struct ua_struct *type, void *out)
 {
     struct ua_reader r = ua_reader_of(o->body, arena, NULL);
     uint32_t encoding = ua_read_type(&r);
@@ -60,15 +62,18 @@ static bool decode(struct turn *t, const struct open_chunk *o, struct arena *are
     if (r.status == UA_BAD_OUT_OF_MEMORY)
         return channel_no_memory(t);
     if (encoding == UA_ENCODING_service_fault && t->c->config.role == UA_CLIENT) {
-        struct ua_service_fault fault = { 0 };
+        struct ua_service_fault fault = {0};
         ua_read_struct(&r, &ua_service_fault_type, &fault);
-        ua_status status = ua_read_good(&r) && ua_is_bad(fault.header.service_result) ? fault.header.service_result
-                                                                                      : UA_BAD_UNKNOWN_RESPONSE;
+        ua_status status = ua_read_good(&r) && ua_is_bad(fault.header.service_result)
+                               ? fault.header.service_result
+                               : UA_BAD_UNKNOWN_RESPONSE;
         char scratch[16];
-        return channel_fail(t, 0, status, "the server refuses to open a secure channel: %s", ua_status_text(status, scratch));
+        return channel_fail(t, 0, status, "the server refuses to open a secure channel: %s",
+                            ua_status_text(status, scratch));
     }
     if (encoding != type->encoding || !ua_read_good(&r))
-        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR, "the body of OpenSecureChannel cannot be read");
+        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR,
+                            "the body of OpenSecureChannel cannot be read");
     return true;
 }
 
@@ -94,14 +99,14 @@ static const struct ua_policy *choose_policy(struct turn *t, const struct open_c
     const struct ua_policy *p = ua_policy_by_uri(o->policy_uri);
     if (!p || !(offered(c, p, UA_MODE_SIGN) || offered(c, p, UA_MODE_SIGN_AND_ENCRYPT)))
         (void)channel_fail(t, UA_BAD_SECURITY_POLICY_REJECTED, UA_BAD_SECURITY_POLICY_REJECTED,
-                            "the client asks for the policy %s, which is %s",
-                            p ? p->name : bytes_escape(o->policy_uri, text, sizeof text),
-                            p                                        ? "not offered here"
-                            : ua_policy_is_deprecated(o->policy_uri) ? "deprecated and not offered"
-                                                                     : "not known");
+                           "the client asks for the policy %s, which is %s",
+                           p ? p->name : bytes_escape(o->policy_uri, text, sizeof text),
+                           p                                        ? "not offered here"
+                           : ua_policy_is_deprecated(o->policy_uri) ? "deprecated and not offered"
+                                                                    : "not known");
     else if (c->policy && p != c->policy)
-        (void)channel_distrust(t, UA_BAD_SECURITY_POLICY_REJECTED, "the client renews with %s what it opened with %s", p->name,
-                                c->policy->name);
+        (void)channel_distrust(t, UA_BAD_SECURITY_POLICY_REJECTED,
+                               "the client renews with %s what it opened with %s", p->name, c->policy->name);
     return c->state == CHANNEL_OVER ? NULL : p;
 }
 
@@ -112,32 +117,38 @@ static bool choose_peer(struct turn *t, const struct open_chunk *o)
     const struct ua_certificate *own = c->config.own->certificate;
     struct ua_certificate *peer;
     char words[64];
-    struct fault why = { 0 };
+    struct fault why = {0};
     if (!bytes_equal(o->thumbprint, bytes_of(own->thumbprint, sizeof own->thumbprint)))
-        return channel_distrust(t, UA_BAD_CERTIFICATE_INVALID,
-                                "the client has encrypted for another certificate than ours (SHA1 %s); it should fetch the "
-                                "endpoints again",
-                                own->hex);
+        return channel_distrust(
+            t, UA_BAD_CERTIFICATE_INVALID,
+            "the client has encrypted for another certificate than ours (SHA1 %s); it should fetch the "
+            "endpoints again",
+            own->hex);
     if (c->peer && bytes_equal(c->peer->der, o->certificate))
         return true;
     enum code code = ua_certificate_read(&peer, o->certificate, &why);
     if (code == CODE_NOMEM)
         return channel_no_memory(t);
     if (code != CODE_OK)
-        return channel_distrust(t, UA_BAD_CERTIFICATE_INVALID, "the client's certificate cannot be read: %s", why.text);
+        return channel_distrust(t, UA_BAD_CERTIFICATE_INVALID, "the client's certificate cannot be read: %s",
+                                why.text);
     if (c->peer) {
         ua_certificate_drop(peer);
-        return channel_distrust(t, UA_BAD_CERTIFICATE_INVALID, "the client renews with another certificate than it opened with");
+        return channel_distrust(t, UA_BAD_CERTIFICATE_INVALID,
+                                "the client renews with another certificate than it opened with");
     }
     c->peer = peer;
     if (!peer->rsa || !ua_rsa_fits(peer->key))
         return channel_distrust(t, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED,
-                                "the client's certificate \"%s\" has %s; the policies need RSA of %d to %d", peer->name,
-                                peer->key ? ua_rsa_words(peer->key, words) : "no key that can be read", UA_RSA_BITS_MIN,
-                                UA_RSA_BITS_MAX);
-    ua_status status = c->config.verify ? c->config.verify(c->config.ctx, peer, &why) : UA_BAD_CERTIFICATE_UNTRUSTED;
+                                "the client's certificate \"%s\" has %s; the policies need RSA of %d to %d",
+                                peer->name,
+                                peer->key ? ua_rsa_words(peer->key, words) : "no key that can be read",
+                                UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
+    ua_status status = c->config.verify ? c->config.verify(c->config.ctx, peer, &why)
+                                        : UA_BAD_CERTIFICATE_UNTRUSTED;
     if (status)
-        return channel_distrust(t, status, "%s", why.text[0] ? why.text : "the client's certificate is not trusted");
+        return channel_distrust(t, status, "%s",
+                                why.text[0] ? why.text : "the client's certificate is not trusted");
     return true;
 }
 
@@ -148,7 +159,8 @@ static bool judge(struct turn *t, const struct open_chunk *o, const struct ua_po
     bool renew = r->request_type == UA_TOKEN_RENEW;
     if (!renew && r->request_type != UA_TOKEN_ISSUE)
         return channel_fail(t, UA_BAD_REQUEST_TYPE_INVALID, UA_BAD_REQUEST_TYPE_INVALID,
-                            "OpenSecureChannel asks for %d, which is neither a new channel nor a renewal", r->request_type);
+                            "OpenSecureChannel asks for %d, which is neither a new channel nor a renewal",
+                            r->request_type);
     if (renew != (c->state == CHANNEL_OPEN))
         return channel_fail(t, renew ? UA_BAD_TCP_SECURE_CHANNEL_UNKNOWN : UA_BAD_REQUEST_TYPE_INVALID,
                             renew ? UA_BAD_TCP_SECURE_CHANNEL_UNKNOWN : UA_BAD_REQUEST_TYPE_INVALID, "%s",
@@ -161,7 +173,8 @@ static bool judge(struct turn *t, const struct open_chunk *o, const struct ua_po
                            : r->security_mode == UA_MODE_SIGN || r->security_mode == UA_MODE_SIGN_AND_ENCRYPT;
     if (!known || !offered(c, p, r->security_mode) || (renew && r->security_mode != c->mode))
         return channel_fail(t, UA_BAD_SECURITY_MODE_REJECTED, UA_BAD_SECURITY_MODE_REJECTED,
-                            "the client asks for mode %d with %s, which is not offered here", r->security_mode, p->name);
+                            "the client asks for mode %d with %s, which is not offered here",
+                            r->security_mode, p->name);
     return true;
 }
 
@@ -170,15 +183,15 @@ static bool answer(struct turn *t, const struct open_chunk *o, const struct ua_o
 {
     struct ua_channel *c = t->c;
     struct ua_open_secure_channel_response a = {
-        .header = { .timestamp = ua_time_from_us(t->now.wall_us),
-                    .request_handle = r->header.request_handle },
-        .security_token = { .channel_id = c->id,
-                            .token_id = token->id,
-                            .created_at = ua_time_from_us(t->now.wall_us),
-                            .revised_lifetime = (uint32_t)(token->life_us / 1000) },
+        .header = {.timestamp = ua_time_from_us(t->now.wall_us), .request_handle = r->header.request_handle},
+        .security_token = {.channel_id = c->id,
+                           .token_id = token->id,
+                           .created_at = ua_time_from_us(t->now.wall_us),
+                           .revised_lifetime = (uint32_t)(token->life_us / 1000)},
         .server_nonce = nonce_of(c, c->own_nonce),
     };
-    return asym_write(c, t->out, o->request_id, c->policy, c->peer, &ua_open_secure_channel_response_type, &a) ||
+    return asym_write(c, t->out, o->request_id, c->policy, c->peer, &ua_open_secure_channel_response_type,
+                      &a) ||
            channel_no_memory(t);
 }
 
@@ -213,7 +226,7 @@ static bool grant(struct turn *t, const struct open_chunk *o, const struct ua_op
 static bool serve(struct turn *t, struct open_chunk *o)
 {
     struct ua_channel *c = t->c;
-    struct ua_open_secure_channel_request r = { 0 };
+    struct ua_open_secure_channel_request r = {0};
     uint8_t lent[ARENA_BYTES];
     struct arena arena;
     if (c->state != CHANNEL_OPENING && c->state != CHANNEL_OPEN)
@@ -248,9 +261,10 @@ void channel_ask_open(struct turn *t, bool renew)
     c->policy = c->config.policy;
     c->mode = c->config.mode;
     if (c->policy != none && !can_secure(c)) {
-        (void)channel_fail(t, 0, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED,
-                           "%s needs a certificate of ours and one of the server's, both RSA of %d to %d bits", c->policy->name,
-                           UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
+        (void)channel_fail(
+            t, 0, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED,
+            "%s needs a certificate of ours and one of the server's, both RSA of %d to %d bits",
+            c->policy->name, UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
         return;
     }
     if (!c->peer && c->policy != none)
@@ -258,7 +272,7 @@ void channel_ask_open(struct turn *t, bool renew)
     new_nonce(c);
     c->opening_id = ua_channel_request_id(c);
     struct ua_open_secure_channel_request r = {
-        .header = { .timestamp = ua_time_from_us(t->now.wall_us), .request_handle = c->opening_id },
+        .header = {.timestamp = ua_time_from_us(t->now.wall_us), .request_handle = c->opening_id},
         .request_type = renew ? UA_TOKEN_RENEW : UA_TOKEN_ISSUE,
         .security_mode = c->mode,
         .client_nonce = nonce_of(c, c->own_nonce),
@@ -273,8 +287,8 @@ static bool same_server(struct turn *t, const struct open_chunk *o)
 {
     const struct ua_channel *c = t->c;
     if (!bytes_is(o->policy_uri, c->policy->uri))
-        return channel_fail(t, 0, UA_BAD_SECURITY_POLICY_REJECTED, "the server answers with another policy than %s",
-                            c->policy->name);
+        return channel_fail(t, 0, UA_BAD_SECURITY_POLICY_REJECTED,
+                            "the server answers with another policy than %s", c->policy->name);
     if (c->policy == none)
         return true;
     /* Some servers send their issuers along, and some do not. */
@@ -283,8 +297,9 @@ static bool same_server(struct turn *t, const struct open_chunk *o)
     const struct ua_certificate *own = c->config.own->certificate;
     if (!same || !bytes_equal(o->thumbprint, bytes_of(own->thumbprint, sizeof own->thumbprint)))
         return channel_fail(t, 0, UA_BAD_CERTIFICATE_INVALID,
-                            same ? "the server has encrypted for another certificate than ours"
-                                 : "the server answers with another certificate than the one of its endpoint");
+                            same
+                                ? "the server has encrypted for another certificate than ours"
+                                : "the server answers with another certificate than the one of its endpoint");
     return true;
 }
 
@@ -292,7 +307,9 @@ static bool adopt(struct turn *t, const struct ua_open_secure_channel_response *
 {
     struct ua_channel *c = t->c;
     struct token token;
-    uint32_t life_ms = r->security_token.revised_lifetime < LIFE_MS_LEAST ? LIFE_MS_LEAST : r->security_token.revised_lifetime;
+    uint32_t life_ms = r->security_token.revised_lifetime < LIFE_MS_LEAST
+                           ? LIFE_MS_LEAST
+                           : r->security_token.revised_lifetime;
     char scratch[16];
     bool renew = c->state == CHANNEL_OPEN;
     if (ua_is_bad(r->header.service_result))
@@ -300,7 +317,8 @@ static bool adopt(struct turn *t, const struct ua_open_secure_channel_response *
                             ua_status_text(r->header.service_result, scratch));
     if (r->security_token.channel_id == 0 || r->security_token.token_id == 0 ||
         (renew && (r->security_token.channel_id != c->id || r->security_token.token_id == c->token.id)))
-        return channel_fail(t, 0, UA_BAD_SECURE_CHANNEL_ID_INVALID, "the server names channel %u and token %u, this is channel %u",
+        return channel_fail(t, 0, UA_BAD_SECURE_CHANNEL_ID_INVALID,
+                            "the server names channel %u and token %u, this is channel %u",
                             r->security_token.channel_id, r->security_token.token_id, c->id);
     if (!keep_peer_nonce(t, r->server_nonce) || !make_token(t, r->security_token.token_id, life_ms, &token))
         return false;
@@ -323,16 +341,17 @@ static bool adopt(struct turn *t, const struct ua_open_secure_channel_response *
 static bool answered(struct turn *t, struct open_chunk *o)
 {
     struct ua_channel *c = t->c;
-    struct ua_open_secure_channel_response r = { 0 };
+    struct ua_open_secure_channel_response r = {0};
     uint8_t lent[ARENA_BYTES];
     struct arena arena;
     if (!c->renewing)
-        return channel_fail(t, 0, UA_BAD_TCP_MESSAGE_TYPE_INVALID, "the server answers an OpenSecureChannel that was not sent");
+        return channel_fail(t, 0, UA_BAD_TCP_MESSAGE_TYPE_INVALID,
+                            "the server answers an OpenSecureChannel that was not sent");
     if (!same_server(t, o) || !asym_unprotect(t, o, c->policy, c->peer) || !channel_sequence(t, o->sequence))
         return false;
     if (o->request_id != c->opening_id)
-        return channel_fail(t, 0, UA_BAD_UNKNOWN_RESPONSE, "OpenSecureChannel %u is answered, %u was sent", o->request_id,
-                            c->opening_id);
+        return channel_fail(t, 0, UA_BAD_UNKNOWN_RESPONSE, "OpenSecureChannel %u is answered, %u was sent",
+                            o->request_id, c->opening_id);
     arena_init(&arena, lent, sizeof lent, ARENA_MAX);
     bool ok = decode(t, o, &arena, &ua_open_secure_channel_response_type, &r) && adopt(t, &r);
     arena_clear(&arena);

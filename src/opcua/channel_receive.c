@@ -5,10 +5,10 @@
 enum { SPARE = 8 }; /* in front of the assembly, for the sequence header of its first chunk */
 
 struct message_chunk {
-    char         kind; /* F, C, A */
-    uint32_t     sequence, request_id;
+    char kind; /* F, C, A */
+    uint32_t sequence, request_id;
     struct bytes body;
-    bool         placed; /* `body` stands in the assembly already */
+    bool placed; /* `body` stands in the assembly already */
 };
 
 /* ---- tokens ---- */
@@ -16,7 +16,10 @@ struct message_chunk {
 static struct token *find_token(struct turn *t, uint32_t id)
 {
     struct ua_channel *c = t->c;
-    struct token *found = id == 0 ? NULL : id == c->token.id ? &c->token : id == c->other.id ? &c->other : NULL;
+    struct token *found = id == 0             ? NULL
+                          : id == c->token.id ? &c->token
+                          : id == c->other.id ? &c->other
+                                              : NULL;
     return found && t->now.us < token_ends_us(found) ? found : NULL;
 }
 
@@ -32,7 +35,8 @@ static void note_use(struct ua_channel *c, struct token *used)
 
 static bool not_good(struct turn *t)
 {
-    return channel_distrust(t, UA_BAD_SECURITY_CHECKS_FAILED, "a message cannot be decrypted, or its signature is wrong");
+    return channel_distrust(t, UA_BAD_SECURITY_CHECKS_FAILED,
+                            "a message cannot be decrypted, or its signature is wrong");
 }
 
 static void read_sequence(const uint8_t *at, struct message_chunk *m)
@@ -84,7 +88,8 @@ static bool decrypt(struct turn *t, struct ua_keys *keys, struct bytes chunk, st
     if (!ua_keys_cipher(keys, chunk.at + MESSAGE_HEAD, plain, n))
         return not_good(t);
     size_t end = n - UA_SIGN_BYTES;
-    if (!ua_keys_verify(keys, bytes_of(chunk.at, MESSAGE_HEAD), bytes_of(plain, end), plain + end) || !unpad(plain, end, &body))
+    if (!ua_keys_verify(keys, bytes_of(chunk.at, MESSAGE_HEAD), bytes_of(plain, end), plain + end) ||
+        !unpad(plain, end, &body))
         return not_good(t);
     read_sequence(plain, m);
     m->body = bytes_of(plain + SEQUENCE_HEAD, body);
@@ -96,8 +101,8 @@ static bool decrypt(struct turn *t, struct ua_keys *keys, struct bytes chunk, st
 static bool read_plain(struct turn *t, struct bytes chunk, struct message_chunk *m)
 {
     if (chunk.len < MESSAGE_HEAD + SEQUENCE_HEAD)
-        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR, "a chunk of %zu bytes has no sequence header",
-                            chunk.len);
+        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR,
+                            "a chunk of %zu bytes has no sequence header", chunk.len);
     read_sequence(chunk.at + MESSAGE_HEAD, m);
     m->body = bytes_from(chunk, MESSAGE_HEAD + SEQUENCE_HEAD);
     return true;
@@ -111,8 +116,9 @@ bool channel_sequence(struct turn *t, uint32_t number)
     bool next = number == c->received + 1 && c->received != UINT32_MAX;
     bool wrapped = c->received >= SEQUENCE_LAST && number < 1024;
     if (c->received_any && !next && !wrapped)
-        return channel_distrust(t, UA_BAD_SEQUENCE_NUMBER_INVALID, "chunk %u came after chunk %u: one is missing, or comes again",
-                                number, c->received);
+        return channel_distrust(t, UA_BAD_SEQUENCE_NUMBER_INVALID,
+                                "chunk %u came after chunk %u: one is missing, or comes again", number,
+                                c->received);
     c->received = number;
     c->received_any = true;
     return true;
@@ -124,20 +130,22 @@ static bool believe(struct turn *t, struct bytes chunk, struct message_chunk *m)
     struct ua_channel *c = t->c;
     struct wire w = wire_of(bytes_from(chunk, CHUNK_HEAD));
     uint32_t channel = wire_le32(&w), token_id = wire_le32(&w);
-    *m = (struct message_chunk){ .kind = (char)chunk.at[3] };
+    *m = (struct message_chunk){.kind = (char)chunk.at[3]};
     if (w.bad)
-        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR, "a chunk of %zu bytes has no security header",
-                            chunk.len);
+        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR,
+                            "a chunk of %zu bytes has no security header", chunk.len);
     if (c->state != CHANNEL_OPEN || channel != c->id)
         return channel_fail(t, UA_BAD_TCP_SECURE_CHANNEL_UNKNOWN, UA_BAD_TCP_SECURE_CHANNEL_UNKNOWN,
-                            c->state == CHANNEL_OPEN ? "a message is for channel %u, this is %u"
-                                                     : "a message for channel %u came before a channel was open (%u)",
+                            c->state == CHANNEL_OPEN
+                                ? "a message is for channel %u, this is %u"
+                                : "a message for channel %u came before a channel was open (%u)",
                             channel, c->id);
     struct token *token = find_token(t, token_id);
     if (!token)
-        return channel_distrust(t, UA_BAD_SECURE_CHANNEL_TOKEN_UNKNOWN,
-                                "a message is under token %u, which was never given out or has ended; the present one is %u",
-                                token_id, c->token.id);
+        return channel_distrust(
+            t, UA_BAD_SECURE_CHANNEL_TOKEN_UNKNOWN,
+            "a message is under token %u, which was never given out or has ended; the present one is %u",
+            token_id, c->token.id);
     bool good = c->mode == UA_MODE_NONE   ? read_plain(t, chunk, m)
                 : c->mode == UA_MODE_SIGN ? unsign(t, token->receive, chunk, m)
                                           : decrypt(t, token->receive, chunk, m);
@@ -157,13 +165,14 @@ static bool on_abort(struct turn *t, const struct message_chunk *m)
     uint32_t n = wire_le32(&w);
     struct bytes reason = n == UINT32_MAX ? BYTES_NONE : wire_bytes(&w, n);
     if (w.bad)
-        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR, "an abort chunk of %zu bytes cannot be read",
-                            m->body.len);
+        return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR,
+                            "an abort chunk of %zu bytes cannot be read", m->body.len);
     t->event->kind = UA_EVENT_ABORTED;
     t->event->request_id = m->request_id;
     t->event->status = ua_is_bad(status) ? status : UA_BAD_UNEXPECTED_ERROR;
     (void)FAIL(&t->event->why, CODE_CLOSED, 0, "the peer gave message %u up: %s%s%s", m->request_id,
-               ua_status_text(t->event->status, scratch), reason.len ? ", " : "", bytes_escape(reason, text, sizeof text));
+               ua_status_text(t->event->status, scratch), reason.len ? ", " : "",
+               bytes_escape(reason, text, sizeof text));
     t->c->assembling = false;
     return true;
 }
@@ -172,7 +181,8 @@ static bool on_abort(struct turn *t, const struct message_chunk *m)
 static bool within_limits(struct turn *t, const struct message_chunk *m)
 {
     const struct ua_channel_limits *l = &t->c->config.limits;
-    size_t had = t->c->assembling && buf_size(&t->c->assembly) > SPARE ? buf_size(&t->c->assembly) - SPARE : 0;
+    size_t had = t->c->assembling && buf_size(&t->c->assembly) > SPARE ? buf_size(&t->c->assembly) - SPARE
+                                                                       : 0;
     if (had + m->body.len > l->message_bytes)
         return channel_fail(t, UA_BAD_TCP_MESSAGE_TOO_LARGE, UA_BAD_TCP_MESSAGE_TOO_LARGE,
                             "message %u has more than %u bytes", m->request_id, l->message_bytes);
@@ -213,7 +223,8 @@ bool channel_on_message(struct turn *t, struct bytes chunk)
         return false;
     if (c->assembling && m.request_id != c->assembling_id)
         return channel_fail(t, UA_BAD_TCP_MESSAGE_TYPE_INVALID, UA_BAD_TCP_MESSAGE_TYPE_INVALID,
-                            "a chunk of message %u came between the chunks of %u", m.request_id, c->assembling_id);
+                            "a chunk of message %u came between the chunks of %u", m.request_id,
+                            c->assembling_id);
     if (m.kind == 'A')
         return on_abort(t, &m);
     if (!within_limits(t, &m))

@@ -23,7 +23,8 @@ static size_t chunk_body_max(const struct ua_channel *c)
         return c->send_bytes - MESSAGE_HEAD - SEQUENCE_HEAD;
     if (c->mode == UA_MODE_SIGN)
         return c->send_bytes - MESSAGE_HEAD - SEQUENCE_HEAD - UA_SIGN_BYTES;
-    return (c->send_bytes - MESSAGE_HEAD) / UA_BLOCK_BYTES * UA_BLOCK_BYTES - SEQUENCE_HEAD - 1 - UA_SIGN_BYTES;
+    return (c->send_bytes - MESSAGE_HEAD) / UA_BLOCK_BYTES * UA_BLOCK_BYTES - SEQUENCE_HEAD - 1 -
+           UA_SIGN_BYTES;
 }
 
 uint64_t ua_channel_body_max(const struct ua_channel *c)
@@ -54,7 +55,8 @@ static uint8_t *put32(uint8_t *at, uint32_t v)
 }
 
 /* Head, padding, signature and encryption of a chunk whose body of n bytes stands at its place. */
-static bool seal(struct ua_channel *c, uint8_t *chunk, size_t n, uint32_t request_id, const char *type, char kind)
+static bool seal(struct ua_channel *c, uint8_t *chunk, size_t n, uint32_t request_id, const char *type,
+                 char kind)
 {
     size_t tail = tail_bytes(c, n), size = MESSAGE_HEAD + SEQUENCE_HEAD + n + tail;
     uint8_t *at = chunk, *end = chunk + size - UA_SIGN_BYTES;
@@ -69,7 +71,8 @@ static bool seal(struct ua_channel *c, uint8_t *chunk, size_t n, uint32_t reques
         memset(at, (int)(tail - UA_SIGN_BYTES - 1), tail - UA_SIGN_BYTES);
     if (!ua_keys_sign(c->token.send, bytes_of(chunk, (size_t)(end - chunk)), BYTES_NONE, end))
         return false;
-    return c->mode == UA_MODE_SIGN || ua_keys_cipher(c->token.send, chunk + MESSAGE_HEAD, chunk + MESSAGE_HEAD, size - MESSAGE_HEAD);
+    return c->mode == UA_MODE_SIGN ||
+           ua_keys_cipher(c->token.send, chunk + MESSAGE_HEAD, chunk + MESSAGE_HEAD, size - MESSAGE_HEAD);
 }
 
 /* Moves the bodies of `count` chunks, each of `most` bytes but the last, to where they belong. */
@@ -87,7 +90,8 @@ static ua_status too_large(const struct ua_channel *c)
     return c->config.role == UA_SERVER ? UA_BAD_RESPONSE_TOO_LARGE : UA_BAD_REQUEST_TOO_LARGE;
 }
 
-static ua_status chop(struct ua_channel *c, struct buf *out, size_t start, uint32_t request_id, const char *type, char kind)
+static ua_status chop(struct ua_channel *c, struct buf *out, size_t start, uint32_t request_id,
+                      const char *type, char kind)
 {
     size_t body = buf_size(out) - start - UA_SEND_HEAD, most = chunk_body_max(c);
     size_t count = body ? (body + most - 1) / most : 1, last = body - (count - 1) * most;
@@ -108,8 +112,8 @@ static ua_status chop(struct ua_channel *c, struct buf *out, size_t start, uint3
     return UA_GOOD;
 }
 
-ua_status channel_finish(struct ua_channel *c, struct buf *out, const struct ua_sending *s, uint32_t request_id, const char *type,
-                         char kind)
+ua_status channel_finish(struct ua_channel *c, struct buf *out, const struct ua_sending *s,
+                         uint32_t request_id, const char *type, char kind)
 {
     uint32_t sent = c->sent;
     ua_status status = c->state != CHANNEL_OPEN ? UA_BAD_SECURE_CHANNEL_CLOSED
@@ -135,7 +139,8 @@ void ua_channel_undo(struct buf *out, const struct ua_sending *s)
         out->len = out->from + s->at;
 }
 
-ua_status ua_channel_end(struct ua_channel *c, struct buf *out, const struct ua_sending *s, uint32_t request_id)
+ua_status ua_channel_end(struct ua_channel *c, struct buf *out, const struct ua_sending *s,
+                         uint32_t request_id)
 {
     return channel_finish(c, out, s, request_id, "MSG", 'F');
 }
@@ -148,7 +153,8 @@ ua_status ua_channel_send(struct ua_channel *c, struct buf *out, uint32_t reques
     return ua_channel_end(c, out, &s, request_id);
 }
 
-ua_status ua_channel_abort(struct ua_channel *c, struct buf *out, uint32_t request_id, ua_status status, const char *reason)
+ua_status ua_channel_abort(struct ua_channel *c, struct buf *out, uint32_t request_id, ua_status status,
+                           const char *reason)
 {
     struct ua_sending s;
     ua_channel_begin(c, out, &s);

@@ -56,8 +56,9 @@ static struct bytes pattern(size_t n)
 /* One message from one end to the other. */
 static void pass(struct wire_stage *s, bool up, size_t n, uint32_t id)
 {
-    struct buf got = { 0 };
-    assert_int_equal(ua_channel_send(up ? s->client : s->server, up ? &s->up : &s->down, id, pattern(n)), UA_GOOD);
+    struct buf got = {0};
+    assert_int_equal(ua_channel_send(up ? s->client : s->server, up ? &s->up : &s->down, id, pattern(n)),
+                     UA_GOOD);
     struct ua_event e = stage_take(s, up, &got);
     if (e.kind != UA_EVENT_MESSAGE)
         fail_msg("no message of %zu: %s", n, e.why.text);
@@ -78,7 +79,8 @@ static void renew(struct wire_stage *s)
 
 static void talk(unsigned policy, int mode, unsigned client_key, unsigned server_key)
 {
-    static const size_t sizes[] = { 0, 1, 7, 8, 9, 15, 16, 300, 65400, 65470, 65494, 65495, 65511, 65512, 200000, 1 << 20 };
+    static const size_t sizes[] = {0,     1,     7,     8,     9,     15,    16,     300,
+                                   65400, 65470, 65494, 65495, 65511, 65512, 200000, 1 << 20};
     struct wire_stage s;
     stage_configure(&s, &ua_policies[policy], mode, clients[client_key], servers[server_key]);
     open_with(&s);
@@ -194,8 +196,8 @@ static void the_bytes_of_an_opening(void **state)
     assert_int_equal(wire_le32(&w), 1);
     assert_int_equal(wire_le32(&w), 0x01c10001); /* i=449 */
     assert_int_equal(wire_le64(&w), ua_time_from_us(s.now.wall_us));
-    assert_int_equal(wire_le64(&w), 1);          /* handle, result */
-    assert_int_equal(wire_u8(&w), 0);            /* diagnostics */
+    assert_int_equal(wire_le64(&w), 1); /* handle, result */
+    assert_int_equal(wire_u8(&w), 0);   /* diagnostics */
     uint32_t strings = wire_le32(&w);
     assert_true(strings == UINT32_MAX || strings == 0);
     assert_true(bytes_equal(wire_bytes(&w, 3), BYTES_LIT("\0\0\0")));
@@ -211,9 +213,9 @@ static void the_bytes_of_an_opening(void **state)
 
 static void our_issuers_go_along_where_they_fit(void **state)
 {
-    struct cert c = cert_make(&(struct cert_wish){ .name = "long", .sans = "URI:urn:long", .rsa_bits = 2048 });
+    struct cert c = cert_make(&(struct cert_wish){.name = "long", .sans = "URI:urn:long", .rsa_bits = 2048});
     struct bytes leaf = peers_der(&c), key = peers_key(&c);
-    struct buf chain = { 0 };
+    struct buf chain = {0};
     struct ua_application *own;
     struct fault why;
     (void)state;
@@ -249,9 +251,11 @@ static void the_server_sends_under_the_old_token_until_it_hears_the_new_one(void
         uint32_t old = s.server->token.id;
         ua_channel_renew(s.client, s.now, &s.up);
         pass(&s, false, 100, 1);
-        assert_int_equal(ua_channel_send(s.client, &s.up, 2, pattern(10)), UA_GOOD); /* under the old one, behind the OPN */
+        assert_int_equal(ua_channel_send(s.client, &s.up, 2, pattern(10)),
+                         UA_GOOD); /* under the old one, behind the OPN */
         assert_int_equal(stage_take(&s, true, NULL).kind, UA_EVENT_RENEWED);
-        assert_int_equal(ua_channel_send(s.server, &s.down, 3, pattern(10)), UA_GOOD); /* behind the answer, still the old one */
+        assert_int_equal(ua_channel_send(s.server, &s.down, 3, pattern(10)),
+                         UA_GOOD); /* behind the answer, still the old one */
         assert_int_equal(s.server->token.id, old);
         assert_int_equal(stage_take(&s, true, NULL).kind, UA_EVENT_MESSAGE);
         assert_int_equal(s.server->token.id, old);
@@ -317,7 +321,7 @@ static void expect_refused(struct wire_stage *s, ua_status status, ua_status to_
 static void an_old_token_ends_when_the_new_one_was_used(void **state)
 {
     struct wire_stage s;
-    struct buf late = { 0 };
+    struct buf late = {0};
     (void)state;
     open_stage(&s, UA_POLICY_BASIC256SHA256, UA_MODE_SIGN);
     uint32_t old = s.client->token.id;
@@ -372,7 +376,8 @@ static void the_client_renews_after_three_quarters_and_gives_up_at_the_end(void 
     }
     s.now.us += 7500000;
     ua_channel_tick(s.client, s.now, &s.up, &e);
-    assert_int_equal(ua_channel_due_us(s.client), begin + 4 * INT64_C(7500000) + 5000000); /* the server takes it so long */
+    assert_int_equal(ua_channel_due_us(s.client),
+                     begin + 4 * INT64_C(7500000) + 5000000); /* the server takes it so long */
     s.now.us += 5000000;
     ua_channel_tick(s.client, s.now, &s.up, &e);
     assert_int_equal(e.kind, UA_EVENT_ERROR);
@@ -416,7 +421,7 @@ static void lifetimes_are_revised(void **state)
 {
     static const struct {
         uint32_t asked, given;
-    } cases[] = { { 0, 3600000 }, { 1, 10000 }, { 60000, 60000 }, { UINT32_MAX, 3600000 } };
+    } cases[] = {{0, 3600000}, {1, 10000}, {60000, 60000}, {UINT32_MAX, 3600000}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct wire_stage s;
@@ -460,8 +465,9 @@ static void numbers_that_skip_or_repeat_end_the_channel(void **state)
 {
     static const struct {
         uint32_t last, next;
-    } cases[] = { { 100, 100 }, { 100, 102 }, { 100, 99 }, { 100, 1 }, { SEQUENCE_LAST - 1, 5 }, { SEQUENCE_LAST, 1024 },
-                  { UINT32_MAX, 1024 } };
+    } cases[] = {
+        {100, 100},        {100, 102}, {100, 99}, {100, 1}, {SEQUENCE_LAST - 1, 5}, {SEQUENCE_LAST, 1024},
+        {UINT32_MAX, 1024}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (unsigned p = 0; p < 2; p++) {
@@ -481,7 +487,7 @@ static void numbers_that_skip_or_repeat_end_the_channel(void **state)
 static void a_message_sent_twice_ends_the_channel(void **state)
 {
     struct wire_stage s;
-    struct buf copy = { 0 };
+    struct buf copy = {0};
     (void)state;
     open_stage(&s, UA_POLICY_AES256_SHA256_RSAPSS, UA_MODE_SIGN_AND_ENCRYPT);
     assert_int_equal(ua_channel_send(s.client, &s.up, 1, pattern(10)), UA_GOOD);
@@ -500,7 +506,7 @@ static void too_large_is_said_before_it_is_sent(void **state)
     for (int by_chunks = 0; by_chunks < 2; by_chunks++) {
         struct wire_stage s;
         stage_configure(&s, &ua_policies[1], UA_MODE_SIGN_AND_ENCRYPT, clients[0], servers[0]);
-        struct ua_channel_limits *l[2] = { &s.client_config.limits, &s.server_config.limits };
+        struct ua_channel_limits *l[2] = {&s.client_config.limits, &s.server_config.limits};
         for (int i = 0; i < 2; i++) {
             if (by_chunks)
                 l[i]->chunks = 3;
@@ -535,7 +541,8 @@ static void too_much_that_comes_ends_the_channel(void **state)
             s.client->send_message_bytes = s.client->send_chunks = 0; /* it does not care */
             if (by_chunks)
                 s.client->send_bytes = 8192;
-            assert_int_equal(ua_channel_send(s.client, &s.up, 1, pattern(by_chunks ? 65 * 8192 : (2 << 20) + 1)), UA_GOOD);
+            assert_int_equal(
+                ua_channel_send(s.client, &s.up, 1, pattern(by_chunks ? 65 * 8192 : (2 << 20) + 1)), UA_GOOD);
             expect_refused(&s, UA_BAD_TCP_MESSAGE_TOO_LARGE, UA_BAD_TCP_MESSAGE_TOO_LARGE);
         }
 }
@@ -546,8 +553,8 @@ static void the_smaller_buffer_counts(void **state)
     for (int i = 0; i < 4; i++) {
         struct wire_stage s;
         stage_configure(&s, &ua_policies[1], UA_MODE_SIGN_AND_ENCRYPT, clients[0], servers[0]);
-        uint32_t *which[] = { &s.client_config.limits.receive_bytes, &s.client_config.limits.send_bytes,
-                              &s.server_config.limits.receive_bytes, &s.server_config.limits.send_bytes };
+        uint32_t *which[] = {&s.client_config.limits.receive_bytes, &s.client_config.limits.send_bytes,
+                             &s.server_config.limits.receive_bytes, &s.server_config.limits.send_bytes};
         *which[i] = 8192;
         open_with(&s);
         bool up = i == 1 || i == 2;

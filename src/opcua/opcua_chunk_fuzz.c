@@ -13,8 +13,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct ua_application *client, *server;
-static struct io              io;
-static uint64_t               random_state;
+static struct io io;
+static uint64_t random_state;
 
 static void check(int holds)
 {
@@ -49,15 +49,16 @@ static void make_keys(void)
 /* What OpenSecureChannel would have made of them, without its cost. */
 static void plant(struct ua_channel *c, const struct ua_policy *p, int mode)
 {
-    static const uint8_t nonces[2][UA_NONCE_BYTES] = { { 1 }, { 2 } };
+    static const uint8_t nonces[2][UA_NONCE_BYTES] = {{1}, {2}};
     bool at_server = c->config.role == UA_SERVER;
-    struct bytes own = bytes_of(nonces[at_server], UA_NONCE_BYTES), peer = bytes_of(nonces[!at_server], UA_NONCE_BYTES);
+    struct bytes own = bytes_of(nonces[at_server], UA_NONCE_BYTES),
+                 peer = bytes_of(nonces[!at_server], UA_NONCE_BYTES);
     c->state = CHANNEL_OPEN;
     c->policy = p;
     c->mode = mode;
     c->id = 77;
     c->last_token = 1;
-    c->token = (struct token){ .id = 1, .made_us = 1000000, .life_us = 3600000000 };
+    c->token = (struct token){.id = 1, .made_us = 1000000, .life_us = 3600000000};
     if (mode != UA_MODE_NONE) {
         c->peer = ua_certificate_hold((at_server ? client : server)->certificate);
         c->token.send = ua_keys_new(p, UA_KEYS_SEND, peer, own);
@@ -82,14 +83,15 @@ static void deliver(struct wire_stage *s, bool to_server)
     struct ua_channel *c = to_server ? s->server : s->client;
     struct buf *out = to_server ? &s->down : &s->up;
     for (;;) {
-        struct buf body = { 0 };
+        struct buf body = {0};
         size_t had = buf_size(out);
         bool over = ua_channel_is_over(c);
         struct ua_event e = stage_take(s, to_server, &body);
         check(!over || (e.kind == UA_EVENT_NONE && buf_size(out) == had));
         check(buf_size(&body) <= c->config.limits.message_bytes && c->chunks <= c->config.limits.chunks + 1);
         check(c->assembly.cap <= (8u << 20));
-        check((e.kind != UA_EVENT_ERROR && e.kind != UA_EVENT_CLOSED) || (ua_channel_is_over(c) && e.why.text[0]));
+        check((e.kind != UA_EVENT_ERROR && e.kind != UA_EVENT_CLOSED) ||
+              (ua_channel_is_over(c) && e.why.text[0]));
         check(e.kind == UA_EVENT_MESSAGE || buf_size(&body) == 0);
         check_chunks(bytes_from(buf_bytes(out), had));
         buf_clear(&body);
@@ -105,7 +107,8 @@ static void any_chunk(struct wire_stage *s, struct bytes b)
         return;
     ua_channel_begin(s->client, &s->up, &head);
     buf_add_bytes(&s->up, bytes_from(b, 2));
-    (void)channel_finish(s->client, &s->up, &head, b.at[1] & 3, b.at[0] & 4 ? "CLO" : "MSG", "CFAX"[b.at[0] & 3]);
+    (void)channel_finish(s->client, &s->up, &head, b.at[1] & 3, b.at[0] & 4 ? "CLO" : "MSG",
+                         "CFAX"[b.at[0] & 3]);
 }
 
 /* The plaintext is the fuzzer's: padding, sequence numbers and all. */
@@ -141,7 +144,7 @@ static void put_string(struct buf *b, struct bytes s)
 static void any_opening(struct wire_stage *s, struct bytes b)
 {
     const struct ua_policy *p = s->client_config.policy;
-    struct buf head = { 0 };
+    struct buf head = {0};
     uint8_t plain[2 * 214], cipher[2 * 256];
     size_t body = sizeof plain - UA_RSA_BITS_MIN / 8;
     uint32_t number = channel_next_sequence(s->client);

@@ -55,7 +55,7 @@ static inline struct ua_application *peers_application(const struct cert *c)
 
 static inline struct ua_application *peers_make(const char *name, const char *sans, unsigned bits)
 {
-    struct cert c = cert_make(&(struct cert_wish){ .name = name, .sans = sans, .rsa_bits = bits });
+    struct cert c = cert_make(&(struct cert_wish){.name = name, .sans = sans, .rsa_bits = bits});
     struct ua_application *a = peers_application(&c);
     cert_free(&c);
     return a;

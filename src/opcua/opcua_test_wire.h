@@ -12,10 +12,10 @@ struct wire_stage {
     struct ua_channel_config client_config, server_config;
 };
 
-static inline void stage_configure(struct wire_stage *s, const struct ua_policy *p, int mode, struct ua_application *client,
-                                   struct ua_application *server)
+static inline void stage_configure(struct wire_stage *s, const struct ua_policy *p, int mode,
+                                   struct ua_application *client, struct ua_application *server)
 {
-    *s = (struct wire_stage){ .now = { 1000000, NOW_S * INT64_C(1000000) } };
+    *s = (struct wire_stage){.now = {1000000, NOW_S * INT64_C(1000000)}};
     s->client_config = (struct ua_channel_config){
         .role = UA_CLIENT,
         .limits = ua_channel_limits_default,
@@ -83,5 +83,5 @@ static inline struct ua_event stage_open(struct wire_stage *s)
         if (e.kind == UA_EVENT_ERROR || e.kind == UA_EVENT_CLOSED || (e.kind == UA_EVENT_OPENED && i % 2))
             return e;
     }
-    return (struct ua_event){ 0 };
+    return (struct ua_event){0};
 }

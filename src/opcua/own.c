@@ -15,14 +15,14 @@
 #include <stdio.h>
 
 #define CERT_NAME "fieldgate.der"
-#define KEY_NAME "fieldgate.pem"
+#define KEY_NAME  "fieldgate.pem"
 enum { FILE_BYTES = 64 * 1024, SERIAL_BYTES = 16, DAY_S = 86400, COMMON_NAME_CHARS = 64 };
 
 struct own {
     const struct io *io;
     const struct ua_own_wish *wish;
-    char  certs[2048], keys[2048]; /* the folders */
-    char *cert, *key;              /* what stands in the files; NULL: not there */
+    char certs[2048], keys[2048]; /* the folders */
+    char *cert, *key;             /* what stands in the files; NULL: not there */
     size_t cert_len, key_len;
     struct fault *why;
 };
@@ -115,9 +115,11 @@ static bool subject(X509 *x, const struct ua_own_wish *w)
 {
     X509_NAME *n = X509_get_subject_name(x);
     size_t cn = strlen(w->name) < COMMON_NAME_CHARS ? strlen(w->name) : COMMON_NAME_CHARS;
-    return X509_NAME_add_entry_by_NID(n, NID_commonName, MBSTRING_UTF8, (const uint8_t *)w->name, (int)cn, -1, 0) == 1 &&
-           (!w->organization || X509_NAME_add_entry_by_NID(n, NID_organizationName, MBSTRING_UTF8,
-                                                           (const uint8_t *)w->organization, -1, -1, 0) == 1) &&
+    return X509_NAME_add_entry_by_NID(n, NID_commonName, MBSTRING_UTF8, (const uint8_t *)w->name, (int)cn, -1,
+                                      0) == 1 &&
+           (!w->organization ||
+            X509_NAME_add_entry_by_NID(n, NID_organizationName, MBSTRING_UTF8,
+                                       (const uint8_t *)w->organization, -1, -1, 0) == 1) &&
            X509_set_issuer_name(x, n) == 1;
 }
 
@@ -141,10 +143,12 @@ static X509 *certificate_for(struct own *o, EVP_PKEY *key)
               ASN1_TIME_set(X509_getm_notBefore(x), (time_t)(now - DAY_S)) &&
               ASN1_TIME_set(X509_getm_notAfter(x), (time_t)(now + (int64_t)UA_OWN_DAYS * DAY_S)) &&
               X509_set_pubkey(x, key) == 1 && extension(x, NID_basic_constraints, "critical,CA:FALSE") &&
-              extension(x, NID_key_usage,
-                        "critical,digitalSignature,nonRepudiation,keyEncipherment,dataEncipherment,keyCertSign") &&
+              extension(
+                  x, NID_key_usage,
+                  "critical,digitalSignature,nonRepudiation,keyEncipherment,dataEncipherment,keyCertSign") &&
               extension(x, NID_ext_key_usage, "serverAuth,clientAuth") && names(x, o->wish) &&
-              extension(x, NID_subject_key_identifier, "hash") && extension(x, NID_authority_key_identifier, "keyid:always") &&
+              extension(x, NID_subject_key_identifier, "hash") &&
+              extension(x, NID_authority_key_identifier, "keyid:always") &&
               X509_sign(x, key, EVP_sha256()) > 0;
     if (ok)
         return x;
@@ -199,7 +203,8 @@ static enum code make_certificate(struct own *o)
     BIO_free(bio);
     ERR_clear_error();
     enum code code = key ? write_certificate(o, key)
-                         : FAIL(o->why, CODE_USAGE, 0, "%s/%s holds no key as PEM (-----BEGIN PRIVATE KEY-----)", o->keys, KEY_NAME);
+                         : FAIL(o->why, CODE_USAGE, 0,
+                                "%s/%s holds no key as PEM (-----BEGIN PRIVATE KEY-----)", o->keys, KEY_NAME);
     EVP_PKEY_free(key);
     return code;
 }
@@ -226,12 +231,14 @@ static void tell_of_others(const struct own *o, const struct ua_application *a)
 {
     const struct ua_certificate *c = a->certificate;
     if (!c->uri || strcmp(c->uri, o->wish->uri) != 0)
-        log_warn("opcua", "FG5232 our certificate %s/%s is for %s, we call ourselves %s: OPC UA peers will refuse us. Set the "
-                 "application URI, or have another one issued", o->certs, CERT_NAME, c->uri ? c->uri : "no application (no URI)",
-                 o->wish->uri);
+        log_warn("opcua",
+                 "FG5232 our certificate %s/%s is for %s, we call ourselves %s: OPC UA peers will refuse us. "
+                 "Set the "
+                 "application URI, or have another one issued",
+                 o->certs, CERT_NAME, c->uri ? c->uri : "no application (no URI)", o->wish->uri);
     else
-        log_warn("opcua", "FG5232 our certificate %s/%s \"%s\" ends in %lld days. Have another one issued", o->certs, CERT_NAME,
-                 c->name, (long long)((c->to_s - o->wish->wall_us / 1000000) / DAY_S));
+        log_warn("opcua", "FG5232 our certificate %s/%s \"%s\" ends in %lld days. Have another one issued",
+                 o->certs, CERT_NAME, c->name, (long long)((c->to_s - o->wish->wall_us / 1000000) / DAY_S));
 }
 
 static enum code read_both(struct own *o, struct ua_application **out)
@@ -245,7 +252,8 @@ static enum code run(struct own *o, struct ua_application **out, struct ua_own_r
     if (code == CODE_OK)
         code = load(o, o->keys, KEY_NAME, &o->key, &o->key_len);
     if (code == CODE_OK && o->cert && !o->key)
-        return FAIL(o->why, CODE_USAGE, 0, "%s/%s is there, and its key %s/%s is not. Put it there, or remove the certificate",
+        return FAIL(o->why, CODE_USAGE, 0,
+                    "%s/%s is there, and its key %s/%s is not. Put it there, or remove the certificate",
                     o->certs, CERT_NAME, o->keys, KEY_NAME);
     result->made = code == CODE_OK && !o->cert;
     if (code == CODE_OK && !o->key)
@@ -269,13 +277,14 @@ static enum code run(struct own *o, struct ua_application **out, struct ua_own_r
     return code == CODE_OK ? read_both(o, out) : code;
 }
 
-enum code ua_own_open(struct ua_application **out, const struct io *io, const char *dir, const struct ua_own_wish *wish,
-                      struct ua_own_result *result, struct fault *why)
+enum code ua_own_open(struct ua_application **out, const struct io *io, const char *dir,
+                      const struct ua_own_wish *wish, struct ua_own_result *result, struct fault *why)
 {
-    struct own o = { .io = io, .wish = wish, .why = why };
-    int a = snprintf(o.certs, sizeof o.certs, "%s/own/certs", dir), b = snprintf(o.keys, sizeof o.keys, "%s/own/private", dir);
+    struct own o = {.io = io, .wish = wish, .why = why};
+    int a = snprintf(o.certs, sizeof o.certs, "%s/own/certs", dir),
+        b = snprintf(o.keys, sizeof o.keys, "%s/own/private", dir);
     *out = NULL;
-    *result = (struct ua_own_result){ 0 };
+    *result = (struct ua_own_result){0};
     if (a < 0 || b < 0 || (size_t)a >= sizeof o.certs || (size_t)b >= sizeof o.keys)
         return FAIL(why, CODE_LIMIT, 0, "path too long: %s", dir);
     enum code code = run(&o, out, result);

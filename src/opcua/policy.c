@@ -6,9 +6,9 @@
 #include <openssl/params.h>
 #include <strings.h>
 
-#define PREFIX "http://opcfoundation.org/UA/SecurityPolicy#"
+#define PREFIX     "http://opcfoundation.org/UA/SecurityPolicy#"
 #define RSA_SHA256 "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
-#define RSA_OAEP "http://www.w3.org/2001/04/xmlenc#rsa-oaep"
+#define RSA_OAEP   "http://www.w3.org/2001/04/xmlenc#rsa-oaep"
 
 /* clang-format off */
 const struct ua_policy ua_policies[UA_POLICY_COUNT] = {

@@ -77,7 +77,8 @@ static void signatures_hold_and_break(void **state)
             assert_int_equal(n, 256 + 128 * k);
             assert_true(ua_rsa_sign(&ua_policies[p], key, a, b, sig));
             assert_true(ua_rsa_verify(&ua_policies[p], apps[k]->certificate->key, a, b, bytes_of(sig, n)));
-            assert_true(ua_rsa_verify(&ua_policies[p], key, BYTES_LIT("certificatenonce"), BYTES_NONE, bytes_of(sig, n)));
+            assert_true(ua_rsa_verify(&ua_policies[p], key, BYTES_LIT("certificatenonce"), BYTES_NONE,
+                                      bytes_of(sig, n)));
             assert_false(ua_rsa_verify(&ua_policies[p], key, a, BYTES_LIT("nonca"), bytes_of(sig, n)));
             assert_false(ua_rsa_verify(&ua_policies[p], key, a, b, bytes_of(sig, n - 1)));
             assert_false(ua_rsa_verify(&ua_policies[p], key, a, b, BYTES_NONE));
@@ -101,73 +102,90 @@ static void encryption_of_any_length(void **state)
             for (size_t len = 1; len < sizeof plain; len += 211) {
                 size_t m = ua_rsa_cipher_bytes(&ua_policies[p], apps[k]->key, len);
                 assert_true(m % ua_rsa_bytes(apps[k]->key) == 0 && m <= sizeof cipher);
-                assert_true(ua_rsa_encrypt(&ua_policies[p], apps[k]->certificate->key, bytes_of(plain, len), cipher));
+                assert_true(
+                    ua_rsa_encrypt(&ua_policies[p], apps[k]->certificate->key, bytes_of(plain, len), cipher));
                 assert_true(ua_rsa_decrypt(&ua_policies[p], apps[k]->key, bytes_of(cipher, m), back, &n));
                 assert_int_equal(n, len);
                 assert_memory_equal(plain, back, len);
                 cipher[m - 1] ^= 1;
                 assert_false(ua_rsa_decrypt(&ua_policies[p], apps[k]->key, bytes_of(cipher, m), back, &n));
-                assert_false(ua_rsa_decrypt(&ua_policies[p], apps[k]->key, bytes_of(cipher, m - 1), back, &n));
+                assert_false(
+                    ua_rsa_decrypt(&ua_policies[p], apps[k]->key, bytes_of(cipher, m - 1), back, &n));
             }
     assert_false(ua_rsa_decrypt(&ua_policies[1], apps[0]->key, BYTES_NONE, back, &n));
 }
 
 static void secrets_need_the_last_nonce(void **state)
 {
-    struct bytes nonce = BYTES_LIT("0123456789abcdef0123456789abcdef"), other = BYTES_LIT("0123456789abcdef0123456789abcdeF");
+    struct bytes nonce = BYTES_LIT("0123456789abcdef0123456789abcdef"),
+                 other = BYTES_LIT("0123456789abcdef0123456789abcdeF");
     static uint8_t large[UA_SECRET_BYTES_MAX + 1];
     struct fault why;
     (void)state;
     for (unsigned p = 1; p < UA_POLICY_COUNT; p++)
         for (unsigned k = 0; k < 3; k++)
             for (size_t len = 0; len < 900; len += 179) {
-                struct buf cipher = { 0 }, back = { 0 };
+                struct buf cipher = {0}, back = {0};
                 EVP_PKEY *key = apps[k]->key;
-                assert_int_equal(ua_secret_encrypt(&ua_policies[p], key, bytes_of(large, len), nonce, &cipher, &why), CODE_OK);
-                assert_int_equal(ua_secret_decrypt(&ua_policies[p], key, buf_bytes(&cipher), nonce, &back, &why), CODE_OK);
+                assert_int_equal(
+                    ua_secret_encrypt(&ua_policies[p], key, bytes_of(large, len), nonce, &cipher, &why),
+                    CODE_OK);
+                assert_int_equal(
+                    ua_secret_decrypt(&ua_policies[p], key, buf_bytes(&cipher), nonce, &back, &why), CODE_OK);
                 assert_true(bytes_equal(buf_bytes(&back), bytes_of(large, len)));
                 ua_secret_clear(&back);
-                assert_int_equal(ua_secret_decrypt(&ua_policies[p], key, buf_bytes(&cipher), other, &back, &why), CODE_REFUSED);
+                assert_int_equal(
+                    ua_secret_decrypt(&ua_policies[p], key, buf_bytes(&cipher), other, &back, &why),
+                    CODE_REFUSED);
                 cipher.at[cipher.from + 3] ^= 1;
-                assert_int_equal(ua_secret_decrypt(&ua_policies[p], key, buf_bytes(&cipher), nonce, &back, &why), CODE_REFUSED);
+                assert_int_equal(
+                    ua_secret_decrypt(&ua_policies[p], key, buf_bytes(&cipher), nonce, &back, &why),
+                    CODE_REFUSED);
                 assert_int_equal(buf_size(&back), 0);
                 ua_secret_clear(&cipher);
                 ua_secret_clear(&back);
             }
-    struct buf out = { 0 };
-    assert_int_equal(ua_secret_encrypt(&ua_policies[1], apps[0]->key, bytes_of(large, sizeof large), nonce, &out, &why), CODE_LIMIT);
-    assert_int_equal(ua_secret_decrypt(&ua_policies[1], apps[0]->key, BYTES_NONE, nonce, &out, &why), CODE_REFUSED);
+    struct buf out = {0};
+    assert_int_equal(
+        ua_secret_encrypt(&ua_policies[1], apps[0]->key, bytes_of(large, sizeof large), nonce, &out, &why),
+        CODE_LIMIT);
+    assert_int_equal(ua_secret_decrypt(&ua_policies[1], apps[0]->key, BYTES_NONE, nonce, &out, &why),
+                     CODE_REFUSED);
     ua_secret_clear(&out);
 }
 
 /* A length that lies, in what is encrypted well. */
 static void secrets_with_lying_lengths_are_refused(void **state)
 {
-    static const uint32_t lengths[] = { 0, 31, 33 + 32, UINT32_MAX, INT32_MAX, 64 };
+    static const uint32_t lengths[] = {0, 31, 33 + 32, UINT32_MAX, INT32_MAX, 64};
     uint8_t plain[4 + 64], cipher[256];
     struct bytes nonce = bytes_of(plain + 4 + 32, 32);
     struct fault why;
-    struct buf out = { 0 };
+    struct buf out = {0};
     (void)state;
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         memset(plain, 'n', sizeof plain);
         for (int k = 0; k < 4; k++)
             plain[k] = (uint8_t)(lengths[i] >> (8 * k));
         assert_true(ua_rsa_encrypt(&ua_policies[1], apps[0]->key, bytes_of(plain, sizeof plain), cipher));
-        assert_int_equal(ua_secret_decrypt(&ua_policies[1], apps[0]->key, bytes_of(cipher, 256), nonce, &out, &why),
-                         lengths[i] == 64 ? CODE_OK : CODE_REFUSED);
+        assert_int_equal(
+            ua_secret_decrypt(&ua_policies[1], apps[0]->key, bytes_of(cipher, 256), nonce, &out, &why),
+            lengths[i] == 64 ? CODE_OK : CODE_REFUSED);
     }
     ua_secret_clear(&out);
 }
 
 static void symmetric_keys_of_both_ends_fit(void **state)
 {
-    uint8_t a[UA_NONCE_BYTES] = { 1 }, b[UA_NONCE_BYTES] = { 2 }, text[64], cipher[64], sig[UA_SIGN_BYTES], again[UA_SIGN_BYTES];
+    uint8_t a[UA_NONCE_BYTES] = {1}, b[UA_NONCE_BYTES] = {2}, text[64], cipher[64], sig[UA_SIGN_BYTES],
+            again[UA_SIGN_BYTES];
     (void)state;
     memset(text, 7, sizeof text);
     for (unsigned p = 1; p < UA_POLICY_COUNT; p++) {
-        struct ua_keys *send = ua_keys_new(&ua_policies[p], UA_KEYS_SEND, bytes_of(a, sizeof a), bytes_of(b, sizeof b));
-        struct ua_keys *get = ua_keys_new(&ua_policies[p], UA_KEYS_RECEIVE, bytes_of(a, sizeof a), bytes_of(b, sizeof b));
+        struct ua_keys *send = ua_keys_new(&ua_policies[p], UA_KEYS_SEND, bytes_of(a, sizeof a),
+                                           bytes_of(b, sizeof b));
+        struct ua_keys *get = ua_keys_new(&ua_policies[p], UA_KEYS_RECEIVE, bytes_of(a, sizeof a),
+                                          bytes_of(b, sizeof b));
         assert_true(send && get);
         for (int round = 0; round < 3; round++) { /* contexts are used again */
             assert_true(ua_keys_sign(send, bytes_of(text, 30), bytes_of(text + 30, 34), sig));

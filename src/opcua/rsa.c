@@ -21,7 +21,8 @@ size_t ua_rsa_bytes(const EVP_PKEY *key)
 static bool exponent_fits(const EVP_PKEY *key)
 {
     BIGNUM *e = NULL;
-    bool fits = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1 && BN_num_bits(e) <= EXPONENT_BITS_MAX;
+    bool fits = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1 &&
+                BN_num_bits(e) <= EXPONENT_BITS_MAX;
     BN_free(e);
     return fits;
 }
@@ -35,9 +36,10 @@ bool ua_rsa_fits(const EVP_PKEY *key)
 char *ua_rsa_words(const EVP_PKEY *key, char out[64])
 {
     int bits = EVP_PKEY_get_bits(key);
-    bool rsa = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA, sized = bits >= UA_RSA_BITS_MIN && bits <= UA_RSA_BITS_MAX;
+    bool rsa = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA,
+         sized = bits >= UA_RSA_BITS_MIN && bits <= UA_RSA_BITS_MAX;
     (void)snprintf(out, 64, "a key of %d bits%s", bits,
-                   !rsa   ? " that is not RSA"
+                   !rsa    ? " that is not RSA"
                    : sized ? " with an exponent above 32 bits"
                            : "");
     return out;
@@ -72,7 +74,8 @@ bool ua_rsa_sign(const struct ua_policy *p, EVP_PKEY *own, struct bytes a, struc
     return ok && n == ua_rsa_bytes(own);
 }
 
-bool ua_rsa_verify(const struct ua_policy *p, EVP_PKEY *peer, struct bytes a, struct bytes b, struct bytes signature)
+bool ua_rsa_verify(const struct ua_policy *p, EVP_PKEY *peer, struct bytes a, struct bytes b,
+                   struct bytes signature)
 {
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     EVP_PKEY_CTX *ctx;
@@ -89,8 +92,8 @@ bool ua_rsa_verify(const struct ua_policy *p, EVP_PKEY *peer, struct bytes a, st
 static bool set_oaep(const struct ua_policy *p, EVP_PKEY_CTX *ctx)
 {
     const EVP_MD *md = p->oaep_sha256 ? EVP_sha256() : EVP_sha1();
-    return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) == 1 && EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md) == 1 &&
-           EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) == 1;
+    return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) == 1 &&
+           EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md) == 1 && EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) == 1;
 }
 
 size_t ua_rsa_cipher_bytes(const struct ua_policy *p, const EVP_PKEY *peer, size_t plain_bytes)
@@ -152,14 +155,14 @@ static enum code no_memory(struct fault *why)
     return FAIL(why, CODE_NOMEM, 0, "no memory for a user's secret");
 }
 
-enum code ua_secret_encrypt(const struct ua_policy *p, EVP_PKEY *server, struct bytes secret, struct bytes nonce,
-                            struct buf *out, struct fault *why)
+enum code ua_secret_encrypt(const struct ua_policy *p, EVP_PKEY *server, struct bytes secret,
+                            struct bytes nonce, struct buf *out, struct fault *why)
 {
     if (secret.len > UA_SECRET_BYTES_MAX || nonce.len > UA_SECRET_BYTES_MAX)
-        return FAIL(why, CODE_LIMIT, 0, "a secret of %zu bytes is too long, at most %d are possible", secret.len,
-                    UA_SECRET_BYTES_MAX);
+        return FAIL(why, CODE_LIMIT, 0, "a secret of %zu bytes is too long, at most %d are possible",
+                    secret.len, UA_SECRET_BYTES_MAX);
     size_t n = 4 + secret.len + nonce.len;
-    struct buf plain = { 0 };
+    struct buf plain = {0};
     if (!buf_room(&plain, n))
         return no_memory(why); /* at once: a buffer that grows leaves copies behind */
     buf_le32(&plain, (uint32_t)(secret.len + nonce.len));

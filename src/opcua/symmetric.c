@@ -11,16 +11,17 @@
 enum { AES_BYTES_MAX = 32 };
 
 struct ua_keys {
-    EVP_MAC_CTX    *mac;
+    EVP_MAC_CTX *mac;
     EVP_CIPHER_CTX *cipher;
-    bool            encrypt;
-    uint8_t         iv[UA_BLOCK_BYTES]; /* of each chunk: CBC begins anew */
+    bool encrypt;
+    uint8_t iv[UA_BLOCK_BYTES]; /* of each chunk: CBC begins anew */
 };
 
 static bool make_mac(struct ua_keys *k, const uint8_t *key)
 {
     static char digest[] = "SHA256";
-    OSSL_PARAM with[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end() };
+    OSSL_PARAM with[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                         OSSL_PARAM_construct_end()};
     EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     k->mac = mac ? EVP_MAC_CTX_new(mac) : NULL;
     EVP_MAC_free(mac);
@@ -31,12 +32,13 @@ static bool make_cipher(struct ua_keys *k, const struct ua_policy *p, const uint
 {
     k->cipher = EVP_CIPHER_CTX_new();
     return k->cipher &&
-           EVP_CipherInit_ex(k->cipher, p->key_bytes == 16 ? EVP_aes_128_cbc() : EVP_aes_256_cbc(), NULL, key, k->iv,
-                             k->encrypt) == 1 &&
+           EVP_CipherInit_ex(k->cipher, p->key_bytes == 16 ? EVP_aes_128_cbc() : EVP_aes_256_cbc(), NULL, key,
+                             k->iv, k->encrypt) == 1 &&
            EVP_CIPHER_CTX_set_padding(k->cipher, 0) == 1;
 }
 
-struct ua_keys *ua_keys_new(const struct ua_policy *p, enum ua_keys_for purpose, struct bytes secret, struct bytes seed)
+struct ua_keys *ua_keys_new(const struct ua_policy *p, enum ua_keys_for purpose, struct bytes secret,
+                            struct bytes seed)
 {
     uint8_t all[UA_SIGN_BYTES + AES_BYTES_MAX + UA_BLOCK_BYTES];
     size_t n = UA_SIGN_BYTES + p->key_bytes + UA_BLOCK_BYTES;
@@ -69,7 +71,8 @@ bool ua_keys_sign(struct ua_keys *k, struct bytes a, struct bytes b, uint8_t *ou
 {
     size_t n;
     return EVP_MAC_init(k->mac, NULL, 0, NULL) == 1 && EVP_MAC_update(k->mac, a.at, a.len) == 1 &&
-           (b.len == 0 || EVP_MAC_update(k->mac, b.at, b.len) == 1) && EVP_MAC_final(k->mac, out, &n, UA_SIGN_BYTES) == 1;
+           (b.len == 0 || EVP_MAC_update(k->mac, b.at, b.len) == 1) &&
+           EVP_MAC_final(k->mac, out, &n, UA_SIGN_BYTES) == 1;
 }
 
 bool ua_keys_verify(struct ua_keys *k, struct bytes a, struct bytes b, const uint8_t *signature)

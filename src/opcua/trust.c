@@ -8,15 +8,15 @@
 #include <openssl/pem.h>
 #include <stdio.h>
 
-const char *const ua_trust_place_names[UA_PLACES] = { "trusted", "issuers", "rejected" };
+const char *const ua_trust_place_names[UA_PLACES] = {"trusted", "issuers", "rejected"};
 
 static const struct {
     const char *path;
-    bool        crl;
+    bool crl;
 } layout[FOLDERS] = {
-    [FOLDER_TRUSTED] = { "trusted/certs", false },      [FOLDER_ISSUERS] = { "issuers/certs", false },
-    [FOLDER_REJECTED] = { "rejected/certs", false },    [FOLDER_TRUSTED_CRL] = { "trusted/crl", true },
-    [FOLDER_ISSUERS_CRL] = { "issuers/crl", true },
+    [FOLDER_TRUSTED] = {"trusted/certs", false},   [FOLDER_ISSUERS] = {"issuers/certs", false},
+    [FOLDER_REJECTED] = {"rejected/certs", false}, [FOLDER_TRUSTED_CRL] = {"trusted/crl", true},
+    [FOLDER_ISSUERS_CRL] = {"issuers/crl", true},
 };
 
 static enum code no_memory(struct fault *why)
@@ -43,7 +43,7 @@ static void file_clear(struct trust_file *f)
     ua_certificate_drop(f->certificate);
     X509_CRL_free(f->crl);
     mem_free(f->name);
-    *f = (struct trust_file){ 0 };
+    *f = (struct trust_file){0};
 }
 
 void ua_trust_close(struct ua_trust *t)
@@ -141,12 +141,14 @@ X509_CRL *trust_read_crl(struct bytes file)
 }
 
 /* What cannot be read is no reason to stop: it is said once, and it stands for nobody. */
-static enum code read_file(struct ua_trust *t, const struct trust_folder *folder, struct trust_file *f, struct fault *why)
+static enum code read_file(struct ua_trust *t, const struct trust_folder *folder, struct trust_file *f,
+                           struct fault *why)
 {
     char *text = NULL, *path = trust_path(folder->path, f->name);
     size_t len;
     char name[120];
-    enum code code = path ? io_load(t->io, path, folder->crl ? UA_TRUST_CRL_BYTES : UA_TRUST_FILE_BYTES, &text, &len, &f->why)
+    enum code code = path ? io_load(t->io, path, folder->crl ? UA_TRUST_CRL_BYTES : UA_TRUST_FILE_BYTES,
+                                    &text, &len, &f->why)
                           : no_memory(&f->why);
     if (code == CODE_OK && folder->crl) {
         f->crl = trust_read_crl(bytes_of(text, len));
@@ -158,7 +160,7 @@ static enum code read_file(struct ua_trust *t, const struct trust_folder *folder
     mem_free(text);
     mem_free(path);
     if (code == CODE_NOMEM) {
-        f->why = (struct fault){ 0 }; /* it is read again at the next look */
+        f->why = (struct fault){0}; /* it is read again at the next look */
         return no_memory(why);
     }
     if (code != CODE_OK)
@@ -170,10 +172,10 @@ static enum code read_file(struct ua_trust *t, const struct trust_folder *folder
 /* ---- looking ---- */
 
 struct look {
-    struct ua_trust     *trust;
+    struct ua_trust *trust;
     struct trust_folder *folder;
-    enum code            code;
-    struct fault        *why;
+    enum code code;
+    struct fault *why;
 };
 
 static struct trust_file *find(struct trust_folder *folder, const char *name)
@@ -195,7 +197,7 @@ static struct trust_file *add(struct trust_folder *folder, const char *name)
         folder->cap = cap;
     }
     struct trust_file *f = &folder->files[folder->count];
-    *f = (struct trust_file){ .name = mem_strdup(name) };
+    *f = (struct trust_file){.name = mem_strdup(name)};
     if (!f->name)
         return NULL;
     folder->count++;
@@ -219,7 +221,7 @@ static void look_at(struct look *l, struct trust_file *f, const struct io_stat *
     X509_CRL_free(f->crl);
     f->certificate = NULL;
     f->crl = NULL;
-    f->why = (struct fault){ 0 };
+    f->why = (struct fault){0};
     f->stat = *st;
     l->code = read_file(l->trust, l->folder, f, l->why);
 }
@@ -227,8 +229,8 @@ static void look_at(struct look *l, struct trust_file *f, const struct io_stat *
 static void full(struct trust_folder *folder)
 {
     if (!folder->full_told)
-        log_warn("opcua", "FG%04d %s holds more than %d files; the rest is not used. Remove some", UA_TRUST_FILE, folder->path,
-                 UA_TRUST_FILES_MAX);
+        log_warn("opcua", "FG%04d %s holds more than %d files; the rest is not used. Remove some",
+                 UA_TRUST_FILE, folder->path, UA_TRUST_FILES_MAX);
     folder->full_told = true;
 }
 
@@ -263,7 +265,7 @@ static void on_name(void *ctx, const char *name)
 enum code trust_look(struct ua_trust *t, enum trust_folder_id id, struct fault *why)
 {
     struct trust_folder *folder = &t->folders[id];
-    struct look l = { t, folder, CODE_OK, why };
+    struct look l = {t, folder, CODE_OK, why};
     for (size_t i = 0; i < folder->count; i++)
         folder->files[i].seen = false;
     int r = t->io->list(t->io->self, folder->path, on_name, &l);

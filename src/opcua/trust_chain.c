@@ -12,10 +12,10 @@
 enum { CHECKS_MAX = 48 };
 
 struct search {
-    struct ua_trust    *trust;
+    struct ua_trust *trust;
     const struct ua_certificate *peer;
-    struct trust_chain  now, *best;
-    unsigned            checks;
+    struct trust_chain now, *best;
+    unsigned checks;
 };
 
 static bool in_trusted(struct search *s, X509 *x)
@@ -115,8 +115,8 @@ static bool climb(struct search *s)
 
 void trust_find_chain(struct ua_trust *t, const struct ua_certificate *c, struct trust_chain *out)
 {
-    struct search s = { .trust = t, .peer = c, .best = out };
-    *out = (struct trust_chain){ 0 };
+    struct search s = {.trust = t, .peer = c, .best = out};
+    *out = (struct trust_chain){0};
     s.now.x[0] = c->x[0];
     s.now.count = 1;
     (void)climb(&s);

@@ -28,7 +28,8 @@ static void file_name(const char *common_name, const char *hex, const char *endi
     (void)snprintf(out, FILE_CHARS, "%s [%s].%s", n ? name : "unnamed", hex, ending);
 }
 
-static enum code put(struct ua_trust *t, enum trust_folder_id id, const char *name, struct bytes content, struct fault *why)
+static enum code put(struct ua_trust *t, enum trust_folder_id id, const char *name, struct bytes content,
+                     struct fault *why)
 {
     return io_replace(t->io, t->folders[id].path, name, content, why);
 }
@@ -42,12 +43,13 @@ static enum code erase(struct ua_trust *t, enum trust_folder_id id, const char *
         r = t->io->sync_dir(t->io->self, t->folders[id].path);
     if (r == 0 || r == -ENOENT)
         return CODE_OK;
-    return FAIL_SYS(why, r == -ENOMEM ? CODE_NOMEM : CODE_IO, -r, "%s in %s cannot be removed", name, t->folders[id].path);
+    return FAIL_SYS(why, r == -ENOMEM ? CODE_NOMEM : CODE_IO, -r, "%s in %s cannot be removed", name,
+                    t->folders[id].path);
 }
 
 /* Its own file, and one for each issuer that is written behind it. */
-static enum code put_certificate(struct ua_trust *t, enum trust_folder_id id, const struct ua_certificate *c, bool split,
-                                 struct fault *why)
+static enum code put_certificate(struct ua_trust *t, enum trust_folder_id id, const struct ua_certificate *c,
+                                 bool split, struct fault *why)
 {
     char name[FILE_CHARS];
     file_name(c->name, c->hex, "der", name);
@@ -104,8 +106,9 @@ void trust_to_inbox(struct ua_trust *t, const struct ua_certificate *c)
     if (code == CODE_OK)
         code = put_certificate(t, FOLDER_REJECTED, c, false, &why);
     if (code != CODE_OK)
-        log_warn("opcua", "FG%04d the certificate \"%s\" was refused, and could not be kept for a decision: %s", UA_TRUST_FILE,
-                 c->name, why.text);
+        log_warn("opcua",
+                 "FG%04d the certificate \"%s\" was refused, and could not be kept for a decision: %s",
+                 UA_TRUST_FILE, c->name, why.text);
 }
 
 /* ---- finding ---- */
@@ -132,21 +135,22 @@ static bool matches(const struct trust_file *f, struct bytes which, const char *
         return true;
     if (!f->certificate)
         return false;
-    return bytes_is(which, f->certificate->name) || (hex_len && strncmp(f->certificate->hex, hex, hex_len) == 0);
+    return bytes_is(which, f->certificate->name) ||
+           (hex_len && strncmp(f->certificate->hex, hex, hex_len) == 0);
 }
 
 struct found {
     enum trust_folder_id id;
-    size_t               at;
-    unsigned             count;
+    size_t at;
+    unsigned count;
 };
 
-static enum code find(struct ua_trust *t, const enum trust_folder_id *where, size_t places, struct bytes which,
-                      struct found *out, struct fault *why)
+static enum code find(struct ua_trust *t, const enum trust_folder_id *where, size_t places,
+                      struct bytes which, struct found *out, struct fault *why)
 {
     char hex[2 * UA_THUMBPRINT_BYTES + 1], text[80];
     size_t hex_len = hex_of(which, hex);
-    *out = (struct found){ 0 };
+    *out = (struct found){0};
     for (size_t p = 0; p < places; p++) {
         enum code code = trust_look(t, where[p], why);
         if (code != CODE_OK)
@@ -161,10 +165,14 @@ static enum code find(struct ua_trust *t, const enum trust_folder_id *where, siz
     }
     (void)bytes_escape(which, text, sizeof text);
     if (out->count == 0)
-        return FAIL(why, CODE_NOTFOUND, 0, "no certificate \"%s\" is %s. fieldgate opcua trust list shows them", text,
-                    places > 1 ? "here" : where[0] == FOLDER_REJECTED ? "waiting" : "trusted");
+        return FAIL(why, CODE_NOTFOUND, 0,
+                    "no certificate \"%s\" is %s. fieldgate opcua trust list shows them", text,
+                    places > 1                    ? "here"
+                    : where[0] == FOLDER_REJECTED ? "waiting"
+                                                  : "trusted");
     if (out->count > 1)
-        return FAIL(why, CODE_USAGE, 0, "\"%s\" means %u certificates; name one by its SHA1", text, out->count);
+        return FAIL(why, CODE_USAGE, 0, "\"%s\" means %u certificates; name one by its SHA1", text,
+                    out->count);
     return CODE_OK;
 }
 
@@ -175,8 +183,8 @@ static void tell(char *name, const struct trust_file *f)
 }
 
 /* Written at the new place before it goes at the old one: whatever happens between, it is not lost. */
-static enum code move(struct ua_trust *t, enum trust_folder_id from, enum trust_folder_id to, struct bytes which, char *name,
-                      struct fault *why)
+static enum code move(struct ua_trust *t, enum trust_folder_id from, enum trust_folder_id to,
+                      struct bytes which, char *name, struct fault *why)
 {
     struct found f;
     (void)pthread_mutex_lock(&t->lock);
@@ -207,7 +215,7 @@ enum code ua_trust_reject(struct ua_trust *t, struct bytes which, char *name, st
 
 enum code ua_trust_remove(struct ua_trust *t, struct bytes which, char *name, struct fault *why)
 {
-    static const enum trust_folder_id all[] = { FOLDER_TRUSTED, FOLDER_ISSUERS, FOLDER_REJECTED };
+    static const enum trust_folder_id all[] = {FOLDER_TRUSTED, FOLDER_ISSUERS, FOLDER_REJECTED};
     struct found f;
     (void)pthread_mutex_lock(&t->lock);
     enum code code = find(t, all, 3, which, &f, why);
@@ -219,7 +227,8 @@ enum code ua_trust_remove(struct ua_trust *t, struct bytes which, char *name, st
     return code;
 }
 
-enum code ua_trust_add(struct ua_trust *t, enum ua_trust_place place, struct bytes file, char *name, struct fault *why)
+enum code ua_trust_add(struct ua_trust *t, enum ua_trust_place place, struct bytes file, char *name,
+                       struct fault *why)
 {
     struct ua_certificate *c;
     enum code code = ua_certificate_read_file(&c, file, why);
@@ -252,20 +261,24 @@ static bool crl_name(X509_CRL *crl, char out[FILE_CHARS], char *name)
     return true;
 }
 
-enum code ua_trust_add_crl(struct ua_trust *t, enum ua_trust_place place, struct bytes file, char *name, struct fault *why)
+enum code ua_trust_add_crl(struct ua_trust *t, enum ua_trust_place place, struct bytes file, char *name,
+                           struct fault *why)
 {
     char as[FILE_CHARS];
     uint8_t *der = NULL;
     if (file.len > UA_TRUST_CRL_BYTES)
-        return FAIL(why, CODE_LIMIT, 0, "%zu bytes are too many for a list of revoked certificates", file.len);
+        return FAIL(why, CODE_LIMIT, 0, "%zu bytes are too many for a list of revoked certificates",
+                    file.len);
     X509_CRL *crl = trust_read_crl(file);
     if (!crl)
         return FAIL(why, CODE_MALFORMED, 0, "this is no list of revoked certificates (CRL) in DER or PEM");
     int n = i2d_X509_CRL(crl, &der);
-    enum code code = n > 0 && crl_name(crl, as, name) ? CODE_OK : FAIL(why, CODE_NOMEM, 0, "no memory for a CRL");
+    enum code code = n > 0 && crl_name(crl, as, name) ? CODE_OK
+                                                      : FAIL(why, CODE_NOMEM, 0, "no memory for a CRL");
     (void)pthread_mutex_lock(&t->lock);
     if (code == CODE_OK)
-        code = put(t, place == UA_PLACE_TRUSTED ? FOLDER_TRUSTED_CRL : FOLDER_ISSUERS_CRL, as, bytes_of(der, (size_t)n), why);
+        code = put(t, place == UA_PLACE_TRUSTED ? FOLDER_TRUSTED_CRL : FOLDER_ISSUERS_CRL, as,
+                   bytes_of(der, (size_t)n), why);
     (void)pthread_mutex_unlock(&t->lock);
     OPENSSL_free(der);
     X509_CRL_free(crl);
@@ -282,7 +295,8 @@ enum code ua_trust_list(struct ua_trust *t, void (*each)(void *ctx, const struct
         code = trust_look(t, (enum trust_folder_id)p, why);
         for (size_t i = 0; code == CODE_OK && i < t->folders[p].count; i++) {
             const struct trust_file *f = &t->folders[p].files[i];
-            each(ctx, &(struct ua_trust_entry){ (enum ua_trust_place)p, f->name, f->stat.mtime_ns, f->certificate, &f->why });
+            each(ctx, &(struct ua_trust_entry){(enum ua_trust_place)p, f->name, f->stat.mtime_ns,
+                                               f->certificate, &f->why});
         }
     }
     (void)pthread_mutex_unlock(&t->lock);

@@ -1,92 +1,8 @@
 /* Whom we believe, and what is said to those we do not. timeout: 300 */
-#include "opcua/opcua_test_certs.h"
-#include "opcua/own.h"
-#include "opcua/status.h"
-#include "opcua/trust.h"
-#include "support/memfs.h"
+#include "opcua/opcua_test_store.h"
 #include "support/oom.h"
 
-#include "base/log.h"
-#include "base/mem.h"
-
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
-static struct memfs    *fs;
-static struct ua_trust *trust;
-static struct fault     why;
-static unsigned         lines;
-
-/* The simulated disk knows neither the number of a file nor when it was written: both are known from its renames. */
-static struct io io;
-static struct seen {
-    char    path[MEMFS_PATH];
-    int64_t at_us;
-} seen[256];
-static size_t seen_count;
-
-static int note_rename(void *self, const char *from, const char *to)
-{
-    size_t i = 0;
-    while (i < seen_count && strcmp(seen[i].path, to) != 0)
-        i++;
-    assert_true(i < sizeof seen / sizeof *seen);
-    seen_count += i == seen_count;
-    (void)snprintf(seen[i].path, sizeof seen[i].path, "%s", to);
-    seen[i].at_us = memfs_io(fs)->wall_us(self);
-    return memfs_io(fs)->rename(self, from, to);
-}
-
-static int dated_stat(void *self, const char *path, struct io_stat *st)
-{
-    int r = memfs_io(fs)->stat(self, path, st);
-    for (size_t i = 0; r == 0 && i < seen_count; i++)
-        if (strcmp(seen[i].path, path) == 0)
-            st->mtime_ns = seen[i].at_us * 1000;
-    return r;
-}
-
-static void count_line(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-    lines++;
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    log_set_sink(count_line, NULL);
-    lines = 0;
-    fs = memfs_new(1);
-    memfs_set_wall(fs, NOW_S * INT64_C(1000000));
-    seen_count = 0;
-    io = *memfs_io(fs);
-    io.rename = note_rename;
-    io.stat = dated_stat;
-    peers_must(ua_trust_open(&trust, &io, "/pki", &why) == CODE_OK);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    ua_trust_close(trust);
-    memfs_free(fs);
-    log_set_sink(NULL, NULL);
-    return 0;
-}
-
-static struct ua_trust_question server_question(void)
-{
-    return (struct ua_trust_question){ .kind = UA_PEER_SERVER,
-                                       .who = "opc.tcp://peer.lan:4840",
-                                       .host = BYTES_LIT("peer.lan"),
-                                       .uri = BYTES_LIT("urn:peer"),
-                                       .wall_us = NOW_S * INT64_C(1000000) };
-}
 
 static void put(enum ua_trust_place place, const struct made *m)
 {
@@ -96,28 +12,12 @@ static void put(enum ua_trust_place place, const struct made *m)
     ua_certificate_drop(c);
 }
 
-static void put_crl(enum ua_trust_place place, const struct made *ca, enum made_key key, const struct made *revoked, int64_t from_s,
-                    int64_t to_s)
+static void put_crl(enum ua_trust_place place, const struct made *ca, enum made_key key,
+                    const struct made *revoked, int64_t from_s, int64_t to_s)
 {
     struct bytes der = made_crl(ca, made_key(key), revoked, from_s, to_s);
     assert_int_equal(ua_trust_add_crl(trust, place, der, NULL, &why), CODE_OK);
     free((void *)(uintptr_t)der.at);
-}
-
-static void judged_as(struct ua_certificate *c, struct ua_trust_question q, ua_status status, int number)
-{
-    assert_non_null(c);
-    why = (struct fault){ 0 };
-    memfs_advance(fs, 1000);
-    ua_status got = ua_trust_verify(trust, c, &q, &why);
-    ua_certificate_drop(c);
-    if (got != status)
-        fail_msg("%s instead of %s: %s", ua_status_name(got), ua_status_name(status), why.text);
-    assert_int_equal(why.number, number);
-    if (number) {
-        assert_non_null(strstr(why.text, q.who));
-        assert_true(strlen(why.text) < sizeof why.text - 1); /* whole */
-    }
 }
 
 static void judged(const struct made *m, ua_status status, int number)
@@ -147,7 +47,7 @@ static void expect_counts(unsigned trusted, unsigned issuers, unsigned rejected)
 static void who_is_not_known_waits_until_somebody_says_yes(void **state)
 {
     char name[UA_SUBJECT_CHARS];
-    struct made m = make((struct made_wish){ .name = "press/1 \"A\"" });
+    struct made m = make((struct made_wish){.name = "press/1 \"A\""});
     struct ua_certificate *c = made_read(&m);
     (void)state;
     judged(&m, UA_BAD_CERTIFICATE_UNTRUSTED, UA_TRUST_UNKNOWN);
@@ -171,12 +71,13 @@ static void who_is_not_known_waits_until_somebody_says_yes(void **state)
 
 static void file_names_are_of_letters_that_any_system_takes(void **state)
 {
-    static const char *const names[][2] = { { "press 1", "press 1 [" },       { "../../etc/passwd", "_._.._etc_passwd [" },
-                                            { ".hidden", "_hidden [" },       { "a/b\\c:d*e", "a_b_x5cc_d_e [" },
-                                            { "-rf", "_rf [" },               { "\xc3\xa4-1", "__-1 [" } };
+    static const char *const names[][2] = {
+        {"press 1", "press 1 ["}, {"../../etc/passwd", "_._.._etc_passwd ["},
+        {".hidden", "_hidden ["}, {"a/b\\c:d*e", "a_b_x5cc_d_e ["},
+        {"-rf", "_rf ["},         {"\xc3\xa4-1", "__-1 ["}};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct made m = make((struct made_wish){ .name = names[i][0] });
+        struct made m = make((struct made_wish){.name = names[i][0]});
         struct ua_certificate *c = made_read(&m);
         char path[200], file[120];
         struct io_stat st;
@@ -195,27 +96,33 @@ static void each_fault_has_its_status(void **state)
 {
     static const struct {
         struct made_wish w;
-        ua_status        status;
-        int              number;
+        ua_status status;
+        int number;
     } cases[] = {
-        { { 0 }, 0, 0 },
-        { { .key = KEY_SMALL }, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, UA_TRUST_WEAK },
-        { { .key = KEY_CURVE }, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, UA_TRUST_WEAK },
-        { { .from_s = -100, .to_s = -1 }, UA_BAD_CERTIFICATE_TIME_INVALID, UA_TRUST_DATES },
-        { { .from_s = 1, .to_s = 100 }, UA_BAD_CERTIFICATE_TIME_INVALID, UA_TRUST_DATES },
-        { { .sans = "URI:urn:peer,DNS:other.lan,IP:10.0.4.21" }, UA_BAD_CERTIFICATE_HOST_NAME_INVALID, UA_TRUST_HOST },
-        { { .sans = "URI:urn:other,DNS:peer.lan" }, UA_BAD_CERTIFICATE_URI_INVALID, UA_TRUST_URI },
-        { { .sans = "DNS:peer.lan" }, UA_BAD_CERTIFICATE_URI_INVALID, UA_TRUST_URI },
-        { { .sans = "URI:urn:peer,URI:urn:other,DNS:peer.lan" }, UA_BAD_CERTIFICATE_URI_INVALID, UA_TRUST_URI },
-        { { .sans = "URI:urn:peer,URI:urn:peer,DNS:peer.lan" }, UA_BAD_CERTIFICATE_URI_INVALID, UA_TRUST_URI },
-        { { .sans = "" }, UA_BAD_CERTIFICATE_HOST_NAME_INVALID, UA_TRUST_HOST },
-        { { .usage = "keyEncipherment,dataEncipherment" }, UA_BAD_CERTIFICATE_USE_NOT_ALLOWED, UA_TRUST_USE },
-        { { .usage = "digitalSignature" }, UA_BAD_CERTIFICATE_USE_NOT_ALLOWED, UA_TRUST_USE },
-        { { .usage = "" }, 0, 0 },
-        { { .more = "clientAuth" }, UA_BAD_CERTIFICATE_USE_NOT_ALLOWED, UA_TRUST_USE },
-        { { .more = "serverAuth" }, 0, 0 },
-        { { .more = "" }, 0, 0 },
-        { { .ca = true, .usage = "digitalSignature,keyEncipherment,keyCertSign", .sans = "URI:urn:peer,DNS:peer.lan" }, 0, 0 },
+        {{0}, 0, 0},
+        {{.key = KEY_SMALL}, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, UA_TRUST_WEAK},
+        {{.key = KEY_CURVE}, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, UA_TRUST_WEAK},
+        {{.from_s = -100, .to_s = -1}, UA_BAD_CERTIFICATE_TIME_INVALID, UA_TRUST_DATES},
+        {{.from_s = 1, .to_s = 100}, UA_BAD_CERTIFICATE_TIME_INVALID, UA_TRUST_DATES},
+        {{.sans = "URI:urn:peer,DNS:other.lan,IP:10.0.4.21"},
+         UA_BAD_CERTIFICATE_HOST_NAME_INVALID,
+         UA_TRUST_HOST},
+        {{.sans = "URI:urn:other,DNS:peer.lan"}, UA_BAD_CERTIFICATE_URI_INVALID, UA_TRUST_URI},
+        {{.sans = "DNS:peer.lan"}, UA_BAD_CERTIFICATE_URI_INVALID, UA_TRUST_URI},
+        {{.sans = "URI:urn:peer,URI:urn:other,DNS:peer.lan"}, UA_BAD_CERTIFICATE_URI_INVALID, UA_TRUST_URI},
+        {{.sans = "URI:urn:peer,URI:urn:peer,DNS:peer.lan"}, UA_BAD_CERTIFICATE_URI_INVALID, UA_TRUST_URI},
+        {{.sans = ""}, UA_BAD_CERTIFICATE_HOST_NAME_INVALID, UA_TRUST_HOST},
+        {{.usage = "keyEncipherment,dataEncipherment"}, UA_BAD_CERTIFICATE_USE_NOT_ALLOWED, UA_TRUST_USE},
+        {{.usage = "digitalSignature"}, UA_BAD_CERTIFICATE_USE_NOT_ALLOWED, UA_TRUST_USE},
+        {{.usage = ""}, 0, 0},
+        {{.more = "clientAuth"}, UA_BAD_CERTIFICATE_USE_NOT_ALLOWED, UA_TRUST_USE},
+        {{.more = "serverAuth"}, 0, 0},
+        {{.more = ""}, 0, 0},
+        {{.ca = true,
+          .usage = "digitalSignature,keyEncipherment,keyCertSign",
+          .sans = "URI:urn:peer,DNS:peer.lan"},
+         0,
+         0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -224,7 +131,7 @@ static void each_fault_has_its_status(void **state)
         judged(&m, cases[i].status, cases[i].number);
         made_free(&m);
     }
-    struct made m = make((struct made_wish){ .md = EVP_sha1() });
+    struct made m = make((struct made_wish){.md = EVP_sha1()});
     put(UA_PLACE_TRUSTED, &m);
     judged(&m, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, UA_TRUST_WEAK);
     made_free(&m);
@@ -232,9 +139,10 @@ static void each_fault_has_its_status(void **state)
 
 static void clients_and_users_are_asked_other_things(void **state)
 {
-    struct made m = make((struct made_wish){ .more = "clientAuth", .sans = "URI:urn:peer" });
-    struct made s = make((struct made_wish){ .more = "serverAuth" });
-    struct made u = make((struct made_wish){ .more = "emailProtection", .usage = "digitalSignature", .sans = "" });
+    struct made m = make((struct made_wish){.more = "clientAuth", .sans = "URI:urn:peer"});
+    struct made s = make((struct made_wish){.more = "serverAuth"});
+    struct made u = make(
+        (struct made_wish){.more = "emailProtection", .usage = "digitalSignature", .sans = ""});
     struct ua_trust_question q = server_question();
     (void)state;
     put(UA_PLACE_TRUSTED, &m);
@@ -264,7 +172,7 @@ static void clients_and_users_are_asked_other_things(void **state)
 
 static void a_damaged_signature_is_no_signature(void **state)
 {
-    struct made m = make((struct made_wish){ 0 });
+    struct made m = make((struct made_wish){0});
     struct ua_certificate *c = made_read(&m), *bad;
     uint8_t copy[4096];
     (void)state;
@@ -287,10 +195,11 @@ static void a_damaged_signature_is_no_signature(void **state)
 static void accept_any_is_not_accept_everything(void **state)
 {
     struct ua_trust_question q = server_question();
-    struct made good = make((struct made_wish){ 0 }), small = make((struct made_wish){ .key = KEY_SMALL });
-    struct made old = make((struct made_wish){ .from_s = -100, .to_s = -1 }), foreign = make((struct made_wish){ .sans = "URI:urn:x,DNS:peer.lan" });
-    struct made root = make((struct made_wish){ .key = KEY_ROOT, .ca = true, .name = "root" });
-    struct made leaf = make((struct made_wish){ .issuer = &root });
+    struct made good = make((struct made_wish){0}), small = make((struct made_wish){.key = KEY_SMALL});
+    struct made old = make((struct made_wish){.from_s = -100, .to_s = -1}),
+                foreign = make((struct made_wish){.sans = "URI:urn:x,DNS:peer.lan"});
+    struct made root = make((struct made_wish){.key = KEY_ROOT, .ca = true, .name = "root"});
+    struct made leaf = make((struct made_wish){.issuer = &root});
     (void)state;
     q.accept_any = true;
     judged_as(made_read(&good), q, UA_GOOD, 0);
@@ -315,16 +224,17 @@ static void accept_any_is_not_accept_everything(void **state)
 
 static void a_trusted_ca_vouches_for_its_own(void **state)
 {
-    struct made root = make((struct made_wish){ .key = KEY_ROOT, .ca = true, .name = "root" });
-    struct made sub = make((struct made_wish){ .key = KEY_SUB, .ca = true, .name = "sub", .issuer = &root });
-    struct made leaf = make((struct made_wish){ .issuer = &sub });
+    struct made root = make((struct made_wish){.key = KEY_ROOT, .ca = true, .name = "root"});
+    struct made sub = make((struct made_wish){.key = KEY_SUB, .ca = true, .name = "sub", .issuer = &root});
+    struct made leaf = make((struct made_wish){.issuer = &sub});
     (void)state;
     judged(&leaf, UA_BAD_CERTIFICATE_CHAIN_INCOMPLETE, UA_TRUST_CHAIN);
     expect_counts(0, 0, 1);
     put(UA_PLACE_TRUSTED, &root);
     judged(&leaf, UA_BAD_CERTIFICATE_CHAIN_INCOMPLETE, UA_TRUST_CHAIN); /* `sub` is still missing */
-    const struct made *chain[] = { &leaf, &sub };
-    judged_as(made_chain(chain, 2), server_question(), UA_BAD_CERTIFICATE_REVOCATION_UNKNOWN, UA_TRUST_REVOCATION);
+    const struct made *chain[] = {&leaf, &sub};
+    judged_as(made_chain(chain, 2), server_question(), UA_BAD_CERTIFICATE_REVOCATION_UNKNOWN,
+              UA_TRUST_REVOCATION);
     put(UA_PLACE_ISSUERS, &sub);
     judged(&leaf, UA_BAD_CERTIFICATE_REVOCATION_UNKNOWN, UA_TRUST_REVOCATION);
     put_crl(UA_PLACE_ISSUERS, &sub, KEY_SUB, NULL, -100, 100);
@@ -352,8 +262,9 @@ static void a_trusted_ca_vouches_for_its_own(void **state)
 
 static void a_known_issuer_is_not_a_trusted_one(void **state)
 {
-    struct made root = make((struct made_wish){ .key = KEY_ROOT, .ca = true, .name = "root" });
-    struct made leaf = make((struct made_wish){ .issuer = &root }), other = make((struct made_wish){ .key = KEY_OTHER, .issuer = &root });
+    struct made root = make((struct made_wish){.key = KEY_ROOT, .ca = true, .name = "root"});
+    struct made leaf = make((struct made_wish){.issuer = &root}),
+                other = make((struct made_wish){.key = KEY_OTHER, .issuer = &root});
     struct ua_trust_question q = server_question();
     (void)state;
     q.any_revocation = true;
@@ -371,14 +282,14 @@ static void issuers_are_looked_at_as_well(void **state)
 {
     static const struct {
         struct made_wish w;
-        ua_status        status;
-        int              number;
+        ua_status status;
+        int number;
     } cases[] = {
-        { { .ca = true, .from_s = -100, .to_s = -1 }, UA_BAD_CERTIFICATE_ISSUER_TIME_INVALID, UA_TRUST_DATES },
-        { { .ca = true, .from_s = 1, .to_s = 100 }, UA_BAD_CERTIFICATE_ISSUER_TIME_INVALID, UA_TRUST_DATES },
-        { { .ca = true, .usage = "digitalSignature" }, UA_BAD_CERTIFICATE_ISSUER_USE_NOT_ALLOWED, UA_TRUST_USE },
-        { { .ca = false, .usage = "keyCertSign" }, UA_BAD_CERTIFICATE_ISSUER_USE_NOT_ALLOWED, UA_TRUST_USE },
-        { { .ca = true }, 0, 0 },
+        {{.ca = true, .from_s = -100, .to_s = -1}, UA_BAD_CERTIFICATE_ISSUER_TIME_INVALID, UA_TRUST_DATES},
+        {{.ca = true, .from_s = 1, .to_s = 100}, UA_BAD_CERTIFICATE_ISSUER_TIME_INVALID, UA_TRUST_DATES},
+        {{.ca = true, .usage = "digitalSignature"}, UA_BAD_CERTIFICATE_ISSUER_USE_NOT_ALLOWED, UA_TRUST_USE},
+        {{.ca = false, .usage = "keyCertSign"}, UA_BAD_CERTIFICATE_ISSUER_USE_NOT_ALLOWED, UA_TRUST_USE},
+        {{.ca = true}, 0, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -386,7 +297,7 @@ static void issuers_are_looked_at_as_well(void **state)
         w.key = KEY_ROOT;
         w.name = i % 2 ? "root a" : "root b";
         struct made root = make(w);
-        struct made leaf = make((struct made_wish){ .issuer = &root });
+        struct made leaf = make((struct made_wish){.issuer = &root});
         struct ua_trust_question q = server_question();
         struct ua_certificate *c = made_read(&root);
         q.any_revocation = true;
@@ -401,10 +312,10 @@ static void issuers_are_looked_at_as_well(void **state)
 
 static void somebody_elses_key_under_a_trusted_name(void **state)
 {
-    struct made root = make((struct made_wish){ .key = KEY_ROOT, .ca = true, .name = "root" });
-    struct made fake = make((struct made_wish){ .key = KEY_OTHER, .ca = true, .name = "root" });
-    struct made leaf = make((struct made_wish){ .issuer = &fake });
-    const struct made *chain[] = { &leaf, &fake };
+    struct made root = make((struct made_wish){.key = KEY_ROOT, .ca = true, .name = "root"});
+    struct made fake = make((struct made_wish){.key = KEY_OTHER, .ca = true, .name = "root"});
+    struct made leaf = make((struct made_wish){.issuer = &fake});
+    const struct made *chain[] = {&leaf, &fake};
     struct ua_trust_question q = server_question();
     (void)state;
     q.any_revocation = true;
@@ -419,12 +330,12 @@ static void somebody_elses_key_under_a_trusted_name(void **state)
 /* Two CAs that have signed each other: the way to the trusted one is found, and the search ends. */
 static void cross_signed_and_looped_chains(void **state)
 {
-    struct made a = make((struct made_wish){ .key = KEY_ROOT, .ca = true, .name = "a" });
-    struct made b = make((struct made_wish){ .key = KEY_SUB, .ca = true, .name = "b" });
-    struct made a_by_b = make((struct made_wish){ .key = KEY_ROOT, .ca = true, .name = "a", .issuer = &b });
-    struct made b_by_a = make((struct made_wish){ .key = KEY_SUB, .ca = true, .name = "b", .issuer = &a });
-    struct made leaf = make((struct made_wish){ .issuer = &a });
-    const struct made *loop[] = { &leaf, &a_by_b, &b_by_a };
+    struct made a = make((struct made_wish){.key = KEY_ROOT, .ca = true, .name = "a"});
+    struct made b = make((struct made_wish){.key = KEY_SUB, .ca = true, .name = "b"});
+    struct made a_by_b = make((struct made_wish){.key = KEY_ROOT, .ca = true, .name = "a", .issuer = &b});
+    struct made b_by_a = make((struct made_wish){.key = KEY_SUB, .ca = true, .name = "b", .issuer = &a});
+    struct made leaf = make((struct made_wish){.issuer = &a});
+    const struct made *loop[] = {&leaf, &a_by_b, &b_by_a};
     struct ua_trust_question q = server_question();
     (void)state;
     q.any_revocation = true;
@@ -451,18 +362,20 @@ static void chains_that_are_too_long(void **state)
     for (int i = 0; i < LONG; i++) { /* all[0] is the root */
         char name[16];
         (void)snprintf(name, sizeof name, "ca %d", i);
-        all[i] = make((struct made_wish){ .key = i == LONG - 1 ? KEY_LEAF : i % 2 ? KEY_SUB : KEY_ROOT,
-                                          .ca = i < LONG - 1,
-                                          .name = i == LONG - 1 ? "peer" : name,
-                                          .issuer = i ? &all[i - 1] : NULL });
+        all[i] = make((struct made_wish){.key = i == LONG - 1 ? KEY_LEAF
+                                                : i % 2       ? KEY_SUB
+                                                              : KEY_ROOT,
+                                         .ca = i < LONG - 1,
+                                         .name = i == LONG - 1 ? "peer" : name,
+                                         .issuer = i ? &all[i - 1] : NULL});
         chain[LONG - 1 - i] = &all[i];
     }
     q.any_revocation = true;
     put(UA_PLACE_TRUSTED, &all[0]);
     judged_as(made_chain(chain, LONG), q, UA_BAD_CERTIFICATE_CHAIN_INCOMPLETE, UA_TRUST_CHAIN);
     assert_non_null(strstr(why.text, "more than 5"));
-    struct made leaf = make((struct made_wish){ .issuer = &all[4] }); /* five above it */
-    const struct made *five[] = { &leaf, &all[4], &all[3], &all[2], &all[1] };
+    struct made leaf = make((struct made_wish){.issuer = &all[4]}); /* five above it */
+    const struct made *five[] = {&leaf, &all[4], &all[3], &all[2], &all[1]};
     judged_as(made_chain(five, 5), q, UA_GOOD, 0);
     made_free(&leaf);
     for (int i = 0; i < LONG; i++)
@@ -472,14 +385,14 @@ static void chains_that_are_too_long(void **state)
 /* Many CAs of one name: not more signatures are computed than there is a limit for. */
 static void a_store_full_of_the_same_name_ends(void **state)
 {
-    struct made leaf, root = make((struct made_wish){ .key = KEY_OTHER, .ca = true, .name = "root" });
+    struct made leaf, root = make((struct made_wish){.key = KEY_OTHER, .ca = true, .name = "root"});
     (void)state;
     for (int i = 0; i < 60; i++) {
-        struct made m = make((struct made_wish){ .key = KEY_ROOT, .ca = true, .name = "root" });
+        struct made m = make((struct made_wish){.key = KEY_ROOT, .ca = true, .name = "root"});
         put(UA_PLACE_ISSUERS, &m);
         made_free(&m);
     }
-    leaf = make((struct made_wish){ .issuer = &root });
+    leaf = make((struct made_wish){.issuer = &root});
     judged(&leaf, UA_BAD_CERTIFICATE_INVALID, UA_TRUST_INVALID);
     made_free(&leaf);
     made_free(&root);
@@ -489,7 +402,7 @@ static void a_store_full_of_the_same_name_ends(void **state)
 
 static void what_people_put_there_counts_at_once(void **state)
 {
-    struct made m = make((struct made_wish){ 0 });
+    struct made m = make((struct made_wish){0});
     BIO *bio = BIO_new(BIO_s_mem());
     (void)state;
     peers_must(PEM_write_bio_X509(bio, m.x) == 1);
@@ -513,12 +426,12 @@ static void what_people_put_there_counts_at_once(void **state)
 
 static void the_inbox_has_an_end(void **state)
 {
-    struct made m = { 0 };
+    struct made m = {0};
     char first[6][2 * UA_THUMBPRINT_BYTES + 1];
     (void)state;
     for (int i = 0; i < UA_INBOX_FILES + 5; i++) {
         made_free(&m);
-        m = make((struct made_wish){ 0 });
+        m = make((struct made_wish){0});
         if (i < 6) {
             struct ua_certificate *c = made_read(&m);
             memcpy(first[i], c->hex, sizeof first[i]);
@@ -532,15 +445,16 @@ static void the_inbox_has_an_end(void **state)
     assert_int_equal(ua_trust_accept(trust, bytes_str(c->hex), NULL, &why), CODE_OK);
     ua_certificate_drop(c);
     for (int i = 0; i < 6; i++)
-        assert_int_equal(ua_trust_accept(trust, bytes_str(first[i]), NULL, &why), i < 5 ? CODE_NOTFOUND : CODE_OK);
+        assert_int_equal(ua_trust_accept(trust, bytes_str(first[i]), NULL, &why),
+                         i < 5 ? CODE_NOTFOUND : CODE_OK);
     made_free(&m);
 }
 
 static void a_chain_waits_with_its_issuers(void **state)
 {
-    struct made root = make((struct made_wish){ .key = KEY_ROOT, .ca = true, .name = "root" });
-    struct made leaf = make((struct made_wish){ .issuer = &root });
-    const struct made *chain[] = { &leaf, &root };
+    struct made root = make((struct made_wish){.key = KEY_ROOT, .ca = true, .name = "root"});
+    struct made leaf = make((struct made_wish){.issuer = &root});
+    const struct made *chain[] = {&leaf, &root};
     struct ua_trust_question q = server_question();
     (void)state;
     q.any_revocation = true;
@@ -555,14 +469,15 @@ static void a_chain_waits_with_its_issuers(void **state)
 
 static void names_that_mean_none_or_several(void **state)
 {
-    struct made a = make((struct made_wish){ 0 }), b = make((struct made_wish){ 0 });
+    struct made a = make((struct made_wish){0}), b = make((struct made_wish){0});
     (void)state;
     put(UA_PLACE_REJECTED, &a);
     put(UA_PLACE_REJECTED, &b);
     assert_int_equal(ua_trust_accept(trust, BYTES_LIT("peer"), NULL, &why), CODE_USAGE);
     assert_int_equal(ua_trust_accept(trust, BYTES_LIT("press"), NULL, &why), CODE_NOTFOUND);
     assert_int_equal(ua_trust_accept(trust, BYTES_LIT(""), NULL, &why), CODE_NOTFOUND);
-    assert_int_equal(ua_trust_accept(trust, BYTES_LIT("ABC"), NULL, &why), CODE_NOTFOUND); /* three digits are too few */
+    assert_int_equal(ua_trust_accept(trust, BYTES_LIT("ABC"), NULL, &why),
+                     CODE_NOTFOUND); /* three digits are too few */
     expect_counts(0, 0, 2);
     struct ua_certificate *c = made_read(&a);
     char text[64] = "";
@@ -580,14 +495,16 @@ static void what_is_no_certificate_is_not_taken(void **state)
     (void)state;
     assert_int_equal(ua_trust_add(trust, UA_PLACE_TRUSTED, BYTES_LIT("hello"), NULL, &why), CODE_MALFORMED);
     assert_int_equal(ua_trust_add(trust, UA_PLACE_TRUSTED, BYTES_NONE, NULL, &why), CODE_MALFORMED);
-    assert_int_equal(ua_trust_add(trust, UA_PLACE_TRUSTED, BYTES_LIT("0\x82\x10"), NULL, &why), CODE_MALFORMED);
-    assert_int_equal(ua_trust_add_crl(trust, UA_PLACE_TRUSTED, BYTES_LIT("hello"), NULL, &why), CODE_MALFORMED);
+    assert_int_equal(ua_trust_add(trust, UA_PLACE_TRUSTED, BYTES_LIT("0\x82\x10"), NULL, &why),
+                     CODE_MALFORMED);
+    assert_int_equal(ua_trust_add_crl(trust, UA_PLACE_TRUSTED, BYTES_LIT("hello"), NULL, &why),
+                     CODE_MALFORMED);
     expect_counts(0, 0, 0);
 }
 
 static void a_full_disk_trusts_nobody(void **state)
 {
-    struct made m = make((struct made_wish){ 0 });
+    struct made m = make((struct made_wish){0});
     (void)state;
     memfs_fail(fs, FS_PWRITE, 1, ENOSPC, true);
     judged(&m, UA_BAD_CERTIFICATE_UNTRUSTED, UA_TRUST_UNKNOWN);
@@ -624,7 +541,7 @@ static const char *verifies_without_memory(void *ctx)
 static void without_memory_nobody_is_mistaken_for_another(void **state)
 {
     struct oom_result r;
-    struct made m = make((struct made_wish){ 0 });
+    struct made m = make((struct made_wish){0});
     struct ua_certificate *c = made_read(&m);
     (void)state;
     put(UA_PLACE_TRUSTED, &m);
@@ -633,171 +550,6 @@ static void without_memory_nobody_is_mistaken_for_another(void **state)
     assert_true(r.refused > 10);
     ua_certificate_drop(c);
     made_free(&m);
-}
-
-/* ---- our own ---- */
-
-static const char *const hosts[] = { "gw1", "gw1.plant-a.lan", "10.0.4.2", "::1" };
-
-static struct ua_own_wish own_wish(void)
-{
-    return (struct ua_own_wish){ .uri = "urn:gw1:fieldgate",
-                                 .name = "Fieldgate gw1",
-                                 .hosts = hosts,
-                                 .host_count = 4,
-                                 .wall_us = NOW_S * INT64_C(1000000) };
-}
-
-static struct ua_application *own_open(struct ua_own_wish w, bool made, bool renewed)
-{
-    struct ua_application *a;
-    struct ua_own_result r;
-    if (ua_own_open(&a, memfs_io(fs), "/pki", &w, &r, &why) != CODE_OK)
-        fail_msg("%s", why.text);
-    assert_int_equal(r.made, made);
-    assert_int_equal(r.renewed, renewed);
-    return a;
-}
-
-static void our_certificate_is_made_once_and_is_believed_by_ourselves(void **state)
-{
-    struct ua_own_wish w = own_wish();
-    struct io_stat st;
-    (void)state;
-    struct ua_application *a = own_open(w, true, false), *b = own_open(w, false, false);
-    assert_true(ua_certificate_equal(a->certificate, b->certificate));
-    assert_int_equal(a->certificate->bits, 2048);
-    assert_string_equal(a->certificate->uri, w.uri);
-    assert_string_equal(a->certificate->name, w.name);
-    for (size_t i = 0; i < 4; i++)
-        assert_true(ua_certificate_names(a->certificate, bytes_str(hosts[i])));
-    assert_true(ua_certificate_names(a->certificate, BYTES_LIT("[::1]")));
-    assert_false(ua_certificate_names(a->certificate, BYTES_LIT("gw2")));
-    assert_int_equal(memfs_io(fs)->stat(memfs_io(fs)->self, "/pki/own/private/fieldgate.pem", &st), 0);
-    assert_int_equal(ua_trust_add(trust, UA_PLACE_TRUSTED, a->certificate->der, NULL, &why), CODE_OK);
-    struct ua_trust_question q = { .who = "gw1", .host = BYTES_LIT("gw1"), .uri = bytes_str(w.uri), .wall_us = w.wall_us };
-    for (int kind = UA_PEER_SERVER; kind <= UA_PEER_USER; kind++) {
-        q.kind = (enum ua_peer_kind)kind;
-        judged_as(ua_certificate_hold(a->certificate), q, UA_GOOD, 0);
-    }
-    ua_application_drop(a);
-    ua_application_drop(b);
-}
-
-static void our_certificate_is_renewed_before_it_ends_and_keeps_its_key(void **state)
-{
-    struct ua_own_wish w = own_wish();
-    (void)state;
-    struct ua_application *a = own_open(w, true, false);
-    w.wall_us += (int64_t)(UA_OWN_DAYS - UA_OWN_DAYS_LEFT) * 86400 * 1000000;
-    struct ua_application *same = own_open(w, false, false);
-    w.wall_us += INT64_C(1000000);
-    struct ua_application *b = own_open(w, false, true);
-    assert_false(ua_certificate_equal(a->certificate, b->certificate));
-    assert_int_equal(EVP_PKEY_eq(a->key, b->key), 1);
-    assert_true(b->certificate->to_s > a->certificate->to_s);
-    w.uri = "urn:gw2:fieldgate";
-    struct ua_application *c = own_open(w, false, true);
-    assert_string_equal(c->certificate->uri, w.uri);
-    ua_application_drop(a);
-    ua_application_drop(same);
-    ua_application_drop(b);
-    ua_application_drop(c);
-}
-
-/* On a real disk: nobody else reads the key. */
-static void our_key_is_for_us_alone(void **state)
-{
-    static const char *const below[] = { "/own/certs/fieldgate.der", "/own/private/fieldgate.pem", "/own/certs", "/own/private", "/own",
-                                         "/trusted/certs", "/trusted/crl", "/trusted", "/issuers/certs", "/issuers/crl", "/issuers",
-                                         "/rejected/certs", "/rejected", "" };
-    char dir[] = "/tmp/fieldgate-pki-XXXXXX", path[200];
-    struct ua_own_wish w = own_wish();
-    struct ua_own_result r;
-    struct ua_application *a;
-    struct ua_trust *t;
-    struct io_stat st;
-    (void)state;
-    assert_non_null(mkdtemp(dir));
-    assert_int_equal(ua_trust_open(&t, &io_system, dir, &why), CODE_OK);
-    assert_int_equal(ua_own_open(&a, &io_system, dir, &w, &r, &why), CODE_OK);
-    (void)snprintf(path, sizeof path, "%s/own/private/fieldgate.pem", dir);
-    assert_int_equal(io_system.stat(io_system.self, path, &st), 0);
-    assert_int_equal(st.mode & 077, 0);
-    (void)snprintf(path, sizeof path, "%s/own/private", dir);
-    assert_int_equal(io_system.stat(io_system.self, path, &st), 0);
-    assert_int_equal(st.mode & 077, 0);
-    ua_application_drop(a);
-    ua_trust_close(t);
-    for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
-        (void)snprintf(path, sizeof path, "%s%s", dir, below[i]);
-        assert_int_equal(remove(path), 0); /* and there is nothing else */
-    }
-}
-
-/* Somebody's own certificate is used as it is, and never written over. */
-static void a_certificate_of_others_stays(void **state)
-{
-    struct made root = make((struct made_wish){ .key = KEY_ROOT, .ca = true, .name = "root" });
-    struct made own = make((struct made_wish){ .issuer = &root, .sans = "URI:urn:other", .to_s = 100 });
-    struct cert pair = { own.x, own.key };
-    struct bytes der = peers_der(&pair), key = peers_key(&pair);
-    (void)state;
-    assert_int_equal(io_replace(&io, "/pki/own/certs", "fieldgate.der", der, &why), CODE_OK);
-    struct ua_application *a;
-    struct ua_own_result r;
-    struct ua_own_wish w = own_wish();
-    assert_int_equal(ua_own_open(&a, &io, "/pki", &w, &r, &why), CODE_USAGE);
-    assert_non_null(strstr(why.text, "fieldgate.pem"));
-    assert_int_equal(io_replace(&io, "/pki/own/private", "fieldgate.pem", key, &why), CODE_OK);
-    a = own_open(own_wish(), false, false);
-    assert_int_equal(lines, 1); /* its URI is not ours */
-    assert_true(bytes_equal(a->certificate->der, der));
-    ua_application_drop(a);
-    w.uri = "urn:other";
-    a = own_open(w, false, false);
-    assert_int_equal(lines, 2); /* it ends */
-    ua_application_drop(a);
-    free((void *)(uintptr_t)der.at);
-    free((void *)(uintptr_t)key.at);
-    made_free(&own);
-    made_free(&root);
-}
-
-static void a_start_between_key_and_certificate_goes_on(void **state)
-{
-    struct ua_own_wish w = own_wish();
-    struct ua_application *a;
-    struct ua_own_result r;
-    (void)state;
-    memfs_fail(fs, FS_RENAME, 2, EIO, false);
-    assert_int_not_equal(ua_own_open(&a, memfs_io(fs), "/pki", &w, &r, &why), CODE_OK);
-    assert_null(a);
-    a = own_open(w, true, false);
-    ua_application_drop(a);
-}
-
-static void keys_that_do_not_fit_are_said_so(void **state)
-{
-    static const struct {
-        enum made_key cert, key;
-        const char   *text;
-    } cases[] = { { KEY_LEAF, KEY_OTHER, "does not belong" }, { KEY_SMALL, KEY_SMALL, "1024" }, { KEY_CURVE, KEY_CURVE, "not RSA" } };
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct made m = make((struct made_wish){ .key = cases[i].cert });
-        struct cert c = { m.x, made_key(cases[i].key) };
-        struct bytes der = peers_der(&c), key = peers_key(&c);
-        struct ua_application *a;
-        assert_int_equal(ua_application_new(&a, der, key, &why), CODE_USAGE);
-        assert_non_null(strstr(why.text, cases[i].text));
-        assert_int_equal(ua_application_new(&a, der, BYTES_LIT("no key"), &why), CODE_USAGE);
-        assert_int_equal(ua_application_new(&a, der, BYTES_NONE, &why), CODE_USAGE);
-        assert_int_equal(ua_application_new(&a, key, key, &why), CODE_USAGE);
-        free((void *)(uintptr_t)der.at);
-        free((void *)(uintptr_t)key.at);
-        made_free(&m);
-    }
 }
 
 static int free_keys(void **state)
@@ -832,12 +584,6 @@ int main(void)
         WITH_STORE(what_is_no_certificate_is_not_taken),
         WITH_STORE(a_full_disk_trusts_nobody),
         WITH_STORE(without_memory_nobody_is_mistaken_for_another),
-        WITH_STORE(our_certificate_is_made_once_and_is_believed_by_ourselves),
-        WITH_STORE(our_certificate_is_renewed_before_it_ends_and_keeps_its_key),
-        WITH_STORE(our_key_is_for_us_alone),
-        WITH_STORE(a_certificate_of_others_stays),
-        WITH_STORE(a_start_between_key_and_certificate_goes_on),
-        WITH_STORE(keys_that_do_not_fit_are_said_so),
     };
     return cmocka_run_group_tests(tests, NULL, free_keys);
 }

@@ -11,14 +11,15 @@
 
 enum { ASKERS = 3, ROUNDS = 60 };
 
-static struct ua_trust       *trust;
+static struct ua_trust *trust;
 static struct ua_certificate *peer;
 
 static void *ask(void *arg)
 {
     unsigned *wrong = arg;
     struct fault why;
-    const struct ua_trust_question q = { .kind = UA_PEER_CLIENT, .who = "peer", .wall_us = NOW_S * INT64_C(1000000) };
+    const struct ua_trust_question q = {
+        .kind = UA_PEER_CLIENT, .who = "peer", .wall_us = NOW_S * INT64_C(1000000)};
     for (int i = 0; i < ROUNDS; i++) {
         ua_status status = ua_trust_verify(trust, peer, &q, &why);
         *wrong += status != UA_GOOD && status != UA_BAD_CERTIFICATE_UNTRUSTED;
@@ -29,9 +30,9 @@ static void *ask(void *arg)
 static void a_store_may_be_asked_by_all(void **state)
 {
     struct memfs *fs = memfs_new(1);
-    struct made m = make((struct made_wish){ 0 });
+    struct made m = make((struct made_wish){0});
     pthread_t threads[ASKERS];
-    unsigned wrong[ASKERS] = { 0 };
+    unsigned wrong[ASKERS] = {0};
     struct fault why;
     (void)state;
     peer = made_read(&m);
@@ -54,7 +55,7 @@ static void a_store_may_be_asked_by_all(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(a_store_may_be_asked_by_all) };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_store_may_be_asked_by_all)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     made_keys_free();
     return failed;

@@ -9,11 +9,11 @@
 #include <time.h>
 
 struct judge {
-    struct ua_trust                *trust;
-    const struct ua_certificate    *c;
+    struct ua_trust *trust;
+    const struct ua_certificate *c;
     const struct ua_trust_question *q;
-    struct trust_chain              chain;
-    struct fault                   *why;
+    struct trust_chain chain;
+    struct fault *why;
 };
 
 static ua_status refuse(struct judge *j, ua_status status, int number, const char *fmt, ...) FG_PRINTF(4, 5);
@@ -34,8 +34,8 @@ static ua_status structure(struct judge *j)
 {
     if (!j->c->key || j->c->bits == 0 || X509_get_extension_flags(j->c->x[0]) & EXFLAG_INVALID)
         return refuse(j, UA_BAD_CERTIFICATE_INVALID, UA_TRUST_INVALID,
-                      "its certificate \"%.60s\" is damaged: %s cannot be read. It needs a new one", j->c->name,
-                      j->c->key ? "its extensions" : "its key");
+                      "its certificate \"%.60s\" is damaged: %s cannot be read. It needs a new one",
+                      j->c->name, j->c->key ? "its extensions" : "its key");
     return UA_GOOD;
 }
 
@@ -43,9 +43,10 @@ static ua_status signatures(struct judge *j)
 {
     const struct trust_chain *h = &j->chain;
     if (h->forged && !h->complete)
-        return refuse(j, UA_BAD_CERTIFICATE_INVALID, UA_TRUST_INVALID,
-                      "its certificate \"%.60s\" was not signed by the issuer it names, \"%.60s\". It needs a new one", j->c->name,
-                      j->c->issuer);
+        return refuse(
+            j, UA_BAD_CERTIFICATE_INVALID, UA_TRUST_INVALID,
+            "its certificate \"%.60s\" was not signed by the issuer it names, \"%.60s\". It needs a new one",
+            j->c->name, j->c->issuer);
     return UA_GOOD;
 }
 
@@ -55,11 +56,12 @@ static ua_status strength(struct judge *j)
     char words[64];
     if (!ua_rsa_fits(c->key))
         return refuse(j, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, UA_TRUST_WEAK,
-                      "its certificate \"%.60s\" has %s, RSA of %d to %d is needed. It needs a new one", c->name,
-                      ua_rsa_words(c->key, words), UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
+                      "its certificate \"%.60s\" has %s, RSA of %d to %d is needed. It needs a new one",
+                      c->name, ua_rsa_words(c->key, words), UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
     if (!c->hash_strong)
         return refuse(j, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, UA_TRUST_WEAK,
-                      "its certificate \"%.60s\" is signed with %.20s, SHA-256 is needed. It needs a new one", c->name, c->hash);
+                      "its certificate \"%.60s\" is signed with %.20s, SHA-256 is needed. It needs a new one",
+                      c->name, c->hash);
     return UA_GOOD;
 }
 
@@ -71,8 +73,8 @@ static ua_status strength_above(struct judge *j)
         (void)X509_get_signature_info(j->chain.x[i], &md, NULL, NULL, NULL);
         if (!root && md != NID_sha256 && md != NID_sha384 && md != NID_sha512)
             return refuse(j, UA_BAD_CERTIFICATE_POLICY_CHECK_FAILED, UA_TRUST_WEAK,
-                          "an issuer of its certificate \"%.60s\" is signed with %.20s, SHA-256 is needed", j->c->name,
-                          md == NID_undef ? "an unknown hash" : OBJ_nid2sn(md));
+                          "an issuer of its certificate \"%.60s\" is signed with %.20s, SHA-256 is needed",
+                          j->c->name, md == NID_undef ? "an unknown hash" : OBJ_nid2sn(md));
     }
     return UA_GOOD;
 }
@@ -87,13 +89,16 @@ static ua_status known(struct judge *j)
     trust_to_inbox(j->trust, c);
     if (j->chain.deep && !j->chain.complete)
         return refuse(j, UA_BAD_CERTIFICATE_CHAIN_INCOMPLETE, UA_TRUST_CHAIN,
-                      "its certificate \"%.60s\" has more than %d issuers above it", c->name, UA_TRUST_ISSUERS_DEEP);
+                      "its certificate \"%.60s\" has more than %d issuers above it", c->name,
+                      UA_TRUST_ISSUERS_DEEP);
     if (!j->chain.complete)
         return refuse(j, UA_BAD_CERTIFICATE_CHAIN_INCOMPLETE, UA_TRUST_CHAIN,
-                      "the issuer of its certificate \"%.50s\", \"%.50s\", is not here. fieldgate opcua trust add --issuer FILE",
+                      "the issuer of its certificate \"%.50s\", \"%.50s\", is not here. fieldgate opcua "
+                      "trust add --issuer FILE",
                       c->name, c->issuer);
     return refuse(j, UA_BAD_CERTIFICATE_UNTRUSTED, UA_TRUST_UNKNOWN,
-                  "its certificate \"%.60s\" is not trusted; it waits here. To trust it: fieldgate opcua trust accept %.10s  (SHA1 %s)",
+                  "its certificate \"%.60s\" is not trusted; it waits here. To trust it: fieldgate opcua "
+                  "trust accept %.10s  (SHA1 %s)",
                   c->name, c->hex, c->hex);
 }
 
@@ -132,8 +137,9 @@ static ua_status dates(struct judge *j)
         int d = dates_of(j->chain.x[i], now_s);
         if (d)
             return refuse(j, UA_BAD_CERTIFICATE_ISSUER_TIME_INVALID, UA_TRUST_DATES,
-                          "an issuer of its certificate \"%.50s\" %s; it is %s here. Renew the issuer's, or set the clock", j->c->name,
-                          d < 0 ? "is not valid yet" : "has ended", now);
+                          "an issuer of its certificate \"%.50s\" %s; it is %s here. Renew the issuer's, or "
+                          "set the clock",
+                          j->c->name, d < 0 ? "is not valid yet" : "has ended", now);
     }
     return UA_GOOD;
 }
@@ -145,20 +151,24 @@ static ua_status host(struct judge *j)
     char names[80], asked[60];
     if (j->q->kind != UA_PEER_SERVER || j->q->host.len == 0 || ua_certificate_names(j->c, j->q->host))
         return UA_GOOD;
-    return refuse(j, UA_BAD_CERTIFICATE_HOST_NAME_INVALID, UA_TRUST_HOST,
-                  "its certificate is for %s, not for %s. Dial one of these, or do not compare names for this server",
-                  ua_certificate_hosts(j->c, names, sizeof names), bytes_escape(j->q->host, asked, sizeof asked));
+    return refuse(
+        j, UA_BAD_CERTIFICATE_HOST_NAME_INVALID, UA_TRUST_HOST,
+        "its certificate is for %s, not for %s. Dial one of these, or do not compare names for this server",
+        ua_certificate_hosts(j->c, names, sizeof names), bytes_escape(j->q->host, asked, sizeof asked));
 }
 
-ua_status ua_certificate_check_uri(const struct ua_certificate *c, struct bytes uri, const char *who, struct fault *why)
+ua_status ua_certificate_check_uri(const struct ua_certificate *c, struct bytes uri, const char *who,
+                                   struct fault *why)
 {
     char own[80], said[80];
     if (c->uri && bytes_is(uri, c->uri))
         return UA_GOOD;
-    (void)FAIL_FG(why, CODE_REFUSED, UA_TRUST_URI, "%s: it calls itself %s, its certificate is for %s. One of the two must be changed",
+    (void)FAIL_FG(why, CODE_REFUSED, UA_TRUST_URI,
+                  "%s: it calls itself %s, its certificate is for %s. One of the two must be changed",
                   who ? who : "the peer", bytes_escape(uri, said, sizeof said),
-                  c->uri ? bytes_escape(bytes_str(c->uri), own, sizeof own)
-                         : c->uri_count ? "several applications" : "no application (no URI)");
+                  c->uri         ? bytes_escape(bytes_str(c->uri), own, sizeof own)
+                  : c->uri_count ? "several applications"
+                                 : "no application (no URI)");
     return UA_BAD_CERTIFICATE_URI_INVALID;
 }
 
@@ -195,8 +205,10 @@ static ua_status use(struct judge *j)
                       "its certificate \"%.60s\" is not for %s. It needs a new one", j->c->name, wrong);
     for (size_t i = 1; i < j->chain.count; i++)
         if (X509_check_ca(j->chain.x[i]) < 1 || !(X509_get_key_usage(j->chain.x[i]) & KU_KEY_CERT_SIGN))
-            return refuse(j, UA_BAD_CERTIFICATE_ISSUER_USE_NOT_ALLOWED, UA_TRUST_USE,
-                          "the issuer of its certificate \"%.60s\" may not issue certificates (CA, keyCertSign)", j->c->name);
+            return refuse(
+                j, UA_BAD_CERTIFICATE_ISSUER_USE_NOT_ALLOWED, UA_TRUST_USE,
+                "the issuer of its certificate \"%.60s\" may not issue certificates (CA, keyCertSign)",
+                j->c->name);
     return UA_GOOD;
 }
 
@@ -215,7 +227,8 @@ static enum revoked in_list(X509_CRL *crl, X509 *x, X509 *issuer, int64_t now_s)
     if (found == 1)
         return REVOKED; /* also by a list that has ended: nothing is taken back */
     const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
-    bool fresh = X509_cmp_time(X509_CRL_get0_lastUpdate(crl), &now) < 0 && (!next || X509_cmp_time(next, &now) > 0);
+    bool fresh = X509_cmp_time(X509_CRL_get0_lastUpdate(crl), &now) < 0 &&
+                 (!next || X509_cmp_time(next, &now) > 0);
     return fresh ? NOT_REVOKED : NOBODY_KNOWS;
 }
 
@@ -225,7 +238,8 @@ static enum revoked revoked(struct judge *j, X509 *x, X509 *issuer)
     for (enum trust_folder_id id = FOLDER_TRUSTED_CRL; id <= FOLDER_ISSUERS_CRL; id++) {
         const struct trust_folder *f = &j->trust->folders[id];
         for (size_t i = 0; i < f->count; i++) {
-            enum revoked r = f->files[i].crl ? in_list(f->files[i].crl, x, issuer, j->q->wall_us / 1000000) : NOBODY_KNOWS;
+            enum revoked r = f->files[i].crl ? in_list(f->files[i].crl, x, issuer, j->q->wall_us / 1000000)
+                                             : NOBODY_KNOWS;
             if (r == REVOKED)
                 return r;
             best = r == NOT_REVOKED ? r : best;
@@ -240,14 +254,17 @@ static ua_status revocation(struct judge *j)
     for (size_t i = 0; i + 1 < j->chain.count; i++) {
         enum revoked r = revoked(j, j->chain.x[i], j->chain.x[i + 1]);
         if (r == REVOKED)
-            return refuse(j, i ? UA_BAD_CERTIFICATE_ISSUER_REVOKED : UA_BAD_CERTIFICATE_REVOKED, UA_TRUST_REVOKED,
+            return refuse(j, i ? UA_BAD_CERTIFICATE_ISSUER_REVOKED : UA_BAD_CERTIFICATE_REVOKED,
+                          UA_TRUST_REVOKED,
                           "%s certificate \"%.60s\" was revoked by who issued it. It needs a new one",
                           i ? "the issuer of its" : "its", j->c->name);
         if (r == NOBODY_KNOWS && !lax)
-            return refuse(j, i ? UA_BAD_CERTIFICATE_ISSUER_REVOCATION_UNKNOWN : UA_BAD_CERTIFICATE_REVOCATION_UNKNOWN,
-                          UA_TRUST_REVOCATION,
-                          "no present list says whether %s certificate \"%.40s\" was revoked by \"%.40s\". fieldgate opcua trust add FILE",
-                          i ? "the issuer of its" : "its", j->c->name, j->c->issuer);
+            return refuse(
+                j, i ? UA_BAD_CERTIFICATE_ISSUER_REVOCATION_UNKNOWN : UA_BAD_CERTIFICATE_REVOCATION_UNKNOWN,
+                UA_TRUST_REVOCATION,
+                "no present list says whether %s certificate \"%.40s\" was revoked by \"%.40s\". fieldgate "
+                "opcua trust add FILE",
+                i ? "the issuer of its" : "its", j->c->name, j->c->issuer);
     }
     return UA_GOOD;
 }
@@ -256,7 +273,8 @@ static ua_status revocation(struct judge *j)
 
 static ua_status judge(struct judge *j)
 {
-    static ua_status (*const questions[])(struct judge *) = { strength_above, known, dates, host, uri, use, revocation };
+    static ua_status (*const questions[])(struct judge *) = {strength_above, known, dates, host, uri, use,
+                                                             revocation};
     ua_status status = structure(j);
     if (!status)
         status = strength(j); /* before anything is computed with it */
@@ -270,17 +288,20 @@ static ua_status judge(struct judge *j)
     return status;
 }
 
-ua_status ua_trust_verify(struct ua_trust *t, const struct ua_certificate *c, const struct ua_trust_question *q,
-                          struct fault *why)
+ua_status ua_trust_verify(struct ua_trust *t, const struct ua_certificate *c,
+                          const struct ua_trust_question *q, struct fault *why)
 {
-    static const enum trust_folder_id needed[] = { FOLDER_TRUSTED, FOLDER_ISSUERS, FOLDER_TRUSTED_CRL, FOLDER_ISSUERS_CRL };
+    static const enum trust_folder_id needed[] = {FOLDER_TRUSTED, FOLDER_ISSUERS, FOLDER_TRUSTED_CRL,
+                                                  FOLDER_ISSUERS_CRL};
     struct fault own;
-    struct judge j = { .trust = t, .c = c, .q = q, .why = why ? why : &own };
+    struct judge j = {.trust = t, .c = c, .q = q, .why = why ? why : &own};
     ua_status status = UA_GOOD;
     (void)pthread_mutex_lock(&t->lock);
     for (size_t i = 0; !status && i < sizeof needed / sizeof *needed; i++) {
         enum code code = trust_look(t, needed[i], j.why);
-        status = code == CODE_OK ? UA_GOOD : code == CODE_NOMEM ? UA_BAD_OUT_OF_MEMORY : UA_BAD_RESOURCE_UNAVAILABLE;
+        status = code == CODE_OK      ? UA_GOOD
+                 : code == CODE_NOMEM ? UA_BAD_OUT_OF_MEMORY
+                                      : UA_BAD_RESOURCE_UNAVAILABLE;
     }
     if (!status)
         status = judge(&j);
