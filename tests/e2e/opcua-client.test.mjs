@@ -257,7 +257,8 @@ test('certificates of servers that must not be believed', async (t) => {
 /** `fieldgate opcua watch` of counters as a process: { lines, notices(), stop() }; lines: { node, value, time, status }. */
 function watch(t, nodes, { url, args = [] } = {}) {
     const lines = [];
-    const it = start(FIELDGATE, ['opcua', 'watch', url, ...nodes, '-o', 'jsonl', '--data', join(home, 'data'), ...NONE, ...args], {
+    const security = args.includes('--security') ? [] : NONE;
+    const it = start(FIELDGATE, ['opcua', 'watch', url, ...nodes, '-o', 'jsonl', '--data', join(home, 'data'), ...security, ...args], {
         onLine: (line) => lines.push(JSON.parse(line)),
     });
     t.after(() => (it.ended ? undefined : it.kill('SIGINT').catch(() => {})));
@@ -315,6 +316,22 @@ test('watch through what networks do: cuts, a cut in a message, a delay, and cha
     await until(() => w.lines.filter((l) => String(l.value) === ticks.at(-1).value).length === 20, () => `the last value everywhere\n${w.notices()}`, 20_000);
     exactly(w.lines, nodes, ticks, proxy.connections - 1);
     assert.ok(proxy.connections >= 4, `${proxy.connections} connections ${w.notices()}`);
+});
+
+// A day has 32 renewals of a channel that lives an hour. The long run has more than that.
+const RENEWALS = process.env.FG_FULL ? 40 : 12;
+test('channels are renewed again and again, encrypted, while values flow: each value once', { timeout: 90_000 }, async (t) => {
+    let opens = 0;
+    const other = await startUaServer({ t, counters: 5, policies: ['None', 'Basic256Sha256'], minTokenLifetime: 400, tokenLifetime: 1000 });
+    const proxy = await startProxy({ t, port: other.port, onData: (direction, data) => { if (direction === 'up' && data.includes('OPNF')) opens++; } });
+    const nodes = counterNodes(5);
+    const w = watch(t, nodes, { url: proxy.url, args: ['--interval', '50ms', '--sampling', '0s', '--queue', '1000', '--security', 'Basic256Sha256', '--accept-any', '--any-host'] });
+    await until(() => w.lines.length >= 5, () => `the first values\n${w.notices()}`, 20_000);
+    await other.do('emit', { ticks: RENEWALS * 40, every: 20, spikes: [300] }, 80_000);
+    const { ticks } = await other.do('emitted');
+    await until(() => w.lines.filter((l) => String(l.value) === ticks.at(-1).value).length === 5, () => `the last value everywhere\n${w.notices()}`, 20_000);
+    exactly(w.lines, nodes, ticks, proxy.connections - 1);
+    assert.ok(opens >= RENEWALS, `${opens} times a key was agreed on`);
 });
 
 test('after a restart of the server, and after it has forgotten everything, data flows again', async (t) => {

@@ -6,8 +6,8 @@ class Proxy {
     #pairs = new Set();
     #server;
 
-    constructor(port, host) {
-        Object.assign(this, { target: { port, host } });
+    constructor(port, host, onData) {
+        Object.assign(this, { target: { port, host }, onData });
         /** Bytes that passed: up = from the client to the server. */
         this.bytes = { up: 0, down: 0 };
         /** What arrived last in each direction. */
@@ -44,6 +44,7 @@ class Proxy {
 
     #pass(pair, data, direction, to) {
         this.last[direction] = data;
+        this.onData?.(direction, data);
         if (this.mode === 'swallow' || !to) return;
         const cut = this.cutAfter;
         if (cut && cut.direction === direction) {
@@ -99,9 +100,10 @@ class Proxy {
     }
 }
 
-/** A proxy in front of a port: { port, url, bytes, connections } and the commands above. */
-export async function startProxy({ t, port, host = '127.0.0.1' }) {
-    const proxy = await new Proxy(port, host).start();
+/** A proxy in front of a port: { port, url, bytes, connections } and the commands above. onData(direction, data) sees what
+ *  arrives. */
+export async function startProxy({ t, port, host = '127.0.0.1', onData }) {
+    const proxy = await new Proxy(port, host, onData).start();
     t?.after(() => proxy.stop());
     return proxy;
 }
