@@ -498,6 +498,36 @@ static void test_acknowledging(void **state)
     stage_close(&st);
 }
 
+/* A day, with a new token each 15 s. */
+static void test_a_day_of_renewals(void **state)
+{
+    struct ua_subscription_options options = {
+        .publishing_ms = 100, .keep_alive_ms = 1000, .silent_ms = 3600000};
+    struct ua_client_options o = plain_options();
+    struct ua_watch w = {
+        .handle = 1, .node = {.id = {.ns = 1, .number = 7}}, .mode = UA_MONITOR_REPORTING};
+    struct ua_client_look l;
+    struct stage st;
+    (void)state;
+    stage_set(&st);
+    o.channel_ms = 20000;
+    stage_open(&st, &o);
+    assert_int_equal(ua_subscription_open(&st.sub, st.client, &options, &sub_events, &st, NULL), CODE_OK);
+    assert_int_equal(ua_subscription_add(st.sub, &w, 1, NULL, NULL), CODE_OK);
+    sim_advance(st.sim, 50000);
+    for (uint32_t minute = 1; minute <= 24 * 60; minute++) {
+        publish(&st, minute, 0, minute, minute);
+        sim_advance(st.sim, 60 * (int64_t)SECOND);
+    }
+    ua_client_look(st.client, &l);
+    assert_int_equal(l.values, 24 * 60);
+    assert_in_range(l.renewals, 5600, 5900);
+    assert_int_equal(l.connects, 1);
+    assert_int_equal(st.accepted, 1);
+    assert_int_equal(l.lost_messages + l.duplicates + l.republished + l.made_anew, 0);
+    stage_close(&st);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -514,6 +544,7 @@ int main(void)
         cmocka_unit_test(test_ended_by_the_server),
         cmocka_unit_test(test_keep_alives_only),
         cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_a_day_of_renewals),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_deadband_and_taking_away),
         cmocka_unit_test(test_too_many_publish),
