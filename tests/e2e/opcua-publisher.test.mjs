@@ -107,6 +107,8 @@ test('every value of a burst comes once and in order, and is acknowledged to the
     assert.ok(client.messages.length < 60, `${client.messages.length} messages of ${client.samples().length} values: they are batched`);
     const s = await until(async () => { const now = await addsUp(node); return now.waiting === 0 && now; }, 'nothing waits');
     assert.equal(s.lost, 0);
+    const acknowledged = async () => (await call(node, '/api/v1/opcua/GetDiagnosticInfo')).json.acknowledgedNotifications;
+    await until(async () => (await acknowledged()) > 0, 'the server is told that they are safe');
 });
 
 test('the file changes: what is new is read, what is gone is not, what stays is not touched', async (t) => {
@@ -322,6 +324,26 @@ test('values of all types, and structures by their description from the first va
     assert.deepEqual([state.Name, state.Cycles, state.Origin], ['Presse 1 ä', '5', { X: 1, Y: -1 }]);
     assert.match(String(state.Mode), /_7$/);
     await addsUp(node);
+});
+
+test('security and users: an unknown server is refused until somebody says so, passwords stay secret', async (t) => {
+    const own = await startUaServer({ t, users: { operator: 'se-cr3t' }, anonymous: false });
+    const file = publishedNodes([{
+        EndpointUrl: own.url, EndpointSecurityMode: 'SignAndEncrypt', OpcAuthenticationMode: 'UsernamePassword',
+        OpcAuthenticationUsername: 'operator', OpcAuthenticationPassword: 'se-cr3t', OpcNodes: [{ Id: 'ns=1;s=Setpoint' }],
+    }]);
+    const node = await begin(t, file, '--bs=1 --bi=0');
+    const client = await listen(t, node);
+    const refused = await until(async () => (await status(node))?.servers.find((s) => s.trouble), 'it is refused', 20_000);
+    assert.match(refused.trouble, /trust/);
+    assert.equal((await node.reload({ opcua: { 'published-nodes': file.path, options: '--bs=1 --bi=0 --aa' } })).code, 0);
+    await good(node, 1);
+    await until(() => client.samples().some((s) => s.NodeId === 'ns=1;s=Setpoint'), 'values come');
+    const told = JSON.stringify((await call(node, '/v2/configuration', { method: 'GET' })).json);
+    assert.ok(!told.includes('se-cr3t') && !node.log().includes('se-cr3t'));
+    // A wrong password: said, and nothing comes.
+    file.put([{ ...JSON.parse(readFileSync(file.path, 'utf8'))[0], OpcAuthenticationPassword: 'wrong' }]);
+    await until(async () => (await status(node))?.servers.some((s) => s.state !== 'up' && s.trouble), 'it is refused', 20_000);
 });
 
 test('the command line of a container', async (t) => {
