@@ -158,11 +158,12 @@ static bool changes(struct giving *g, struct bytes body, bool last, bool *gone)
 {
     struct ua_subscription *s = g->s;
     struct ua_change batch[UA_CHANGES];
-    const uint8_t *p = body.at, *end = p + body.len;
+    const uint8_t *p = body.at, *end;
     const bool again = loop_now_us(s->client->loop) < s->again_us;
     uint32_t count = 0, wire, n = 0;
     if (body.len < 4)
-        return false;
+        return false; /* no body at all has no place either */
+    end = p + body.len;
     memcpy(&count, p, 4);
     p += 4;
     for (uint32_t i = 0; count <= INT32_MAX && i < count; i++) {
