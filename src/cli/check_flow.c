@@ -1,6 +1,8 @@
 #include "cli/check_flow.h"
 
 #include "flow/flow.h"
+#include "publisher/nodes_file.h"
+#include "publisher/publisher.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -105,9 +107,41 @@ static void add_finding(void *ctx, const struct settings_entry *entry, const str
         (void)snprintf(n->text, sizeof n->text, "%s", split_place(n, c->file, entry, why->text));
 }
 
+/* What the publisher would say of its options, and of its file if it is there. */
+static void check_publisher(const struct io *io, const struct settings *s, struct checking *c)
+{
+    struct fault why;
+    struct nodes_file *nodes;
+    struct publisher_config config = {.io = io, .site = s->site, .nodes_path = s->opcua.published_nodes,
+                                      .options = s->opcua.options, .topic = s->opcua.topic};
+    if (!s->opcua.published_nodes[0] && !s->opcua.options[0])
+        return;
+    if (publisher_check(&config, &why) != CODE_OK)
+        add_finding(c, NULL, &why);
+    if (!s->opcua.published_nodes[0])
+        return;
+    enum code code = nodes_file_load(&nodes, io, s->opcua.published_nodes, false, &why);
+    why.number = 5262;
+    if (code != CODE_OK && code != CODE_NOTFOUND)
+        add_finding(c, NULL, &why);
+    if (code != CODE_OK)
+        return;
+    for (uint32_t i = 0; i < nodes->note_count; i++) {
+        struct settings_note *n = add_note(c->report, true, 5259);
+        if (!n)
+            continue;
+        n->line = nodes->notes[i].line;
+        n->column = nodes->notes[i].column;
+        (void)snprintf(n->where, sizeof n->where, "%.200s:%u:%u", s->opcua.published_nodes, n->line, n->column);
+        (void)snprintf(n->text, sizeof n->text, "%s", nodes->notes[i].text);
+    }
+    nodes_file_free(nodes);
+}
+
 enum code check_flow(const struct io *io, const struct settings *s, struct settings_report *report,
                      struct fault *why)
 {
     struct checking c = {.report = report, .file = settings_file(s), .unsure = out_of_reach(io, s->data, report)};
+    check_publisher(io, s, &c);
     return flow_check(s, io, c.unsure ? NULL : s->data, add_finding, &c, why);
 }

@@ -215,6 +215,31 @@ static void print_actions(const json_t *o, FILE *to)
     (void)fprintf(to, "%s waiting\n", counted(waiting));
 }
 
+/* Nothing is said where no publisher runs. */
+static void print_opcua(const json_t *o, FILE *to)
+{
+    size_t i, up = 0;
+    const json_t *list = at(o, "opcua", "servers"), *server;
+    uint64_t nodes = count_at(o, "opcua", "nodes"), bad = nodes - count_at(o, "opcua", "good");
+    char first[64];
+    if (!json_is_array(list))
+        return;
+    json_array_foreach(list, i, server)
+        up += strcmp(text_at(server, NULL, "state"), "up") == 0;
+    (void)snprintf(first, sizeof first, "%zu server%s", json_array_size(list), json_array_size(list) == 1 ? "" : "s");
+    begin_line(to, "opcua", first);
+    (void)fprintf(to, "%zu connected   ", up);
+    (void)fprintf(to, "%s node%s", counted(nodes), nodes == 1 ? "" : "s");
+    if (bad)
+        (void)fprintf(to, ", %s without values", counted(bad));
+    (void)fprintf(to, "   %s values", counted(count_at(o, "opcua", "received")));
+    (void)fprintf(to, "   %s wait%s\n", counted(count_at(o, "opcua", "waiting")),
+                  json_is_true(at(o, "opcua", "held")) ? ", servers are held" : "");
+    json_array_foreach(list, i, server)
+        if (strcmp(text_at(server, NULL, "state"), "up") != 0 && text_at(server, NULL, "trouble")[0])
+            (void)fprintf(to, "    %s: %s\n", text_at(server, NULL, "endpoint"), text_at(server, NULL, "trouble"));
+}
+
 static const char *relation(uint64_t a, uint64_t b)
 {
     return a == b ? "=" : a > b ? ">" : "<";
@@ -248,6 +273,7 @@ static int print_people(const json_t *o, FILE *to)
     }
     print_mqtt(o, to);
     print_hub(o, to);
+    print_opcua(o, to);
     print_jobs(o, to);
     print_routes(o, to);
     print_actions(o, to);

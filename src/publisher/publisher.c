@@ -278,17 +278,17 @@ static enum code read_options(struct publisher *p, const struct publisher_config
     struct fault inner;
     enum code code = publisher_options_text(&p->options, c->options ? c->options : "", &inner);
     if (code != CODE_OK)
-        return fault_set(why, code, 5264, 0, FG_HERE, "opcua.publisher.options: %s", inner.text);
+        return fault_set(why, code, 5264, 0, FG_HERE, "opcua.options: %s", inner.text);
     if (p->options.telemetry_path)
         code = telemetry_load(&p->telemetry, c->io, p->options.telemetry_path, &inner);
     if (code != CODE_OK)
-        return fault_set(why, CODE_USAGE, 5264, 0, FG_HERE, "opcua.publisher.options: --tc: %s", inner.text);
+        return fault_set(why, CODE_USAGE, 5264, 0, FG_HERE, "opcua.options: --tc: %s", inner.text);
     if (!p->options.site[0] && c->site)
         p->options.site = arena_text(&p->options.arena, bytes_str(p->options.old ? "" : c->site));
     p->template = c->topic && c->topic[0] ? c->topic : p->options.topic ? p->options.topic : PUBLISHER_TOPIC;
     code = topic_template_check(bytes_str(p->template), NULL, NULL, &inner);
     if (code != CODE_OK)
-        return fault_set(why, code, 5264, 0, FG_HERE, "opcua.publisher.topic: %s", inner.text);
+        return fault_set(why, code, 5264, 0, FG_HERE, "opcua.topic: %s", inner.text);
     return p->options.site ? CODE_OK : FAIL(why, CODE_NOMEM, 0, "no memory for the OPC publisher");
 }
 

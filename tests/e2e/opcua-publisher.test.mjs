@@ -9,7 +9,7 @@ import { after, before } from 'node:test';
 import { test } from './lib/bounded.mjs';
 import { mqttConnect } from './lib/mqttjs.mjs';
 import { FIELDGATE, startNode, tempFolder } from './lib/node.mjs';
-import { start } from './lib/process.mjs';
+import { run, start } from './lib/process.mjs';
 import ua from 'node-opcua';
 import { STRUCTURES, valueList } from './fixtures/opcua-values.mjs';
 import { startUaServer } from './lib/opcua-server.mjs';
@@ -88,6 +88,8 @@ test('the classic file with the classic options', async (t) => {
     assert.ok(client.samples().some((s) => s.DisplayName === 'Wet' && s.NodeId === `nsu=${server.uri};s=Humidity`));
     await until(() => /FG5245 .*ns=1;s=Nothing: BadNodeIdUnknown/.test(node.log()), 'the node that is none is said');
     await addsUp(node);
+    const row = (await node.verb('status')).out.find((line) => line.trimStart().startsWith('opcua '));
+    assert.match(row, /1 server +1 connected   3 nodes, 1 without values/);
     const info = (await call(node, '/api/v1/opcua/GetDiagnosticInfo')).json;
     assert.equal(info.NumberOfOpcSessionsConnected, 1);
     assert.equal(info.NumberOfOpcMonitoredItemsMonitored, 2);
@@ -131,6 +133,23 @@ test('the file changes: what is new is read, what is gone is not, what stays is 
     await server.do('set', { node: 'ns=1;s=Label', type: 'String', value: 'after' });
     await until(() => client.samples().some((s) => s.Value.Value === 'after'), 'the one that stays goes on');
     assert.ok(!client.samples().some((s) => s.Value.Value === 33));
+});
+
+test('config check finds what is wrong with options, topic and file', async (t) => {
+    const file = publishedNodes('[{"EndpointUrl":"opc.tcp://a:1","UseReverseConnect":true,\n "OpcNodes":[{"Id":5}]}]');
+    const dir = tempFolder('cc'), config = join(dir, 'f.yaml');
+    const check = async (options) => {
+        writeFileSync(config, `version: 1\ndata: ${dir}/d\nopcua: { published-nodes: ${file.path}, options: "${options}" }\n`);
+        return run(FIELDGATE, ['config', 'check', config]);
+    };
+    const bad = await check('--bs=many');
+    assert.equal(bad.code, 1);
+    assert.match(bad.out.join('\n'), /FG5264 .*opcua\.options: --bs must be a number, got 'many'/);
+    assert.match(bad.out.join('\n'), /FG5262 .*publishednodes\.json:2:20: Id must be a node/);
+    file.put('[{"EndpointUrl":"opc.tcp://a:1","UseReverseConnect":true,"OpcNodes":[{"Id":"i=1"}]}]');
+    const warned = await check('--bs=1');
+    assert.equal(warned.code, 4);
+    assert.match(warned.out.join('\n'), /FG5259 .*publishednodes\.json:1:53: UseReverseConnect is not done here/);
 });
 
 test('heartbeats, skip first, suppressed statuses', async (t) => {
