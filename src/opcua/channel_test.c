@@ -619,7 +619,8 @@ static const char *talks_without_memory(void *ctx)
         bool bad = s.up.bad || s.down.bad; /* the connection ends then */
         if (e.kind == UA_EVENT_OPENED) {
             ua_channel_renew(s.client, s.now, &s.up);
-            (void)ua_channel_send(s.client, &s.up, 5, bytes_of(pattern(200000).at, 200000));
+            if (ua_channel_send(s.client, &s.up, 5, pattern(200000)) && !oom_fired())
+                broken = "not sent";
             for (int i = 0; i < 3; i++) {
                 e = stage_take(&s, true, NULL);
                 if (e.kind == UA_EVENT_ERROR && e.status != UA_BAD_OUT_OF_MEMORY)

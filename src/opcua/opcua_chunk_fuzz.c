@@ -175,7 +175,10 @@ static void honest(struct wire_stage *s, struct bytes b)
         return;
     bool up = b.at[0] & 1;
     size_t n = ((size_t)b.at[1] << 8 | b.at[2]) * (b.at[0] & 2 ? 4 : 1);
-    (void)ua_channel_send(up ? s->client : s->server, up ? &s->up : &s->down, 9, bytes_of(zeros, n));
+    ua_status status =
+        ua_channel_send(up ? s->client : s->server, up ? &s->up : &s->down, 9, bytes_of(zeros, n));
+    check(status == UA_GOOD || status == UA_BAD_SECURE_CHANNEL_CLOSED || status == UA_BAD_REQUEST_TOO_LARGE ||
+          status == UA_BAD_RESPONSE_TOO_LARGE);
 }
 
 static void time_goes_by(struct wire_stage *s, struct bytes b)
