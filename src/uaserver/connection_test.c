@@ -167,6 +167,67 @@ static void who_takes_not_one_answer_is_closed(void **state)
     close_with(&c);
 }
 
+static void a_server_that_goes_says_so(void **state)
+{
+    (void)state;
+    struct client c, mute;
+    open_with((struct ua_server_limits){ 0 }, &c);
+    client_begin(&mute, &world);
+    sim_stall(mute.sim, 0);
+    ua_server_close(world.server);
+    world.server = NULL;
+    (void)client_take(&c);
+    assert_true(c.closed && c.status == UA_BAD_SHUTDOWN);
+    client_close(&c);
+    loop_close(world.loop); /* ... with what one of them has not taken */
+    sim_free(mute.sim);
+    ua_channel_free(mute.channel);
+    sim_close(world.sim);
+    arena_clear(&world.arena);
+    assert_int_equal(mem_in_use(), before_all);
+}
+
+static void without_memory_no_server_opens(void **state)
+{
+    (void)state;
+    open_with((struct ua_server_limits){ 0 }, NULL);
+    for (uint64_t n = 1;; n += 1 + n / 7) {
+        struct ua_server *s;
+        struct fault why;
+        uint64_t before = mem_in_use();
+        mem_fail_at(n);
+        enum code c = ua_server_open(&s, &world.options, &why);
+        bool fired = mem_fail_fired();
+        mem_fail_at(0);
+        if (c == CODE_OK)
+            ua_server_close(s);
+        else
+            assert_true(c == CODE_NOMEM && why.text[0]);
+        assert_int_equal(mem_in_use(), before);
+        if (!fired)
+            break;
+    }
+    close_with(NULL);
+}
+
+static void what_cannot_be_offered_is_not(void **state)
+{
+    (void)state;
+    open_with((struct ua_server_limits){ 0 }, NULL);
+    struct ua_server *s;
+    struct fault why;
+    struct ua_server_options o = world.options;
+    o.offers[UA_POLICY_BASIC256SHA256] = 1 << UA_MODE_SIGN; /* without a certificate */
+    assert_int_equal(ua_server_open(&s, &o, &why), CODE_USAGE);
+    o = world.options;
+    o.user_names = true;
+    assert_int_equal(ua_server_open(&s, &o, &why), CODE_USAGE);
+    o = world.options;
+    o.application_uri = "";
+    assert_int_equal(ua_server_open(&s, &o, &why), CODE_USAGE);
+    close_with(NULL);
+}
+
 static void the_counters_add_up(void **state)
 {
     (void)state;
@@ -199,6 +260,9 @@ int main(void)
         cmocka_unit_test(those_who_only_connect_keep_nobody_out),
         cmocka_unit_test(who_does_not_read_is_not_listened_to),
         cmocka_unit_test(who_takes_not_one_answer_is_closed),
+        cmocka_unit_test(a_server_that_goes_says_so),
+        cmocka_unit_test(without_memory_no_server_opens),
+        cmocka_unit_test(what_cannot_be_offered_is_not),
         cmocka_unit_test(the_counters_add_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
