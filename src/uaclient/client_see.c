@@ -157,6 +157,8 @@ void client_see(struct ua_client *c)
     c->namespace_count = 0;
     c->limits = (struct ua_operation_limits){0};
     memset(c->list_most, 0, sizeof c->list_most);
+    /* The server may be another one by now: what it lacked is tried again. */
+    c->lacks &= ~(1u << UA_LACK_REPUBLISH | 1u << UA_LACK_HISTORY | 1u << UA_LACK_BATCH);
     struct seeing *s = mem_zalloc(1, sizeof *s);
     if (!s) {
         (void)FAIL(&why, CODE_NOMEM, 0, "no memory to look at %s", c->set.url);

@@ -61,6 +61,14 @@ static void test_no_republish(void **state)
     struct ua_client_look l;
     ua_client_look(st.client, &l);
     assert_true(l.lacks & 1u << UA_LACK_REPUBLISH);
+    /* In a new session it is tried again. */
+    st.session = 0;
+    st.sub_known = false;
+    cut(&st);
+    sim_advance(st.sim, 5 * SECOND);
+    ua_client_look(st.client, &l);
+    assert_int_equal(l.state, UA_CLIENT_UP);
+    assert_int_equal(l.lacks & 1u << UA_LACK_REPUBLISH, 0);
     stage_close(&st);
 }
 
