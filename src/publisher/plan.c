@@ -380,8 +380,8 @@ static bool list_item(struct pub_stream *t, struct pub_item *i)
     }
     i->handle = t->handles;
     t->by_handle[t->handles++] = i;
-    i->next = t->items;
-    t->items = i;
+    *(t->last ? &t->last->next : &t->items) = i;
+    t->last = i;
     return true;
 }
 
@@ -461,9 +461,11 @@ static void remove_items(struct pub_stream *t)
 {
     uint32_t *numbers = mem_zalloc(t->count + 1, sizeof *numbers);
     size_t n = 0;
+    t->last = NULL;
     for (struct pub_item **at = &t->items; *at;) {
         struct pub_item *i = *at;
         if (i->seen) {
+            t->last = i;
             at = &i->next;
             continue;
         }

@@ -68,7 +68,7 @@ struct pub_stream {
     struct format format;
     struct ua_subscription *sub;
     struct ua_subscription_options wanted;
-    struct pub_item *items;
+    struct pub_item *items, *last; /* in the order of the file */
     struct pub_item **by_handle;
     struct pub_stalled *stalled; /* in their order */
     uint32_t handles, room, count;

@@ -406,6 +406,7 @@ static void on_item(void *ctx, struct ua_subscription *sub, uint32_t handle, ua_
     s->session->good -= i->added && !ua_is_bad(i->status);
     s->session->good += !ua_is_bad(status);
     g->nodes_bad -= i->added && ua_is_bad(i->status);
+    i->skip = i->skip_first && !i->added; /* what is told again after a reconnect is left out by the client */
     i->added = true;
     i->status = status;
     g->nodes_good += !ua_is_bad(status);
@@ -416,7 +417,6 @@ static void on_item(void *ctx, struct ua_subscription *sub, uint32_t handle, ua_
     else if (!ua_is_bad(status) && i->said)
         log_info("opcua", "FG5246 %s gives values of %s now", s->session->endpoint, bytes_escape(bytes_str(i->text), said, sizeof said));
     i->said = ua_is_bad(status);
-    i->skip = i->skip_first;
     pub_show(s->session->all);
 }
 

@@ -196,6 +196,7 @@ test('PubSub messages, topics of a unified namespace, bad values', async (t) => 
     assert.equal(typeof set.Payload.Temperature.Value, 'number');
     const meta = client.messages.find((m) => m.topic === 'opcua/line1/press/metadata');
     assert.equal(JSON.parse(meta.text).MessageType, 'ua-metadata');
+    assert.deepEqual(JSON.parse(meta.text).MetaData.Fields.map((f) => f.Name), ['Temperature', 'Broken']);
     assert.ok(client.messages.some((m) => m.topic === 'uns/line1/Setpoint'));
     const path = client.messages.find((m) => m.topic.endsWith('/Label'));
     assert.equal(path.topic, 'opcua/line1/path/Objects/Machine/Label');
