@@ -35,10 +35,10 @@ done_with() { kill "$pid"; wait "$pid" 2> /dev/null || true; }
 client() { $pin_client "$dir/opcua_client" "$@" --pid "$pid" --seconds "$secs" --data "$dir/c"; }
 node_client() { $pin_client node bench/opcua_peer.mjs "$@" 2> "$dir/node.err" | grep '^rate'; }
 
-printf '%-46s %10s %8s %8s %7s %9s\n' "OPC UA row (CPU us per value)" rate/s client server lost "RSS KiB"
+printf '%-46s %10s %8s %8s %7s %9s %9s\n' "OPC UA row (CPU us per value)" rate/s client server lost "RSS KiB" "own KiB"
 show() { # LABEL FILE
-    printf '%-46s %10.0f %8.3f %8.3f %7.0f %9.0f\n' "$1" "$(field rate < "$2" | median)" "$(field cpu < "$2" | median)" \
-        "$(field peer < "$2" | median)" "$(field lost < "$2" | median)" "$(field rss < "$2" | median)"
+    printf '%-46s %10.0f %8.3f %8.3f %7.0f %9.0f %9.0f\n' "$1" "$(field rate < "$2" | median)" "$(field cpu < "$2" | median)" \
+        "$(field peer < "$2" | median)" "$(field lost < "$2" | median)" "$(field rss < "$2" | median)" "$(field private < "$2" | median)"
 }
 repeat() { # LABEL COMMAND...
     local label=$1 i

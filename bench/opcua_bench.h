@@ -19,7 +19,7 @@ static struct options {
 } o = { .items = 1000, .every_ms = 10, .publish_ms = 10, .seconds = 5, .batch = 1000, .mode = 1, .policy = "None", .data = "." };
 
 static struct loop *loop;
-static struct ua_pki *pki;
+static struct ua_pki *pki; /* NULL: without security */
 static struct fault why;
 
 static inline void must(enum code c, const char *what)
@@ -37,13 +37,14 @@ static inline double cpu_us(void)
     return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1e6 + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
 }
 
-static inline long rss_kib(void)
+/* A figure of a file as /proc/self/status, in KiB. */
+static inline long kib_of(const char *path, const char *name)
 {
-    char text[4096];
-    if (!io_read_text(&io_system, "/proc/self/status", text, sizeof text))
+    char text[8192];
+    if (!io_read_text(&io_system, path, text, sizeof text))
         return 0;
-    const char *at = strstr(text, "VmRSS:");
-    return at ? strtol(at + 6, NULL, 10) : 0;
+    const char *at = strstr(text, name);
+    return at ? strtol(at + strlen(name), NULL, 10) : 0;
 }
 
 /* Flags from argv[from] on, and what both need. */
@@ -66,5 +67,9 @@ static inline void begin(int argc, char **argv, int from)
             o.data = v;
     }
     must(loop_open_uv(&loop, &why), "loop");
+}
+
+static inline void certify(void)
+{
     must(ua_pki_open(&pki, &io_system, o.data, NULL, &why), "certificate");
 }

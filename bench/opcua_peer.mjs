@@ -12,12 +12,14 @@ const peerUs = (pid) => {
   const after = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ')
   return (Number(after[11]) + Number(after[12])) * 10000
 }
+const dirty = () => Number(/Private_Dirty: +(\d+)/.exec(readFileSync('/proc/self/smaps_rollup', 'utf8'))[1])
 const cpuUs = () => { const u = process.cpuUsage(); return u.user + u.system }
 const line = (got, lost, seconds, cpu, peer, requests) => console.log(`rate ${Math.round(got / seconds)} cpu ${(cpu / got).toFixed(3)} peer ${(peer / got).toFixed(3)} ` +
-  `lost ${lost} rss ${Math.round(process.memoryUsage().rss / 1024)} requests ${requests}`)
+  `lost ${lost} rss ${Math.round(process.memoryUsage().rss / 1024)} private ${dirty()} requests ${requests}`)
 
 async function serve(items = 1000, everyMs = 10) {
-  const { OPCUAServer, Variant, DataType, MessageSecurityMode, SecurityPolicy } = require('node-opcua-server')
+  const { OPCUAServer } = require('node-opcua-server')
+  const { Variant, VariantArrayType, DataType, MessageSecurityMode, SecurityPolicy } = require('node-opcua-client')
   const server = new OPCUAServer({ port: 0, host: '127.0.0.1', resourcePath: '', securityModes: [MessageSecurityMode.None], securityPolicies: [SecurityPolicy.None],
     allowAnonymous: true })
   await server.initialize()
@@ -26,11 +28,11 @@ async function serve(items = 1000, everyMs = 10) {
   const nodes = []
   for (let i = 0; i < items; i++)
     nodes.push(ns.addVariable({ nodeId: `s=c${i}`, browseName: `c${i}`, organizedBy: space.rootFolder.objects, dataType: 'Int64',
-      value: new Variant({ dataType: DataType.Int64, value: [0, 0] }) }))
+      value: new Variant({ dataType: DataType.Int64, arrayType: VariantArrayType.Scalar, value: [0, 0] }) }))
   await server.start()
   console.log(server.getEndpointUrl().replace(/\/\/[^:/]+/, '//127.0.0.1'))
   let n = 0
-  if (everyMs) setInterval(() => { n++; for (const v of nodes) v.setValueFromSource({ dataType: DataType.Int64, value: [0, n] }) }, everyMs)
+  if (everyMs) setInterval(() => { n++; for (const v of nodes) v.setValueFromSource({ dataType: DataType.Int64, arrayType: VariantArrayType.Scalar, value: [0, n] }) }, everyMs)
 }
 
 async function connect(url) {
@@ -41,20 +43,22 @@ async function connect(url) {
 }
 
 async function watch(url, pid, items = 1000, publishMs = 10, seconds = 5) {
-  const { AttributeIds, TimestampsToReturn, ClientMonitoredItemGroup } = require('node-opcua-client')
+  const { AttributeIds, TimestampsToReturn } = require('node-opcua-client')
   const { client, session } = await connect(url)
   const sub = await session.createSubscription2({ requestedPublishingInterval: publishMs, requestedLifetimeCount: 10000, requestedMaxKeepAliveCount: 100,
     maxNotificationsPerPublish: 0, publishingEnabled: true })
   let got = 0, lost = 0
   const last = new Array(items).fill(0)
-  const group = ClientMonitoredItemGroup.create(sub, last.map((_, i) => ({ nodeId: `ns=2;s=c${i}`, attributeId: AttributeIds.Value })),
-    { samplingInterval: 0, discardOldest: true, queueSize: 100 }, TimestampsToReturn.Source)
-  group.on('changed', (item, value, index) => {
-    const v = value.value.value[1]
-    if (last[index] && v > last[index] + 1) lost += v - last[index] - 1
-    last[index] = v
-    got++
-  })
+  await Promise.all(last.map(async (_, i) => {
+    const item = await sub.monitor({ nodeId: `ns=2;s=c${i}`, attributeId: AttributeIds.Value }, { samplingInterval: 0, discardOldest: true, queueSize: 100 },
+      TimestampsToReturn.Source)
+    item.on('changed', (value) => {
+      const v = value.value.value[1]
+      if (last[i] && v > last[i] + 1) lost += v - last[i] - 1
+      last[i] = v
+      got++
+    })
+  }))
   await new Promise((r) => setTimeout(r, 2000))
   got = lost = 0
   const cpu = cpuUs(), peer = peerUs(pid), then = Date.now()

@@ -70,6 +70,7 @@ static void serve(void)
 int main(int argc, char **argv)
 {
     begin(argc, argv, 1);
+    certify();
     serve();
     return 0;
 }
