@@ -79,7 +79,9 @@ static enum code add_run(struct machine_server *m, struct fault *why)
     struct ua_new new = { .id = id_of(m, "Run"), .node_class = UA_CLASS_VARIABLE, .parent = m->object,
                           .browse_name = { m->ns, BYTES_LIT("Run") },
                           .description = BYTES_LIT("true while the machine runs; write false to stop it"),
-                          .data_type = UA_NS0(UA_BOOLEAN), .access = UA_ACCESS_READ | UA_ACCESS_WRITE, .value = &on, .ops = &ops,
+                          .data_type = UA_NS0(UA_BOOLEAN),
+                          /* Some clients send the time along with each value. */
+                          .access = UA_ACCESS_READ | UA_ACCESS_WRITE | UA_ACCESS_TIMESTAMP_WRITE, .value = &on, .ops = &ops,
                           .ctx = m };
     enum code c = ua_add(m->space, &new, &node, why);
     m->run = ua_as_variable(node);

@@ -31,7 +31,14 @@ enum ua_attribute {
     UA_ATTR_ACCESS_LEVEL_EX
 };
 
-enum ua_access { UA_ACCESS_READ = 1, UA_ACCESS_WRITE = 2, UA_ACCESS_HISTORY_READ = 4, UA_ACCESS_HISTORY_WRITE = 8 };
+enum ua_access {
+    UA_ACCESS_READ = 1,
+    UA_ACCESS_WRITE = 2,
+    UA_ACCESS_HISTORY_READ = 4,
+    UA_ACCESS_HISTORY_WRITE = 8,
+    UA_ACCESS_STATUS_WRITE = 32,
+    UA_ACCESS_TIMESTAMP_WRITE = 64
+};
 
 enum ua_node_number {
     UA_ID_STRUCTURE = 22,

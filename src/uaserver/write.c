@@ -2,8 +2,6 @@
 #include "uaserver/fit.h"
 #include "uaserver/serve.h"
 
-enum { STATUS_WRITE = 32, TIMESTAMP_WRITE = 64 };
-
 /* Who may write what. */
 static ua_status check_target(const struct uas_request *r, struct ua_node *n, const struct ua_write_value *w)
 {
@@ -18,8 +16,8 @@ static ua_status check_target(const struct uas_request *r, struct ua_node *n, co
         return UA_BAD_USER_ACCESS_DENIED;
     const struct ua_data_value *d = &w->value;
     if (d->has & (UA_HAS_SERVER_TIME | UA_HAS_SERVER_PICO | UA_HAS_SOURCE_PICO) ||
-        (d->has & UA_HAS_STATUS && d->status != UA_GOOD && !(v->access & STATUS_WRITE)) ||
-        (d->has & UA_HAS_SOURCE_TIME && !(v->access & TIMESTAMP_WRITE)))
+        (d->has & UA_HAS_STATUS && d->status != UA_GOOD && !(v->access & UA_ACCESS_STATUS_WRITE)) ||
+        (d->has & UA_HAS_SOURCE_TIME && !(v->access & UA_ACCESS_TIMESTAMP_WRITE)))
         return UA_BAD_WRITE_NOT_SUPPORTED;
     return UA_GOOD;
 }

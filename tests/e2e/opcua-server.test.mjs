@@ -351,6 +351,12 @@ test('Write: Run can be written, and is', async () => {
     assert.equal(await value(at.Run), true);
 });
 
+test('Write: a value with its time is taken with its time, as some clients send it', async () => {
+    const then = new Date('2026-01-02T03:04:05.678Z');
+    assert.equal((await shared.session.write({ nodeId: at.Run, attributeId: 13, value: { value: { dataType: DataType.Boolean, value: true }, sourceTimestamp: then } })).name, 'Good');
+    assert.equal((await shared.session.read({ nodeId: at.Run, attributeId: 13 })).sourceTimestamp.getTime(), then.getTime());
+});
+
 test('Write: what is wrong has its own status, the others are written', async () => {
     const on = { dataType: DataType.Boolean, value: true };
     const wrong = [
