@@ -324,6 +324,38 @@ test('values are input of jobs (FROM opcua) and of routes (opcpublisher)', async
     await until(() => client.messages.some((m) => m.topic === 'copy' && m.text.includes('88.5')), 'the route copies it');
 });
 
+test('the classic set-up by pasting: file, options, the SpikeAndDip query, a handler', async (t) => {
+    const dir = tempFolder('classic');
+    writeFileSync(join(dir, 'humidity.sql'), `
+        WITH AnomalyDetectionStep AS (
+            SELECT DisplayName, EventEnqueuedUtcTime AS time, CAST(Value.Value AS float) AS humidity,
+                AnomalyDetection_SpikeAndDip(CAST(Value.Value AS float), 95, 60, 'spikesanddips')
+                    OVER (PARTITION BY DisplayName LIMIT DURATION(second, 120)) AS SpikeAndDipScores
+            FROM opcua )
+        SELECT DisplayName, time, humidity,
+            CAST(GetRecordPropertyValue(SpikeAndDipScores, 'Score') AS float) AS score,
+            CAST(GetRecordPropertyValue(SpikeAndDipScores, 'IsAnomaly') AS bigint) AS isAnomaly
+        INTO humidityAnomaly FROM AnomalyDetectionStep
+        WHERE CAST(GetRecordPropertyValue(SpikeAndDipScores, 'IsAnomaly') AS bigint) = 1`);
+    const file = publishedNodes(`[ { "EndpointUrl": "${server.url}", "UseSecurity": false,
+        "OpcNodes": [ { "Id": "ns=1;s=Humidity", "OpcSamplingInterval": 0, "OpcPublishingInterval": 100 } ] } ]`);
+    const node = await begin(t, file, '--ns=true --fd=true --aa --si=1', {
+        more: {
+            jobs: join(dir, '*.sql'),
+            actions: { handler: { on: 'humidity.humidityAnomaly', do: { publish: { topic: 'machines/stop', message: '{"stop":"${DisplayName}","at":${humidity}}' } } } },
+        },
+    });
+    const client = await listen(t, node, 'machines/#');
+    await good(node, 1);
+    const set = (value) => server.do('set', { node: 'ns=1;s=Humidity', type: 'Double', value });
+    for (let i = 0; i < 90; i++) await set(40 + Math.sin(i) + i / 1000);
+    await set(95);
+    for (let i = 0; i < 5; i++) await set(40 + Math.cos(i));
+    await until(() => client.messages.some((m) => JSON.parse(m.text).at === 95), 'the machine is stopped');
+    assert.deepEqual(JSON.parse(client.messages.find((m) => JSON.parse(m.text).at === 95).text), { stop: 'Humidity', at: 95 });
+    assert.equal(client.messages.filter((m) => JSON.parse(m.text).at === 95).length, 1);
+});
+
 test('values of all types, and structures by their description from the first value on', async (t) => {
     const types = ['Boolean', 'SByte', 'Int32', 'Float', 'Double', 'String', 'DateTime', 'Guid', 'ByteString', 'LocalizedText'];
     const wanted = valueList(ua).filter((v) => types.includes(v.type) && v.json !== null);
