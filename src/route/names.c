@@ -180,7 +180,7 @@ enum code route_resolve_source(struct route *route, const struct route_reading *
     case SOURCE_MODULE: return resolve_module(route, r, k);
     case SOURCE_TOPIC: return resolve_topic(route, r);
     case SOURCE_EVENTS: return resolve_events(route, r, k);
-    default: return set_filters(route, r, &BYTES_LIT("$jobs/#"), 1);
+    default: return set_filters(route, r, (const struct bytes[]){BYTES_LIT("$jobs/#"), BYTES_LIT("opcua/#")}, 2);
     }
 }
 

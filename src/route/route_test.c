@@ -88,7 +88,7 @@ static void each_source(void **state)
                                            "job('humidity/humidityAnomaly')",
                                            "topic(\"$jobs/humidity/#\")"};
     for (size_t i = 0; i < sizeof everything / sizeof everything[0]; i++) {
-        assert_true(takes(everything[i], anomaly) && takes(everything[i], alarms));
+        assert_true(takes(everything[i], anomaly) && takes(everything[i], alarms) && takes(everything[i], "opcua/line1/press"));
         assert_false(takes(everything[i], plain));
     }
     for (size_t i = 0; i < sizeof humidity / sizeof humidity[0]; i++)

@@ -314,14 +314,15 @@ test('values are input of jobs (FROM opcua) and of routes (opcpublisher)', async
     writeFileSync(join(dir, 'hot.sql'), 'SELECT DisplayName AS name, GetRecordPropertyValue(Value, \'Value\') AS v INTO [machines/hot] FROM opcua WHERE NodeId = \'ns=1;s=Setpoint\'');
     const file = publishedNodes([entry(['ns=1;s=Setpoint'])]);
     const node = await begin(t, file, '--ns=true --fd=true --aa --si=1', {
-        more: { jobs: join(dir, '*.sql'), routes: { up: 'FROM /messages/modules/opcpublisher/outputs/* INTO topic("copy")' } },
+        more: { jobs: join(dir, '*.sql'), routes: { up: 'FROM /messages/modules/opcpublisher/outputs/* INTO topic("copy")', all: 'FROM /messages/* INTO topic("all")' } },
     });
     const client = await listen(t, node, '#');
     await good(node, 1);
     await server.do('set', { node: 'ns=1;s=Setpoint', type: 'Double', value: 88.5 });
     await until(() => client.messages.some((m) => m.topic === 'machines/hot' && JSON.parse(m.text).v === 88.5), 'the job says it');
     assert.deepEqual(JSON.parse(client.messages.find((m) => m.topic === 'machines/hot').text).name, 'Setpoint');
-    await until(() => client.messages.some((m) => m.topic === 'copy' && m.text.includes('88.5')), 'the route copies it');
+    for (const topic of ['copy', 'all'])
+        await until(() => client.messages.some((m) => m.topic === topic && m.text.includes('88.5')), 'the route copies it');
 });
 
 test('the classic set-up by pasting: file, options, the SpikeAndDip query, a handler', async (t) => {
