@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 
-enum { REQUEST_BYTES = 4 << 20, ARENA_BYTES = 256 << 20, GOOD = 200, BAD_REQUEST = 400, NOT_FOUND = 404, NOT_ALLOWED = 405, TOO_LARGE = 413, FAILED = 500 };
+enum { REQUEST_BYTES = 4 << 20, ARENA_BYTES = 256 << 20, GOOD = 200, BAD_REQUEST = 400, NOT_FOUND = 404, NOT_ALLOWED = 405, CONFLICT = 409, TOO_LARGE = 413, FAILED = 500 };
 
 struct call {
     struct publisher *p;
@@ -38,6 +38,14 @@ static enum code copy_tree(struct publisher *p, void *arg, struct fault *why)
     return CODE_OK;
 }
 
+/* What somebody has written meanwhile is not written over: it is read first, and a file with an error is left to him. */
+static enum code refresh(struct publisher *p, void *arg, struct fault *why)
+{
+    (void)arg;
+    enum code c = p->unsaved ? CODE_OK : pub_reload(p, why);
+    return c == CODE_NOTFOUND ? CODE_OK : c;
+}
+
 static enum code take(struct publisher *p, void *file, struct fault *why)
 {
     return pub_take_file(p, file, why);
@@ -51,7 +59,8 @@ static int bring_about(struct call *c)
     struct publisher *p = c->p;
     if (nodes_file_from(&f, c->tree, p->options.old, &why) != CODE_OK)
         return refuse(c, BAD_REQUEST, why.text);
-    if (nodes_file_save(f, p->config.io, p->nodes_path, &why) != CODE_OK)
+    p->unsaved = nodes_file_save(f, p->config.io, p->nodes_path, &why) != CODE_OK;
+    if (p->unsaved)
         log_warn("opcua", "FG5266 %s cannot be written: %s. What was asked for holds until the node ends", p->nodes_path, why.text);
     if (pub_run_there(p, take, f, &why) != CODE_OK)
         return refuse(c, FAILED, why.text);
@@ -570,16 +579,17 @@ static int info(struct call *c)
 static const struct {
     const char *name;
     int (*run)(struct call *);
+    bool changes;
 } methods[] = {
-    {"PublishNodes", publish_nodes},
-    {"UnpublishNodes", unpublish_nodes},
-    {"UnpublishAllNodes", unpublish_all},
-    {"AddOrUpdateEndpoints", add_or_update},
-    {"SetConfiguredEndpoints", set_endpoints},
-    {"GetConfiguredEndpoints", get_endpoints},
-    {"GetConfiguredNodesOnEndpoint", get_nodes},
-    {"GetDiagnosticInfo", diagnostics},
-    {"GetInfo", info},
+    {"PublishNodes", publish_nodes, true},
+    {"UnpublishNodes", unpublish_nodes, true},
+    {"UnpublishAllNodes", unpublish_all, true},
+    {"AddOrUpdateEndpoints", add_or_update, true},
+    {"SetConfiguredEndpoints", set_endpoints, true},
+    {"GetConfiguredEndpoints", get_endpoints, false},
+    {"GetConfiguredNodesOnEndpoint", get_nodes, false},
+    {"GetDiagnosticInfo", diagnostics, false},
+    {"GetInfo", info, false},
 };
 
 static int run(struct call *c, struct bytes method, struct bytes request)
@@ -594,6 +604,10 @@ static int run(struct call *c, struct bytes method, struct bytes request)
             return refuse(c, TOO_LARGE, "a request of more than 4 MiB");
         if (request.len && jtree_parse(&c->request, &c->arena, request, &why) != CODE_OK)
             return refuse(c, BAD_REQUEST, why.text);
+        if (methods[i].changes && pub_run_there(c->p, refresh, NULL, &why) != CODE_OK) {
+            (void)snprintf(c->said, sizeof c->said, "the file has an error, and would be written over: %.220s", why.text);
+            return refuse(c, CONFLICT, c->said);
+        }
         (void)pub_run_there(c->p, copy_tree, c, NULL);
         return c->tree ? methods[i].run(c) : no_memory(c);
     }

@@ -159,6 +159,7 @@ struct publisher {
     struct consumer *consumer;
     struct tls_watch *watch;
     struct nodes_file *file;
+    _Atomic bool unsaved; /* a method has changed it, and it could not be written */
     struct table items, streams_by_key, sessions_by_key;
     struct pub_session *sessions; /* changed under the lock */
     struct pub_session *leaving;

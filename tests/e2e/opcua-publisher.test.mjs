@@ -223,6 +223,24 @@ test('methods change the file, answer, and refuse with a reason', async (t) => {
     assert.equal((await call(node, '/api/v1/opcua/UnpublishAllNodes')).status, 200);
     assert.deepEqual(file.read(), []);
     await good(node, 0);
+    file.put('[ oops');
+    assert.equal((await call(node, '/api/v1/opcua/PublishNodes', { body: entry(['ns=1;s=Label']) })).status, 409);
+    assert.equal(readFileSync(file.path, 'utf8'), '[ oops');
+    file.put([entry(['ns=1;s=Temperature'])]); // and changed by a method before it was looked at
+    assert.equal((await call(node, '/api/v1/opcua/PublishNodes', { body: entry(['ns=1;s=Label']) })).status, 200);
+    assert.deepEqual(file.read()[0].OpcNodes.length, 2);
+    await good(node, 2);
+});
+
+test('a file that cannot be written: a method holds all the same', async (t) => {
+    const file = publishedNodes([entry(['ns=1;s=Temperature'])]);
+    const node = await startNode({ t, settings: { opcua: { 'published-nodes': '/proc/self/none.json', options: '' } } });
+    await until(() => /FG526[12] /.test(node.log()), 'there is no file');
+    assert.equal((await call(node, '/api/v1/opcua/PublishNodes', { body: file.read()[0] })).status, 200);
+    await good(node, 1);
+    assert.equal((await call(node, '/api/v1/opcua/PublishNodes', { body: entry(['ns=1;s=Label']) })).status, 200);
+    await good(node, 2);
+    assert.match(node.log(), /FG5266 /);
 });
 
 test('a server that restarts, and one that is not there, are come back to', async (t) => {
