@@ -165,12 +165,20 @@ test('every value once and in order: cuts, mid-chunk, delay, renewals', { skip }
     await probe.leave();
 });
 
-test('acknowledged late: what was not is there after a new connection', { skip }, async (t) => {
-    const probe = new Probe(t, server.url, ['publishing=50', 'keep_alive=500', 'late-ack', 'queue=100', 'watch=ns=1;s=Counter,1']);
+test('acknowledged late: the server keeps it, and nothing comes twice over a new connection', { skip }, async (t) => {
+    const proxy = await startProxy({ t, port: Number(new URL(server.url.replace('opc.tcp', 'http')).port) });
+    const probe = new Probe(t, proxy.url, ['publishing=50', 'keep_alive=500', 'late-ack', 'queue=100', 'watch=ns=1;s=Counter,1']);
     await until(() => probe.all('value').length === 1, 'the first value');
+    const begin = (await server.do('emitted')).ticks.length;
     await server.do('emit', { ticks: 20, every: 20 });
     await until(() => values(probe, 0).length === 21, () => `values ${values(probe, 0).length}`);
+    proxy.cut();
+    const from = probe.said.length;
+    await probe.hear('up', { from });
     probe.tell('ack');
+    await server.do('emit', { ticks: 5, every: 20 });
+    await until(() => values(probe, 0).length >= 26, () => `values ${values(probe, 0).length}`);
+    assert.deepEqual(values(probe, 0).slice(1).map((one) => one.value), plain(await emitted(begin)));
     await probe.leave();
 });
 
