@@ -116,6 +116,7 @@ static int sys_stat(void *self, const char *path, struct io_stat *out)
     *out = (struct io_stat){
         .size = (uint64_t)st.st_size,
         .is_dir = S_ISDIR(st.st_mode),
+        .is_pipe = S_ISFIFO(st.st_mode),
         .mode = st.st_mode & 07777,
         .inode = (uint64_t)st.st_ino,
         .uid = st.st_uid,
@@ -275,8 +276,8 @@ enum code io_load(const struct io *io, const char *path, size_t max, char **out,
     int r = io->stat(io->self, path, &st);
     if (r < 0)
         return FAIL_SYS(why, r == -ENOENT ? CODE_NOTFOUND : CODE_IO, -r, "cannot read %s", path);
-    if (st.is_dir)
-        return FAIL(why, CODE_IO, 0, "cannot read %s: it is a directory", path);
+    if (st.is_dir || st.is_pipe)
+        return FAIL(why, CODE_IO, 0, "cannot read %s: it is a %s", path, st.is_dir ? "directory" : "pipe; give a file");
     if (st.size > max)
         return FAIL(why, CODE_LIMIT, 0, "%s has %llu bytes, the limit is %zu", path, (unsigned long long)st.size, max);
     int file = io->open(io->self, path, IO_READ);

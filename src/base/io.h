@@ -18,6 +18,7 @@ enum { IO_READ = 1, IO_WRITE = 2, IO_CREATE = 4, IO_EXCL = 8 };
 struct io_stat {
     uint64_t size;
     bool     is_dir;
+    bool     is_pipe;  /* a FIFO: opening it may wait for ever */
     /* What tells a changed or replaced file, and who may read it. 0 where the table does not know. */
     uint32_t mode;     /* permission bits: 0600 */
     uint64_t inode;
@@ -65,7 +66,7 @@ extern const struct io io_system;
 int     io_write_all(const struct io *io, int file, const void *from, size_t n, uint64_t at);
 /* Bytes read, less than n only at the end of the file; or -errno. */
 int64_t io_read_all(const struct io *io, int file, void *to, size_t n, uint64_t at);
-/* A small file as a whole, NUL-terminated for convenience (not counted in *len). *out is the caller's
+/* A small file as a whole; a pipe is refused. NUL-terminated for convenience (not counted in *len). *out is the caller's
  * (mem_free). CODE_LIMIT above max. */
 FG_CHECK enum code io_load(const struct io *io, const char *path, size_t max, char **out, size_t *len,
                            struct fault *why);

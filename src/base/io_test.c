@@ -450,12 +450,28 @@ static void a_load_that_fails_gives_nothing(void **state)
     }
 }
 
+/* Nobody writes into it: to open it would be to wait for ever. */
+static void a_pipe_is_not_waited_for(void **state)
+{
+    char *text;
+    size_t len;
+    struct io_stat have;
+    struct fault why;
+    (void)state;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(sys->stat(sys->self, path, &have), 0);
+    assert_true(have.is_pipe && !have.is_dir);
+    assert_int_equal(io_load(sys, path, 100, &text, &len, &why), CODE_IO);
+    assert_non_null(strstr(why.text, "pipe"));
+}
+
 #define IN_FOLDER(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(what_is_written_is_read_at_its_place),
+        IN_FOLDER(a_pipe_is_not_waited_for),
         IN_FOLDER(behind_the_end_of_the_data_all_is_zero),
         IN_FOLDER(files_and_folders_are_for_their_owner_alone),
         IN_FOLDER(opening_does_what_its_flags_say),

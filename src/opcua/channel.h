@@ -61,7 +61,8 @@ struct ua_channel_config { /* copied; what it points to is borrowed until ua_cha
     /* May a channel of this policy and mode be opened? It is not asked about None, which is for discovery: the services served
      * on it are the caller's choice. NULL: only None. */
     bool (*offers)(void *ctx, const struct ua_policy *, int mode);
-    /* Is this client's certificate to be believed? Anything but Good is told to nobody but the log. */
+    /* Is this client's certificate to be believed? Asked at each opening and renewal. Anything but Good is told to nobody but
+     * the log. */
     ua_status (*verify)(void *ctx, struct ua_certificate *peer, struct fault *why);
     void *ctx;
     /* ---- client ---- */

@@ -368,6 +368,42 @@ static void nobody_learns_why_he_is_not_trusted(void **state)
     expect(&s, UA_BAD_CERTIFICATE_UNTRUSTED, UA_BAD_SECURITY_CHECKS_FAILED);
 }
 
+/* Who is trusted no more stays until his channel is to be renewed, not for ever. */
+static void a_renewal_asks_again_who_is_trusted(void **state)
+{
+    static ua_status reason = UA_BAD_CERTIFICATE_UNTRUSTED;
+    struct wire_stage s;
+    (void)state;
+    open_stage(&s, 1, UA_MODE_SIGN);
+    s.server->config.verify = never;
+    s.server->config.ctx = &reason;
+    ua_channel_renew(s.client, s.now, &s.up);
+    expect(&s, reason, UA_BAD_SECURITY_CHECKS_FAILED);
+}
+
+/* A chunk full of blocks would cost a stranger nothing, and us a decryption each. */
+static void few_blocks_are_decrypted(void **state)
+{
+    struct wire_stage s;
+    (void)state;
+    for (int blocks = 16; blocks <= 17; blocks++) {
+        opening(&s, 1, UA_MODE_SIGN);
+        struct open_chunk o;
+        struct ua_event e;
+        struct turn t = {s.server, s.now, &s.down, &e};
+        assert_true(asym_read(&t, buf_bytes(&s.up), &o));
+        s.up.len = s.up.from + o.head.len;
+        for (int i = 0; i < blocks * 256; i++)
+            buf_u8(&s.up, (uint8_t)i);
+        uint32_t size = (uint32_t)buf_size(&s.up);
+        memcpy(s.up.at + s.up.from + 4, &size, sizeof size);
+        if (blocks == 16)
+            expect_distrust(&s);
+        else
+            expect(&s, UA_BAD_TCP_MESSAGE_TOO_LARGE, UA_BAD_TCP_MESSAGE_TOO_LARGE);
+    }
+}
+
 static bool only_signed_basic(void *ctx, const struct ua_policy *p, int mode)
 {
     (void)ctx;
@@ -837,6 +873,8 @@ int main(void)
         cmocka_unit_test(nobody_learns_why_he_is_not_trusted),
         cmocka_unit_test(what_is_not_offered_is_refused),
         cmocka_unit_test(renewals_cannot_change_who_or_how),
+        cmocka_unit_test(a_renewal_asks_again_who_is_trusted),
+        cmocka_unit_test(few_blocks_are_decrypted),
         cmocka_unit_test(nonces_have_their_length_and_are_new),
         cmocka_unit_test(the_wrong_service_in_an_open),
         cmocka_unit_test(a_stranger_to_our_certificate),

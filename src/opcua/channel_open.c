@@ -110,7 +110,20 @@ static const struct ua_policy *choose_policy(struct turn *t, const struct open_c
     return c->state == CHANNEL_OVER ? NULL : p;
 }
 
-/* The certificate it was opened with, or one that the caller believes. */
+/* Asked at each renewal as well: who is trusted no more, or whose certificate has ended, goes then. */
+static bool believe(struct turn *t)
+{
+    struct ua_channel *c = t->c;
+    struct fault why = {0};
+    ua_status status = c->config.verify ? c->config.verify(c->config.ctx, c->peer, &why)
+                                        : UA_BAD_CERTIFICATE_UNTRUSTED;
+    if (status)
+        return channel_distrust(t, status, "%s",
+                                why.text[0] ? why.text : "the client's certificate is not trusted");
+    return true;
+}
+
+/* The certificate it was opened with, or one that can be computed with; and the caller believes it. */
 static bool choose_peer(struct turn *t, const struct open_chunk *o)
 {
     struct ua_channel *c = t->c;
@@ -125,7 +138,7 @@ static bool choose_peer(struct turn *t, const struct open_chunk *o)
             "endpoints again",
             own->hex);
     if (c->peer && bytes_equal(c->peer->der, o->certificate))
-        return true;
+        return believe(t);
     enum code code = ua_certificate_read(&peer, o->certificate, &why);
     if (code == CODE_NOMEM)
         return channel_no_memory(t);
@@ -144,12 +157,7 @@ static bool choose_peer(struct turn *t, const struct open_chunk *o)
                                 peer->name,
                                 peer->key ? ua_rsa_words(peer->key, words) : "no key that can be read",
                                 UA_RSA_BITS_MIN, UA_RSA_BITS_MAX);
-    ua_status status = c->config.verify ? c->config.verify(c->config.ctx, peer, &why)
-                                        : UA_BAD_CERTIFICATE_UNTRUSTED;
-    if (status)
-        return channel_distrust(t, status, "%s",
-                                why.text[0] ? why.text : "the client's certificate is not trusted");
-    return true;
+    return believe(t);
 }
 
 static bool judge(struct turn *t, const struct open_chunk *o, const struct ua_policy *p,

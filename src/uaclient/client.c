@@ -92,13 +92,13 @@ static enum code check(const struct ua_client_options *s, struct fault *why)
                     "there is no security policy '%.40s': use None, Basic256Sha256, Aes128_Sha256_RsaOaep or "
                     "Aes256_Sha256_RsaPss",
                     s->policy);
-    bool secure = (p && p->id != UA_POLICY_NONE) || s->mode > UA_MODE_NONE;
-    if (secure && !s->own)
-        return FAIL(why, CODE_USAGE, 0, "security needs an application certificate of our own");
     if (s->mode > UA_MODE_SIGN_AND_ENCRYPT ||
         (p && s->mode && (p->id == UA_POLICY_NONE) != (s->mode == UA_MODE_NONE)))
         return FAIL(why, CODE_USAGE, 0,
                     "policy and mode do not go together: None has no signing, and the others have");
+    bool secure = (p && p->id != UA_POLICY_NONE) || s->mode > UA_MODE_NONE;
+    if (secure && !s->own)
+        return FAIL(why, CODE_USAGE, 0, "security needs an application certificate of our own");
     if (s->channel_only && secure)
         return FAIL(why, CODE_USAGE, 0,
                     "a channel without a session is for discovery, which has no security");

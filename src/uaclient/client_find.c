@@ -84,25 +84,52 @@ static const struct ua_endpoint_description *choose(const struct ua_client *c,
     return best;
 }
 
-static void offers(struct buf *b, const struct ua_endpoint_description *at, size_t n)
+static const char *const users[] = {"anonymous users", "users with a password", "users with a certificate",
+                                    "tokens"};
+enum { OFFERS_TOLD = 12, USERS = sizeof users / sizeof *users };
+
+static bool policy_told(const struct ua_endpoint_description *at, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (bytes_equal(at[k].security_policy_uri, at[i].security_policy_uri))
+            return true;
+    return false;
+}
+
+/* The policies, with their modes if one was asked for; and for whom. A sentence has to have room for it. */
+static void offers(const struct ua_client *c, struct buf *b)
 {
     static const char *const modes[] = {"?", "", " Sign", " SignAndEncrypt"};
-    for (size_t i = 0; i < n && i < 12; i++) {
+    const struct ua_endpoint_description *at = c->endpoints;
+    unsigned kinds = 0, told = 0;
+    for (size_t i = 0; i < c->endpoint_count && i < OFFERS_TOLD; i++) {
         const struct ua_policy *p = ua_policy_by_uri(at[i].security_policy_uri);
         int mode = at[i].security_mode;
-        buf_printf(b, "%s%s%s", i ? ", " : "", p ? p->name : "one we do not know",
-                   mode >= 1 && mode <= 3 ? modes[mode] : modes[0]);
+        for (uint32_t k = 0; k < at[i].user_identity_tokens_count; k++) {
+            int kind = at[i].user_identity_tokens[k].token_type;
+            kinds |= kind >= 0 && kind < USERS ? 1u << kind : 0;
+        }
+        if (c->set.mode || !policy_told(at, i))
+            buf_printf(b, "%s%s%s", told++ ? ", " : "", p ? p->name : "one we do not know",
+                       !c->set.mode             ? ""
+                       : mode >= 1 && mode <= 3 ? modes[mode]
+                                                : modes[0]);
+    }
+    const char *between = " for ";
+    for (unsigned kind = 0; kind < USERS; kind++) {
+        if (!(kinds >> kind & 1))
+            continue;
+        buf_printf(b, "%s%s", between, users[kind]);
+        between = ", ";
     }
     buf_u8(b, 0);
 }
 
 static void nothing_fits(struct ua_client *c, struct fault *why)
 {
-    static const char *const users[] = {"anonymous users", "users with a password",
-                                        "users with a certificate", "tokens"};
     static const char *const modes[] = {"", " None", " Sign", " SignAndEncrypt"};
     struct buf b = {.max = 4096};
-    offers(&b, c->endpoints, c->endpoint_count);
+    offers(c, &b);
     (void)FAIL_FG(why, CODE_UNSUPPORTED, UA_FG_NO_ENDPOINT,
                   "%s has no endpoint for %s%s with %s%s. It offers: %s", c->set.url,
                   c->set.policy ? c->set.policy : "any policy", modes[c->set.mode], users[c->set.user.kind],

@@ -226,7 +226,7 @@ static void test_nothing_fits(void **state)
     (void)state;
     o.policy = "Aes256_Sha256_RsaPss";
     play.endpoints = 3;
-    ends(&st, &o, "down(5205 end) ", "It offers: None, Basic256Sha256 Sign");
+    ends(&st, &o, "down(5205 end) ", "It offers: None, Basic256Sha256 for anonymous users");
 }
 
 static void test_users(void **state)

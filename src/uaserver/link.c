@@ -78,9 +78,9 @@ static bool stalled(const struct uas_link *l)
 
 static void log_end(const struct uas_link *l, const struct ua_event *e)
 {
-    char scratch[16], reason[200];
+    char scratch[16], reason[sizeof e->why.text];
     log_warn("opcua", "FG5301 %s: its channel is closed: %s: %s", conn_address(l->conn), ua_status_text(e->status, scratch),
-             bytes_escape(bytes_str(e->why.text), reason, sizeof reason));
+             bytes_plain(bytes_str(e->why.text), reason, sizeof reason));
 }
 
 static void on_event(struct uas_link *l, const struct ua_event *e)

@@ -444,6 +444,12 @@ static void failures_take_longer_each_time(void **state)
     assert_int_equal(log_in(&far, NULL, "ann", "secret"), UA_GOOD);
     client_close(&far);
     assert_int_equal(client_activate(&c, NULL, nobody), UA_GOOD);
+    /* But to be nobody for a moment does not make the next guess any cheaper. */
+    unsigned before = users.count;
+    assert_int_equal(log_in(&c, NULL, "ann", "guess"), UA_BAD_TIMEOUT);
+    assert_int_equal(users.count, before);
+    sim_advance(world.sim, 11 * 1000000);
+    assert_int_equal(client_activate_answer(&c), UA_BAD_USER_ACCESS_DENIED);
     client_close(&c);
 }
 
