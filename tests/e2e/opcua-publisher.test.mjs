@@ -202,6 +202,31 @@ test('PubSub messages, topics of a unified namespace, bad values', async (t) => 
     assert.equal(path.topic, 'opcua/line1/path/Objects/Machine/Label');
 });
 
+test('key frames have every field, silence has keep-alives, metadata comes in its interval', async (t) => {
+    const file = publishedNodes([entry(['ns=1;s=Setpoint', 'ns=1;s=ReadOnly'], {
+        DataSetWriterId: 'w', MessagingMode: 'PubSub', DataSetPublishingInterval: 100, DataSetSamplingInterval: 0, DataSetKeyFrameCount: 3,
+        SendKeepAliveDataSetMessages: true, MaxKeepAliveCount: 10, MetaDataUpdateTimeTimespan: '00:00:00.3',
+    })]);
+    const node = await begin(t, file, '-c --bs=1 --bi=0');
+    const client = await listen(t, node, '#');
+    await good(node, 2);
+    const sets = () => client.messages.filter((m) => /^opcua\/[^/]*\/w$/.test(m.topic)).flatMap((m) => JSON.parse(m.text).Messages);
+    await until(() => sets().some((s) => s.MessageType === 'ua-keepalive' && !s.Payload), 'a keep-alive comes');
+    for (let i = 0; i < 8; i++) {
+        await server.do('set', { node: 'ns=1;s=Setpoint', type: 'Double', value: 100 + i });
+        const n = sets().length;
+        await until(() => sets().length > n, 'the value comes');
+    }
+    const numbers = sets().map((s) => s.SequenceNumber);
+    assert.deepEqual(numbers, numbers.map((_, i) => i + numbers[0]));
+    const keys = sets().filter((s) => s.MessageType === 'ua-keyframe');
+    assert.ok(keys.length >= 2);
+    for (const key of keys) assert.deepEqual(Object.keys(key.Payload).sort(), ['ns=1;s=ReadOnly', 'ns=1;s=Setpoint']);
+    assert.ok(sets().some((s) => s.MessageType === 'ua-deltaframe' && Object.keys(s.Payload).length === 1));
+    assert.ok(client.messages.filter((m) => m.topic.endsWith('/metadata')).length >= 2);
+    await addsUp(node);
+});
+
 test('methods change the file, answer, and refuse with a reason', async (t) => {
     const file = publishedNodes([entry(['ns=1;s=Temperature'])]);
     const node = await begin(t, file, '');
