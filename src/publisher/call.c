@@ -9,7 +9,17 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 
-enum { REQUEST_BYTES = 4 << 20, ARENA_BYTES = 256 << 20, GOOD = 200, BAD_REQUEST = 400, NOT_FOUND = 404, NOT_ALLOWED = 405, CONFLICT = 409, TOO_LARGE = 413, FAILED = 500 };
+enum {
+    REQUEST_BYTES = 4 << 20,
+    ARENA_BYTES = 256 << 20,
+    GOOD = 200,
+    BAD_REQUEST = 400,
+    NOT_FOUND = 404,
+    NOT_ALLOWED = 405,
+    CONFLICT = 409,
+    TOO_LARGE = 413,
+    FAILED = 500
+};
 
 struct call {
     struct publisher *p;
@@ -61,7 +71,8 @@ static int bring_about(struct call *c)
         return refuse(c, BAD_REQUEST, why.text);
     p->unsaved = nodes_file_save(f, p->config.io, p->nodes_path, &why) != CODE_OK;
     if (p->unsaved)
-        log_warn("opcua", "FG5266 %s cannot be written: %s. What was asked for holds until the node ends", p->nodes_path, why.text);
+        log_warn("opcua", "FG5266 %s cannot be written: %s. What was asked for holds until the node ends",
+                 p->nodes_path, why.text);
     if (pub_run_there(p, take, f, &why) != CODE_OK)
         return refuse(c, FAILED, why.text);
     return GOOD;
@@ -97,8 +108,9 @@ static bool same_endpoint(struct bytes a, struct bytes b)
 /* The same writer of the same server and user. */
 static bool same_entry(const struct jtree *a, const struct jtree *b)
 {
-    return same_endpoint(text_of(a, "EndpointUrl"), text_of(b, "EndpointUrl")) && same_text(a, b, "DataSetWriterGroup") &&
-           same_text(a, b, "DataSetWriterId") && same_text(a, b, "DataSetName") && same_text(a, b, "OpcAuthenticationUsername") &&
+    return same_endpoint(text_of(a, "EndpointUrl"), text_of(b, "EndpointUrl")) &&
+           same_text(a, b, "DataSetWriterGroup") && same_text(a, b, "DataSetWriterId") &&
+           same_text(a, b, "DataSetName") && same_text(a, b, "OpcAuthenticationUsername") &&
            same_text(a, b, "DataSetPublishingInterval");
 }
 
@@ -119,8 +131,8 @@ static struct bytes id_of(const struct jtree *node)
 static struct jtree *find_node(const struct jtree *nodes, const struct jtree *like)
 {
     for (struct jtree *n = nodes ? nodes->first : NULL; n; n = n->next)
-        if (bytes_equal(id_of(n), id_of(like)) && same_text(n, like, "DataSetFieldId") && same_text(n, like, "IndexRange") &&
-            same_text(n, like, "AttributeId"))
+        if (bytes_equal(id_of(n), id_of(like)) && same_text(n, like, "DataSetFieldId") &&
+            same_text(n, like, "IndexRange") && same_text(n, like, "AttributeId"))
             return n;
     return NULL;
 }
@@ -209,7 +221,8 @@ static int answer(struct call *c, int status, const char *what)
     buf_printf(c->out, "[");
     for (const struct jtree *n = nodes ? nodes->first : NULL; n; n = n->next) {
         struct bytes id = id_of(n);
-        (void)snprintf(c->said, sizeof c->said, "'%.*s': %s", id.len < 200 ? (int)id.len : 200, (const char *)id.at, what);
+        (void)snprintf(c->said, sizeof c->said, "'%.*s': %s", id.len < 200 ? (int)id.len : 200,
+                       (const char *)id.at, what);
         if (n != nodes->first)
             buf_printf(c->out, ",");
         buf_json(c->out, bytes_str(c->said));
@@ -240,7 +253,8 @@ static int publish_nodes(struct call *c)
     return answer(c, bring_about(c), "added");
 }
 
-static void drop_entries(struct call *c, bool (*same)(const struct jtree *, const struct jtree *), size_t *found)
+static void drop_entries(struct call *c, bool (*same)(const struct jtree *, const struct jtree *),
+                         size_t *found)
 {
     for (struct jtree *e = c->tree->first, *next; e; e = next) {
         next = e->next;
@@ -307,7 +321,8 @@ static int put_entries(struct call *c, const struct jtree *list)
         if (old)
             jtree_drop(c->tree, old);
         else if (empty(copy))
-            return refuse(c, NOT_FOUND, "an entry without nodes removes the one that is there, and there is none");
+            return refuse(c, NOT_FOUND,
+                          "an entry without nodes removes the one that is there, and there is none");
         if (!empty(copy))
             jtree_add(c->tree, copy);
     }
@@ -321,7 +336,9 @@ static int add_or_update(struct call *c)
 
 static int set_endpoints(struct call *c)
 {
-    const struct jtree *list = c->request && c->request->kind == JTREE_MAP ? jtree_get(c->request, "Endpoints") : c->request;
+    const struct jtree *list = c->request && c->request->kind == JTREE_MAP
+                                   ? jtree_get(c->request, "Endpoints")
+                                   : c->request;
     c->tree = jtree_new(&c->arena, JTREE_LIST);
     return c->tree ? put_entries(c, list ? list : c->tree) : no_memory(c);
 }
@@ -347,7 +364,8 @@ static void put_name(struct call *c, struct bytes name)
 /* Passwords stay here. */
 static bool secret(struct bytes name)
 {
-    return jtree_is(name, "OpcAuthenticationPassword") || jtree_is(name, "Password") || jtree_is(name, "EncryptedAuthPassword");
+    return jtree_is(name, "OpcAuthenticationPassword") || jtree_is(name, "Password") ||
+           jtree_is(name, "EncryptedAuthPassword");
 }
 
 static void put_value(struct call *c, const struct jtree *v);
@@ -387,7 +405,8 @@ static void put_value(struct call *c, const struct jtree *v)
 
 static int get_endpoints(struct call *c)
 {
-    bool with_nodes = c->request && jtree_get(c->request, "IncludeNodes") && jtree_get(c->request, "IncludeNodes")->kind == JTREE_TRUE;
+    bool with_nodes = c->request && jtree_get(c->request, "IncludeNodes") &&
+                      jtree_get(c->request, "IncludeNodes")->kind == JTREE_TRUE;
     buf_printf(c->out, "{");
     put_name(c, BYTES_LIT("Endpoints"));
     buf_printf(c->out, "[");
@@ -484,9 +503,11 @@ static void put_server(void *ctx, const struct publisher_server_glance *s)
     buf_json(c->out, bytes_str(s->state));
     buf_printf(c->out, ",\"trouble\":");
     buf_json(c->out, bytes_str(s->trouble));
-    buf_printf(c->out, ",\"opcEndpointConnected\":%s,\"monitoredOpcNodesSucceededCount\":%llu,\"monitoredOpcNodesFailedCount\":%llu,\"ingressValueChanges\":%llu}",
-               strcmp(s->state, "up") == 0 ? "true" : "false", (unsigned long long)s->good, (unsigned long long)(s->nodes - s->good),
-               (unsigned long long)s->values);
+    buf_printf(c->out,
+               ",\"opcEndpointConnected\":%s,\"monitoredOpcNodesSucceededCount\":%llu,"
+               "\"monitoredOpcNodesFailedCount\":%llu,\"ingressValueChanges\":%llu}",
+               strcmp(s->state, "up") == 0 ? "true" : "false", (unsigned long long)s->good,
+               (unsigned long long)(s->nodes - s->good), (unsigned long long)s->values);
 }
 
 struct node_rows {
@@ -563,8 +584,11 @@ static int info(struct call *c)
     buf_printf(c->out, "%u", major);
     put_count(c, "VersionMinor", minor);
     put_count(c, "VersionPatch", patch);
-    const char *const rows[][2] = {{"SemanticVersion", version}, {"InformationalVersion", version}, {"OS", "Linux"},
-                                   {"OSArchitecture", name.machine}, {"FrameworkDescription", "Fieldgate"}};
+    const char *const rows[][2] = {{"SemanticVersion", version},
+                                   {"InformationalVersion", version},
+                                   {"OS", "Linux"},
+                                   {"OSArchitecture", name.machine},
+                                   {"FrameworkDescription", "Fieldgate"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         buf_printf(c->out, ",");
         put_name(c, bytes_str(rows[i][0]));
@@ -605,14 +629,18 @@ static int run(struct call *c, struct bytes method, struct bytes request)
         if (request.len && jtree_parse(&c->request, &c->arena, request, &why) != CODE_OK)
             return refuse(c, BAD_REQUEST, why.text);
         if (methods[i].changes && pub_run_there(c->p, refresh, NULL, &why) != CODE_OK) {
-            (void)snprintf(c->said, sizeof c->said, "the file has an error, and would be written over: %.220s", why.text);
+            (void)snprintf(c->said, sizeof c->said,
+                           "the file has an error, and would be written over: %.220s", why.text);
             return refuse(c, CONFLICT, c->said);
         }
         (void)pub_run_there(c->p, copy_tree, c, NULL);
         return c->tree ? methods[i].run(c) : no_memory(c);
     }
-    return refuse(c, NOT_ALLOWED, "there is no such method here: PublishNodes, UnpublishNodes, UnpublishAllNodes, AddOrUpdateEndpoints,"
-                                  " SetConfiguredEndpoints, GetConfiguredEndpoints, GetConfiguredNodesOnEndpoint, GetDiagnosticInfo and GetInfo are");
+    return refuse(
+        c, NOT_ALLOWED,
+        "there is no such method here: PublishNodes, UnpublishNodes, UnpublishAllNodes, AddOrUpdateEndpoints,"
+        " SetConfiguredEndpoints, GetConfiguredEndpoints, GetConfiguredNodesOnEndpoint, GetDiagnosticInfo "
+        "and GetInfo are");
 }
 
 int publisher_call(struct publisher *p, struct bytes method, struct bytes request, struct buf *response)

@@ -46,7 +46,8 @@ void format_time(struct buf *b, ua_time t, bool seven)
     char out[] = "\"0000-00-00T00:00:00.0000000Z\"";
     int64_t us = ua_time_us(t), held = ua_time_from_us(us); /* held within the years 1 to 9999 */
     int64_t ticks = held + (t - held >= 0 && t - held < 10 ? t - held : 0) - UA_UNIX_EPOCH;
-    int64_t seconds = ticks / 10000000 - (ticks % 10000000 < 0), days = seconds / 86400 - (seconds % 86400 < 0);
+    int64_t seconds = ticks / 10000000 - (ticks % 10000000 < 0),
+            days = seconds / 86400 - (seconds % 86400 < 0);
     unsigned part = (unsigned)(ticks - seconds * 10000000), day = (unsigned)(seconds - days * 86400);
     put_date(out + 1, days);
     two(out + 12, day / 3600);

@@ -39,7 +39,8 @@ static void put_writer(struct buf *b, const struct format *f)
     buf_json(b, bytes_str(f->writer));
 }
 
-void format_set_open(struct buf *b, const struct format *f, enum format_frame frame, uint32_t sequence, ua_time stamp)
+void format_set_open(struct buf *b, const struct format *f, enum format_frame frame, uint32_t sequence,
+                     ua_time stamp)
 {
     static const char *const types[] = {"ua-deltaframe", "ua-keyframe", "ua-keepalive"};
     if (!bare(f)) {
@@ -89,7 +90,8 @@ static void put_data_value(struct buf *b, const struct format *f, const struct f
     format_text(b, between[0] == '{' ? "{}" : "}");
 }
 
-void format_set_field(struct buf *b, const struct format *f, struct bytes name, const struct format_value *v, bool first)
+void format_set_field(struct buf *b, const struct format *f, struct bytes name, const struct format_value *v,
+                      bool first)
 {
     if (!first)
         buf_u8(b, ',');

@@ -133,7 +133,8 @@ static void put_extension(struct buf *b, const struct format *f)
     buf_u8(b, '}');
 }
 
-static void new_sample(struct buf *b, const struct format *f, struct bytes head, const struct format_value *v, uint32_t sequence, ua_time stamp)
+static void new_sample(struct buf *b, const struct format *f, struct bytes head, const struct format_value *v,
+                       uint32_t sequence, ua_time stamp)
 {
     buf_add_bytes(b, head);
     if (full(f)) {
@@ -181,7 +182,8 @@ void format_head(struct buf *b, const struct format *f, const struct format_node
     }
 }
 
-void format_sample(struct buf *b, const struct format *f, struct bytes head, const struct format_value *v, uint32_t sequence, ua_time stamp)
+void format_sample(struct buf *b, const struct format *f, struct bytes head, const struct format_value *v,
+                   uint32_t sequence, ua_time stamp)
 {
     if (f->old && f->iot_central)
         central_sample(b, head, v);

@@ -17,7 +17,8 @@ struct reading {
 static bool wrong_at(struct reading *r, enum code code, uint32_t line, uint32_t column, const char *what)
 {
     if (r->code == CODE_OK)
-        r->code = FAIL(r->why, code, (uint64_t)line * 65536 + (column & 65535), "%u:%u: %s", line, column, what);
+        r->code = FAIL(r->why, code, (uint64_t)line * 65536 + (column & 65535), "%u:%u: %s", line, column,
+                       what);
     return false;
 }
 
@@ -84,7 +85,9 @@ static int hex4(struct reading *r)
         return -1;
     for (int i = 0; i < 4; i++) {
         uint8_t c = r->at[i];
-        int d = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        int d = c >= '0' && c <= '9'                 ? c - '0'
+                : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                     : -1;
         if (d < 0)
             return -1;
         v = v * 16 + d;
@@ -165,10 +168,12 @@ static bool read_text(struct reading *r, struct bytes *out)
         r->at += *r->at == '\\' && r->end - r->at > 1 ? 2 : 1;
     }
     if (r->at >= r->end)
-        return wrong_at(r, CODE_MALFORMED, r->line, (uint32_t)(from - r->line_at), "a text begins here that has no end");
+        return wrong_at(r, CODE_MALFORMED, r->line, (uint32_t)(from - r->line_at),
+                        "a text begins here that has no end");
     *out = bytes_of(from, (size_t)(r->at - from));
     if (!utf8_valid(*out, false))
-        return wrong_at(r, CODE_MALFORMED, r->line, (uint32_t)(from - r->line_at), "a text that is not UTF-8");
+        return wrong_at(r, CODE_MALFORMED, r->line, (uint32_t)(from - r->line_at),
+                        "a text that is not UTF-8");
     if (escapes && !unescape(r, from, r->at, out))
         return false;
     r->at++;

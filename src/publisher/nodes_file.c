@@ -12,24 +12,59 @@
 
 /* ---- words ---- */
 
-const char *const nodes_mode_words[] = {"", "PubSub", "Samples", "FullNetworkMessages", "FullSamples", "DataSetMessages",
-                                        "SingleDataSetMessage", "DataSets", "SingleDataSet", "RawDataSets",
-                                        "SingleRawDataSet", NULL};
+const char *const nodes_mode_words[] = {"",
+                                        "PubSub",
+                                        "Samples",
+                                        "FullNetworkMessages",
+                                        "FullSamples",
+                                        "DataSetMessages",
+                                        "SingleDataSetMessage",
+                                        "DataSets",
+                                        "SingleDataSet",
+                                        "RawDataSets",
+                                        "SingleRawDataSet",
+                                        NULL};
 const char *const nodes_encoding_words[] = {"", "Json", "JsonReversible", NULL};
-const char *const nodes_heartbeat_words[] = {"", "WatchdogLKV", "WatchdogLKG", "PeriodicLKV", "PeriodicLKG",
-                                             "WatchdogLKVWithUpdatedTimestamps", "WatchdogLKGWithUpdatedTimestamps",
-                                             "PeriodicLKVDropValue", "PeriodicLKGDropValue", NULL};
-const char *const nodes_routing_words[] = {"", "None", "UseBrowseNames", "UseBrowseNamesWithNamespaceIndex", NULL};
+const char *const nodes_heartbeat_words[] = {"",
+                                             "WatchdogLKV",
+                                             "WatchdogLKG",
+                                             "PeriodicLKV",
+                                             "PeriodicLKG",
+                                             "WatchdogLKVWithUpdatedTimestamps",
+                                             "WatchdogLKGWithUpdatedTimestamps",
+                                             "PeriodicLKVDropValue",
+                                             "PeriodicLKGDropValue",
+                                             NULL};
+const char *const nodes_routing_words[] = {"", "None", "UseBrowseNames", "UseBrowseNamesWithNamespaceIndex",
+                                           NULL};
 static const char *const security_words[] = {"None", "Sign", "SignAndEncrypt", "NotNone", "Best", NULL};
 static const char *const auth_words[] = {"Anonymous", "UsernamePassword", "Certificate", NULL};
 static const char *const trigger_words[] = {"", "Status", "StatusValue", "StatusValueTimestamp", NULL};
 static const char *const deadband_words[] = {"None", "Absolute", "Percent", NULL};
 static const char *const qos_words[] = {"AtMostOnce", "AtLeastOnce", "ExactlyOnce", NULL};
-static const char *const attribute_words[] = {"", "NodeId", "NodeClass", "BrowseName", "DisplayName", "Description", "WriteMask",
-                                              "UserWriteMask", "IsAbstract", "Symmetric", "InverseName",
-                                              "ContainsNoLoops", "EventNotifier", "Value", "DataType", "ValueRank",
-                                              "ArrayDimensions", "AccessLevel", "UserAccessLevel",
-                                              "MinimumSamplingInterval", "Historizing", "Executable", "UserExecutable",
+static const char *const attribute_words[] = {"",
+                                              "NodeId",
+                                              "NodeClass",
+                                              "BrowseName",
+                                              "DisplayName",
+                                              "Description",
+                                              "WriteMask",
+                                              "UserWriteMask",
+                                              "IsAbstract",
+                                              "Symmetric",
+                                              "InverseName",
+                                              "ContainsNoLoops",
+                                              "EventNotifier",
+                                              "Value",
+                                              "DataType",
+                                              "ValueRank",
+                                              "ArrayDimensions",
+                                              "AccessLevel",
+                                              "UserAccessLevel",
+                                              "MinimumSamplingInterval",
+                                              "Historizing",
+                                              "Executable",
+                                              "UserExecutable",
                                               NULL};
 
 int nodes_word(const char *const *words, struct bytes text)
@@ -99,19 +134,19 @@ bool nodes_timespan(struct bytes text, int64_t *ms)
 /* ---- fields as rows ---- */
 
 enum field_kind {
-    TEXT,     /* const char *                       */
-    SECRET,   /* likewise, never shown              */
-    FLAG,     /* int8_t                             */
-    NUMBER,   /* int64_t                            */
-    SECONDS,  /* int64_t of ms                      */
-    SPAN,     /* likewise; wins over the number      */
-    WORD,     /* uint8_t                            */
-    WORD_BIG, /* enum                               */
-    REAL,     /* double                             */
-    TREE,     /* const struct jtree *               */
-    QOS,      /* int64_t, a word or a number        */
-    OURS,     /* read elsewhere                     */
-    NOT_HERE, /* said once; `why`                   */
+    TEXT,         /* const char *                       */
+    SECRET,       /* likewise, never shown              */
+    FLAG,         /* int8_t                             */
+    NUMBER,       /* int64_t                            */
+    SECONDS,      /* int64_t of ms                      */
+    SPAN,         /* likewise; wins over the number      */
+    WORD,         /* uint8_t                            */
+    WORD_BIG,     /* enum                               */
+    REAL,         /* double                             */
+    TREE,         /* const struct jtree *               */
+    QOS,          /* int64_t, a word or a number        */
+    OURS,         /* read elsewhere                     */
+    NOT_HERE,     /* said once; `why`                   */
     MEANS_NOTHING /* for people and other programs  */
 };
 struct field {
@@ -121,12 +156,13 @@ struct field {
     const char *const *words;
     const char *why;
 };
-#define E(member) offsetof(struct nodes_entry, member), NULL, NULL
+#define E(member)         offsetof(struct nodes_entry, member), NULL, NULL
 #define EW(member, words) offsetof(struct nodes_entry, member), words, NULL
-#define N(member) offsetof(struct nodes_node, member), NULL, NULL
+#define N(member)         offsetof(struct nodes_node, member), NULL, NULL
 #define NW(member, words) offsetof(struct nodes_node, member), words, NULL
-#define WHY(text) 0, NULL, text
+#define WHY(text)         0, NULL, text
 
+/* clang-format off */
 static const struct field entry_fields[] = {
     {"EndpointUrl", OURS, WHY(NULL)},
     {"UseSecurity", OURS, WHY(NULL)},
@@ -226,6 +262,7 @@ static const struct field node_fields[] = {
     {"TypeDefinitionId", NOT_HERE, WHY("write the variables of the object as nodes of their own")},
     {NULL, OURS, WHY(NULL)},
 };
+/* clang-format on */
 
 /* ---- reading ---- */
 
@@ -233,7 +270,8 @@ struct making {
     struct nodes_file *file;
     struct fault *why;
     bool old, encoding_said;
-    bool entry_said[sizeof entry_fields / sizeof entry_fields[0]], node_said[sizeof node_fields / sizeof node_fields[0]];
+    bool entry_said[sizeof entry_fields / sizeof entry_fields[0]],
+        node_said[sizeof node_fields / sizeof node_fields[0]];
     uint64_t unknown[NODES_NOTES_MAX]; /* names that were said, by hash */
     uint32_t unknown_count;
 };
@@ -257,8 +295,9 @@ static enum code wrong(struct making *m, const struct jtree *at, const char *nam
     char said[64] = "an object or list";
     if (at->kind == JTREE_TEXT || at->kind == JTREE_NUMBER)
         (void)bytes_escape(at->text, said, sizeof said);
-    return FAIL(m->why, CODE_MALFORMED, (uint64_t)at->line * 65536 + (at->column & 65535), "%u:%u: %s must be %s, got '%s'",
-                at->line, at->column, name, must, at->kind < JTREE_NUMBER ? "null, true or false" : said);
+    return FAIL(m->why, CODE_MALFORMED, (uint64_t)at->line * 65536 + (at->column & 65535),
+                "%u:%u: %s must be %s, got '%s'", at->line, at->column, name, must,
+                at->kind < JTREE_NUMBER ? "null, true or false" : said);
 }
 
 static bool number_of(const struct jtree *v, int64_t *out)
@@ -292,8 +331,8 @@ static enum code text_of(struct making *m, const struct jtree *v, const char *na
     if (v->kind != JTREE_TEXT && v->kind != JTREE_NUMBER) /* a writer's id may be written as a number */
         return wrong(m, v, name, "a text");
     if (v->text.len > NODES_TEXT_MAX)
-        return FAIL(m->why, CODE_LIMIT, 0, "%u:%u: %s has %zu bytes, the most is %d", v->line, v->column, name,
-                    v->text.len, NODES_TEXT_MAX);
+        return FAIL(m->why, CODE_LIMIT, 0, "%u:%u: %s has %zu bytes, the most is %d", v->line, v->column,
+                    name, v->text.len, NODES_TEXT_MAX);
     *out = arena_text(&m->file->arena, v->text);
     return *out ? CODE_OK : FAIL(m->why, CODE_NOMEM, 0, "no memory for the published nodes");
 }
@@ -410,11 +449,13 @@ static void unknown(struct making *m, const struct jtree *v, const struct field 
     }
     near = suggest_word(v->name, names, n);
     note(m, v, "'%s' is no field that OPC Publisher has; it is kept and not used%s%s%s",
-         bytes_escape(v->name, said, sizeof said), near ? ". Did you mean '" : "", near ? near : "", near ? "'?" : "");
+         bytes_escape(v->name, said, sizeof said), near ? ". Did you mean '" : "", near ? near : "",
+         near ? "'?" : "");
 }
 
 /* Twice: the Timespans come last and so win. */
-static enum code store_all(struct making *m, const struct field *fields, const struct jtree *map, void *base, bool *said)
+static enum code store_all(struct making *m, const struct field *fields, const struct jtree *map, void *base,
+                           bool *said)
 {
     enum code c = CODE_OK;
     for (int round = 0; round < 2; round++)
@@ -432,14 +473,16 @@ static enum code store_all(struct making *m, const struct field *fields, const s
 
 /* ---- a node ---- */
 
-static enum code range(struct making *m, const struct jtree *map, const char *name, int64_t v, int64_t min, int64_t max)
+static enum code range(struct making *m, const struct jtree *map, const char *name, int64_t v, int64_t min,
+                       int64_t max)
 {
     const struct jtree *at = jtree_get(map, name);
     if (v == NODES_UNSET || (v >= min && v <= max))
         return CODE_OK;
     at = at ? at : map;
-    return FAIL(m->why, CODE_LIMIT, (uint64_t)at->line * 65536 + (at->column & 65535), "%u:%u: %s must be from %lld to %lld, got %lld",
-                at->line, at->column, name, (long long)min, (long long)max, (long long)v);
+    return FAIL(m->why, CODE_LIMIT, (uint64_t)at->line * 65536 + (at->column & 65535),
+                "%u:%u: %s must be from %lld to %lld, got %lld", at->line, at->column, name, (long long)min,
+                (long long)max, (long long)v);
 }
 
 enum { DAY_MS = 86400000 };
@@ -484,7 +527,8 @@ static enum code make_node(struct making *m, const struct jtree *tree, struct no
     if (!id || id->kind == JTREE_NULL)
         id = expanded;
     if (!id || id->kind != JTREE_TEXT || !id->text.len)
-        return wrong(m, id ? id : tree, "Id", "a node such as \"ns=2;s=Temperature\" or \"nsu=http://...;s=Temperature\"");
+        return wrong(m, id ? id : tree, "Id",
+                     "a node such as \"ns=2;s=Temperature\" or \"nsu=http://...;s=Temperature\"");
     enum code c = text_of(m, id, "Id", &n->id);
     if (c == CODE_OK && id == expanded)
         n->expanded_id = n->id;
@@ -569,7 +613,8 @@ static enum code check_entry(struct making *m, const struct nodes_entry *e)
 static enum code room_for(struct making *m, const struct jtree *at, struct nodes_entry *e, uint32_t n)
 {
     if (m->file->node_count + (uint64_t)n > NODES_NODES_MAX)
-        return FAIL(m->why, CODE_LIMIT, 0, "%u:%u: more than %d nodes in one file", at->line, at->column, NODES_NODES_MAX);
+        return FAIL(m->why, CODE_LIMIT, 0, "%u:%u: more than %d nodes in one file", at->line, at->column,
+                    NODES_NODES_MAX);
     e->nodes = arena_zero(&m->file->arena, ((size_t)n + 1) * sizeof *e->nodes);
     return e->nodes ? CODE_OK : FAIL(m->why, CODE_NOMEM, 0, "no memory for the published nodes");
 }
@@ -583,7 +628,8 @@ static enum code read_single(struct making *m, const struct jtree *v, struct nod
         return c;
     if (!id || id->kind != JTREE_TEXT || !id->text.len)
         return wrong(m, v, "NodeId", "{ \"Identifier\": \"ns=2;s=Temperature\" }");
-    struct jtree *node = jtree_new(&m->file->arena, JTREE_MAP), *text = jtree_new_text(&m->file->arena, id->text);
+    struct jtree *node = jtree_new(&m->file->arena, JTREE_MAP),
+                 *text = jtree_new_text(&m->file->arena, id->text);
     if (!node || !text)
         return FAIL(m->why, CODE_NOMEM, 0, "no memory for the published nodes");
     jtree_set(node, BYTES_LIT("Id"), text);
@@ -649,7 +695,8 @@ static enum code make_entry(struct making *m, const struct jtree *tree, struct n
         return wrong(m, tree, "an entry", "an object { \"EndpointUrl\": ..., \"OpcNodes\": [...] }");
     const struct jtree *url = jtree_get(tree, "EndpointUrl");
     if (!url || url->kind != JTREE_TEXT || !(url->text.len > 10 && bytes_starts(url->text, "opc.tcp://")))
-        return wrong(m, url ? url : tree, "EndpointUrl", "the server's address, such as opc.tcp://10.0.4.20:4840");
+        return wrong(m, url ? url : tree, "EndpointUrl",
+                     "the server's address, such as opc.tcp://10.0.4.20:4840");
     enum code c = text_of(m, url, "EndpointUrl", &e->endpoint);
     if (c == CODE_OK)
         c = read_security(m, tree, e);
@@ -700,7 +747,8 @@ static struct nodes_file *file_new(struct fault *why)
     return f;
 }
 
-static enum code finish(struct nodes_file **out, struct nodes_file *f, enum code c, bool old, struct fault *why)
+static enum code finish(struct nodes_file **out, struct nodes_file *f, enum code c, bool old,
+                        struct fault *why)
 {
     if (c == CODE_OK)
         c = make(&(struct making){.file = f, .why = why, .old = old});
@@ -724,7 +772,8 @@ enum code nodes_file_parse(struct nodes_file **out, struct bytes text, bool old,
     struct fault own;
     why = why ? why : &own;
     if (text.len > NODES_FILE_BYTES)
-        return FAIL(why, CODE_LIMIT, 0, "1:1: the file has %zu bytes, the most is %d", text.len, NODES_FILE_BYTES);
+        return FAIL(why, CODE_LIMIT, 0, "1:1: the file has %zu bytes, the most is %d", text.len,
+                    NODES_FILE_BYTES);
     struct nodes_file *f = file_new(why);
     if (!f)
         return CODE_NOMEM;
@@ -748,7 +797,8 @@ enum code nodes_file_from(struct nodes_file **out, const struct jtree *tree, boo
     return finish(out, f, c, old, why);
 }
 
-enum code nodes_file_load(struct nodes_file **out, const struct io *io, const char *path, bool old, struct fault *why)
+enum code nodes_file_load(struct nodes_file **out, const struct io *io, const char *path, bool old,
+                          struct fault *why)
 {
     char *text;
     size_t len;
@@ -764,7 +814,8 @@ enum code nodes_file_load(struct nodes_file **out, const struct io *io, const ch
     return c == CODE_OK ? c : fault_set(why, c, 0, inner.at, FG_HERE, "%s:%s", path, inner.text);
 }
 
-enum code nodes_file_save(const struct nodes_file *f, const struct io *io, const char *path, struct fault *why)
+enum code nodes_file_save(const struct nodes_file *f, const struct io *io, const char *path,
+                          struct fault *why)
 {
     struct buf text = {0};
     const char *slash = strrchr(path, '/');

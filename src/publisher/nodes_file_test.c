@@ -43,21 +43,23 @@ static bool noted(const struct nodes_file *f, const char *text)
 static void the_classic_file(void **state)
 {
     (void)state;
-    struct nodes_file *f = good("\xef\xbb\xbf[\n"
-                                "  {\n"
-                                "    // the server\n"
-                                "    \"EndpointUrl\": \"opc.tcp://press:4840/UA\",\n"
-                                "    \"UseSecurity\": false,\n"
-                                "    /* nodes\n       of it */\n"
-                                "    \"OpcNodes\": [\n"
-                                "      { \"Id\": \"i=2258\", \"OpcSamplingInterval\": 2000, \"OpcPublishingInterval\": 5000,\n"
-                                "        \"DisplayName\": \"Current time\" },\n"
-                                "      { \"ExpandedNodeId\": \"nsu=http://x/;s=Humidity\", \"HeartbeatInterval\": 5, \"SkipFirst\": true, },\n"
-                                "    ]\n"
-                                "  },\n"
-                                "  { \"EndpointUrl\": \"opc.tcp://old:4840\", \"NodeId\": { \"Identifier\": \"ns=2;s=a//b\" } }\n"
-                                "]\n",
-                                true);
+    struct nodes_file *f = good(
+        "\xef\xbb\xbf[\n"
+        "  {\n"
+        "    // the server\n"
+        "    \"EndpointUrl\": \"opc.tcp://press:4840/UA\",\n"
+        "    \"UseSecurity\": false,\n"
+        "    /* nodes\n       of it */\n"
+        "    \"OpcNodes\": [\n"
+        "      { \"Id\": \"i=2258\", \"OpcSamplingInterval\": 2000, \"OpcPublishingInterval\": 5000,\n"
+        "        \"DisplayName\": \"Current time\" },\n"
+        "      { \"ExpandedNodeId\": \"nsu=http://x/;s=Humidity\", \"HeartbeatInterval\": 5, \"SkipFirst\": "
+        "true, },\n"
+        "    ]\n"
+        "  },\n"
+        "  { \"EndpointUrl\": \"opc.tcp://old:4840\", \"NodeId\": { \"Identifier\": \"ns=2;s=a//b\" } }\n"
+        "]\n",
+        true);
     assert_int_equal(f->entry_count, 2);
     assert_int_equal(f->node_count, 3);
     const struct nodes_entry *e = f->entries;
@@ -85,17 +87,24 @@ static void the_new_file(void **state)
     (void)state;
     struct nodes_file *f = good(
         "[{\"endpointurl\":\"opc.tcp://a:4840\",\"DataSetWriterGroup\":\"line1\",\"DataSetWriterId\":1000,"
-        "\"DataSetName\":\"press\",\"DataSetPublishingInterval\":250,\"DataSetPublishingIntervalTimespan\":\"00:00:02.5\","
+        "\"DataSetName\":\"press\",\"DataSetPublishingInterval\":250,\"DataSetPublishingIntervalTimespan\":"
+        "\"00:00:02.5\","
         "\"BatchSize\":20,\"BatchTriggerIntervalTimespan\":\"00:00:01\",\"DataSetKeyFrameCount\":10,"
         "\"MessagingMode\":\"rawdatasets\",\"MessageEncoding\":\"Uadp\",\"WriterGroupTransport\":\"IoTHub\","
-        "\"EndpointSecurityMode\":\"SignAndEncrypt\",\"EndpointSecurityPolicy\":\"http://opcfoundation.org/UA/SecurityPolicy#Basic256Sha256\","
-        "\"OpcAuthenticationMode\":\"UsernamePassword\",\"OpcAuthenticationUsername\":\"u\",\"OpcAuthenticationPassword\":\"p\","
+        "\"EndpointSecurityMode\":\"SignAndEncrypt\",\"EndpointSecurityPolicy\":\"http://opcfoundation.org/"
+        "UA/SecurityPolicy#Basic256Sha256\","
+        "\"OpcAuthenticationMode\":\"UsernamePassword\",\"OpcAuthenticationUsername\":\"u\","
+        "\"OpcAuthenticationPassword\":\"p\","
         "\"DefaultHeartbeatIntervalTimespan\":\"1.00:00:00\",\"DefaultHeartbeatBehavior\":\"PeriodicLKV\","
-        "\"QualityOfService\":\"AtLeastOnce\",\"MessageRetention\":true,\"DataSetExtensionFields\":{\"Line\":1},"
+        "\"QualityOfService\":\"AtLeastOnce\",\"MessageRetention\":true,\"DataSetExtensionFields\":{\"Line\":"
+        "1},"
         "\"Flavour\":1,\"OpcNodes\":["
-        "{\"Id\":\"ns=2;s=a\",\"DataSetFieldId\":\"f\",\"QueueSize\":7,\"DiscardNew\":true,\"DataChangeTrigger\":\"StatusValueTimestamp\","
-        "\"DeadbandType\":\"Absolute\",\"DeadbandValue\":0.5,\"AttributeId\":\"Value\",\"IndexRange\":\"0:3\",\"Flavour\":2},"
-        "{\"Id\":\"ns=2;s=b\",\"EventFilter\":{}},{\"Id\":\"ns=2;s=c\",\"OpcSamplingInterval\":-1,\"AttributeId\":12}]}]",
+        "{\"Id\":\"ns=2;s=a\",\"DataSetFieldId\":\"f\",\"QueueSize\":7,\"DiscardNew\":true,"
+        "\"DataChangeTrigger\":\"StatusValueTimestamp\","
+        "\"DeadbandType\":\"Absolute\",\"DeadbandValue\":0.5,\"AttributeId\":\"Value\",\"IndexRange\":\"0:"
+        "3\",\"Flavour\":2},"
+        "{\"Id\":\"ns=2;s=b\",\"EventFilter\":{}},{\"Id\":\"ns=2;s=c\",\"OpcSamplingInterval\":-1,"
+        "\"AttributeId\":12}]}]",
         false);
     const struct nodes_entry *e = f->entries;
     assert_string_equal(e->writer, "1000");
@@ -132,10 +141,14 @@ static void what_is_wrong_has_its_place(void **state)
     bad("[\n  {\n    \"EndpointUrl\": \"http://x\"\n  }\n]", "3:20: EndpointUrl must be");
     bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\n \"OpcNodes\":[{\"Id\":5}]}]", "2:20: Id must be a node");
     bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\n \"OpcNodes\":[{}]}]", "2:14: Id must be");
-    bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\n \"BatchSize\":\"many\"}]", "2:14: BatchSize must be a number, got 'many'");
-    bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\n \"BatchSize\":100001}]", "2:14: BatchSize must be from 0 to 100000");
-    bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\"MessagingMode\":\"x\"}]", "1:49: MessagingMode must be one of PubSub, Samples");
-    bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\"EndpointUrl\":\"opc.tcp://x:1\"}]", "1:33: this name comes twice");
+    bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\n \"BatchSize\":\"many\"}]",
+        "2:14: BatchSize must be a number, got 'many'");
+    bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\n \"BatchSize\":100001}]",
+        "2:14: BatchSize must be from 0 to 100000");
+    bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\"MessagingMode\":\"x\"}]",
+        "1:49: MessagingMode must be one of PubSub, Samples");
+    bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\"EndpointUrl\":\"opc.tcp://x:1\"}]",
+        "1:33: this name comes twice");
     bad("[\n /* x", "2:2: a comment begins here");
     bad("[ \"a\n\" ]", "1:5: a control character");
     bad("[ \"\\q\" ]", "an escape that JSON does not have");
@@ -146,7 +159,9 @@ static void what_is_wrong_has_its_place(void **state)
     bad("[,]", "1:2: a value is missing");
     bad("[] x", "1:4: there is more");
     bad("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]", "1:33: nested more than 32");
-    bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\"OpcNodes\":[{\"Id\":\"i=1\",\"HeartbeatIntervalTimespan\":\"5 s\"}]}]", "must be a time");
+    bad("[{\"EndpointUrl\":\"opc.tcp://x:1\",\"OpcNodes\":[{\"Id\":\"i=1\",\"HeartbeatIntervalTimespan\":\"5 "
+        "s\"}]}]",
+        "must be a time");
 }
 
 static void time_spans(void **state)
@@ -154,9 +169,19 @@ static void time_spans(void **state)
     static const struct {
         const char *text;
         int64_t ms; /* -1: none */
-    } rows[] = {{"00:00:10", 10000},  {"00:00:00.5", 500}, {"00:00:00.0010000", 1}, {"1.02:03:04", 93784000}, {"2", 172800000},
-                {"00:10", 600000},    {"24:00:00", -1},    {"00:60:00", -1},        {"", -1},                 {"x", -1},
-                {"-00:00:01", -1},    {"00:00:01x", -1},   {"99999:00:00:00", -1}};
+    } rows[] = {{"00:00:10", 10000},
+                {"00:00:00.5", 500},
+                {"00:00:00.0010000", 1},
+                {"1.02:03:04", 93784000},
+                {"2", 172800000},
+                {"00:10", 600000},
+                {"24:00:00", -1},
+                {"00:60:00", -1},
+                {"", -1},
+                {"x", -1},
+                {"-00:00:01", -1},
+                {"00:00:01x", -1},
+                {"99999:00:00:00", -1}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         int64_t ms = -1;
@@ -174,7 +199,10 @@ static void back_and_again(void **state)
     struct fault why = {0};
     assert_non_null(mkdtemp(dir));
     (void)snprintf(path, sizeof path, "%s/pn.json", dir);
-    struct nodes_file *f = good("[{\"EndpointUrl\":\"opc.tcp://a:1\",\"Mine\":[1.50,null,\"\\u00e9\"],\"OpcNodes\":[{\"Id\":\"i=1\"}]}]", false), *g = NULL;
+    struct nodes_file *f = good("[{\"EndpointUrl\":\"opc.tcp://"
+                                "a:1\",\"Mine\":[1.50,null,\"\\u00e9\"],\"OpcNodes\":[{\"Id\":\"i=1\"}]}]",
+                                false),
+                      *g = NULL;
     assert_int_equal(nodes_file_load(&g, &io_system, path, false, &why), CODE_NOTFOUND);
     assert_int_equal(nodes_file_save(f, &io_system, path, &why), CODE_OK);
     assert_int_equal(nodes_file_load(&g, &io_system, path, false, &why), CODE_OK);
@@ -205,7 +233,9 @@ static void memory_may_fail_anywhere(void **state)
         struct nodes_file *f = NULL;
         struct fault why;
         mem_fail_at(n);
-        enum code c = nodes_file_parse(&f, BYTES_LIT("[{\"EndpointUrl\":\"opc.tcp://a:1\",\"OpcNodes\":[{\"Id\":\"i=1\\n\"}]}]"), false, &why);
+        enum code c = nodes_file_parse(
+            &f, BYTES_LIT("[{\"EndpointUrl\":\"opc.tcp://a:1\",\"OpcNodes\":[{\"Id\":\"i=1\\n\"}]}]"), false,
+            &why);
         bool fired = mem_fail_fired();
         mem_fail_at(0);
         assert_true(c == (fired ? CODE_NOMEM : CODE_OK));
@@ -218,8 +248,12 @@ static void memory_may_fail_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_classic_file), cmocka_unit_test(the_new_file),  cmocka_unit_test(what_is_wrong_has_its_place),
-        cmocka_unit_test(time_spans),       cmocka_unit_test(back_and_again), cmocka_unit_test(memory_may_fail_anywhere),
+        cmocka_unit_test(the_classic_file),
+        cmocka_unit_test(the_new_file),
+        cmocka_unit_test(what_is_wrong_has_its_place),
+        cmocka_unit_test(time_spans),
+        cmocka_unit_test(back_and_again),
+        cmocka_unit_test(memory_may_fail_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,8 @@ enum kind { SWITCH, TEXT, NUMBER, SECONDS, MILLIS, WORD, STATUSES, QOS, NOTHING,
 enum { OLD = 1, NEW = 2, OPTIONAL_VALUE = 4 };
 
 struct row {
-    const char *names; /* "pf publishfile": with blanks between; the first one is how it is called in sentences */
+    const char
+        *names; /* "pf publishfile": with blanks between; the first one is how it is called in sentences */
     const char *variable;
     enum kind kind;
     unsigned flags;
@@ -21,17 +22,19 @@ struct row {
     const char *const *words;
     const char *why; /* NOTHING */
 };
-#define F(member) offsetof(struct publisher_options, member), NULL, NULL
+#define F(member)        offsetof(struct publisher_options, member), NULL, NULL
 #define W(member, words) offsetof(struct publisher_options, member), words, NULL
-#define WHY(text) 0, NULL, text
+#define WHY(text)        0, NULL, text
 
-static const char *const node_id_words[] = {"AsWritten", "Uri", "Index", "Expanded", "ExpandedWithNamespace0", NULL};
+static const char *const node_id_words[] = {"AsWritten", "Uri", "Index", "Expanded", "ExpandedWithNamespace0",
+                                            NULL};
 static const char *const trigger_words[] = {"", "Status", "StatusValue", "StatusValueTimestamp", NULL};
 static const char *const generation_words[] = {"", "2.4", "2.9", NULL};
 static const char certificates[] = "certificates are in this node's store: see fieldgate opcua trust";
 static const char cloud[] = "messages go into this node; a route brings them to a hub above";
 static const char logging[] = "the node's log has the levels of log.level and log.levels";
-static const char pipeline[] = "nothing waits in memory: what cannot go further waits at the server and in the journal";
+static const char pipeline[] =
+    "nothing waits in memory: what cannot go further waits at the server and in the journal";
 
 /* clang-format off */
 static const struct row rows[] = {
@@ -155,7 +158,8 @@ static void note(struct parsing *p, const char *fmt, ...)
     if (o->note_count == OPTIONS_NOTES_MAX)
         return;
     const char **list = (const char **)(void *)(uintptr_t)o->notes; /* ours, in the arena */
-    list[o->note_count] = arena_text(&o->arena, bytes_of(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1));
+    list[o->note_count] = arena_text(&o->arena,
+                                     bytes_of(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1));
     p->bad_memory = p->bad_memory || !list[o->note_count];
     o->note_count++;
 }
@@ -213,7 +217,8 @@ static bool number(struct bytes v, int64_t *out)
 static enum code wrong(struct parsing *p, const struct row *r, struct bytes v, const char *must)
 {
     char said[64], name[64];
-    return FAIL(p->why, CODE_USAGE, 0, "--%s must be %s, got '%s'", first_name(r, name), must, bytes_escape(v, said, sizeof said));
+    return FAIL(p->why, CODE_USAGE, 0, "--%s must be %s, got '%s'", first_name(r, name), must,
+                bytes_escape(v, said, sizeof said));
 }
 
 static enum code store_statuses(struct parsing *p, const struct row *r, struct bytes v)
@@ -230,7 +235,8 @@ static enum code store_statuses(struct parsing *p, const struct row *r, struct b
         if (!ua_status_from(one, &s) && number(one, &code))
             s = (ua_status)code;
         else if (!ua_status_from(one, &s))
-            return wrong(p, r, one, "a list of status codes such as BadNoCommunication,BadWaitingForInitialData");
+            return wrong(p, r, one,
+                         "a list of status codes such as BadNoCommunication,BadWaitingForInitialData");
         if (o->suppressed_count < OPTIONS_STATUSES_MAX)
             o->suppressed[o->suppressed_count++] = ua_code(s);
         v = bytes_from(v, n + (n < v.len));
@@ -247,7 +253,10 @@ static enum code store_number(struct parsing *p, const struct row *r, struct byt
     }
     if (r->kind != NUMBER && nodes_timespan(v, at))
         return CODE_OK;
-    return wrong(p, r, v, r->kind == NUMBER ? "a number" : unit == 1 ? "a number of ms, or hh:mm:ss" : "a number of seconds, or hh:mm:ss");
+    return wrong(p, r, v,
+                 r->kind == NUMBER ? "a number"
+                 : unit == 1       ? "a number of ms, or hh:mm:ss"
+                                   : "a number of seconds, or hh:mm:ss");
 }
 
 static enum code store_word(struct parsing *p, const struct row *r, struct bytes v, void *at)
@@ -278,7 +287,9 @@ static enum code store(struct parsing *p, const struct row *r, struct bytes v)
     int64_t n;
     switch (r->kind) {
     case SWITCH: return truth(v, at) ? CODE_OK : wrong(p, r, v, "true or false");
-    case TEXT: *(const char **)at = arena_text(&p->o->arena, v); return *(const char **)at ? CODE_OK : FAIL(p->why, CODE_NOMEM, 0, "no memory for the options");
+    case TEXT:
+        *(const char **)at = arena_text(&p->o->arena, v);
+        return *(const char **)at ? CODE_OK : FAIL(p->why, CODE_NOMEM, 0, "no memory for the options");
     case NUMBER: return store_number(p, r, v, 1, at);
     case MILLIS: return store_number(p, r, v, 1, at);
     case SECONDS: return store_number(p, r, v, 1000, at);
@@ -319,7 +330,8 @@ static void unknown(struct parsing *p, struct bytes name)
     }
     near = suggest_word(name, list, ROWS);
     note(p, "--%s is no option that OPC Publisher has, or one it no longer has; it is left out%s%s%s",
-         bytes_escape(name, said, sizeof said), near ? ". Did you mean --" : "", near ? near : "", near ? "?" : "");
+         bytes_escape(name, said, sizeof said), near ? ". Did you mean --" : "", near ? near : "",
+         near ? "?" : "");
 }
 
 static bool is_truth(const char *text)
@@ -341,7 +353,8 @@ static enum code one_argument(struct parsing *p, const char *arg, const char *ne
     name.len = n;
     *used = 1;
     const struct row *r = find(name);
-    if (r && jtree_is(name, "c") && ((attached && memchr(value.at, ';', value.len)) || (next && strchr(next, ';'))))
+    if (r && jtree_is(name, "c") &&
+        ((attached && memchr(value.at, ';', value.len)) || (next && strchr(next, ';'))))
         r = find(BYTES_LIT("ec"));
     if (!r) {
         unknown(p, name);
@@ -400,7 +413,8 @@ static bool looks_old(const struct parsing *p)
     bool old = false, new = false;
     for (size_t i = 0; i < ROWS; i++) {
         old = old || (p->given[i] && rows[i].flags & OLD);
-        new = new || (p->given[i] && rows[i].flags & NEW && rows[i].offset != offsetof(struct publisher_options, publisher_id));
+        new = new || (p->given[i] && rows[i].flags & NEW &&
+                      rows[i].offset != offsetof(struct publisher_options, publisher_id));
     }
     return p->o->generation ? p->o->generation == 1 : old && !new;
 }
@@ -432,8 +446,8 @@ static void settle(struct publisher_options *o)
         o->node_ids = NODE_IDS_EXPANDED; /* our expanded form has namespace 0 as i=... in both */
 }
 
-enum code publisher_options_parse(struct publisher_options *o, int argc, const char *const *argv, const char *const *environment,
-                                  struct fault *why)
+enum code publisher_options_parse(struct publisher_options *o, int argc, const char *const *argv,
+                                  const char *const *environment, struct fault *why)
 {
     struct parsing p = {.o = o, .why = why};
     *o = (struct publisher_options){.site = "",

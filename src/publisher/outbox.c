@@ -29,9 +29,12 @@ static void hold(struct publisher *p, bool on)
         return;
     p->held = p->count.held = on;
     if (on)
-        log_warn("opcua", "FG5240 %" PRIu64 " bytes of values wait for room in the node: servers are not asked for more until there is, and"
-                          " queue them. Nothing is thrown away here",
-                 p->out.bytes);
+        log_warn(
+            "opcua",
+            "FG5240 %" PRIu64
+            " bytes of values wait for room in the node: servers are not asked for more until there is, and"
+            " queue them. Nothing is thrown away here",
+            p->out.bytes);
     else
         log_info("opcua", "FG5241 the node has room again: servers are asked for values again");
     for (struct pub_session *s = p->sessions; s; s = s->next)
@@ -75,8 +78,10 @@ static void pop(struct publisher *p, bool sent)
         p->count.bytes += m->payload.len;
     } else {
         p->count.too_large += values;
-        log_warn("opcua", "FG5242 a message of %zu bytes on %.*s with %u values is larger than the node takes: it is left out and counted."
-                          " A smaller --ms makes smaller ones",
+        log_warn("opcua",
+                 "FG5242 a message of %zu bytes on %.*s with %u values is larger than the node takes: it is "
+                 "left out and counted."
+                 " A smaller --ms makes smaller ones",
                  m->payload.len, BYTES_FMT(m->topic), values);
     }
     o->bytes -= m->encoded.len;
@@ -91,27 +96,30 @@ static void no_room(struct publisher *p, uint32_t values)
 {
     p->count.waiting -= values;
     p->count.too_large += values;
-    log_error("opcua", "FG5243 no memory for a message with %u values: they are left out and counted", values);
+    log_error("opcua", "FG5243 no memory for a message with %u values: they are left out and counted",
+              values);
 }
 
-void pub_post(struct pub_stream *s, const char *topic, struct bytes props, struct bytes body, uint32_t values, bool retain)
+void pub_post(struct pub_stream *s, const char *topic, struct bytes props, struct bytes body, uint32_t values,
+              bool retain)
 {
     struct publisher *p = s->session->all;
     struct pub_outbox *o = &p->out;
     const struct io *io = p->config.io;
-    struct message *m = room_for_word(o) ? message_new(&(struct message_parts){.qos = s->qos,
-                                                                               .retain = retain,
-                                                                               .text = true,
-                                                                               .expires = s->ttl_s > 0,
-                                                                               .expiry_s = s->ttl_s,
-                                                                               .wall_us = io->wall_us(io->self),
-                                                                               .now_us = io->monotonic_us(io->self),
-                                                                               .topic = bytes_str(topic),
-                                                                               .principal = BYTES_LIT("node"),
-                                                                               .source = BYTES_LIT("opcpublisher"),
-                                                                               .props = props,
-                                                                               .payload = body})
-                                         : NULL;
+    struct message *m = room_for_word(o)
+                            ? message_new(&(struct message_parts){.qos = s->qos,
+                                                                  .retain = retain,
+                                                                  .text = true,
+                                                                  .expires = s->ttl_s > 0,
+                                                                  .expiry_s = s->ttl_s,
+                                                                  .wall_us = io->wall_us(io->self),
+                                                                  .now_us = io->monotonic_us(io->self),
+                                                                  .topic = bytes_str(topic),
+                                                                  .principal = BYTES_LIT("node"),
+                                                                  .source = BYTES_LIT("opcpublisher"),
+                                                                  .props = props,
+                                                                  .payload = body})
+                            : NULL;
     if (!m) {
         no_room(p, values);
         return;
@@ -217,14 +225,18 @@ static void later(struct publisher *p, const char *what)
     struct pub_outbox *o = &p->out;
     p->count.refused++;
     if (!o->refused)
-        log_warn("opcua", "FG5244 the node does not take values at the moment (%s): %zu messages wait. They are tried again", what, o->count);
+        log_warn("opcua",
+                 "FG5244 the node does not take values at the moment (%s): %zu messages wait. They are tried "
+                 "again",
+                 what, o->count);
     o->refused = true;
     timer_start(p->loop, &o->retry, RETRY_MS, on_retry);
 }
 
 static void open_posted(struct letter *letter, struct loop *here)
 {
-    struct publisher *p = (struct publisher *)(void *)((char *)letter - offsetof(struct publisher, out.posted));
+    struct publisher *p = (struct publisher *)(void *)((char *)letter -
+                                                       offsetof(struct publisher, out.posted));
     struct pub_outbox *o = &p->out;
     size_t n = o->posting, i = 0;
     (void)here;

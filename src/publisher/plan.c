@@ -52,7 +52,9 @@ static void session_key(struct planning *g, const struct nodes_entry *e)
 static void choose_security(struct pub_session *s, const struct nodes_entry *e)
 {
     static const enum ua_message_security_mode modes[] = {
-        [NODES_NONE] = UA_MODE_NONE, [NODES_SIGN] = UA_MODE_SIGN, [NODES_SIGN_AND_ENCRYPT] = UA_MODE_SIGN_AND_ENCRYPT};
+        [NODES_NONE] = UA_MODE_NONE,
+        [NODES_SIGN] = UA_MODE_SIGN,
+        [NODES_SIGN_AND_ENCRYPT] = UA_MODE_SIGN_AND_ENCRYPT};
     const char *hash = strrchr(e->policy, '#');
     s->how.mode = e->security <= NODES_SIGN_AND_ENCRYPT ? modes[e->security] : UA_MODE_INVALID;
     s->not_none = e->security == NODES_NOT_NONE;
@@ -62,7 +64,10 @@ static void choose_security(struct pub_session *s, const struct nodes_entry *e)
         s->how.user = (struct ua_client_user){
             .kind = UA_USER_NAME, .name = bytes_str(s->user), .password = bytes_str(s->password)};
     else if (e->auth == NODES_CERTIFICATE)
-        log_warn("opcua", "FG5254 %s: OpcAuthenticationMode Certificate is not done in this version: it is read as anonymous", s->endpoint);
+        log_warn("opcua",
+                 "FG5254 %s: OpcAuthenticationMode Certificate is not done in this version: it is read as "
+                 "anonymous",
+                 s->endpoint);
 }
 
 static struct pub_session *make_session(struct planning *g, const struct nodes_entry *e)
@@ -107,19 +112,23 @@ static struct pub_session *find_session(struct planning *g, const struct nodes_e
 
 /* ---- streams ---- */
 
-static int64_t publishing_of(const struct publisher_options *o, const struct nodes_entry *e, const struct nodes_node *n)
+static int64_t publishing_of(const struct publisher_options *o, const struct nodes_entry *e,
+                             const struct nodes_node *n)
 {
     int64_t sampling = chosen(n->sampling_ms, e->sampling_ms, o->sampling_ms);
-    int64_t publishing = o->ignore_publishing ? o->publishing_ms : chosen(n->publishing_ms, e->publishing_ms, o->publishing_ms);
+    int64_t publishing = o->ignore_publishing ? o->publishing_ms
+                                              : chosen(n->publishing_ms, e->publishing_ms, o->publishing_ms);
     if (o->old && publishing > 0 && sampling > publishing)
         publishing = sampling;
     return publishing;
 }
 
-static void stream_key(struct planning *g, const struct pub_session *s, const struct nodes_entry *e, const struct nodes_node *n)
+static void stream_key(struct planning *g, const struct pub_session *s, const struct nodes_entry *e,
+                       const struct nodes_node *n)
 {
     buf_reset(&g->key);
-    buf_printf(&g->key, "%s\n%lld,%lld,", s->key, (long long)publishing_of(&g->p->options, e, n), (long long)n->qos);
+    buf_printf(&g->key, "%s\n%lld,%lld,", s->key, (long long)publishing_of(&g->p->options, e, n),
+               (long long)n->qos);
     put_part(&g->key, n->topic);
     for (const struct jtree *f = e->tree->first; f; f = f->next) {
         if (jtree_is(f->name, "OpcNodes") || jtree_is(f->name, "NodeId"))
@@ -155,7 +164,9 @@ static bool fill_format(struct pub_stream *t, const struct nodes_entry *e)
     f->extension.len = buf_size(&extension);
     f->extension.at = (const uint8_t *)arena_text(&t->arena, buf_bytes(&extension));
     buf_clear(&extension);
-    const char *publisher_id = e->publisher_id[0] ? e->publisher_id : o->publisher_id[0] ? o->publisher_id : p->config.site;
+    const char *publisher_id = e->publisher_id[0]   ? e->publisher_id
+                               : o->publisher_id[0] ? o->publisher_id
+                                                    : p->config.site;
     const char *writer = e->writer[0] ? e->writer : e->dataset;
     return f->extension.at && keep(t, e->endpoint, &f->endpoint) && keep(t, publisher_id, &f->publisher_id) &&
            keep(t, e->group, &f->group) && keep(t, writer, &f->writer) && keep(t, e->dataset, &f->dataset) &&
@@ -189,7 +200,8 @@ static void fill_topics(struct pub_stream *t, const struct nodes_entry *e)
     char telemetry[TOPIC_MOST + 1] = "", root[TOPIC_MOST + 1] = "";
     struct bytes v[TOPIC_VARIABLES] = {[TOPIC_PUBLISHER_ID] = bytes_str(t->format.publisher_id),
                                        [TOPIC_SITE] = bytes_str(p->options.site),
-                                       [TOPIC_WRITER_GROUP] = t->format.group[0] ? bytes_str(t->format.group) : topic_host(e->endpoint),
+                                       [TOPIC_WRITER_GROUP] = t->format.group[0] ? bytes_str(t->format.group)
+                                                                                 : topic_host(e->endpoint),
                                        [TOPIC_WRITER] = bytes_str(t->format.writer),
                                        [TOPIC_DATASET_NAME] = bytes_str(t->format.dataset),
                                        [TOPIC_ENDPOINT] = topic_host(e->endpoint)};
@@ -199,7 +211,9 @@ static void fill_topics(struct pub_stream *t, const struct nodes_entry *e)
         (void)snprintf(t->topic, sizeof t->topic, "opcua");
     (void)snprintf(telemetry, sizeof telemetry, "%s", t->topic);
     v[TOPIC_TELEMETRY] = bytes_str(telemetry);
-    const char *meta = e->metadata_topic[0] ? e->metadata_topic : p->options.metadata_topic ? p->options.metadata_topic : "{TelemetryTopic}/metadata";
+    const char *meta = e->metadata_topic[0]        ? e->metadata_topic
+                       : p->options.metadata_topic ? p->options.metadata_topic
+                                                   : "{TelemetryTopic}/metadata";
     if (!topic_fill(meta, v, t->metadata_topic))
         (void)snprintf(t->metadata_topic, sizeof t->metadata_topic, "opcua/metadata");
 }
@@ -225,15 +239,17 @@ static void fill_rest(struct pub_stream *t, const struct nodes_entry *e, const s
     t->ttl_s = ttl > 0 ? (uint32_t)((ttl + 999) / 1000) : 0;
     t->key_frames = (uint32_t)chosen(e->key_frames, NODES_UNSET, o->key_frames);
     t->metadata_ms = chosen(e->metadata_ms, NODES_UNSET, o->metadata_ms);
-    t->metadata = format_is_pubsub(&t->format) && (o->strict || t->metadata_ms > 0 || e->metadata_topic[0] || o->metadata_topic);
+    t->metadata = format_is_pubsub(&t->format) &&
+                  (o->strict || t->metadata_ms > 0 || e->metadata_topic[0] || o->metadata_topic);
     t->metadata_due = true;
     t->keep_alives = e->keep_alives < 0 ? o->keep_alives : e->keep_alives;
     t->piece_number = 1;
-    t->wanted = (struct ua_subscription_options){.publishing_ms = (double)publishing,
-                                                 .keep_alive_ms = keep_alive > 0 ? keep_alive * (publishing > 0 ? publishing : 1000) : 10000,
-                                                 .priority = (uint8_t)chosen(e->priority, NODES_UNSET, 0),
-                                                 .acknowledge = true,
-                                                 .times = UA_TIMES_BOTH};
+    t->wanted = (struct ua_subscription_options){
+        .publishing_ms = (double)publishing,
+        .keep_alive_ms = keep_alive > 0 ? keep_alive * (publishing > 0 ? publishing : 1000) : 10000,
+        .priority = (uint8_t)chosen(e->priority, NODES_UNSET, 0),
+        .acknowledge = true,
+        .times = UA_TIMES_BOTH};
     format_props(&t->props, &t->format, false);
     format_props(&t->metadata_props, &t->format, true);
 }
@@ -258,7 +274,8 @@ static void stream_free(struct pub_stream *t)
     mem_free(t);
 }
 
-static struct pub_stream *make_stream(struct planning *g, struct pub_session *s, const struct nodes_entry *e, const struct nodes_node *n)
+static struct pub_stream *make_stream(struct planning *g, struct pub_session *s, const struct nodes_entry *e,
+                                      const struct nodes_node *n)
 {
     struct pub_stream *t = mem_zalloc(1, sizeof *t);
     if (!t)
@@ -282,7 +299,8 @@ static struct pub_stream *make_stream(struct planning *g, struct pub_session *s,
     return t;
 }
 
-static struct pub_stream *find_stream(struct planning *g, struct pub_session *s, const struct nodes_entry *e, const struct nodes_node *n)
+static struct pub_stream *find_stream(struct planning *g, struct pub_session *s, const struct nodes_entry *e,
+                                      const struct nodes_node *n)
 {
     stream_key(g, s, e, n);
     if (g->key.bad)
@@ -328,7 +346,8 @@ void pub_item_free(struct pub_item *i)
 }
 
 /* At least what one publishing interval can bring, unless the file says a number: then that. As fast as possible is taken for 10 ms. */
-static uint32_t queue_of(const struct publisher_options *o, const struct nodes_node *n, int64_t sampling, int64_t publishing)
+static uint32_t queue_of(const struct publisher_options *o, const struct nodes_node *n, int64_t sampling,
+                         int64_t publishing)
 {
     sampling = sampling == 0 ? 10 : sampling;
     int64_t ratio = sampling > 0 && publishing > sampling ? (publishing + sampling - 1) / sampling : 1;
@@ -341,23 +360,27 @@ static uint32_t queue_of(const struct publisher_options *o, const struct nodes_n
 static void fill_watch(struct pub_item *i, const struct nodes_entry *e, const struct nodes_node *n)
 {
     const struct publisher_options *o = &i->stream->session->all->options;
-    int64_t sampling = chosen(n->sampling_ms, e->sampling_ms, o->sampling_ms), publishing = publishing_of(o, e, n);
-    i->watch = (struct ua_watch){.attribute = n->attribute == NODES_UNSET ? 0 : (uint32_t)n->attribute,
-                                 .range = i->range[0] ? bytes_str(i->range) : BYTES_NONE, /* an empty one is another thing to some */
-                                 .sampling_ms = (double)sampling,
-                                 .queue = queue_of(o, n, sampling, publishing > 0 ? publishing : 1000),
-                                 .discard_newest = n->discard_new < 0 ? o->discard_new : n->discard_new,
-                                 .mode = UA_MONITOR_REPORTING,
-                                 .trigger = n->trigger ? n->trigger : o->trigger,
-                                 .deadband = n->deadband,
-                                 .deadband_value = n->deadband_value};
+    int64_t sampling = chosen(n->sampling_ms, e->sampling_ms, o->sampling_ms),
+            publishing = publishing_of(o, e, n);
+    i->watch = (struct ua_watch){
+        .attribute = n->attribute == NODES_UNSET ? 0 : (uint32_t)n->attribute,
+        .range = i->range[0] ? bytes_str(i->range) : BYTES_NONE, /* an empty one is another thing to some */
+        .sampling_ms = (double)sampling,
+        .queue = queue_of(o, n, sampling, publishing > 0 ? publishing : 1000),
+        .discard_newest = n->discard_new < 0 ? o->discard_new : n->discard_new,
+        .mode = UA_MONITOR_REPORTING,
+        .trigger = n->trigger ? n->trigger : o->trigger,
+        .deadband = n->deadband,
+        .deadband_value = n->deadband_value};
 }
 
 static void fill_item(struct pub_item *i, const struct nodes_entry *e, const struct nodes_node *n)
 {
     struct pub_stream *t = i->stream;
     const struct publisher_options *o = &t->session->all->options;
-    int8_t fetch = n->fetch_name >= 0 ? n->fetch_name : e->fetch_names >= 0 ? e->fetch_names : (int8_t)o->fetch_names;
+    int8_t fetch = n->fetch_name >= 0    ? n->fetch_name
+                   : e->fetch_names >= 0 ? e->fetch_names
+                                         : (int8_t)o->fetch_names;
     i->wants_name = fetch && !n->name[0];
     i->climbs = t->of_path;
     i->expanded = n->expanded_id;
@@ -385,7 +408,8 @@ static bool list_item(struct pub_stream *t, struct pub_item *i)
     return true;
 }
 
-static struct pub_item *make_item(struct planning *g, struct pub_stream *t, const struct nodes_entry *e, const struct nodes_node *n)
+static struct pub_item *make_item(struct planning *g, struct pub_stream *t, const struct nodes_entry *e,
+                                  const struct nodes_node *n)
 {
     struct publisher *p = g->p;
     struct pub_item *i = mem_zalloc(1, sizeof *i);
@@ -422,8 +446,8 @@ static bool read_id(struct pub_item *i)
     char said[128];
     if (ua_expanded_parse(&i->node, bytes_str(i->text), &i->stream->arena, &why) == CODE_OK)
         return true;
-    log_error("opcua", "FG5256 %s: '%s' is no node id: %s. It is left out; the others go on", i->stream->session->endpoint,
-              bytes_escape(bytes_str(i->text), said, sizeof said), why.text);
+    log_error("opcua", "FG5256 %s: '%s' is no node id: %s. It is left out; the others go on",
+              i->stream->session->endpoint, bytes_escape(bytes_str(i->text), said, sizeof said), why.text);
     i->status = UA_BAD_NODE_ID_INVALID;
     i->added = i->said = true;
     i->watched = true; /* nothing more is done with it */
@@ -432,7 +456,8 @@ static bool read_id(struct pub_item *i)
     return false;
 }
 
-static enum code plan_node(struct planning *g, struct pub_session *s, const struct nodes_entry *e, const struct nodes_node *n)
+static enum code plan_node(struct planning *g, struct pub_session *s, const struct nodes_entry *e,
+                           const struct nodes_node *n)
 {
     struct pub_stream *t = find_stream(g, s, e, n);
     if (!t)
@@ -549,7 +574,8 @@ enum code pub_apply(struct publisher *p, struct nodes_file *file, struct fault *
         mark_all(p, true); /* what there was stays */
     remove_rest(p);
     if (g.twice)
-        log_warn("opcua", "FG5258 %llu nodes stand twice in the file with the same words: each is read once", (unsigned long long)g.twice);
+        log_warn("opcua", "FG5258 %llu nodes stand twice in the file with the same words: each is read once",
+                 (unsigned long long)g.twice);
     for (struct pub_session *s = p->sessions; s; s = s->next)
         if (!s->started)
             pub_session_start(s);

@@ -47,7 +47,8 @@ static void open_errand(struct letter *letter, struct loop *here)
         errand_done(e);
 }
 
-enum code pub_run_there(struct publisher *p, enum code (*run)(struct publisher *, void *, struct fault *), void *arg, struct fault *why)
+enum code pub_run_there(struct publisher *p, enum code (*run)(struct publisher *, void *, struct fault *),
+                        void *arg, struct fault *why)
 {
     struct errand e = {.letter = {.open = open_errand},
                        .p = p,
@@ -72,7 +73,8 @@ enum code pub_run_there(struct publisher *p, enum code (*run)(struct publisher *
 static void tell_notes(const struct publisher *p, const struct nodes_file *f)
 {
     for (uint32_t i = 0; i < f->note_count; i++)
-        log_warn("opcua", "FG5259 %s:%u:%u: %s", p->nodes_path, f->notes[i].line, f->notes[i].column, f->notes[i].text);
+        log_warn("opcua", "FG5259 %s:%u:%u: %s", p->nodes_path, f->notes[i].line, f->notes[i].column,
+                 f->notes[i].text);
 }
 
 enum code pub_take_file(struct publisher *p, struct nodes_file *f, struct fault *why)
@@ -106,9 +108,11 @@ static void read_file(struct publisher *p)
     struct fault why;
     enum code c = pub_reload(p, &why);
     if (c == CODE_NOTFOUND && !p->file)
-        log_warn("opcua", "FG5261 there is no %s yet: nothing is read. It is looked for every 2 s", p->nodes_path);
+        log_warn("opcua", "FG5261 there is no %s yet: nothing is read. It is looked for every 2 s",
+                 p->nodes_path);
     else if (c != CODE_OK)
-        log_error("opcua", "FG5262 %s. %s", why.text, p->file ? "What was read before goes on" : "Nothing is read until it is right");
+        log_error("opcua", "FG5262 %s. %s", why.text,
+                  p->file ? "What was read before goes on" : "Nothing is read until it is right");
 }
 
 static void on_changed(void *ctx)
@@ -134,7 +138,8 @@ void publisher_glance(struct publisher *p, struct publisher_glance *out)
     pthread_mutex_unlock(&p->lock);
 }
 
-void publisher_servers(struct publisher *p, void (*each)(void *ctx, const struct publisher_server_glance *), void *ctx)
+void publisher_servers(struct publisher *p, void (*each)(void *ctx, const struct publisher_server_glance *),
+                       void *ctx)
 {
     pthread_mutex_lock(&p->lock);
     for (const struct pub_session *s = p->sessions; s; s = s->next)
@@ -298,7 +303,10 @@ static enum code prepare(struct publisher *p, const struct publisher_config *c, 
     enum code code = read_options(p, c, why);
     if (code != CODE_OK)
         return code;
-    path = path ? path : p->options.nodes_path ? p->options.nodes_path : p->options.old ? "/appdata/publishednodes.json" : "publishednodes.json";
+    path = path                    ? path
+           : p->options.nodes_path ? p->options.nodes_path
+           : p->options.old        ? "/appdata/publishednodes.json"
+                                   : "publishednodes.json";
     p->limits = ua_limits_default;
     if (p->options.max_string > 0)
         p->limits.string = p->options.max_string < 16 << 20 ? (uint32_t)p->options.max_string : 16u << 20;

@@ -26,15 +26,20 @@ static struct format base(bool old, enum nodes_mode mode)
                            .writer_number = 1};
 }
 
-static const struct format_node step = {.id = {(const uint8_t *)"nsu=http://microsoft.com/Opc/OpcPlc/;s=StepUp", 45},
-                                        .name = {(const uint8_t *)"StepUp", 6},
-                                        .field = {(const uint8_t *)"StepUp", 6}};
+static const struct format_node step = {
+    .id = {(const uint8_t *)"nsu=http://microsoft.com/Opc/OpcPlc/;s=StepUp", 45},
+    .name = {(const uint8_t *)"StepUp", 6},
+    .field = {(const uint8_t *)"StepUp", 6}};
 /* 2017-11-10T14:03:17Z */
 static const ua_time then = (ua_time)1510322597 * 10000000 + UA_UNIX_EPOCH;
 
 static struct format_value value(const char *json)
 {
-    return (struct format_value){.json = bytes_str(json), .has_source = true, .source = then, .has_server = true, .server = then + 1500000};
+    return (struct format_value){.json = bytes_str(json),
+                                 .has_source = true,
+                                 .source = then,
+                                 .has_server = true,
+                                 .server = then + 1500000};
 }
 
 static void is(struct buf *b, const char *want)
@@ -63,13 +68,15 @@ static void old_samples(void **state)
     struct format_node n = {.id = BYTES_LIT("i=2258"), .name = BYTES_LIT("Current\"Time")};
     struct format_value v = value("21.5");
     struct buf b = sample(&f, &n, &v);
-    is(&b, "[{\"NodeId\":\"i=2258\",\"ApplicationUri\":\"urn:myopcserver\",\"DisplayName\":\"Current\\\"Time\",\"Value\":{\"Value\":21.5,"
+    is(&b, "[{\"NodeId\":\"i=2258\",\"ApplicationUri\":\"urn:myopcserver\",\"DisplayName\":"
+           "\"Current\\\"Time\",\"Value\":{\"Value\":21.5,"
            "\"SourceTimestamp\":\"2017-11-10T14:03:17.0000000Z\"}}]");
     f.alone = true;
     v.has_source = false;
     v.json = BYTES_NONE;
     b = sample(&f, &n, &v);
-    is(&b, "{\"NodeId\":\"i=2258\",\"ApplicationUri\":\"urn:myopcserver\",\"DisplayName\":\"Current\\\"Time\",\"Value\":{\"Value\":null}}");
+    is(&b, "{\"NodeId\":\"i=2258\",\"ApplicationUri\":\"urn:myopcserver\",\"DisplayName\":"
+           "\"Current\\\"Time\",\"Value\":{\"Value\":null}}");
     f.iot_central = true;
     v.json = BYTES_LIT("21.5");
     b = sample(&f, &n, &v);
@@ -84,11 +91,15 @@ static void telemetry_configuration(void **state)
     (void)state;
     struct telemetry *t = NULL;
     struct fault why = {0};
-    static const char text[] = "{ // as shipped\n \"Defaults\": { \"EndpointUrl\": { \"Publish\": true, \"Pattern\": \"opc.tcp://([^:]+)(:[0-9]+)\" },\n"
-                               " \"NodeId\": { \"Publish\": true, \"Name\": \"Node\", \"Pattern\": \"s=(.*)\" },\n"
-                               " \"MonitoredItem\": { \"Flat\": false, \"ApplicationUri\": { \"Publish\": false } },\n"
-                               " \"Value\": { \"Flat\": true, \"StatusCode\": { \"Publish\": true }, \"Status\": { \"Publish\": true } } },\n"
-                               " \"EndpointSpecific\": [ { \"ForEndpointUrl\": \"opc.tcp://other:1\", \"NodeId\": { \"Publish\": false } } ] }";
+    static const char text[] =
+        "{ // as shipped\n \"Defaults\": { \"EndpointUrl\": { \"Publish\": true, \"Pattern\": "
+        "\"opc.tcp://([^:]+)(:[0-9]+)\" },\n"
+        " \"NodeId\": { \"Publish\": true, \"Name\": \"Node\", \"Pattern\": \"s=(.*)\" },\n"
+        " \"MonitoredItem\": { \"Flat\": false, \"ApplicationUri\": { \"Publish\": false } },\n"
+        " \"Value\": { \"Flat\": true, \"StatusCode\": { \"Publish\": true }, \"Status\": { \"Publish\": "
+        "true } } },\n"
+        " \"EndpointSpecific\": [ { \"ForEndpointUrl\": \"opc.tcp://other:1\", \"NodeId\": { \"Publish\": "
+        "false } } ] }";
     assert_int_equal(telemetry_parse(&t, BYTES_LIT(text), &why), CODE_OK);
     struct format f = base(true, NODES_SAMPLES);
     f.telemetry = t;
@@ -96,16 +107,23 @@ static void telemetry_configuration(void **state)
     struct format_value v = value("1");
     v.status = UA_UNCERTAIN_INITIAL_VALUE;
     struct buf b = sample(&f, &step, &v);
-    is(&b, "{\"EndpointUrl\":\"opcplc:50000\",\"Node\":\"StepUp\",\"MonitoredItem\":{\"DisplayName\":\"StepUp\"},\"Value\":1,"
-           "\"SourceTimestamp\":\"2017-11-10T14:03:17.0000000Z\",\"StatusCode\":1083310080,\"Status\":\"UncertainInitialValue\"}");
+    is(&b, "{\"EndpointUrl\":\"opcplc:50000\",\"Node\":\"StepUp\",\"MonitoredItem\":{\"DisplayName\":"
+           "\"StepUp\"},\"Value\":1,"
+           "\"SourceTimestamp\":\"2017-11-10T14:03:17.0000000Z\",\"StatusCode\":1083310080,\"Status\":"
+           "\"UncertainInitialValue\"}");
     f.endpoint = "opc.tcp://other:1";
     b = sample(&f, &step, &v);
-    is(&b, "{\"EndpointUrl\":\"opc.tcp://other:1\",\"MonitoredItem\":{\"DisplayName\":\"StepUp\"},\"Value\":1,"
-           "\"SourceTimestamp\":\"2017-11-10T14:03:17.0000000Z\",\"StatusCode\":1083310080,\"Status\":\"UncertainInitialValue\"}");
+    is(&b,
+       "{\"EndpointUrl\":\"opc.tcp://other:1\",\"MonitoredItem\":{\"DisplayName\":\"StepUp\"},\"Value\":1,"
+       "\"SourceTimestamp\":\"2017-11-10T14:03:17.0000000Z\",\"StatusCode\":1083310080,\"Status\":"
+       "\"UncertainInitialValue\"}");
     telemetry_free(t);
-    assert_int_equal(telemetry_parse(&t, BYTES_LIT("{\n \"Defaults\": { \"NodeID\": { \"Publsh\": true } } }"), &why), CODE_USAGE);
+    assert_int_equal(
+        telemetry_parse(&t, BYTES_LIT("{\n \"Defaults\": { \"NodeID\": { \"Publsh\": true } } }"), &why),
+        CODE_USAGE);
     assert_non_null(strstr(why.text, "2:38: this must be Publish"));
-    assert_int_equal(telemetry_parse(&t, BYTES_LIT("{\"Defaults\":{\"NodeId\":{\"Pattern\":\"(\"}}}"), &why), CODE_USAGE);
+    assert_int_equal(telemetry_parse(&t, BYTES_LIT("{\"Defaults\":{\"NodeId\":{\"Pattern\":\"(\"}}}"), &why),
+                     CODE_USAGE);
     assert_non_null(strstr(why.text, "1:34: Pattern"));
 }
 
@@ -115,24 +133,32 @@ static void new_samples(void **state)
     struct format f = base(false, NODES_SAMPLES);
     struct format_value v = value("21713");
     struct buf b = sample(&f, &step, &v);
-    is(&b, "[{\"NodeId\":\"nsu=http://microsoft.com/Opc/OpcPlc/;s=StepUp\",\"EndpointUrl\":\"opc.tcp://opcplc:50000/\",\"DisplayName\":\"StepUp\","
+    is(&b, "[{\"NodeId\":\"nsu=http://microsoft.com/Opc/OpcPlc/;s=StepUp\",\"EndpointUrl\":\"opc.tcp://"
+           "opcplc:50000/\",\"DisplayName\":\"StepUp\","
            "\"Value\":{\"Value\":21713,\"SourceTimestamp\":\"2017-11-10T14:03:17Z\"}}]");
     f.mode = NODES_FULL_SAMPLES;
     f.extension = BYTES_LIT("{\"Line\":7}");
     b = sample(&f, &step, &v);
-    is(&b, "[{\"NodeId\":\"nsu=http://microsoft.com/Opc/OpcPlc/;s=StepUp\",\"EndpointUrl\":\"opc.tcp://opcplc:50000/\","
-           "\"ApplicationUri\":\"urn:myopcserver\",\"DisplayName\":\"StepUp\",\"Timestamp\":\"2017-11-10T14:03:17.5Z\","
-           "\"Value\":{\"Value\":21713,\"SourceTimestamp\":\"2017-11-10T14:03:17Z\",\"ServerTimestamp\":\"2017-11-10T14:03:17.15Z\"},"
-           "\"SequenceNumber\":120,\"ExtensionFields\":{\"PublisherId\":\"gw1\",\"DataSetWriterId\":\"1000\",\"Line\":7}}]");
+    is(&b, "[{\"NodeId\":\"nsu=http://microsoft.com/Opc/OpcPlc/;s=StepUp\",\"EndpointUrl\":\"opc.tcp://"
+           "opcplc:50000/\","
+           "\"ApplicationUri\":\"urn:myopcserver\",\"DisplayName\":\"StepUp\",\"Timestamp\":\"2017-11-10T14:"
+           "03:17.5Z\","
+           "\"Value\":{\"Value\":21713,\"SourceTimestamp\":\"2017-11-10T14:03:17Z\",\"ServerTimestamp\":"
+           "\"2017-11-10T14:03:17.15Z\"},"
+           "\"SequenceNumber\":120,\"ExtensionFields\":{\"PublisherId\":\"gw1\",\"DataSetWriterId\":\"1000\","
+           "\"Line\":7}}]");
     f.mode = NODES_SAMPLES;
     v.json = BYTES_NONE;
     v.status = UA_BAD_NO_COMMUNICATION;
     b = sample(&f, &step, &v);
-    is(&b, "[{\"NodeId\":\"nsu=http://microsoft.com/Opc/OpcPlc/;s=StepUp\",\"EndpointUrl\":\"opc.tcp://opcplc:50000/\",\"DisplayName\":\"StepUp\","
-           "\"Value\":{\"StatusCode\":{\"Symbol\":\"BadNoCommunication\",\"Code\":2150694912},\"SourceTimestamp\":\"2017-11-10T14:03:17Z\"}}]");
+    is(&b, "[{\"NodeId\":\"nsu=http://microsoft.com/Opc/OpcPlc/;s=StepUp\",\"EndpointUrl\":\"opc.tcp://"
+           "opcplc:50000/\",\"DisplayName\":\"StepUp\","
+           "\"Value\":{\"StatusCode\":{\"Symbol\":\"BadNoCommunication\",\"Code\":2150694912},"
+           "\"SourceTimestamp\":\"2017-11-10T14:03:17Z\"}}]");
 }
 
-static void put_set(struct buf *b, const struct format *f, enum format_frame frame, const struct format_value *v)
+static void put_set(struct buf *b, const struct format *f, enum format_frame frame,
+                    const struct format_value *v)
 {
     struct buf name = {0};
     format_name(&name, &step);
@@ -143,7 +169,9 @@ static void put_set(struct buf *b, const struct format *f, enum format_frame fra
     buf_clear(&name);
 }
 
-#define STEP "\"StepUp\":{\"Value\":23305,\"SourceTimestamp\":\"2017-11-10T14:03:17Z\",\"ServerTimestamp\":\"2017-11-10T14:03:17.15Z\"}"
+#define STEP                                                                                               \
+    "\"StepUp\":{\"Value\":23305,\"SourceTimestamp\":\"2017-11-10T14:03:17Z\",\"ServerTimestamp\":\"2017-" \
+    "11-10T14:03:17.15Z\"}"
 
 static void pubsub(void **state)
 {
@@ -157,10 +185,14 @@ static void pubsub(void **state)
     format_between(&b, &f, 28);
     put_set(&b, &f, FORMAT_KEEP_ALIVE, &v);
     format_close(&b, &f);
-    is(&b, "{\"MessageId\":\"27\",\"MessageType\":\"ua-data\",\"PublisherId\":\"gw1\",\"DataSetWriterGroup\":\"line1\",\"Messages\":["
-           "{\"DataSetWriterId\":1,\"DataSetWriterName\":\"1000\",\"SequenceNumber\":27,\"MetaDataVersion\":{\"MajorVersion\":1,\"MinorVersion\":0},"
-           "\"MessageType\":\"ua-deltaframe\",\"Timestamp\":\"2017-11-10T14:03:17Z\",\"Payload\":{" STEP "," STEP "}},"
-           "{\"DataSetWriterId\":1,\"DataSetWriterName\":\"1000\",\"SequenceNumber\":27,\"MetaDataVersion\":{\"MajorVersion\":1,\"MinorVersion\":0},"
+    is(&b, "{\"MessageId\":\"27\",\"MessageType\":\"ua-data\",\"PublisherId\":\"gw1\",\"DataSetWriterGroup\":"
+           "\"line1\",\"Messages\":["
+           "{\"DataSetWriterId\":1,\"DataSetWriterName\":\"1000\",\"SequenceNumber\":27,\"MetaDataVersion\":{"
+           "\"MajorVersion\":1,\"MinorVersion\":0},"
+           "\"MessageType\":\"ua-deltaframe\",\"Timestamp\":\"2017-11-10T14:03:17Z\",\"Payload\":{" STEP
+           "," STEP "}},"
+           "{\"DataSetWriterId\":1,\"DataSetWriterName\":\"1000\",\"SequenceNumber\":27,\"MetaDataVersion\":{"
+           "\"MajorVersion\":1,\"MinorVersion\":0},"
            "\"MessageType\":\"ua-keepalive\",\"Timestamp\":\"2017-11-10T14:03:17Z\"}]}");
     f.strict = false;
     f.minor = 3;
@@ -173,11 +205,16 @@ static void pubsub(void **state)
     put_set(&b, &f, FORMAT_KEEP_ALIVE, &v);
     format_close(&b, &f);
 #define BAD "\"StepUp\":{\"StatusCode\":{\"Symbol\":\"BadNoCommunication\",\"Code\":2150694912}}"
-    is(&b, "[{\"MessageId\":\"27\",\"MessageType\":\"ua-data\",\"PublisherId\":\"gw1\",\"DataSetWriterGroup\":\"line1\",\"Messages\":["
-           "{\"DataSetWriterId\":\"1000\",\"SequenceNumber\":27,\"MetaDataVersion\":{\"MajorVersion\":1,\"MinorVersion\":3},"
-           "\"MessageType\":\"ua-keyframe\",\"Timestamp\":\"2017-11-10T14:03:17Z\",\"Payload\":{" BAD "," BAD "}}]},"
-           "{\"MessageId\":\"28\",\"MessageType\":\"ua-data\",\"PublisherId\":\"gw1\",\"DataSetWriterGroup\":\"line1\",\"Messages\":["
-           "{\"DataSetWriterId\":\"1000\",\"SequenceNumber\":27,\"MetaDataVersion\":{\"MajorVersion\":1,\"MinorVersion\":3},"
+    is(&b, "[{\"MessageId\":\"27\",\"MessageType\":\"ua-data\",\"PublisherId\":\"gw1\","
+           "\"DataSetWriterGroup\":\"line1\",\"Messages\":["
+           "{\"DataSetWriterId\":\"1000\",\"SequenceNumber\":27,\"MetaDataVersion\":{\"MajorVersion\":1,"
+           "\"MinorVersion\":3},"
+           "\"MessageType\":\"ua-keyframe\",\"Timestamp\":\"2017-11-10T14:03:17Z\",\"Payload\":{" BAD "," BAD
+           "}}]},"
+           "{\"MessageId\":\"28\",\"MessageType\":\"ua-data\",\"PublisherId\":\"gw1\",\"DataSetWriterGroup\":"
+           "\"line1\",\"Messages\":["
+           "{\"DataSetWriterId\":\"1000\",\"SequenceNumber\":27,\"MetaDataVersion\":{\"MajorVersion\":1,"
+           "\"MinorVersion\":3},"
            "\"MessageType\":\"ua-keepalive\",\"Timestamp\":\"2017-11-10T14:03:17Z\"}]}]");
 }
 
@@ -211,11 +248,15 @@ static void metadata(void **state)
     f.strict = true;
     format_metadata_open(&b, &f, 5);
     format_metadata_field(&b, &(struct format_field){.name = BYTES_LIT("a"), .type = UA_DOUBLE}, true);
-    format_metadata_field(&b, &(struct format_field){.name = BYTES_LIT("b"), .field_id = BYTES_LIT("x")}, false);
+    format_metadata_field(&b, &(struct format_field){.name = BYTES_LIT("b"), .field_id = BYTES_LIT("x")},
+                          false);
     format_metadata_close(&b, &f);
-    is(&b, "{\"MessageId\":\"5\",\"MessageType\":\"ua-metadata\",\"PublisherId\":\"gw1\",\"DataSetWriterId\":1,\"DataSetWriterName\":\"1000\","
-           "\"MetaData\":{\"Name\":\"1000\",\"Fields\":[{\"Name\":\"a\",\"BuiltInType\":11,\"DataType\":\"i=11\",\"ValueRank\":-1},"
-           "{\"Name\":\"b\",\"DataSetFieldId\":\"x\"}],\"ConfigurationVersion\":{\"MajorVersion\":1,\"MinorVersion\":0}}}");
+    is(&b, "{\"MessageId\":\"5\",\"MessageType\":\"ua-metadata\",\"PublisherId\":\"gw1\",\"DataSetWriterId\":"
+           "1,\"DataSetWriterName\":\"1000\","
+           "\"MetaData\":{\"Name\":\"1000\",\"Fields\":[{\"Name\":\"a\",\"BuiltInType\":11,\"DataType\":\"i="
+           "11\",\"ValueRank\":-1},"
+           "{\"Name\":\"b\",\"DataSetFieldId\":\"x\"}],\"ConfigurationVersion\":{\"MajorVersion\":1,"
+           "\"MinorVersion\":0}}}");
 }
 
 static void times(void **state)
@@ -249,10 +290,12 @@ static bool decode(void *ctx, const struct ua_json *j, const struct ua_extension
 static void structures(void **state)
 {
     (void)state;
-    struct ua_thing list[2] = {{.kind = UA_THING_VALUE, .value = {.type = UA_INT64, .i64 = 5}},
-                               {.kind = UA_THING_ENUM, .text = BYTES_LIT("On"), .value = {.type = UA_INT32, .i32 = 1}}};
-    struct ua_thing parts[2] = {{.kind = UA_THING_LIST, .name = BYTES_LIT("L\xff"), .fields = list, .count = 2},
-                                {.kind = UA_THING_ENUM, .name = BYTES_LIT("E"), .value = {.type = UA_INT32, .i32 = 9}}};
+    struct ua_thing list[2] = {
+        {.kind = UA_THING_VALUE, .value = {.type = UA_INT64, .i64 = 5}},
+        {.kind = UA_THING_ENUM, .text = BYTES_LIT("On"), .value = {.type = UA_INT32, .i32 = 1}}};
+    struct ua_thing parts[2] = {
+        {.kind = UA_THING_LIST, .name = BYTES_LIT("L\xff"), .fields = list, .count = 2},
+        {.kind = UA_THING_ENUM, .name = BYTES_LIT("E"), .value = {.type = UA_INT32, .i32 = 9}}};
     struct ua_thing top = {.kind = UA_THING_STRUCT, .fields = parts, .count = 2};
     struct ua_extension_object o = {.type = UA_NS0(1), .kind = UA_BODY_BINARY};
     struct ua_variant v = {.type = UA_EXTENSION_OBJECT, .at = &o};
@@ -265,8 +308,9 @@ static void structures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(old_samples), cmocka_unit_test(telemetry_configuration), cmocka_unit_test(new_samples),
-        cmocka_unit_test(pubsub),      cmocka_unit_test(bare_sets),               cmocka_unit_test(metadata),
+        cmocka_unit_test(old_samples), cmocka_unit_test(telemetry_configuration),
+        cmocka_unit_test(new_samples), cmocka_unit_test(pubsub),
+        cmocka_unit_test(bare_sets),   cmocka_unit_test(metadata),
         cmocka_unit_test(times),       cmocka_unit_test(structures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

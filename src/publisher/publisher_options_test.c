@@ -49,7 +49,8 @@ static void the_classic_line(void **state)
 static void the_new_line(void **state)
 {
     (void)state;
-    struct publisher_options o = of("-f pn.json -c -t Mqtt --mqc \"HostName=b;Port=1883\" --bs 1 --bi=0 --mm=PubSub --nf=Uri --aa true --qs=10 --kfc 5 --uns UseBrowseNames");
+    struct publisher_options o = of("-f pn.json -c -t Mqtt --mqc \"HostName=b;Port=1883\" --bs 1 --bi=0 "
+                                    "--mm=PubSub --nf=Uri --aa true --qs=10 --kfc 5 --uns UseBrowseNames");
     assert_false(o.old);
     assert_true(o.strict);
     assert_true(o.accept_any);
@@ -76,7 +77,8 @@ static void the_new_line(void **state)
 static void values(void **state)
 {
     (void)state;
-    struct publisher_options o = of("--si=1 --ms 0 --hb=5 --oi=-1 --ss=BadNoCommunication,BadNodeIdUnknown --FD:false --lf=x --lf=y");
+    struct publisher_options o = of(
+        "--si=1 --ms 0 --hb=5 --oi=-1 --ss=BadNoCommunication,BadNodeIdUnknown --FD:false --lf=x --lf=y");
     assert_true(o.old);
     assert_int_equal(o.batch_ms, 1000);
     assert_int_equal(o.message_bytes, 0);
@@ -134,7 +136,8 @@ static void wrong_values(void **state)
 static void environment_comes_before_the_line(void **state)
 {
     (void)state;
-    const char *const env[] = {"BatchSize=7", "PublishedNodesFile=/e.json", "AutoAcceptUntrustedCertificates=true", "HOME=/x", NULL};
+    const char *const env[] = {"BatchSize=7", "PublishedNodesFile=/e.json",
+                               "AutoAcceptUntrustedCertificates=true", "HOME=/x", NULL};
     const char *const argv[] = {"--bs=9"};
     struct publisher_options o;
     struct fault why;
@@ -155,9 +158,9 @@ static void environment_comes_before_the_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_classic_line), cmocka_unit_test(the_new_line), cmocka_unit_test(values),
-        cmocka_unit_test(unknown_ones_are_named_and_left_out), cmocka_unit_test(wrong_values),
-        cmocka_unit_test(environment_comes_before_the_line),
+        cmocka_unit_test(the_classic_line), cmocka_unit_test(the_new_line),
+        cmocka_unit_test(values),           cmocka_unit_test(unknown_ones_are_named_and_left_out),
+        cmocka_unit_test(wrong_values),     cmocka_unit_test(environment_comes_before_the_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@ static void check_options(const char *text)
         FG_ASSERT(why.text[0]);
         return;
     }
-    FG_ASSERT(o.mode != NODES_MODE_UNSET && o.batch_ms >= 0 && o.batch_size >= 0 && o.message_bytes >= 0 && o.qos >= 0 && o.qos <= 2);
+    FG_ASSERT(o.mode != NODES_MODE_UNSET && o.batch_ms >= 0 && o.batch_size >= 0 && o.message_bytes >= 0 &&
+              o.qos >= 0 && o.qos <= 2);
     for (uint32_t i = 0; i < o.note_count; i++)
         FG_ASSERT(o.notes[i][0]);
     publisher_options_clear(&o);

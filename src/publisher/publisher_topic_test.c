@@ -9,9 +9,13 @@
 static void fills(const char *text, const char *want)
 {
     struct bytes v[TOPIC_VARIABLES] = {
-        [TOPIC_WRITER_GROUP] = BYTES_LIT("line1"), [TOPIC_ENDPOINT] = BYTES_LIT("plc:1"),
-        [TOPIC_NODE_ID] = BYTES_LIT("ns=2;s=a/b+c"), [TOPIC_DISPLAY_NAME] = BYTES_LIT("$T\xc3\xa4#1"), [TOPIC_BROWSE_PATH] = BYTES_LIT("Objects/Press/T"),
-        [TOPIC_FIELD_ID] = BYTES_LIT("\xff" "x"),
+        [TOPIC_WRITER_GROUP] = BYTES_LIT("line1"),
+        [TOPIC_ENDPOINT] = BYTES_LIT("plc:1"),
+        [TOPIC_NODE_ID] = BYTES_LIT("ns=2;s=a/b+c"),
+        [TOPIC_DISPLAY_NAME] = BYTES_LIT("$T\xc3\xa4#1"),
+        [TOPIC_BROWSE_PATH] = BYTES_LIT("Objects/Press/T"),
+        [TOPIC_FIELD_ID] = BYTES_LIT("\xff"
+                                     "x"),
     };
     char out[TOPIC_MOST + 1];
     bool good = topic_fill(text, v, out);
@@ -51,8 +55,10 @@ static void checks(void **state)
 
 static void hosts(void **state)
 {
-    static const char *const rows[][2] = {{"opc.tcp://10.0.4.20:4840/x/y", "10.0.4.20"}, {"opc.tcp://plc:62541", "plc:62541"},
-                                          {"opc.tcp://[::1]:4840", "[::1]"}, {"opc.tcp://plc/", "plc"}};
+    static const char *const rows[][2] = {{"opc.tcp://10.0.4.20:4840/x/y", "10.0.4.20"},
+                                          {"opc.tcp://plc:62541", "plc:62541"},
+                                          {"opc.tcp://[::1]:4840", "[::1]"},
+                                          {"opc.tcp://plc/", "plc"}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_true(bytes_is(topic_host(rows[i][0]), rows[i][1]));
@@ -60,6 +66,7 @@ static void hosts(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(templates), cmocka_unit_test(checks), cmocka_unit_test(hosts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(templates), cmocka_unit_test(checks),
+                                       cmocka_unit_test(hosts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,9 @@ static void take_name(struct pub_item *i, const struct ua_data_value *v)
     if (v->value.type != UA_LOCALIZED_TEXT || v->value.array)
         return;
     const struct ua_localized_text *text = v->value.at;
-    char *name = text->text.len && text->text.len <= NODES_TEXT_MAX ? mem_strndup(text->text.at, text->text.len) : NULL;
+    char *name = text->text.len && text->text.len <= NODES_TEXT_MAX
+                     ? mem_strndup(text->text.at, text->text.len)
+                     : NULL;
     if (!name)
         return;
     mem_free(i->name);
@@ -89,8 +91,8 @@ static void names_done(void *ctx, ua_status status)
         if (s->asked[k])
             s->asked[k]->named = true;
     if (ua_is_bad(status) && !closed)
-        log_warn("opcua", "FG5247 %s does not tell all display names (%s): node ids stand in for them", s->endpoint,
-                 ua_status_text(status, scratch));
+        log_warn("opcua", "FG5247 %s does not tell all display names (%s): node ids stand in for them",
+                 s->endpoint, ua_status_text(status, scratch));
     forget_asked(s);
     next_step(s);
 }
@@ -152,10 +154,12 @@ static void climb(struct pub_item *i, const struct ua_browse_result *r)
     if (ua_is_bad(r->status_code) || !r->references_count)
         return;
     const struct ua_reference_description *up = &r->references[0];
-    if (up->node_id.id.ns == 0 && up->node_id.id.kind == UA_ID_NUMBER && up->node_id.id.number == UA_ID_ROOT_FOLDER)
+    if (up->node_id.id.ns == 0 && up->node_id.id.kind == UA_ID_NUMBER &&
+        up->node_id.id.number == UA_ID_ROOT_FOLDER)
         return;
     put_level(i, up->browse_name.name, up->browse_name.ns);
-    i->climbs = !at_the_top(&up->node_id.id) && !up->node_id.uri.at && ua_node_id_copy(arena, &up->node_id.id, &i->climbing);
+    i->climbs = !at_the_top(&up->node_id.id) && !up->node_id.uri.at &&
+                ua_node_id_copy(arena, &up->node_id.id, &i->climbing);
 }
 
 static void on_parents(void *ctx, size_t first, size_t count, const void *results, ua_status status)
@@ -192,13 +196,15 @@ static bool ask_parents(struct pub_session *s)
             put_level(i, bytes_str(i->name), 0);
             (void)!ua_client_resolve(s->client, &i->node, &i->climbing);
         }
-        s->browses[k] = (struct ua_browse_description){.node_id = i->climbing,
-                                                       .browse_direction = UA_BROWSE_INVERSE,
-                                                       .reference_type_id = UA_NS0(UA_ID_HIERARCHICAL_REFERENCES),
-                                                       .include_subtypes = true,
-                                                       .result_mask = UA_BROWSE_BROWSE_NAME};
+        s->browses[k] = (struct ua_browse_description){
+            .node_id = i->climbing,
+            .browse_direction = UA_BROWSE_INVERSE,
+            .reference_type_id = UA_NS0(UA_ID_HIERARCHICAL_REFERENCES),
+            .include_subtypes = true,
+            .result_mask = UA_BROWSE_BROWSE_NAME};
     }
-    struct ua_browse_request r = {.nodes_to_browse = s->browses, .nodes_to_browse_count = (uint32_t)s->asked_count};
+    struct ua_browse_request r = {.nodes_to_browse = s->browses,
+                                  .nodes_to_browse_count = (uint32_t)s->asked_count};
     s->asking = ua_ask_list(s->client, UA_LIST_BROWSE, &r, on_parents, parents_done, s, &why) == CODE_OK;
     return s->asking;
 }
@@ -260,7 +266,8 @@ static void watch_all(struct pub_stream *t)
     }
     if (n && open_subscription(t)) {
         if (ua_subscription_add(t->sub, list, n, numbers, &why) != CODE_OK)
-            log_warn("opcua", "FG5248 %s: %zu nodes cannot be subscribed to: %s", t->session->endpoint, n, why.text);
+            log_warn("opcua", "FG5248 %s: %zu nodes cannot be subscribed to: %s", t->session->endpoint, n,
+                     why.text);
         else
             for (size_t k = 0; k < n; k++) {
                 which[k]->watched = true;
@@ -333,7 +340,10 @@ static void on_up(void *ctx, struct ua_client *c, bool same)
     (void)same;
     ua_client_look(c, &look);
     if (s->not_none && look.mode == UA_MODE_NONE) {
-        log_error("opcua", "FG5249 %s offers no security, and its entry wants some (EndpointSecurityMode NotNone): it is not read", s->endpoint);
+        log_error("opcua",
+                  "FG5249 %s offers no security, and its entry wants some (EndpointSecurityMode NotNone): it "
+                  "is not read",
+                  s->endpoint);
         set_state(s, "refused", "the server offers no security, the entry wants some");
         if (s->shapes)
             ua_shapes_close(s->shapes);
@@ -350,8 +360,8 @@ static void on_up(void *ctx, struct ua_client *c, bool same)
     p->count.sessions_up++;
     set_state(s, "up", "");
     take_uri(s, look.server_uri ? look.server_uri : "");
-    log_info("opcua", "FG5250 %s connected: %zu nodes, %s%s", s->endpoint, count_items(s), look.policy ? look.policy : "None",
-             look.unsafe ? ", whoever it is (accepted unseen)" : "");
+    log_info("opcua", "FG5250 %s connected: %zu nodes, %s%s", s->endpoint, count_items(s),
+             look.policy ? look.policy : "None", look.unsafe ? ", whoever it is (accepted unseen)" : "");
     pub_unstall_all(s);
     pub_session_look(s);
     pub_count_streams(p);
@@ -383,7 +393,8 @@ static void on_down(void *ctx, struct ua_client *c, const struct fault *why, int
     s->up = false; /* what was being asked ends by itself */
     set_state(s, "waiting", why ? why->text : "");
     if (why)
-        log_warn("opcua", "FG%04d %s: %s; again in %" PRId64 " ms", why->number ? why->number : 5251, s->endpoint, why->text, retry_ms);
+        log_warn("opcua", "FG%04d %s: %s; again in %" PRId64 " ms", why->number ? why->number : 5251,
+                 s->endpoint, why->text, retry_ms);
     pub_count_streams(s->all);
     pub_show(s->all);
 }

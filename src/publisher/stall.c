@@ -61,7 +61,8 @@ static bool known(struct pub_session *s, const struct ua_variant *v)
     for (uint32_t i = 0; i < (v->array ? v->count : 1); i++) {
         const struct ua_extension_object *o = ua_item(v, i);
         uint64_t hash = ua_node_id_hash(&o->type);
-        if (o->kind == UA_BODY_BINARY && !ua_shapes_know(s->shapes, &o->type) && !given_up(s, hash) && !ask(s, &o->type, hash))
+        if (o->kind == UA_BODY_BINARY && !ua_shapes_know(s->shapes, &o->type) && !given_up(s, hash) &&
+            !ask(s, &o->type, hash))
             return false;
     }
     return true;

@@ -59,7 +59,8 @@ static void send_batch(struct pub_stream *s, const char *topic)
         send_metadata(s);
     format_close(&b->body, &s->format);
     if (b->body.bad) {
-        log_error("opcua", "FG5243 no memory for a message with %u values: they are left out and counted", b->values);
+        log_error("opcua", "FG5243 no memory for a message with %u values: they are left out and counted",
+                  b->values);
         s->session->all->count.waiting -= b->values;
         s->session->all->count.too_large += b->values;
     } else {
@@ -88,8 +89,8 @@ void pub_stream_flush(struct pub_stream *s)
 static void begin_piece(struct pub_stream *s, size_t size)
 {
     struct pub_batch *b = &s->batch;
-    if (b->pieces && (format_is_single(&s->format) ||
-                      (s->batch_bytes && buf_size(&b->body) + size + 4 > s->batch_bytes)))
+    if (b->pieces &&
+        (format_is_single(&s->format) || (s->batch_bytes && buf_size(&b->body) + size + 4 > s->batch_bytes)))
         send_batch(s, s->topic);
     if (b->pieces)
         format_between(&b->body, &s->format, ++s->message_id);
@@ -120,7 +121,8 @@ static bool decode(void *ctx, const struct ua_json *j, const struct ua_extension
 {
     struct decoding *d = ctx;
     struct ua_thing thing;
-    if (!d->shapes || o->kind != UA_BODY_BINARY || ua_shapes_read(d->shapes, o, &d->arena, &thing, NULL) != CODE_OK)
+    if (!d->shapes || o->kind != UA_BODY_BINARY ||
+        ua_shapes_read(d->shapes, o, &d->arena, &thing, NULL) != CODE_OK)
         return false;
     thing_json(j, &thing);
     return true;
@@ -129,7 +131,10 @@ static bool decode(void *ctx, const struct ua_json *j, const struct ua_extension
 static void write_value(struct pub_stream *s, struct buf *out, const struct ua_variant *v)
 {
     struct decoding d = {.shapes = s->session->shapes};
-    struct ua_json j = {.out = out, .reversible = options_of(s)->encoding == NODES_JSON_REVERSIBLE, .object = decode, .ctx = &d};
+    struct ua_json j = {.out = out,
+                        .reversible = options_of(s)->encoding == NODES_JSON_REVERSIBLE,
+                        .object = decode,
+                        .ctx = &d};
     arena_init(&d.arena, NULL, 0, OBJECT_ARENA);
     ua_json_variant(&j, v);
     arena_clear(&d.arena);
@@ -168,7 +173,8 @@ static void open_set(struct pub_stream *s)
     s->piece_key = key_is_due(s);
     s->piece_values = 0;
     buf_reset(&s->piece);
-    format_set_open(&s->piece, &s->format, s->piece_key ? FORMAT_KEY : FORMAT_DELTA, ++s->sequence, now_of(s));
+    format_set_open(&s->piece, &s->format, s->piece_key ? FORMAT_KEY : FORMAT_DELTA, ++s->sequence,
+                    now_of(s));
 }
 
 static void put_last_values(struct pub_stream *s)
@@ -228,19 +234,20 @@ static void on_beat(struct timer *t);
 
 static bool periodic(const struct pub_item *i)
 {
-    return i->heartbeat == NODES_PERIODIC_LKV || i->heartbeat == NODES_PERIODIC_LKG || i->heartbeat == NODES_PERIODIC_LKV_DROP ||
-           i->heartbeat == NODES_PERIODIC_LKG_DROP;
+    return i->heartbeat == NODES_PERIODIC_LKV || i->heartbeat == NODES_PERIODIC_LKG ||
+           i->heartbeat == NODES_PERIODIC_LKV_DROP || i->heartbeat == NODES_PERIODIC_LKG_DROP;
 }
 
 static bool only_good(const struct pub_item *i)
 {
-    return i->heartbeat == NODES_WATCHDOG_LKG || i->heartbeat == NODES_PERIODIC_LKG || i->heartbeat == NODES_WATCHDOG_LKG_TIMES ||
-           i->heartbeat == NODES_PERIODIC_LKG_DROP;
+    return i->heartbeat == NODES_WATCHDOG_LKG || i->heartbeat == NODES_PERIODIC_LKG ||
+           i->heartbeat == NODES_WATCHDOG_LKG_TIMES || i->heartbeat == NODES_PERIODIC_LKG_DROP;
 }
 
 static bool drops(const struct pub_item *i)
 {
-    return i->heartbeat_ms > 0 && (i->heartbeat == NODES_PERIODIC_LKV_DROP || i->heartbeat == NODES_PERIODIC_LKG_DROP);
+    return i->heartbeat_ms > 0 &&
+           (i->heartbeat == NODES_PERIODIC_LKV_DROP || i->heartbeat == NODES_PERIODIC_LKG_DROP);
 }
 
 static void start_beat(struct pub_item *i)
@@ -391,7 +398,8 @@ static void on_silent(struct timer *t)
 
 /* ---- what the server says of items ---- */
 
-static void on_item(void *ctx, struct ua_subscription *sub, uint32_t handle, ua_status status, double sampling_ms, uint32_t queue)
+static void on_item(void *ctx, struct ua_subscription *sub, uint32_t handle, ua_status status,
+                    double sampling_ms, uint32_t queue)
 {
     struct pub_stream *s = ctx;
     struct pub_item *i = handle < s->handles ? s->by_handle[handle] : NULL;
@@ -412,10 +420,12 @@ static void on_item(void *ctx, struct ua_subscription *sub, uint32_t handle, ua_
     g->nodes_good += !ua_is_bad(status);
     g->nodes_bad += ua_is_bad(status);
     if (ua_is_bad(status) && !i->said)
-        log_warn("opcua", "FG5245 %s has no values of %s: %s. It is tried again; the others go on", s->session->endpoint,
-                 bytes_escape(bytes_str(i->text), said, sizeof said), ua_status_text(status, scratch));
+        log_warn("opcua", "FG5245 %s has no values of %s: %s. It is tried again; the others go on",
+                 s->session->endpoint, bytes_escape(bytes_str(i->text), said, sizeof said),
+                 ua_status_text(status, scratch));
     else if (!ua_is_bad(status) && i->said)
-        log_info("opcua", "FG5246 %s gives values of %s now", s->session->endpoint, bytes_escape(bytes_str(i->text), said, sizeof said));
+        log_info("opcua", "FG5246 %s gives values of %s now", s->session->endpoint,
+                 bytes_escape(bytes_str(i->text), said, sizeof said));
     i->said = ua_is_bad(status);
     pub_show(s->session->all);
 }
@@ -428,7 +438,8 @@ static void on_gap(void *ctx, struct ua_subscription *sub, const struct ua_gap *
     log_warn("opcua", "FG%04d %s: %s", gap->why.number, s->session->endpoint, gap->why.text);
 }
 
-const struct ua_subscription_events pub_stream_events = {.on_changes = on_changes, .on_item = on_item, .on_gap = on_gap};
+const struct ua_subscription_events pub_stream_events = {
+    .on_changes = on_changes, .on_item = on_item, .on_gap = on_gap};
 
 /* ---- life ---- */
 
@@ -439,7 +450,9 @@ static void fill_topic(struct pub_item *i)
     char out[TOPIC_MOST + 1];
     struct bytes v[TOPIC_VARIABLES] = {[TOPIC_PUBLISHER_ID] = bytes_str(s->format.publisher_id),
                                        [TOPIC_SITE] = bytes_str(p->options.site),
-                                       [TOPIC_WRITER_GROUP] = s->format.group[0] ? bytes_str(s->format.group) : topic_host(s->session->endpoint),
+                                       [TOPIC_WRITER_GROUP] = s->format.group[0]
+                                                                  ? bytes_str(s->format.group)
+                                                                  : topic_host(s->session->endpoint),
                                        [TOPIC_WRITER] = bytes_str(s->format.writer),
                                        [TOPIC_DATASET_NAME] = bytes_str(s->format.dataset),
                                        [TOPIC_ENDPOINT] = topic_host(s->session->endpoint),

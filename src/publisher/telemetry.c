@@ -26,9 +26,11 @@ const struct telemetry telemetry_default = {
     .item_flat = true,
     .defaults = {NULL,
                  {RULE(TELEMETRY_ENDPOINT_URL, "EndpointUrl", false), RULE(TELEMETRY_NODE_ID, "NodeId", true),
-                  RULE(TELEMETRY_EXPANDED_NODE_ID, "ExpandedNodeId", false), RULE(TELEMETRY_APPLICATION_URI, "ApplicationUri", true),
+                  RULE(TELEMETRY_EXPANDED_NODE_ID, "ExpandedNodeId", false),
+                  RULE(TELEMETRY_APPLICATION_URI, "ApplicationUri", true),
                   RULE(TELEMETRY_DISPLAY_NAME, "DisplayName", true), RULE(TELEMETRY_VALUE, "Value", true),
-                  RULE(TELEMETRY_SOURCE_TIMESTAMP, "SourceTimestamp", true), RULE(TELEMETRY_STATUS_CODE, "StatusCode", false),
+                  RULE(TELEMETRY_SOURCE_TIMESTAMP, "SourceTimestamp", true),
+                  RULE(TELEMETRY_STATUS_CODE, "StatusCode", false),
                   RULE(TELEMETRY_STATUS, "Status", false)}}};
 
 struct reading {
@@ -38,7 +40,8 @@ struct reading {
 
 static enum code wrong(struct reading *r, const struct jtree *at, const char *name, const char *what)
 {
-    return FAIL(r->why, CODE_USAGE, (uint64_t)at->line * 65536 + (at->column & 65535), "%u:%u: %s %s", at->line, at->column, name, what);
+    return FAIL(r->why, CODE_USAGE, (uint64_t)at->line * 65536 + (at->column & 65535), "%u:%u: %s %s",
+                at->line, at->column, name, what);
 }
 
 static bool truth(const struct jtree *v, bool *out)
@@ -47,7 +50,8 @@ static bool truth(const struct jtree *v, bool *out)
     return v->kind == JTREE_TRUE || v->kind == JTREE_FALSE;
 }
 
-static enum code read_rule(struct reading *r, const struct jtree *v, struct telemetry_rule *rule, bool defaults)
+static enum code read_rule(struct reading *r, const struct jtree *v, struct telemetry_rule *rule,
+                           bool defaults)
 {
     const char *bad = NULL;
     if (v->kind != JTREE_MAP)
@@ -68,7 +72,9 @@ static enum code read_rule(struct reading *r, const struct jtree *v, struct tele
             if (!rule->name)
                 return FAIL(r->why, CODE_NOMEM, 0, "no memory for the telemetry configuration");
         } else {
-            return wrong(r, f, "this", defaults ? "must be Publish, Pattern or Name (a text)" : "must be Publish or Pattern; names are the same for all endpoints");
+            return wrong(r, f, "this",
+                         defaults ? "must be Publish, Pattern or Name (a text)"
+                                  : "must be Publish or Pattern; names are the same for all endpoints");
         }
     }
     return CODE_OK;
@@ -77,12 +83,14 @@ static enum code read_rule(struct reading *r, const struct jtree *v, struct tele
 static int field_of(const char *group, struct bytes name)
 {
     for (int i = 0; i < TELEMETRY_FIELDS; i++)
-        if ((group ? fields[i].group && strcmp(group, fields[i].group) == 0 : !fields[i].group) && jtree_is(name, fields[i].name))
+        if ((group ? fields[i].group && strcmp(group, fields[i].group) == 0 : !fields[i].group) &&
+            jtree_is(name, fields[i].name))
             return i;
     return -1;
 }
 
-static enum code read_group(struct reading *r, const struct jtree *v, const char *group, struct telemetry_set *set, bool *flat)
+static enum code read_group(struct reading *r, const struct jtree *v, const char *group,
+                            struct telemetry_set *set, bool *flat)
 {
     enum code c = CODE_OK;
     if (v->kind != JTREE_MAP)
@@ -137,7 +145,8 @@ static enum code read_special(struct reading *r, const struct jtree *list)
         for (int i = 0; i < TELEMETRY_FIELDS; i++)
             set->of[i] = (struct telemetry_rule){t->defaults.of[i].publish, t->defaults.of[i].name, NULL};
         set->endpoint = arena_text(&t->arena, url->text);
-        c = set->endpoint ? read_set(r, v, set, false) : FAIL(r->why, CODE_NOMEM, 0, "no memory for the telemetry configuration");
+        c = set->endpoint ? read_set(r, v, set, false)
+                          : FAIL(r->why, CODE_NOMEM, 0, "no memory for the telemetry configuration");
     }
     return c;
 }

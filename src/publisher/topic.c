@@ -51,17 +51,21 @@ enum code topic_template_check(struct bytes text, bool *of_node, bool *of_path, 
     char said[64];
     bool node = false, path = false;
     if (text.len > TOPIC_TEMPLATE_BYTES)
-        return FAIL(why, CODE_USAGE, 0, "a topic template of %zu bytes; the most is %d", text.len, TOPIC_TEMPLATE_BYTES);
+        return FAIL(why, CODE_USAGE, 0, "a topic template of %zu bytes; the most is %d", text.len,
+                    TOPIC_TEMPLATE_BYTES);
     for (struct bytes at = text; at.len;) {
         struct bytes name;
         size_t n = brace(at, &name);
         int v = n ? variable_of(name) : 0;
         if (v < 0 || (!n && at.at[0] == '{'))
-            return FAIL(why, CODE_USAGE, 0, "{%s} is nothing that a topic can have: {WriterGroup}, {Writer}, {DataSetName}, {Endpoint}, {Site},"
-                                            " {PublisherId}, {DisplayName}, {NodeId}, {FieldId} and {BrowsePath} are",
+            return FAIL(why, CODE_USAGE, 0,
+                        "{%s} is nothing that a topic can have: {WriterGroup}, {Writer}, {DataSetName}, "
+                        "{Endpoint}, {Site},"
+                        " {PublisherId}, {DisplayName}, {NodeId}, {FieldId} and {BrowsePath} are",
                         n ? bytes_escape(name, said, sizeof said) : "");
         if (!n && (at.at[0] == '+' || at.at[0] == '#' || at.at[0] == 0))
-            return FAIL(why, CODE_USAGE, 0, "a topic template with '%c', which no topic may have", at.at[0] ? at.at[0] : '0');
+            return FAIL(why, CODE_USAGE, 0, "a topic template with '%c', which no topic may have",
+                        at.at[0] ? at.at[0] : '0');
         node = node || (n && v >= TOPIC_DISPLAY_NAME);
         path = path || (n && v == TOPIC_BROWSE_PATH);
         at = bytes_from(at, n ? n : 1);
@@ -96,7 +100,9 @@ static void put_value(struct filling *f, struct bytes v, bool flat)
 {
     if (!utf8_valid(v, false)) {
         for (size_t i = 0; i < v.len; i++)
-            put(f, v.at[i] < 0x80 && v.at[i] > ' ' && v.at[i] != '+' && v.at[i] != '#' && v.at[i] != '/' ? v.at[i] : '_');
+            put(f, v.at[i] < 0x80 && v.at[i] > ' ' && v.at[i] != '+' && v.at[i] != '#' && v.at[i] != '/'
+                       ? v.at[i]
+                       : '_');
         return;
     }
     for (size_t i = 0; i < v.len; i++) {
@@ -114,7 +120,9 @@ bool topic_fill(const char *text, const struct bytes values[TOPIC_VARIABLES], ch
         size_t n = brace(at, &name);
         int v = n ? variable_of(name) : -1;
         if (v >= 0)
-            put_value(&f, values[v], v == TOPIC_DISPLAY_NAME || v == TOPIC_NODE_ID || v == TOPIC_FIELD_ID || v == TOPIC_ENDPOINT);
+            put_value(&f, values[v],
+                      v == TOPIC_DISPLAY_NAME || v == TOPIC_NODE_ID || v == TOPIC_FIELD_ID ||
+                          v == TOPIC_ENDPOINT);
         else
             put(&f, at.at[0]);
         at = bytes_from(at, v >= 0 ? n : 1);
