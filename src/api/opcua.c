@@ -139,9 +139,9 @@ void opcua_put_status(struct api *a, struct buf *out)
     buf_printf(out,
                "],\"nodes\":%" PRIu64 ",\"good\":%" PRIu64 ",\"received\":%" PRIu64 ",\"repeated\":%" PRIu64 ",\"sent\":%" PRIu64
                ",\"waiting\":%" PRIu64 ",\"suppressed\":%" PRIu64 ",\"skipped\":%" PRIu64 ",\"replaced\":%" PRIu64
-               ",\"too-large\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"held\":%s},",
+               ",\"too-large\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"overflows\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"held\":%s},",
                g.nodes, g.nodes_good, g.received, g.repeated, g.sent, g.waiting, g.suppressed, g.skipped, g.replaced, g.too_large,
-               g.messages, g.lost, g.held ? "true" : "false");
+               g.messages, g.overflows, g.lost, g.held ? "true" : "false");
     publisher_leave(a->config.publisher);
 }
 
@@ -166,6 +166,7 @@ void opcua_put_metrics(struct api *a, struct buf *out)
         { "opcua_values_too_large_total", "counter", "Left out because their message is too large for the node.", AT(too_large) },
         { "opcua_messages_total", "counter", "Messages made of values.", AT(messages) },
         { "opcua_refused_total", "counter", "Times that the node had no room for a message.", AT(refused) },
+        { "opcua_overflows_total", "counter", "Values in front of which a server's queue was too short.", AT(overflows) },
         { "opcua_lost_total", "counter", "Notifications that servers say they have no more.", AT(lost) },
     };
 #undef AT

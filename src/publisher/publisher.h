@@ -51,6 +51,7 @@ struct publisher_glance {
     uint64_t messages, bytes;    /* sent into the node */
     uint64_t refused;            /* times that the node had no room */
     uint64_t notifications, acknowledged; /* of the servers */
+    uint64_t overflows;          /* values in front of which the server's queue was too short: some are missing */
     uint64_t lost;               /* notifications that a server said it has no more */
     bool     held;               /* servers are not asked for more just now */
     int64_t  started_us, sent_us; /* wall clock; 0: never */

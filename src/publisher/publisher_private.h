@@ -38,6 +38,7 @@ struct pub_item {
     uint32_t handle, number;
     bool seen, named, added, watched, wants_name, expanded, climbs;
     bool said;        /* that it is bad */
+    bool overflowed;  /* said */
     bool skip_first, skip;
     uint64_t piece;   /* the last one that it was in */
     ua_status status; /* of the item at the server */

@@ -296,11 +296,28 @@ static bool is_suppressed(const struct publisher_options *o, ua_status status)
 
 static struct format_value value_of(const struct ua_data_value *v)
 {
-    return (struct format_value){.status = v->has & UA_HAS_STATUS ? v->status : UA_GOOD,
+    return (struct format_value){.status = v->has & UA_HAS_STATUS ? ua_code(v->status) : UA_GOOD,
                                  .has_source = v->has & UA_HAS_SOURCE_TIME,
                                  .source = v->source_time,
                                  .has_server = v->has & UA_HAS_SERVER_TIME,
                                  .server = v->server_time};
+}
+
+/* The server's queue was too short: said once, counted always. */
+static void note_overflow(struct pub_item *i, const struct ua_data_value *v)
+{
+    enum { FLAGS = UA_INFO_DATA_VALUE | UA_OVERFLOW };
+    struct pub_session *s = i->stream->session;
+    char said[128];
+    if (!(v->has & UA_HAS_STATUS) || (v->status & FLAGS) != FLAGS)
+        return;
+    s->all->count.overflows++;
+    if (!i->overflowed)
+        log_warn("opcua",
+                 "FG5269 %s: %s changes faster than its queue of %u values takes until the next publishing: values are"
+                 " missing. A larger QueueSize or a shorter publishing interval keeps them",
+                 s->endpoint, bytes_escape(bytes_str(i->text), said, sizeof said), i->watch.queue);
+    i->overflowed = true;
 }
 
 static void one_value(struct pub_item *i, const struct ua_data_value *data, struct buf *scratch)
@@ -311,6 +328,7 @@ static void one_value(struct pub_item *i, const struct ua_data_value *data, stru
     bool bad = ua_is_bad(v.status), keep = i->keep_last && !(bad && only_good(i));
     i->values++;
     s->session->values++;
+    note_overflow(i, data);
     if (i->skip || is_suppressed(&p->options, v.status)) {
         *(i->skip ? &p->count.skipped : &p->count.suppressed) += 1;
         i->skip = false;

@@ -67,13 +67,15 @@ test('metrics count what happened, and health says that it is well', async (t) =
 });
 
 test('docs/api.md names every metric and no other', async (t) => {
-    const node = await startNode({ t, settings: { // routes and actions have metrics of their own
+    const node = await startNode({ t, settings: { // routes, actions and the OPC publisher have metrics of their own
+        opcua: { options: '--pf=/nowhere/publishednodes.json' },
         routes: { all: 'FROM topic("x") INTO $upstream' }, actions: { one: { on: 'a/+', do: { publish: { topic: 'b' } } } } } });
     const sql = join(node.dataDir, 'a.sql');
     writeFileSync(sql, 'SELECT v INTO o FROM [a/b]');
     assert.equal((await run(FIELDGATE, ['job', 'apply', '--data', node.dataDir, sql], {})).code, 0); // and so have jobs
     await until(async () => 'fieldgate_upstream_messages{priority="none"}' in await metrics(node), 'the route is in place');
     await until(async () => 'fieldgate_action_waiting{action="one"}' in await metrics(node), 'the action is in place');
+    await until(async () => 'fieldgate_opcua_servers' in await metrics(node), 'the publisher is in place');
     const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
     const documented = new Set(page.match(/(?<=`)fieldgate_[a-z_]+/g));
     const shown = new Set(Object.keys(await metrics(node)).map((name) => name.replace(/\{.*/, '')));

@@ -13,7 +13,7 @@ import { run, start } from './lib/process.mjs';
 import ua from 'node-opcua';
 import { STRUCTURES, valueList } from './fixtures/opcua-values.mjs';
 import { startUaServer } from './lib/opcua-server.mjs';
-import { until } from './lib/wait.mjs';
+import { sleep, until } from './lib/wait.mjs';
 
 let server;
 before(async () => { server = await startUaServer({ counters: 3 }); });
@@ -257,6 +257,17 @@ test('methods change the file, answer, and refuse with a reason', async (t) => {
     await good(node, 2);
 });
 
+test('a queue of the server that is too short is counted and said', async (t) => {
+    const file = publishedNodes([entry([{ Id: 'ns=1;s=Counter0', OpcSamplingInterval: 0, OpcPublishingInterval: 500, QueueSize: 3 }])]);
+    const node = await begin(t, file, '--bs=1 --bi=0');
+    const client = await listen(t, node);
+    await good(node, 1);
+    await server.do('emit', { ticks: 30, every: 10 });
+    await until(async () => (await status(node)).overflows > 0, 'it is counted');
+    await until(() => /FG5269 .*ns=1;s=Counter0 changes faster than its queue of 3/.test(node.log()), 'it is said');
+    assert.ok(client.samples().every((s) => !('StatusCode' in s.Value)));
+});
+
 test('a file that cannot be written: a method holds all the same', async (t) => {
     const file = publishedNodes([entry(['ns=1;s=Temperature'])]);
     const node = await startNode({ t, settings: { opcua: { 'published-nodes': '/proc/self/none.json', options: '' } } });
@@ -391,7 +402,10 @@ test('the classic set-up by pasting: file, options, the SpikeAndDip query, a han
     });
     const client = await listen(t, node, 'machines/#');
     await good(node, 1);
-    const set = (value) => server.do('set', { node: 'ns=1;s=Humidity', type: 'Double', value });
+    const set = async (value) => {
+        await server.do('set', { node: 'ns=1;s=Humidity', type: 'Double', value });
+        await sleep(12); // the server's queue holds what comes between two publishings
+    };
     for (let i = 0; i < 90; i++) await set(40 + Math.sin(i) + i / 1000);
     await set(95);
     for (let i = 0; i < 5; i++) await set(40 + Math.cos(i));
