@@ -33,7 +33,7 @@ void commit_fail(struct journal *j, const char *what, const struct segment *s, u
     (void)FAIL_SYS(&why, CODE_IO, -err, "%s of %s/%s at %" PRIu64 " failed", what, j->dir, name, offset);
     if (!atomic_exchange(&j->failed, true))
         log_error(JOURNAL_AREA,
-                  "%s. Nothing is acknowledged any more; stop the node, look at the disk, start it again",
+                  "FG7002 %s. Nothing is acknowledged any more; stop the node, look at the disk, start it again",
                   why.text);
     j->notify = true;
 }

@@ -138,7 +138,8 @@ static ua_status change_and_publish(struct scene *s)
     mem_fail_at(fail_at);
     for (int i = 1; i <= 30; i++) {
         const struct ua_data_value v = { .has = UA_HAS_VALUE, .value = { .type = UA_DOUBLE, .f64 = i } };
-        (void)ua_set_value(ua_server_space(s->stage.w.server), s->stage.v[0], &v);
+        if (!ua_set_value(ua_server_space(s->stage.w.server), s->stage.v[0], &v))
+            continue; /* the allocation that fails; the value before it stays */
     }
     ua_server_emit(s->stage.w.server, &(struct ua_server_event){ .message = BYTES_LIT("burst") });
     sim_advance(s->stage.w.sim, 120 * 1000);

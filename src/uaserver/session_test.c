@@ -21,7 +21,7 @@ static ua_status judge(const struct ua_user_ask *a, struct ua_server_user *user)
     if (a->kind == UA_USER_NAME)
         (void)snprintf(user->name, sizeof user->name, "%.*s", BYTES_FMT(a->name));
     if (a->kind == UA_USER_CERTIFICATE)
-        (void)snprintf(user->name, sizeof user->name, "%s", a->certificate->name);
+        (void)snprintf(user->name, sizeof user->name, "%.127s", a->certificate->name);
     if (a->kind == UA_USER_NAME && !bytes_is(a->password, "secret"))
         return UA_BAD_USER_ACCESS_DENIED;
     return a->kind == UA_USER_CERTIFICATE && !strcmp(user->name, "other") ? UA_BAD_IDENTITY_TOKEN_REJECTED : UA_GOOD;
