@@ -2,7 +2,8 @@
 // timeout: 120
 
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before } from 'node:test';
 import { test } from './lib/bounded.mjs';
 import { FIELDGATE, startNode, tempFolder } from './lib/node.mjs';
@@ -106,4 +107,51 @@ test('publish lets the node read what matches; list shows how it goes', async (t
     const none = await by('publish', sensor.url, 'press-1', '--accept-any');
     assert.equal(none.code, 2);
     assert.match(none.err.join('\n'), /no variable matches/);
+});
+
+test('the sensors of a Linux machine: a DHT11, a processor; one that fails says so; Run reaches a pin', async (t) => {
+    const sys = tempFolder('sys'), pin = join(sys, 'gpio17');
+    const put = (path, text) => { mkdirSync(dirname(join(sys, path)), { recursive: true }); writeFileSync(join(sys, path), text); };
+    put('bus/iio/devices/iio:device0/name', 'dht11@4\n');
+    put('bus/iio/devices/iio:device0/in_temp_input', '21500\n');
+    put('bus/iio/devices/iio:device0/in_humidityrelative_input', '43000\n');
+    put('class/hwmon/hwmon0/name', 'coretemp\n');
+    put('class/hwmon/hwmon0/temp1_input', '51000\n');
+    put('class/hwmon/hwmon0/temp1_label', 'Core 0\n');
+    writeFileSync(pin, '1');
+    const list = await run(FIELDGATE, ['sensor', '--list', '--sys', sys, '-o', 'json']);
+    assert.deepEqual(JSON.parse(list.out.join('')).sensors.map((s) => [s.device, s.name, s.value, s.unit]),
+        [['dht11@4', 'Humidity', 43, '%'], ['dht11@4', 'Temperature', 21.5, '°C'], ['coretemp', 'Core 0', 51, '°C']]);
+
+    const real = await startSensor({ t, args: ['--sys', sys, '--run-file', pin, '--name', 'pi'], simulate: false });
+    const values = async () => Object.fromEntries(JSON.parse((await opcua('read', real.url, 'pi/Temperature', 'pi/Humidity', 'pi/Core 0', '--security', 'None', '-o', 'json')).out)
+        .values.map((v) => [v.node, v]));
+    await until(async () => (await values())['pi/Temperature'].value === 21.5, 'a reading is there');
+    assert.equal((await values())['pi/Core 0'].value, 51);
+    put('bus/iio/devices/iio:device0/in_temp_input', '22000\n');
+    await until(async () => (await values())['pi/Temperature'].value === 22, 'the next reading is there');
+    rmSync(join(sys, 'bus/iio/devices/iio:device0/in_temp_input'));
+    mkdirSync(join(sys, 'bus/iio/devices/iio:device0/in_temp_input')); // reads fail as those of a loose wire do
+    await until(async () => (await values())['pi/Temperature'].status === 'BadSensorFailure', 'it says that it fails');
+    assert.equal((await values())['pi/Humidity'].status, 'Good');
+    assert.match(real.log(), /Temperature of dht11@4 does not answer/);
+
+    assert.equal((await opcua('write', real.url, 'pi/Run', 'false', '--security', 'None')).code, 0);
+    assert.equal(readFileSync(pin, 'utf8'), '0');
+    assert.equal((await opcua('call', real.url, 'pi', 'pi/Start', '--security', 'None')).code, 0);
+    assert.equal(readFileSync(pin, 'utf8'), '1');
+    rmSync(pin);
+    mkdirSync(pin);
+    const broken = await opcua('write', real.url, 'pi/Run', 'false', '--security', 'None');
+    assert.equal(broken.code, 1);
+    assert.match(broken.err, /BadDeviceFailure/);
+});
+
+test('a machine without sensors says what to do', async () => {
+    const none = await run(FIELDGATE, ['sensor', '--sys', tempFolder('none'), '--data', data]);
+    assert.equal(none.code, 1);
+    assert.match(none.err.join(''), /has no sensors .*--simulate/);
+    const other = await run(FIELDGATE, ['sensor', '--simulate', '--limit', 'sesions=3', '--data', data]);
+    assert.equal(other.code, 2);
+    assert.match(other.err.join(''), /--limit 'sesions=3' is none: write sessions=100/);
 });
