@@ -17,7 +17,7 @@
 enum {
     CHUNK_HEAD = 8,      /* type, size             */
     SEQUENCE_HEAD = 8,   /* number, request        */
-    MESSAGE_HEAD = 16,   /* with channel and token */
+    MSG_HEAD = 16,   /* with channel and token */
     ASSEMBLY_KEEP = 128 * 1024,
     SEQUENCE_LAST = UINT32_MAX - 1024 /* after it the next number is below 1024 */
 };

@@ -48,13 +48,13 @@ static void read_sequence(const uint8_t *at, struct message_chunk *m)
 
 static bool unsign(struct turn *t, struct ua_keys *keys, struct bytes chunk, struct message_chunk *m)
 {
-    if (chunk.len < MESSAGE_HEAD + SEQUENCE_HEAD + UA_SIGN_BYTES)
+    if (chunk.len < MSG_HEAD + SEQUENCE_HEAD + UA_SIGN_BYTES)
         return not_good(t);
     size_t n = chunk.len - UA_SIGN_BYTES;
     if (!ua_keys_verify(keys, bytes_of(chunk.at, n), BYTES_NONE, chunk.at + n))
         return not_good(t);
-    read_sequence(chunk.at + MESSAGE_HEAD, m);
-    m->body = bytes_of(chunk.at + MESSAGE_HEAD + SEQUENCE_HEAD, n - MESSAGE_HEAD - SEQUENCE_HEAD);
+    read_sequence(chunk.at + MSG_HEAD, m);
+    m->body = bytes_of(chunk.at + MSG_HEAD + SEQUENCE_HEAD, n - MSG_HEAD - SEQUENCE_HEAD);
     return true;
 }
 
@@ -75,9 +75,9 @@ static bool unpad(const uint8_t *plain, size_t end, size_t *body)
 static bool decrypt(struct turn *t, struct ua_keys *keys, struct bytes chunk, struct message_chunk *m)
 {
     struct buf *a = &t->c->assembly;
-    size_t n = chunk.len - MESSAGE_HEAD, body;
+    size_t n = chunk.len - MSG_HEAD, body;
     uint8_t before[SPARE];
-    if (chunk.len < MESSAGE_HEAD + SEQUENCE_HEAD + 1 + UA_SIGN_BYTES || n % UA_BLOCK_BYTES)
+    if (chunk.len < MSG_HEAD + SEQUENCE_HEAD + 1 + UA_SIGN_BYTES || n % UA_BLOCK_BYTES)
         return not_good(t);
     if (!buf_room(a, SPARE + n))
         return channel_no_memory(t);
@@ -85,10 +85,10 @@ static bool decrypt(struct turn *t, struct ua_keys *keys, struct bytes chunk, st
         a->len = a->from + SPARE;
     uint8_t *plain = a->at + a->len - SPARE;
     memcpy(before, plain, SPARE);
-    if (!ua_keys_cipher(keys, chunk.at + MESSAGE_HEAD, plain, n))
+    if (!ua_keys_cipher(keys, chunk.at + MSG_HEAD, plain, n))
         return not_good(t);
     size_t end = n - UA_SIGN_BYTES;
-    if (!ua_keys_verify(keys, bytes_of(chunk.at, MESSAGE_HEAD), bytes_of(plain, end), plain + end) ||
+    if (!ua_keys_verify(keys, bytes_of(chunk.at, MSG_HEAD), bytes_of(plain, end), plain + end) ||
         !unpad(plain, end, &body))
         return not_good(t);
     read_sequence(plain, m);
@@ -100,11 +100,11 @@ static bool decrypt(struct turn *t, struct ua_keys *keys, struct bytes chunk, st
 
 static bool read_plain(struct turn *t, struct bytes chunk, struct message_chunk *m)
 {
-    if (chunk.len < MESSAGE_HEAD + SEQUENCE_HEAD)
+    if (chunk.len < MSG_HEAD + SEQUENCE_HEAD)
         return channel_fail(t, UA_BAD_DECODING_ERROR, UA_BAD_DECODING_ERROR,
                             "a chunk of %zu bytes has no sequence header", chunk.len);
-    read_sequence(chunk.at + MESSAGE_HEAD, m);
-    m->body = bytes_from(chunk, MESSAGE_HEAD + SEQUENCE_HEAD);
+    read_sequence(chunk.at + MSG_HEAD, m);
+    m->body = bytes_from(chunk, MSG_HEAD + SEQUENCE_HEAD);
     return true;
 }
 

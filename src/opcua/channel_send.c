@@ -20,10 +20,10 @@ static size_t tail_bytes(const struct ua_channel *c, size_t n)
 static size_t chunk_body_max(const struct ua_channel *c)
 {
     if (c->mode == UA_MODE_NONE)
-        return c->send_bytes - MESSAGE_HEAD - SEQUENCE_HEAD;
+        return c->send_bytes - MSG_HEAD - SEQUENCE_HEAD;
     if (c->mode == UA_MODE_SIGN)
-        return c->send_bytes - MESSAGE_HEAD - SEQUENCE_HEAD - UA_SIGN_BYTES;
-    return (c->send_bytes - MESSAGE_HEAD) / UA_BLOCK_BYTES * UA_BLOCK_BYTES - SEQUENCE_HEAD - 1 -
+        return c->send_bytes - MSG_HEAD - SEQUENCE_HEAD - UA_SIGN_BYTES;
+    return (c->send_bytes - MSG_HEAD) / UA_BLOCK_BYTES * UA_BLOCK_BYTES - SEQUENCE_HEAD - 1 -
            UA_SIGN_BYTES;
 }
 
@@ -58,7 +58,7 @@ static uint8_t *put32(uint8_t *at, uint32_t v)
 static bool seal(struct ua_channel *c, uint8_t *chunk, size_t n, uint32_t request_id, const char *type,
                  char kind)
 {
-    size_t tail = tail_bytes(c, n), size = MESSAGE_HEAD + SEQUENCE_HEAD + n + tail;
+    size_t tail = tail_bytes(c, n), size = MSG_HEAD + SEQUENCE_HEAD + n + tail;
     uint8_t *at = chunk, *end = chunk + size - UA_SIGN_BYTES;
     memcpy(at, type, 3);
     at[3] = (uint8_t)kind;
@@ -72,13 +72,13 @@ static bool seal(struct ua_channel *c, uint8_t *chunk, size_t n, uint32_t reques
     if (!ua_keys_sign(c->token.send, bytes_of(chunk, (size_t)(end - chunk)), BYTES_NONE, end))
         return false;
     return c->mode == UA_MODE_SIGN ||
-           ua_keys_cipher(c->token.send, chunk + MESSAGE_HEAD, chunk + MESSAGE_HEAD, size - MESSAGE_HEAD);
+           ua_keys_cipher(c->token.send, chunk + MSG_HEAD, chunk + MSG_HEAD, size - MSG_HEAD);
 }
 
 /* Moves the bodies of `count` chunks, each of `most` bytes but the last, to where they belong. */
 static void spread(struct ua_channel *c, uint8_t *first, size_t body, size_t most, size_t count)
 {
-    size_t apart = MESSAGE_HEAD + SEQUENCE_HEAD + most + tail_bytes(c, most);
+    size_t apart = MSG_HEAD + SEQUENCE_HEAD + most + tail_bytes(c, most);
     for (size_t i = count - 1; i > 0; i--) {
         size_t n = i == count - 1 ? body - i * most : most;
         memmove(first + i * apart + UA_SEND_HEAD, first + UA_SEND_HEAD + i * most, n);

@@ -22,7 +22,7 @@ struct look {
 
 struct uas_point {
     struct uas_point *next;
-    struct ua_watch   watch; /* of the node; loose when it is gone */
+    struct ua_watcher watch; /* of the node; loose when it is gone */
     struct look       look;
     uint32_t          number;
 };
@@ -40,7 +40,7 @@ static void free_point(struct uas_point *p)
     mem_free(p);
 }
 
-static void node_gone(struct ua_watch *w)
+static void node_gone(struct ua_watcher *w)
 {
     (void)w; /* it is loose: BrowseNext notices */
 }

@@ -44,7 +44,7 @@ void uas_look(struct uas_item *i, struct ua_value *out)
 
 /* ---- told ---- */
 
-static void changed(struct ua_watch *w, const struct ua_value *v)
+static void changed(struct ua_watcher *w, const struct ua_value *v)
 {
     struct uas_item *i = (struct uas_item *)(void *)w;
     if (!i->range) {
@@ -57,7 +57,7 @@ static void changed(struct ua_watch *w, const struct ua_value *v)
     ua_value_drop(&part);
 }
 
-static void gone(struct ua_watch *w)
+static void gone(struct ua_watcher *w)
 {
     struct uas_item *i = (struct uas_item *)(void *)w;
     const struct ua_value nothing = { .status = UA_BAD_NODE_ID_UNKNOWN, .server_time = ua_space_now(i->sub->server->space) };

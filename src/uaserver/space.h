@@ -2,7 +2,7 @@
  *
  *                         refs (both ways)
  *   ua_node  id, class, names ───────────────► ua_node
- *      └ ua_variable  type, rank, access, value as it goes over the wire ──► fed: watches told at each ua_set_value
+ *      └ ua_variable  type, rank, access, value as it goes over the wire ──► fed: watchers told at each ua_set_value
  *
  * A value lies here as a reader gets it: its variant in wire format, encoded once when it is set, and its times beside it. Up
  * to UA_VALUE_INLINE bytes stand in the node; more lie in a block that is counted and never changed, so that whoever keeps a
@@ -110,7 +110,7 @@ struct ua_node {
     uint32_t ref_count, ref_room;
     struct ua_ref *refs;
     struct bytes   browse_name, display_name, description, inverse_name; /* description may be null */
-    struct ua_watch *watches; /* all but those that are fed */
+    struct ua_watcher *watchers; /* all but those that are fed */
     uint64_t hash;
     uint32_t held;          /* references to it that it does not know of (ua_refer): it cannot be removed */
     void    *texts;         /* what the names lie in */
@@ -122,7 +122,7 @@ struct ua_variable_ops { /* neither may remove the node, or close the server */
      * reader gets this status. Variables that have it are not fed: items sample them. */
     ua_status (*read)(void *ctx, struct ua_variable *, struct ua_value *out);
     /* A client writes: type, rank, range and access are checked, an index range is merged in. Good: it is stored (unless there
-     * is `read`) and watches are told. NULL: every such write is taken. */
+     * is `read`) and watchers are told. NULL: every such write is taken. */
     ua_status (*write)(void *ctx, struct ua_variable *, const struct ua_server_user *, const struct ua_data_value *);
 };
 
@@ -130,7 +130,7 @@ struct ua_variable_ops { /* neither may remove the node, or close the server */
 struct ua_variable {
     struct ua_node  node;
     struct ua_value value;
-    struct ua_watch *fed;    /* of the value, told at each set */
+    struct ua_watcher *fed;  /* of the value, told at each set */
     uint32_t changes;        /* counts sets: what samples compares it with what it saw */
     uint8_t  builtin;        /* of its data type; 0: an abstract one (Number, BaseDataType) */
     uint8_t  access;         /* enum ua_access bits */
@@ -280,15 +280,15 @@ void ua_read_one(struct ua_space *, const struct ua_server_user *, const struct 
 bool ua_has_attribute(const struct ua_node *, uint32_t attribute);
 
 /* ---- watching ---- */
-struct ua_watch {
-    struct ua_watch *next, **link; /* private */
-    struct ua_node  *node;         /* NULL: not watching */
+struct ua_watcher {
+    struct ua_watcher *next, **link; /* private */
+    struct ua_node    *node;         /* NULL: not watching */
     /* Only of those that are fed, at each set. The value is borrowed: ua_value_copy keeps it. May not set, add or remove. */
-    void (*changed)(struct ua_watch *, const struct ua_value *);
-    /* The node is being removed; the watch is loose already. */
-    void (*gone)(struct ua_watch *);
+    void (*changed)(struct ua_watcher *, const struct ua_value *);
+    /* The node is being removed; the watcher is loose already. */
+    void (*gone)(struct ua_watcher *);
 };
-void ua_watch_fed(struct ua_watch *, struct ua_variable *);
+void ua_watch_fed(struct ua_watcher *, struct ua_variable *);
 /* Only told when the node goes: items that sample, other attributes, events. */
-void ua_watch_node(struct ua_watch *, struct ua_node *);
-void ua_unwatch(struct ua_watch *); /* harmless when not watching */
+void ua_watch_node(struct ua_watcher *, struct ua_node *);
+void ua_unwatch(struct ua_watcher *); /* harmless when not watching */

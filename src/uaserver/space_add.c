@@ -304,7 +304,7 @@ void space_free_node(struct ua_node *n)
 {
     struct ua_variable *v = ua_as_variable(n);
     struct ua_method *m = ua_as_method(n);
-    for (struct ua_watch *w; (w = v && v->fed ? v->fed : n->watches) != NULL;) {
+    for (struct ua_watcher *w; (w = v && v->fed ? v->fed : n->watchers) != NULL;) {
         ua_unwatch(w);
         w->gone(w);
     }

@@ -2,7 +2,7 @@
  *
  *   space.c       the table of nodes, namespaces       space_add.c   nodes are made
  *   space_refs.c  references, types, removal           attribute.c   reading
- *   watch.c       setting values, watches
+ *   watch.c       setting values, watchers
  */
 #pragma once
 
@@ -26,6 +26,6 @@ struct ua_space {
 /* False: no memory. */
 FG_CHECK bool space_put(struct ua_space *, struct ua_node *);
 void          space_take(struct ua_space *, struct ua_node *);
-/* Tells the watches; frees it. Its references must be gone, or nobody looks at them any more. */
+/* Tells the watchers; frees it. Its references must be gone, or nobody looks at them any more. */
 void          space_free_node(struct ua_node *);
 FG_CHECK bool space_ref(struct ua_node *from, uint32_t type, struct ua_node *to, bool inverse);

@@ -292,12 +292,12 @@ static void a_part_of_an_array_is_read(void **state)
 /* ---- watches ---- */
 
 struct seen {
-    struct ua_watch watch;
+    struct ua_watcher watch;
     unsigned changed, gone;
     struct ua_value last;
 };
 
-static void on_changed(struct ua_watch *w, const struct ua_value *v)
+static void on_changed(struct ua_watcher *w, const struct ua_value *v)
 {
     struct seen *s = (struct seen *)(void *)w;
     s->changed++;
@@ -305,7 +305,7 @@ static void on_changed(struct ua_watch *w, const struct ua_value *v)
     ua_value_copy(&s->last, v);
 }
 
-static void on_gone(struct ua_watch *w)
+static void on_gone(struct ua_watcher *w)
 {
     struct seen *s = (struct seen *)(void *)w;
     assert_null(w->node);
@@ -318,10 +318,10 @@ static void who_watches_is_told(void **state)
     struct ua_variable *n = number(t, "x", 1);
     struct seen fed[3] = { 0 }, node = { 0 };
     for (int i = 0; i < 3; i++) {
-        fed[i].watch = (struct ua_watch){ .changed = on_changed, .gone = on_gone };
+        fed[i].watch = (struct ua_watcher){ .changed = on_changed, .gone = on_gone };
         ua_watch_fed(&fed[i].watch, n);
     }
-    node.watch = (struct ua_watch){ .changed = on_changed, .gone = on_gone };
+    node.watch = (struct ua_watcher){ .changed = on_changed, .gone = on_gone };
     ua_watch_node(&node.watch, &n->node);
     ua_unwatch(&fed[1].watch);
     ua_unwatch(&fed[1].watch);

@@ -40,7 +40,7 @@ struct uas_sampler {
 };
 
 struct uas_item {
-    struct ua_watch watch; /* first: what the space tells is told to this */
+    struct ua_watcher watch; /* first: what the space tells is told to this */
     struct uas_subscription *sub;
     struct uas_item *next_ready, **ready_link;
     struct uas_sampler *sampler; /* NULL: fed, or not looked at */

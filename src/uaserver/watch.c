@@ -5,7 +5,7 @@
 static void tell(struct ua_variable *v)
 {
     v->changes++;
-    for (struct ua_watch *w = v->fed; w; w = w->next)
+    for (struct ua_watcher *w = v->fed; w; w = w->next)
         w->changed(w, &v->value);
     if (v->history)
         ua_history_add(v->history, &v->value);
@@ -50,7 +50,7 @@ void ua_set_status(struct ua_space *s, struct ua_variable *v, ua_status status, 
 
 /* ---- watches ---- */
 
-static void link_watch(struct ua_watch *w, struct ua_node *n, struct ua_watch **head)
+static void link_watch(struct ua_watcher *w, struct ua_node *n, struct ua_watcher **head)
 {
     w->node = n;
     w->next = *head;
@@ -60,17 +60,17 @@ static void link_watch(struct ua_watch *w, struct ua_node *n, struct ua_watch **
     *head = w;
 }
 
-void ua_watch_fed(struct ua_watch *w, struct ua_variable *v)
+void ua_watch_fed(struct ua_watcher *w, struct ua_variable *v)
 {
     link_watch(w, &v->node, &v->fed);
 }
 
-void ua_watch_node(struct ua_watch *w, struct ua_node *n)
+void ua_watch_node(struct ua_watcher *w, struct ua_node *n)
 {
-    link_watch(w, n, &n->watches);
+    link_watch(w, n, &n->watchers);
 }
 
-void ua_unwatch(struct ua_watch *w)
+void ua_unwatch(struct ua_watcher *w)
 {
     if (!w->node)
         return;
