@@ -13,7 +13,7 @@
 #include "opcua/json.h"
 #include "opcua/text.h"
 #include "opcua/trust.h"
-#include "publisher/thing_json.h"
+#include "uaclient/thing_json.h"
 #include "uaclient/many.h"
 #include "uaclient/shape.h"
 #include "uaclient/subscription.h"
@@ -315,28 +315,14 @@ static void listen_in(struct timer *t)
 
 /* ---- the command line ---- */
 
-static char *load(const char *path, size_t *len)
-{
-    char *text = NULL;
-    struct fault why = {0};
-    if (io_load(&io_system, path, 1 << 20, &text, len, &why))
-        fail(&why);
-    return text;
-}
-
 static struct ua_application *application(const char *pair)
 {
-    char *copy = mem_strdup(pair), *comma = strchr(copy, ','), *cert, *key;
-    size_t cert_len, key_len;
-    struct ua_application *a = NULL;
+    char *copy = mem_strdup(pair), *comma = strchr(copy, ',');
+    struct ua_application *a;
     struct fault why = {0};
     *comma = 0;
-    cert = load(copy, &cert_len);
-    key = load(comma + 1, &key_len);
-    if (ua_application_new(&a, bytes_of(cert, cert_len), bytes_of(key, key_len), &why))
+    if (ua_application_load(&a, &io_system, copy, comma + 1, &why))
         fail(&why);
-    mem_free(cert);
-    mem_free(key);
     mem_free(copy);
     return a;
 }

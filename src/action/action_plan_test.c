@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "action/action_private.h"
+#include "opcua/policy.h"
+#include "opcua/services.h"
 #include "support/memfs.h"
 
 #define BASE .entry = {.name = "a"}, .on = "in/+", .timeout_s = 10, .at_least = "", .at_most = "", NO_OPCUA
@@ -255,12 +257,25 @@ static void what_has_changed_is_seen(void **state)
     }
 }
 
+/* The settings know nothing of the stack: that both mean the same by a word is seen here. */
+static void words_of_security(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < UA_POLICY_COUNT; i++)
+        assert_string_equal(settings_opcua_policies[OPCUA_NONE + i], ua_policies[i].name);
+    assert_null(settings_opcua_policies[OPCUA_NONE + UA_POLICY_COUNT]);
+    assert_string_equal(settings_opcua_modes[UA_MODE_NONE], "none");
+    assert_string_equal(settings_opcua_modes[UA_MODE_SIGN], "sign");
+    assert_string_equal(settings_opcua_modes[UA_MODE_SIGN_AND_ENCRYPT], "encrypt");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_thing), cmocka_unit_test(guards),    cmocka_unit_test(sources),
         cmocka_unit_test(topics),    cmocka_unit_test(bodies),    cmocka_unit_test(addresses),
         cmocka_unit_test(headers),   cmocka_unit_test(programs),  cmocka_unit_test(what_has_changed_is_seen),
+        cmocka_unit_test(words_of_security),
     };
     fs = memfs_new(1);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "opcua/from_text.h"
 #include "opcua/ids.h"
 #include "opcua/text.h"
+#include "uaclient/want.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,8 +27,7 @@ struct opcua_errand {
 /* What was learnt of the variable or the method. */
 struct opcua_known {
     uint64_t      ups; /* of the machine, when it was learnt; 0: not yet */
-    unsigned      types[ARGUMENTS_MAX];
-    int32_t       ranks[ARGUMENTS_MAX];
+    struct ua_want wants[ARGUMENTS_MAX];
     uint32_t      count; /* of arguments; UINT32_MAX: the server does not say */
     struct ua_node_id node, object;
     struct arena  arena; /* of the nodes' names */
@@ -272,7 +272,7 @@ static enum code make_values(struct action *a, struct arena *arena, struct ua_va
         fill_value(&text, a->plan, i, &a->now);
         char *copy = text.bad ? NULL : arena_text(arena, buf_bytes(&text));
         bool known = k->count != UINT32_MAX && i < k->count;
-        c = copy ? ua_from_text(&out[i], known ? k->types[i] : UA_NULL, known ? k->ranks[i] : -2,
+        c = copy ? ua_from_text(&out[i], known ? k->wants[i].type : UA_NULL, known ? k->wants[i].rank : -2,
                                 bytes_of(copy, buf_size(&text)), io->wall_us(io->self), arena, why)
                  : FAIL(why, CODE_NOMEM, 0, "its value is too long, or there is no memory for it");
         buf_clear(&text);
@@ -337,12 +337,6 @@ static bool is_ready(const struct action *a)
     return a->known->ups && a->known->ups == machine_ups(a->machine);
 }
 
-static unsigned builtin_of(const struct ua_node_id *data_type)
-{
-    bool plain = data_type->ns == 0 && data_type->kind == UA_ID_NUMBER && data_type->number < UA_EXTENSION_OBJECT;
-    return plain ? data_type->number : UA_NULL;
-}
-
 static void on_variable(void *ctx, ua_status status, const void *response, struct arena *arena)
 {
     const struct ua_read_response *r = response;
@@ -355,11 +349,7 @@ static void on_variable(void *ctx, ua_status status, const void *response, struc
         return;
     }
     struct opcua_known *k = a->known;
-    const struct ua_variant *type = &r->results[0].value, *rank = &r->results[1].value, *value = &r->results[2].value;
-    k->types[0] = type->type == UA_NODE_ID && !type->array ? builtin_of(type->at) : UA_NULL;
-    k->ranks[0] = rank->type == UA_INT32 && !rank->array ? rank->i32 : -2;
-    if (k->types[0] == UA_NULL && value->type < UA_EXTENSION_OBJECT)
-        k->types[0] = value->type; /* derived types, and Number: as its value is now */
+    k->wants[0] = ua_want_of_variable(&r->results[0].value, &r->results[1].value, &r->results[2].value);
     k->count = 1;
     learnt(a, ua_is_bad(r->results[0].status) ? r->results[0].status : UA_GOOD, a->plan->opcua.said);
 }
@@ -381,17 +371,7 @@ static void on_arguments(void *ctx, ua_status status, const void *response, stru
         return;
     struct opcua_known *k = a->known;
     const struct ua_variant *v = r && r->results_count == 1 ? &r->results[0].value : NULL;
-    struct ua_reader like = ua_reader_of(BYTES_NONE, arena, NULL);
-    k->count = UINT32_MAX;
-    if (v && v->type == UA_EXTENSION_OBJECT && v->array) {
-        k->count = v->count < ARGUMENTS_MAX ? v->count : ARGUMENTS_MAX;
-        for (uint32_t i = 0; i < k->count; i++) {
-            struct ua_argument argument = { 0 };
-            bool good = ua_object_read(&like, ua_item(v, i), &ua_argument_type, &argument);
-            k->types[i] = good ? builtin_of(&argument.data_type) : UA_NULL;
-            k->ranks[i] = good ? argument.value_rank : -2;
-        }
-    }
+    k->count = v ? ua_want_of_arguments(v, arena, k->wants, ARGUMENTS_MAX) : UINT32_MAX;
     learnt(a, r ? UA_GOOD : status, "its arguments cannot be read");
 }
 
@@ -407,13 +387,12 @@ static void on_properties(void *ctx, ua_status status, const void *response, str
     a->known->count = 0; /* without the property it has none */
     const struct ua_browse_result *found = r && r->results_count == 1 ? &r->results[0] : NULL;
     ua_status said = !r ? status : found ? found->status_code : UA_BAD_UNKNOWN_RESPONSE;
-    for (uint32_t i = 0; found && i < found->references_count; i++)
-        if (bytes_is(found->references[i].browse_name.name, "InputArguments"))
-            id.node_id = found->references[i].node_id.id;
-    if (ua_is_bad(said) || ua_node_id_is_null(&id.node_id)) {
+    const struct ua_node_id *inputs = found ? ua_want_inputs(found) : NULL;
+    if (ua_is_bad(said) || !inputs) {
         learnt(a, said, a->plan->opcua.said);
         return;
     }
+    id.node_id = *inputs;
     struct ua_read_request read = { .timestamps_to_return = UA_TIMES_NEITHER, .nodes_to_read = &id, .nodes_to_read_count = 1 };
     if (ask(a, &a->lesson, &ua_read_request_type, &read, &ua_read_response_type, on_arguments, &why) != CODE_OK)
         learnt(a, UA_BAD_CONNECTION_CLOSED, "its arguments cannot be read");

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { FILE_BYTES = 64 * 1024, PASSWORD_BYTES = 1024 };
+enum { PASSWORD_BYTES = 1024 };
 
 struct machine {
     struct machine   *next;
@@ -23,8 +23,6 @@ struct machine {
 };
 
 /* ---- wishes ---- */
-
-static const char *const policies[] = { NULL, "None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss" };
 
 static void mix(uint64_t *mark, struct bytes b)
 {
@@ -60,17 +58,7 @@ static enum code read_person(struct machine_wish *w, const struct settings_opcua
                              struct fault *why)
 {
     struct fault inner;
-    char *cert = NULL, *key = NULL;
-    size_t cert_len = 0, key_len = 0;
-    enum code c = io_load(io, s->certificate, FILE_BYTES, &cert, &cert_len, &inner);
-    if (c == CODE_OK)
-        c = io_load(io, s->key, FILE_BYTES, &key, &key_len, &inner);
-    if (c == CODE_OK)
-        c = ua_application_new(&w->person, bytes_of(cert, cert_len), bytes_of(key, key_len), &inner);
-    if (key)
-        crypto_wipe(key, key_len);
-    mem_free(key);
-    mem_free(cert);
+    enum code c = ua_application_load(&w->person, io, s->certificate, s->key, &inner);
     return c == CODE_OK ? CODE_OK : cannot(what, "certificate and key", &inner, why);
 }
 
@@ -95,7 +83,7 @@ enum code machine_wish_read(struct machine_wish *w, struct arena *arena, const s
         .name = arena_text(arena, bytes_str(s->entry.name)),
         .url = arena_text(arena, bytes_str(s->url)),
         .user = arena_text(arena, bytes_str(s->user)),
-        .policy = policies[s->security],
+        .policy = s->security == OPCUA_BEST ? NULL : settings_opcua_policies[s->security],
         .mode = (int)s->mode,
         .accept_any = s->accept_any,
         .any_host = s->any_host,

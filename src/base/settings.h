@@ -127,6 +127,8 @@ struct settings_action {
 };
 
 enum settings_opcua_policy { OPCUA_BEST, OPCUA_NONE, OPCUA_BASIC256SHA256, OPCUA_AES128, OPCUA_AES256 };
+extern const char *const settings_opcua_policies[]; /* the words of it, "best" first; NULL ends them */
+extern const char *const settings_opcua_modes[];    /* "best", then enum ua_message_security_mode's from None on */
 /* An OPC UA server that this node knows by name. */
 struct settings_opcua_server {
     struct settings_entry    entry;

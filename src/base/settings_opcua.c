@@ -4,14 +4,14 @@
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof(a)[0])
 #define SERVER(f) offsetof(struct settings_opcua_server, f), sizeof(((struct settings_opcua_server *)0)->f)
 
-static const char *const policy_words[] = { "best", "None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss", NULL };
-static const char *const mode_words[] = { "best", "none", "sign", "encrypt", NULL };
+const char *const settings_opcua_policies[] = { "best", "None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss", NULL };
+const char *const settings_opcua_modes[] = { "best", "none", "sign", "encrypt", NULL };
 
 static const struct setting server_rows[] = {
     { "url", AS_TEXT, SERVER(url), 1, 1024, NULL, .def_said = "must be given", .help = "`opc.tcp://host:port/path`." },
-    { "security", AS_CHOICE, SERVER(security), 0, 0, "best", .words = policy_words,
+    { "security", AS_CHOICE, SERVER(security), 0, 0, "best", .words = settings_opcua_policies,
       .help = "The security policy. `best`: the strongest that it offers, which may be none." },
-    { "mode", AS_CHOICE, SERVER(mode), 0, 0, "best", .words = mode_words, .help = "`sign`, or `encrypt`: signed and encrypted." },
+    { "mode", AS_CHOICE, SERVER(mode), 0, 0, "best", .words = settings_opcua_modes, .help = "`sign`, or `encrypt`: signed and encrypted." },
     { "user", AS_TEXT, SERVER(user), 0, 256, "", .help = "User name. Empty: anonymous, or by `certificate`." },
     { "password-file", AS_TEXT, SERVER(password), 0, 1024, "", .help = "A file with the user's password, which only this node may read." },
     { "certificate", AS_TEXT, SERVER(certificate), 0, 1024, "", .help = "Signs in with this user certificate (PEM or DER)." },

@@ -2,20 +2,16 @@
 
 #include "cli/api_client.h"
 #include "cli/interrupt.h"
-#include "base/mem.h"
 #include "cli/secret.h"
-#include "identity/crypto.h"
 #include "opcua/ids.h"
 #include "opcua/json.h"
 #include "opcua/text.h"
+#include "uaclient/thing_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { ARENA_MAX = 256 << 20, WATCH_MS = 50, LEAVE_MS = 3000, FILE_MAX = 256 << 10 };
-
-const char *const opcua_policy_words[] = { "best", "None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss", NULL };
-const char *const opcua_mode_words[] = { "best", "none", "sign", "encrypt", NULL };
+enum { ARENA_MAX = 256 << 20, WATCH_MS = 50, LEAVE_MS = 3000 };
 
 /* ---- waiting ---- */
 
@@ -85,17 +81,7 @@ static const struct ua_client_events events = { on_up, on_down, on_notice };
 static enum code load_person(struct opcua_session *s, struct ua_client_user *user, struct fault *why)
 {
     const struct opcua_target *t = s->target;
-    char *cert = NULL, *key = NULL;
-    size_t cert_len = 0, key_len = 0;
-    enum code c = io_load(s->call->io, t->user_cert, FILE_MAX, &cert, &cert_len, why);
-    if (c == CODE_OK)
-        c = io_load(s->call->io, t->user_key, FILE_MAX, &key, &key_len, why);
-    if (c == CODE_OK)
-        c = ua_application_new(&s->person, bytes_of(cert, cert_len), bytes_of(key, key_len), why);
-    if (key)
-        crypto_wipe(key, key_len);
-    mem_free(key);
-    mem_free(cert);
+    enum code c = ua_application_load(&s->person, s->call->io, t->user_cert, t->user_key, why);
     user->kind = UA_USER_CERTIFICATE;
     user->certificate = s->person;
     return c;
@@ -133,7 +119,7 @@ static enum code open_client(struct opcua_session *s, const char *url, bool chan
     const struct opcua_target *t = s->target;
     struct ua_client_options o = {
         .url = url,
-        .policy = t->policy ? opcua_policy_words[t->policy] : NULL,
+        .policy = t->policy != OPCUA_BEST ? settings_opcua_policies[t->policy] : NULL,
         .mode = (enum ua_message_security_mode)t->mode,
         .accept_any = t->accept_any,
         .any_host = t->any_host,
@@ -146,7 +132,7 @@ static enum code open_client(struct opcua_session *s, const char *url, bool chan
         .io = s->call->io,
     };
     enum code c = who_speaks(s, &o.user, why);
-    bool none = t->policy == 1 || t->mode == UA_MODE_NONE || channel_only;
+    bool none = t->policy == OPCUA_NONE || t->mode == UA_MODE_NONE || channel_only;
     if (c == CODE_OK && !(none && o.user.kind == UA_USER_ANONYMOUS))
         c = open_pki(s, why);
     if (c == CODE_OK && s->pki) {
@@ -394,47 +380,13 @@ bool opcua_node(struct opcua_session *s, const char *text, struct ua_node_id *ou
 
 /* ---- printing ---- */
 
-static void print_thing(const struct ua_json *j, const struct ua_thing *t)
-{
-    switch (t->kind) {
-    case UA_THING_ENUM:
-        if (t->text.at)
-            buf_json(j->out, t->text);
-        else
-            ua_json_variant(j, &t->value);
-        return;
-    case UA_THING_STRUCT:
-    case UA_THING_LIST:
-        buf_u8(j->out, t->kind == UA_THING_LIST ? '[' : '{');
-        for (uint32_t i = 0; i < t->count; i++) {
-            if (i)
-                buf_u8(j->out, ',');
-            if (t->kind == UA_THING_STRUCT) {
-                buf_json(j->out, t->fields[i].name);
-                buf_u8(j->out, ':');
-            }
-            print_thing(j, &t->fields[i]);
-        }
-        buf_u8(j->out, t->kind == UA_THING_LIST ? ']' : '}');
-        return;
-    case UA_THING_RAW: {
-        struct ua_json raw = *j;
-        raw.object = NULL;
-        ua_json_variant(&raw, &t->value);
-        return;
-    }
-    default:
-        ua_json_variant(j, &t->value);
-    }
-}
-
 static bool print_object(void *ctx, const struct ua_json *j, const struct ua_extension_object *o)
 {
     struct opcua_session *s = ctx;
     struct ua_thing thing;
     if (!s->shapes || ua_shapes_read(s->shapes, o, &s->arena, &thing, NULL) != CODE_OK)
         return false;
-    print_thing(j, &thing);
+    thing_json(j, &thing);
     return true;
 }
 

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "base/settings.h"
 #include "cli/config.h"
 #include "opcua/pki.h"
 #include "uaclient/many.h"
@@ -20,20 +21,18 @@
 
 struct opcua_target {
     struct config_flags config; /* whose data directory has our certificate and whom we trust */
-    int         policy;         /* index in opcua_policy_words */
-    int         mode;           /* in opcua_mode_words */
+    int         policy;         /* enum settings_opcua_policy */
+    int         mode;           /* place in settings_opcua_modes */
     const char *user, *password, *user_cert, *user_key;
     bool        accept_any, any_host, plain_password;
     bool        reconnect; /* not a flag: the verb goes on when the connection is lost and comes back */
     uint64_t    timeout_us;
 };
-extern const char *const opcua_policy_words[]; /* best None Basic256Sha256 ... */
-extern const char *const opcua_mode_words[];   /* best none sign encrypt       */
 
 #define OPCUA_TARGET_FLAGS(type, field)                                                                                       \
-    { 's', "security", FLAG_CHOICE, FLAG_FIELD(type, field.policy), .value = "POLICY", .words = opcua_policy_words,          \
+    { 's', "security", FLAG_CHOICE, FLAG_FIELD(type, field.policy), .value = "POLICY", .words = settings_opcua_policies,     \
       .def = "best", .help = "best, None, Basic256Sha256, Aes128_Sha256_RsaOaep or Aes256_Sha256_RsaPss" },                   \
-    { 0, "mode", FLAG_CHOICE, FLAG_FIELD(type, field.mode), .value = "MODE", .words = opcua_mode_words, .def = "best",       \
+    { 0, "mode", FLAG_CHOICE, FLAG_FIELD(type, field.mode), .value = "MODE", .words = settings_opcua_modes, .def = "best",  \
       .help = "best, none, sign or encrypt" },                                                                               \
     { 'u', "user", FLAG_TEXT, FLAG_FIELD(type, field.user), .value = "NAME", .help = "user name" },                          \
     { 'P', "password", FLAG_TEXT, FLAG_FIELD(type, field.password), .value = "PASSWORD",                                     \

@@ -5,6 +5,7 @@
 #include "opcua/from_text.h"
 #include "opcua/ids.h"
 #include "opcua/text.h"
+#include "uaclient/want.h"
 
 #include <inttypes.h>
 
@@ -119,27 +120,18 @@ static int read_nodes(struct opcua_session *s, const struct given *g)
 
 /* ---- write ---- */
 
-/* What the node wants: of its DataType and ValueRank, and of the value it has. */
-static ua_status wanted(struct opcua_session *s, const struct ua_node_id *node, unsigned *type, int32_t *rank)
+static ua_status wanted(struct opcua_session *s, const struct ua_node_id *node, struct ua_want *out)
 {
-    struct ua_read_value_id ids[] = { { .node_id = *node, .attribute_id = UA_ATTR_VALUE },
-                                      { .node_id = *node, .attribute_id = UA_ATTR_DATA_TYPE },
-                                      { .node_id = *node, .attribute_id = UA_ATTR_VALUE_RANK } };
+    struct ua_read_value_id ids[] = { { .node_id = *node, .attribute_id = UA_ATTR_DATA_TYPE },
+                                      { .node_id = *node, .attribute_id = UA_ATTR_VALUE_RANK },
+                                      { .node_id = *node, .attribute_id = UA_ATTR_VALUE } };
     struct ua_data_value got[3] = { { 0 } };
     ua_status status = opcua_read(s, ids, 3, got);
     if (ua_is_bad(status))
         return status;
-    *type = UA_NULL;
-    *rank = got[2].value.type == UA_INT32 ? got[2].value.i32 : -2;
-    const struct ua_node_id *data_type = got[1].value.type == UA_NODE_ID ? got[1].value.at : NULL;
-    if (!data_type)
-        return ua_is_bad(got[1].status) ? got[1].status : UA_BAD_NODE_ID_UNKNOWN;
-    if (data_type->ns == 0 && data_type->kind == UA_ID_NUMBER && data_type->number < UA_EXTENSION_OBJECT)
-        *type = data_type->number;
-    else if (got[0].value.type != UA_NULL) /* a type derived from a built-in one, or Number: as the value is now */
-        *type = got[0].value.type;
-    if (data_type->ns == 0 && data_type->kind == UA_ID_NUMBER && data_type->number == UA_VARIANT)
-        *type = UA_NULL;
+    if (got[0].value.type != UA_NODE_ID)
+        return ua_is_bad(got[0].status) ? got[0].status : UA_BAD_NODE_ID_UNKNOWN;
+    *out = ua_want_of_variable(&got[0].value, &got[1].value, &got[2].value);
     return UA_GOOD;
 }
 
@@ -147,22 +139,21 @@ static int write_node(struct opcua_session *s, const struct given *g)
 {
     struct ua_node_id node;
     struct fault why;
-    unsigned type;
-    int32_t rank;
+    struct ua_want want;
     const char *name = argument(s->call, 1);
     if (!opcua_node(s, name, &node))
         return STATUS_USAGE;
-    ua_status status = wanted(s, &node, &type, &rank);
+    ua_status status = wanted(s, &node, &want);
     if (ua_is_bad(status))
         return opcua_failed(s, name, status);
-    if (g->type && (type = ua_builtin_from(bytes_str(g->type))) == UA_NULL)
+    if (g->type && (want.type = ua_builtin_from(bytes_str(g->type))) == UA_NULL)
         return verb_usage(s->call, "there is no type '%s'; the built-in ones are Boolean, SByte .. Double, String, DateTime ...", g->type);
     struct ua_write_value w = { .node_id = node, .attribute_id = UA_ATTR_VALUE, .index_range = bytes_str(g->range),
                                 .value = { .has = UA_HAS_VALUE } };
     if (g->range)
-        rank = -2;
-    if (ua_from_text(&w.value.value, type, rank, bytes_str(argument(s->call, 2)), s->call->io->wall_us(s->call->io->self), &s->arena,
-                     &why) != CODE_OK)
+        want.rank = -2;
+    if (ua_from_text(&w.value.value, want.type, want.rank, bytes_str(argument(s->call, 2)),
+                     s->call->io->wall_us(s->call->io->self), &s->arena, &why) != CODE_OK)
         return verb_fail(s->call, &why);
     struct ua_write_request ask = { .nodes_to_write = &w, .nodes_to_write_count = 1 };
     struct ua_write_response said;
@@ -181,42 +172,21 @@ static int write_node(struct opcua_session *s, const struct given *g)
 
 /* ---- call ---- */
 
-/* InputArguments of the method: types and names. None that can be read: the texts are taken for what they look like. */
-static size_t inputs_of(struct opcua_session *s, const struct ua_node_id *method, struct ua_argument *out, size_t max)
+/* What the method wants. Where the server does not say, the texts are taken for what they look like. */
+static uint32_t inputs_of(struct opcua_session *s, const struct ua_node_id *method, struct ua_want *out, uint32_t max)
 {
     struct ua_browse_description d = { .node_id = *method, .reference_type_id = UA_NS0(UA_ID_HAS_PROPERTY),
                                        .include_subtypes = true, .result_mask = UA_BROWSE_BROWSE_NAME };
     struct ua_browse_request ask = { .nodes_to_browse = &d, .nodes_to_browse_count = 1 };
     struct ua_browse_response said;
-    struct ua_node_id property = { 0 };
     struct ua_data_value v;
     if (opcua_ask(s, &ua_browse_request_type, &ask, &ua_browse_response_type, &said) != UA_GOOD || said.results_count != 1)
         return 0;
-    for (uint32_t i = 0; i < said.results[0].references_count; i++)
-        if (bytes_is(said.results[0].references[i].browse_name.name, "InputArguments"))
-            property = said.results[0].references[i].node_id.id;
-    if (ua_node_id_is_null(&property) || opcua_attribute(s, &property, UA_ATTR_VALUE, &v) != UA_GOOD || !v.value.array ||
-        v.value.type != UA_EXTENSION_OBJECT)
+    const struct ua_node_id *property = ua_want_inputs(&said.results[0]);
+    if (!property || opcua_attribute(s, property, UA_ATTR_VALUE, &v) != UA_GOOD)
         return 0;
-    struct ua_reader like = ua_reader_of(BYTES_NONE, &s->arena, NULL);
-    size_t n = 0;
-    for (uint32_t i = 0; i < v.value.count && n < max; i++)
-        if (ua_object_read(&like, ua_item(&v.value, i), &ua_argument_type, &out[n]))
-            n++;
-    return n;
-}
-
-static enum code argument_value(struct opcua_session *s, const struct ua_argument *a, const char *text, struct ua_variant *out,
-                                struct fault *why)
-{
-    unsigned type = UA_NULL;
-    int32_t rank = -2;
-    if (a) {
-        rank = a->value_rank;
-        if (a->data_type.ns == 0 && a->data_type.kind == UA_ID_NUMBER && a->data_type.number < UA_EXTENSION_OBJECT)
-            type = a->data_type.number;
-    }
-    return ua_from_text(out, type, rank, bytes_str(text), s->call->io->wall_us(s->call->io->self), &s->arena, why);
+    uint32_t n = ua_want_of_arguments(&v.value, &s->arena, out, max);
+    return n == UINT32_MAX ? 0 : n;
 }
 
 static int print_outputs(struct opcua_session *s, const struct given *g, const struct ua_call_method_result *r)
@@ -254,17 +224,18 @@ static int refused_call(struct opcua_session *s, const struct ua_call_method_res
 static int call_method(struct opcua_session *s, const struct given *g)
 {
     struct ua_call_method_request m = { 0 };
-    struct ua_argument *wants = arena_zero(&s->arena, ARGUMENTS_MAX * sizeof *wants);
+    struct ua_want wants[ARGUMENTS_MAX];
     struct ua_variant *inputs = arena_zero(&s->arena, ARGUMENTS_MAX * sizeof *inputs);
     size_t n = s->call->options->args.count - 3;
     struct fault why;
-    if (!wants || !inputs)
+    if (!inputs)
         return opcua_failed(s, "call", UA_BAD_OUT_OF_MEMORY);
     if (!opcua_node(s, argument(s->call, 1), &m.object_id) || !opcua_node(s, argument(s->call, 2), &m.method_id))
         return STATUS_USAGE;
-    size_t known = inputs_of(s, &m.method_id, wants, ARGUMENTS_MAX);
+    uint32_t known = inputs_of(s, &m.method_id, wants, ARGUMENTS_MAX);
     for (size_t i = 0; i < n; i++)
-        if (argument_value(s, i < known ? &wants[i] : NULL, argument(s->call, i + 3), &inputs[i], &why) != CODE_OK)
+        if (ua_from_text(&inputs[i], i < known ? wants[i].type : UA_NULL, i < known ? wants[i].rank : -2,
+                         bytes_str(argument(s->call, i + 3)), s->call->io->wall_us(s->call->io->self), &s->arena, &why) != CODE_OK)
             return verb_fail(s->call, &why);
     m.input_arguments = inputs;
     m.input_arguments_count = (uint32_t)n;

@@ -3,11 +3,14 @@
 #include "base/mem.h"
 #include "opcua/rsa.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdatomic.h>
+
+enum { FILE_BYTES_MAX = 256 << 10 }; /* a certificate with all its issuers is a tenth of it */
 
 struct counted {
     struct ua_application a; /* first */
@@ -93,4 +96,22 @@ enum code ua_application_new(struct ua_application **out, struct bytes certifica
     else
         ua_application_drop(&k->a);
     return code;
+}
+
+enum code ua_application_load(struct ua_application **out, const struct io *io, const char *certificate, const char *key,
+                              struct fault *why)
+{
+    char *cert_text = NULL, *key_text = NULL;
+    size_t cert_len = 0, key_len = 0;
+    *out = NULL;
+    enum code c = io_load(io, certificate, FILE_BYTES_MAX, &cert_text, &cert_len, why);
+    if (c == CODE_OK)
+        c = io_load(io, key, FILE_BYTES_MAX, &key_text, &key_len, why);
+    if (c == CODE_OK)
+        c = ua_application_new(out, bytes_of(cert_text, cert_len), bytes_of(key_text, key_len), why);
+    if (key_text)
+        OPENSSL_cleanse(key_text, key_len);
+    mem_free(key_text);
+    mem_free(cert_text);
+    return c;
 }

@@ -16,5 +16,8 @@ struct ua_application {
  * DER, not encrypted. Both are borrowed for the call. Wrong files: CODE_USAGE and a sentence. */
 FG_CHECK enum code ua_application_new(struct ua_application **out, struct bytes certificate, struct bytes key,
                                       struct fault *why);
+/* The same from two files. */
+FG_CHECK enum code ua_application_load(struct ua_application **out, const struct io *, const char *certificate, const char *key,
+                                       struct fault *why);
 struct ua_application *ua_application_hold(struct ua_application *);
 void                   ua_application_drop(struct ua_application *); /* NULL is fine */

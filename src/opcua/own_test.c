@@ -181,6 +181,27 @@ static void keys_that_do_not_fit_are_said_so(void **state)
     }
 }
 
+static void a_person_is_loaded_from_two_files(void **state)
+{
+    struct made m = make((struct made_wish){.key = KEY_LEAF});
+    struct cert c = {m.x, made_key(KEY_LEAF)};
+    struct bytes der = peers_der(&c), key = peers_key(&c);
+    struct ua_application *a;
+    (void)state;
+    assert_int_equal(io_replace(&io, "/", "cert", der, &why), CODE_OK);
+    assert_int_not_equal(ua_application_load(&a, &io, "/cert", "/key", &why), CODE_OK);
+    assert_non_null(strstr(why.text, "/key"));
+    assert_null(a);
+    assert_int_equal(io_replace(&io, "/", "key", key, &why), CODE_OK);
+    assert_int_equal(ua_application_load(&a, &io, "/cert", "/key", &why), CODE_OK);
+    assert_string_equal(a->certificate->name, "peer");
+    ua_application_drop(a);
+    assert_int_equal(ua_application_load(&a, &io, "/key", "/cert", &why), CODE_USAGE);
+    free((void *)(uintptr_t)der.at);
+    free((void *)(uintptr_t)key.at);
+    made_free(&m);
+}
+
 static int free_keys(void **state)
 {
     (void)state;
@@ -199,6 +220,7 @@ int main(void)
         WITH_STORE(a_certificate_of_others_stays),
         WITH_STORE(a_start_between_key_and_certificate_goes_on),
         WITH_STORE(keys_that_do_not_fit_are_said_so),
+        WITH_STORE(a_person_is_loaded_from_two_files),
     };
     return cmocka_run_group_tests(tests, NULL, free_keys);
 }

@@ -1,6 +1,5 @@
 /* Golden bodies: what OPC Publisher writes for the same values. */
 #include "publisher/format.h"
-#include "publisher/thing_json.h"
 
 #include "opcua/status.h"
 
@@ -280,38 +279,13 @@ static void times(void **state)
     }
 }
 
-static bool decode(void *ctx, const struct ua_json *j, const struct ua_extension_object *o)
-{
-    (void)o;
-    thing_json(j, ctx);
-    return true;
-}
-
-static void structures(void **state)
-{
-    (void)state;
-    struct ua_thing list[2] = {
-        {.kind = UA_THING_VALUE, .value = {.type = UA_INT64, .i64 = 5}},
-        {.kind = UA_THING_ENUM, .text = BYTES_LIT("On"), .value = {.type = UA_INT32, .i32 = 1}}};
-    struct ua_thing parts[2] = {
-        {.kind = UA_THING_LIST, .name = BYTES_LIT("L\xff"), .fields = list, .count = 2},
-        {.kind = UA_THING_ENUM, .name = BYTES_LIT("E"), .value = {.type = UA_INT32, .i32 = 9}}};
-    struct ua_thing top = {.kind = UA_THING_STRUCT, .fields = parts, .count = 2};
-    struct ua_extension_object o = {.type = UA_NS0(1), .kind = UA_BODY_BINARY};
-    struct ua_variant v = {.type = UA_EXTENSION_OBJECT, .at = &o};
-    struct buf b = {0};
-    struct ua_json j = {.out = &b, .object = decode, .ctx = &top};
-    ua_json_variant(&j, &v);
-    is(&b, "{\"L\xef\xbf\xbd\":[\"5\",\"On_1\"],\"E\":9}");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(old_samples), cmocka_unit_test(telemetry_configuration),
         cmocka_unit_test(new_samples), cmocka_unit_test(pubsub),
         cmocka_unit_test(bare_sets),   cmocka_unit_test(metadata),
-        cmocka_unit_test(times),       cmocka_unit_test(structures),
+        cmocka_unit_test(times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "opcua/json.h"
 #include "opcua/status.h"
-#include "publisher/thing_json.h"
+#include "uaclient/thing_json.h"
 
 #include <inttypes.h>
 

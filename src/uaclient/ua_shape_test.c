@@ -1,7 +1,9 @@
 /* Structures by their description, from a server that the test plays. */
 #include "uaclient/uaclient_test_stage.h"
 
+#include "opcua/json.h"
 #include "uaclient/shape.h"
+#include "uaclient/thing_json.h"
 
 /* Types by number in namespace 1, their encodings by number + 1000. */
 struct described {
@@ -309,6 +311,40 @@ static void test_ends_under_way(void **state)
     }
 }
 
+static bool decode(void *ctx, const struct ua_json *j, const struct ua_extension_object *o)
+{
+    (void)o;
+    thing_json(j, ctx);
+    return true;
+}
+
+static void test_json(void **state)
+{
+    static const struct {
+        bool plain, reversible;
+        const char *want;
+    } rows[] = {{false, false, "{\"L\xef\xbf\xbd\":[\"5\",\"On_1\"],\"E\":9}"},
+                {true, false, "{\"L\xef\xbf\xbd\":[5,\"On\"],\"E\":9}"},
+                {false, true, "{\"Type\":22,\"Body\":{\"L\xef\xbf\xbd\":[{\"Type\":8,\"Body\":\"5\"},{\"Type\":6,\"Body\":1}],"
+                              "\"E\":{\"Type\":6,\"Body\":9}}}"}};
+    struct ua_thing list[2] = {{.kind = UA_THING_VALUE, .value = {.type = UA_INT64, .i64 = 5}},
+                               {.kind = UA_THING_ENUM, .text = BYTES_LIT("On"), .value = {.type = UA_INT32, .i32 = 1}}};
+    struct ua_thing parts[2] = {{.kind = UA_THING_LIST, .name = BYTES_LIT("L\xff"), .fields = list, .count = 2},
+                                {.kind = UA_THING_ENUM, .name = BYTES_LIT("E"), .value = {.type = UA_INT32, .i32 = 9}}};
+    struct ua_thing top = {.kind = UA_THING_STRUCT, .fields = parts, .count = 2};
+    struct ua_extension_object o = {.type = UA_NS0(1), .kind = UA_BODY_BINARY};
+    struct ua_variant v = {.type = UA_EXTENSION_OBJECT, .at = &o};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf b = {0};
+        struct ua_json j = {.out = &b, .plain = rows[i].plain, .reversible = rows[i].reversible, .object = decode, .ctx = &top};
+        ua_json_variant(&j, &v);
+        buf_u8(&b, 0);
+        assert_string_equal((const char *)b.at, rows[i].want);
+        buf_clear(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_bodies_that_do_not_fit),
         cmocka_unit_test(test_known_ones_cost_little_and_other_namespaces_all),
         cmocka_unit_test(test_ends_under_way),
+        cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* thing_json.c - see thing_json.h. Things are no deeper than their decoder lets them be. */
-#include "publisher/thing_json.h"
+#include "uaclient/thing_json.h"
 
 static void put_parts(const struct ua_json *j, const struct ua_thing *t, bool list)
 {
@@ -18,7 +18,11 @@ static void put_parts(const struct ua_json *j, const struct ua_thing *t, bool li
 
 static void put_enum(const struct ua_json *j, const struct ua_thing *t)
 {
-    if (j->reversible || !t->text.len || t->value.array || t->value.type != UA_INT32) {
+    if (j->plain && t->text.len) {
+        buf_json(j->out, t->text);
+        return;
+    }
+    if (j->plain || j->reversible || !t->text.len || t->value.array || t->value.type != UA_INT32) {
         ua_json_variant(j, &t->value);
         return;
     }
