@@ -117,7 +117,7 @@ void configuration_serve(struct api *a, struct http_exchange *x, const struct ht
 static void put_server(void *ctx, const struct publisher_server_glance *s)
 {
     struct buf *out = ctx;
-    buf_printf(out, "%s{\"endpoint\":", out->at[out->len - 1] == '[' ? "" : ",");
+    buf_printf(out, "%s{\"endpoint\":", !out->len || out->at[out->len - 1] == '[' ? "" : ",");
     buf_json(out, bytes_str(s->endpoint));
     buf_printf(out, ",\"state\":\"%s\",\"trouble\":", s->state);
     buf_json(out, bytes_str(s->trouble));

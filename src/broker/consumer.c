@@ -116,12 +116,21 @@ static enum code make_session(struct broker *b, struct bytes id, struct session 
     return CODE_OK;
 }
 
+/* The registry keeps the session; readers come and go under J. */
+static bool is_read(struct broker *b, const struct session *s)
+{
+    journal_lock(b->journal);
+    bool read = s->reader;
+    journal_unlock(b->journal);
+    return read;
+}
+
 static enum code find_session(struct broker *b, const char *name, struct session **out, struct fault *why)
 {
     uint8_t text[NAME_MAX_BYTES + 1];
     struct bytes id = session_name(name, text);
     struct session *s = table_get(&b->sessions, id);
-    if (s && s->reader)
+    if (s && is_read(b, s))
         return FAIL(why, CODE_EXISTS, 0, "%s is being read already", name);
     if (!s && make_session(b, id, &s, why) != CODE_OK)
         return why ? why->code : CODE_NOMEM;
@@ -230,7 +239,7 @@ void consumer_names(struct broker *b, void (*each)(void *ctx, struct bytes name,
     size_t cursor = 0;
     for (struct session *s; (s = table_next(&b->sessions, &cursor));)
         if (session_is_consumer(s))
-            each(ctx, bytes_from(s->client_id, 1), s->reader != NULL);
+            each(ctx, bytes_from(s->client_id, 1), is_read(b, s));
     pthread_mutex_unlock(&b->registry);
 }
 

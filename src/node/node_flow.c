@@ -11,6 +11,7 @@ struct change {
     struct pool_job job;
     struct node    *node;
     const struct settings *settings; /* held */
+    uint64_t        number;          /* a later one has a higher one */
     struct fault    why;
 };
 
@@ -19,9 +20,13 @@ static void apply(struct pool_job *job)
     struct change *c = (struct change *)job;
     c->why.code = CODE_OK;
     c->why.code = flow_bring_about(c->node->flow, &c->why);
-    pthread_mutex_lock(&c->node->opcua_lock); /* two changes may be under way */
-    opcua_change(c->node, c->settings);
-    pthread_mutex_unlock(&c->node->opcua_lock);
+    struct node *n = c->node;
+    pthread_mutex_lock(&n->opcua_lock); /* two changes may be under way, and the later one be here first; or the end has been */
+    if (c->number > n->opcua_number) {
+        n->opcua_number = c->number;
+        opcua_change(n, c->settings);
+    }
+    pthread_mutex_unlock(&n->opcua_lock);
 }
 
 static void tell(const struct fault *why)
@@ -44,7 +49,7 @@ void flow_change(struct node *n, struct flow_plan *plan)
     flow_declare(n->flow, n->options.settings, plan);
     struct change *c = mem_alloc(sizeof *c);
     if (c)
-        *c = (struct change){ .job = { apply, applied }, .node = n, .settings = settings_hold(n->options.settings) };
+        *c = (struct change){ .job = { apply, applied }, .node = n, .settings = settings_hold(n->options.settings), .number = ++n->changes };
     if (c && pool_submit(n->loops[0], &c->job) == CODE_OK)
         return;
     if (c)
@@ -85,7 +90,7 @@ void flow_begin(struct node *n)
     flow_declare(n->flow, n->options.settings, plan);
     struct change *c = mem_alloc(sizeof *c);
     if (c)
-        *c = (struct change){ .job = { apply, first_applied }, .node = n, .settings = settings_hold(n->options.settings) };
+        *c = (struct change){ .job = { apply, first_applied }, .node = n, .settings = settings_hold(n->options.settings), .number = ++n->changes };
     if (!c || pool_submit(n->loops[0], &c->job) != CODE_OK) {
         log_error("job", "FG6134 the jobs could not be begun: no memory or no thread. A reload tries again");
         if (c)
@@ -103,6 +108,7 @@ static void stop_all(struct pool_job *job)
 {
     struct node *n = (struct node *)(void *)((char *)job - offsetof(struct node, flow_job));
     pthread_mutex_lock(&n->opcua_lock);
+    n->opcua_number = UINT64_MAX;
     opcua_stop(n); /* first: what it still has goes through the jobs */
     pthread_mutex_unlock(&n->opcua_lock);
     flow_stop(n->flow);

@@ -55,7 +55,9 @@ struct node {
     struct flow    *flow;
     struct flow_plan *first_plan; /* until the loops run */
     struct publisher_seat *seat;
+    uint64_t        changes;      /* of jobs, actions and the publisher, so far; loop 0 */
     pthread_mutex_t opcua_lock;
+    uint64_t        opcua_number; /* the change that holds; UINT64_MAX: none comes any more */
     struct node_opcua *opcua;     /* of the pool's works, one after the other; NULL: nothing of it was ever wanted */
 
     struct doors         doors;

@@ -493,7 +493,7 @@ static int diagnostics_old(struct call *c, const struct publisher_glance *g)
 static void put_server(void *ctx, const struct publisher_server_glance *s)
 {
     struct call *c = ctx;
-    if (c->out->at[c->out->len - 1] == '}')
+    if (c->out->len && c->out->at[c->out->len - 1] == '}')
         buf_printf(c->out, ",");
     buf_printf(c->out, "{\"endpoint\":{\"endpointUrl\":");
     buf_json(c->out, bytes_str(s->endpoint));
@@ -558,6 +558,7 @@ static int diagnostics_new(struct call *c, const struct publisher_glance *g)
     put_count(c, "monitoredOpcNodesSucceededCount", g->nodes_good);
     put_count(c, "monitoredOpcNodesFailedCount", g->nodes_bad);
     put_count(c, "acknowledgedNotifications", g->acknowledged);
+    put_count(c, "serverQueueOverflows", g->overflows);
     buf_printf(c->out, ",\"badNodes\":[");
     (void)pub_run_there(c->p, put_bad_nodes, c, NULL);
     buf_printf(c->out, "]}");

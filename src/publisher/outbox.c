@@ -91,7 +91,7 @@ static void pop(struct publisher *p, bool sent)
     o->sent++;
 }
 
-/* No memory even for the message: the values are lost here and said to be; their server is not told that they have arrived. */
+/* No memory even for the message: the values are lost here, counted and said to be. */
 static void no_room(struct publisher *p, uint32_t values)
 {
     p->count.waiting -= values;

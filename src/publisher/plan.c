@@ -162,7 +162,7 @@ static bool fill_format(struct pub_stream *t, const struct nodes_entry *e)
     if (e->extension && e->extension->kind == JTREE_MAP)
         jtree_write(&extension, e->extension, 0);
     f->extension.len = buf_size(&extension);
-    f->extension.at = (const uint8_t *)arena_text(&t->arena, buf_bytes(&extension));
+    f->extension.at = extension.bad ? NULL : (const uint8_t *)arena_text(&t->arena, buf_bytes(&extension));
     buf_clear(&extension);
     const char *publisher_id = e->publisher_id[0]   ? e->publisher_id
                                : o->publisher_id[0] ? o->publisher_id
@@ -291,6 +291,11 @@ static struct pub_stream *make_stream(struct planning *g, struct pub_session *s,
     }
     fill_topics(t, e);
     fill_rest(t, e, n);
+    if (t->props.bad || t->metadata_props.bad) {
+        (void)table_remove(&g->p->streams_by_key, bytes_str(t->key));
+        stream_free(t);
+        return NULL;
+    }
     t->next = s->streams;
     s->streams = t;
     s->stream_count++;

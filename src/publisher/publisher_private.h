@@ -44,7 +44,7 @@ struct pub_item {
     ua_status status; /* of the item at the server */
     uint8_t type;
     bool array;
-    struct buf head;  /* format_head or format_name */
+    struct buf head;  /* format_head or format_name; bad: it must be made once more */
     char *topic;      /* of its own, or NULL */
     struct buf last;  /* JSON of the last value, where it is needed again */
     struct format_value value;
@@ -107,6 +107,7 @@ struct pub_session {
     struct ua_shapes *shapes; /* NULL: structures are their bytes */
     struct pub_stream *streams;
     char *uri;     /* the server's ApplicationUri, with the site */
+    struct timer again; /* what could not be begun for want of memory */
     uint64_t shape_hash, given_up[PUB_GIVEN_UP]; /* of types: the one asked about; those the server does not tell */
     size_t given_up_count;
     bool shape_asked;

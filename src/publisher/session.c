@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { PATH_ROUNDS = 16, PATH_BYTES = 1000 };
+enum { PATH_ROUNDS = 16, PATH_BYTES = 1000, AGAIN_MS = 2000 };
 
 static void next_step(struct pub_session *s);
 
@@ -235,6 +235,21 @@ static void tell_names_apart(struct pub_stream *t)
     table_clear(&names);
 }
 
+/* What could not be begun is tried again. */
+static void on_again(struct timer *t)
+{
+    struct pub_session *s = (struct pub_session *)(void *)((char *)t - offsetof(struct pub_session, again));
+    if (s->client)
+        pub_session_look(s);
+    else
+        pub_session_start(s);
+}
+
+static void try_again(struct pub_session *s)
+{
+    timer_start(s->all->loop, &s->again, AGAIN_MS, on_again);
+}
+
 static bool open_subscription(struct pub_stream *t)
 {
     struct fault why;
@@ -242,7 +257,8 @@ static bool open_subscription(struct pub_stream *t)
         return true;
     if (ua_subscription_open(&t->sub, t->session->client, &t->wanted, &pub_stream_events, t, &why) == CODE_OK)
         return true;
-    log_warn("opcua", "FG5248 %s: no subscription: %s", t->session->endpoint, why.text);
+    log_warn("opcua", "FG5248 %s: no subscription: %s. It is tried again", t->session->endpoint, why.text);
+    try_again(t->session);
     t->sub = NULL;
     return false;
 }
@@ -265,15 +281,17 @@ static void watch_all(struct pub_stream *t)
         which[n++] = i;
     }
     if (n && open_subscription(t)) {
-        if (ua_subscription_add(t->sub, list, n, numbers, &why) != CODE_OK)
-            log_warn("opcua", "FG5248 %s: %zu nodes cannot be subscribed to: %s", t->session->endpoint, n,
-                     why.text);
-        else
+        if (ua_subscription_add(t->sub, list, n, numbers, &why) != CODE_OK) {
+            log_warn("opcua", "FG5248 %s: %zu nodes cannot be subscribed to: %s. It is tried again", t->session->endpoint, n, why.text);
+            try_again(t->session);
+        } else
             for (size_t k = 0; k < n; k++) {
                 which[k]->watched = true;
                 which[k]->number = numbers[k];
             }
     }
+    if (!list || !which || !numbers)
+        try_again(t->session);
     mem_free(list);
     mem_free(which);
     mem_free(numbers);
@@ -436,6 +454,8 @@ void pub_session_start(struct pub_session *s)
     s->client = NULL;
     set_state(s, "refused", why.text);
     log_error("opcua", "FG5253 %s cannot be read: %s", s->endpoint, why.text);
+    if (why.code == CODE_NOMEM)
+        try_again(s);
 }
 
 void pub_session_leave(struct pub_session *s)
@@ -443,6 +463,7 @@ void pub_session_leave(struct pub_session *s)
     struct publisher *p = s->all;
     p->count.sessions_up -= s->up;
     s->up = false;
+    timer_stop(p->loop, &s->again);
     if (!s->client) {
         pub_session_free(s);
         return;
@@ -457,6 +478,7 @@ void pub_session_free(struct pub_session *s)
 {
     struct publisher *p = s->all;
     p->count.sessions_up -= s->up;
+    timer_stop(p->loop, &s->again);
     if (s->shapes)
         ua_shapes_close(s->shapes);
     if (s->client)

@@ -21,6 +21,17 @@ static ua_time now_of(const struct pub_stream *s)
     return ua_time_from_us(loop_wall_us(s->session->all->loop));
 }
 
+/* ---- no memory ---- */
+
+/* Values that wait in vain: nobody can write them down. */
+static void let_go(struct pub_stream *s, uint32_t values)
+{
+    struct publisher_glance *g = &s->session->all->count;
+    log_error("opcua", "FG5243 no memory for a message with %u values: they are left out and counted", values);
+    g->waiting -= values;
+    g->too_large += values;
+}
+
 /* ---- batches ---- */
 
 static const char *topic_of(const struct pub_stream *s, const struct pub_item *item)
@@ -32,7 +43,6 @@ static void send_metadata(struct pub_stream *s)
 {
     struct buf body = {0};
     bool first = true;
-    s->metadata_due = false;
     format_metadata_open(&body, &s->format, ++s->message_id);
     for (struct pub_item *i = s->items; i; i = i->next) {
         format_metadata_field(&body,
@@ -46,6 +56,7 @@ static void send_metadata(struct pub_stream *s)
     format_metadata_close(&body, &s->format);
     if (!body.bad)
         pub_post(s, s->metadata_topic, buf_bytes(&s->metadata_props), buf_bytes(&body), 0, true);
+    s->metadata_due = body.bad; /* with the next batch, then */
     buf_clear(&body);
 }
 
@@ -58,14 +69,10 @@ static void send_batch(struct pub_stream *s, const char *topic)
     if (s->metadata && s->metadata_due)
         send_metadata(s);
     format_close(&b->body, &s->format);
-    if (b->body.bad) {
-        log_error("opcua", "FG5243 no memory for a message with %u values: they are left out and counted",
-                  b->values);
-        s->session->all->count.waiting -= b->values;
-        s->session->all->count.too_large += b->values;
-    } else {
+    if (b->body.bad)
+        let_go(s, b->values);
+    else
         pub_post(s, topic, buf_bytes(&s->props), buf_bytes(&b->body), b->values, s->retain);
-    }
     buf_reset(&b->body);
     b->pieces = b->values = 0;
 }
@@ -152,6 +159,14 @@ static void note_type(struct pub_item *i, const struct ua_variant *v)
     s->metadata_due = true;
 }
 
+/* What is constant of it could be made, now or the next time. */
+static bool is_ready(struct pub_item *i)
+{
+    if (i->head.bad)
+        pub_item_ready(i);
+    return !i->head.bad;
+}
+
 /* ---- pieces ---- */
 
 static void put_sample(struct pub_item *i, const struct format_value *v)
@@ -181,12 +196,24 @@ static void put_last_values(struct pub_stream *s)
 {
     bool first = true;
     for (struct pub_item *i = s->items; i; i = i->next) {
-        if (!i->has_last)
+        if (!i->has_last || !is_ready(i))
             continue;
         i->value.json = buf_bytes(&i->last);
         format_set_field(&s->piece, &s->format, buf_bytes(&i->head), &i->value, first);
         first = false;
     }
+}
+
+/* A piece that is not whole would spoil those beside it. */
+static void put_piece(struct pub_stream *s, const struct pub_item *item, uint32_t values)
+{
+    if (s->piece.bad) {
+        let_go(s, values);
+        return;
+    }
+    begin_piece(s, s->piece.len);
+    buf_add_bytes(&s->batch.body, buf_bytes(&s->piece));
+    end_piece(s, item, values);
 }
 
 static void close_set(struct pub_stream *s, const struct pub_item *item)
@@ -197,9 +224,7 @@ static void close_set(struct pub_stream *s, const struct pub_item *item)
     if (s->piece_key)
         put_last_values(s);
     format_set_close(&s->piece, &s->format, s->piece_key ? FORMAT_KEY : FORMAT_DELTA);
-    begin_piece(s, s->piece.len);
-    buf_add_bytes(&s->batch.body, buf_bytes(&s->piece));
-    end_piece(s, item, s->piece_values);
+    put_piece(s, item, s->piece_values);
     s->piece_number++; /* no item is in the next one */
 }
 
@@ -222,7 +247,9 @@ static void put_field(struct pub_item *i, const struct format_value *v)
 static void put_value(struct pub_item *i, const struct format_value *v)
 {
     i->stream->session->all->count.waiting++;
-    if (format_is_samples(&i->stream->format))
+    if (!is_ready(i))
+        let_go(i->stream, 1);
+    else if (format_is_samples(&i->stream->format))
         put_sample(i, v);
     else
         put_field(i, v);
@@ -341,6 +368,12 @@ static void one_value(struct pub_item *i, const struct ua_data_value *data, stru
         write_value(s, json, &data->value);
     }
     v.json = buf_bytes(json);
+    if (json->bad) {
+        i->has_last = i->has_last && !keep;
+        p->count.waiting++;
+        let_go(s, 1);
+        return;
+    }
     if (keep) {
         i->value = v;
         i->has_last = true;
@@ -408,9 +441,7 @@ static void on_silent(struct timer *t)
     buf_reset(&s->piece);
     format_set_open(&s->piece, &s->format, FORMAT_KEEP_ALIVE, ++s->sequence, now_of(s));
     format_set_close(&s->piece, &s->format, FORMAT_KEEP_ALIVE);
-    begin_piece(s, s->piece.len);
-    buf_add_bytes(&s->batch.body, buf_bytes(&s->piece));
-    end_piece(s, NULL, 0);
+    put_piece(s, NULL, 0);
     pub_ship(s->session->all);
 }
 
@@ -461,7 +492,8 @@ const struct ua_subscription_events pub_stream_events = {
 
 /* ---- life ---- */
 
-static void fill_topic(struct pub_item *i)
+/* False: no memory. */
+static bool fill_topic(struct pub_item *i)
 {
     struct pub_stream *s = i->stream;
     struct publisher *p = s->session->all;
@@ -478,10 +510,11 @@ static void fill_topic(struct pub_item *i)
                                        [TOPIC_NODE_ID] = bytes_str(i->text),
                                        [TOPIC_FIELD_ID] = bytes_str(i->field ? i->field : i->name),
                                        [TOPIC_BROWSE_PATH] = bytes_str(i->path ? i->path : i->name)};
-    if (s->of_node && topic_fill(s->template, v, out)) {
-        mem_free(i->topic);
-        i->topic = mem_strdup(out);
-    }
+    if (!s->of_node || !topic_fill(s->template, v, out))
+        return true;
+    mem_free(i->topic);
+    i->topic = mem_strdup(out);
+    return i->topic;
 }
 
 /* As it is to be shown: as written, or as an option says. */
@@ -527,9 +560,9 @@ void pub_item_ready(struct pub_item *i)
         format_head(&i->head, &s->format, &n);
     else
         format_name(&i->head, &n);
+    i->head.bad = i->head.bad || id.bad || expanded.bad || !fill_topic(i);
     buf_clear(&id);
     buf_clear(&expanded);
-    fill_topic(i);
 }
 
 static void on_meta(struct timer *t)
