@@ -63,11 +63,7 @@ static void choose_security(struct pub_session *s, const struct nodes_entry *e)
     if (e->auth == NODES_USER)
         s->how.user = (struct ua_client_user){
             .kind = UA_USER_NAME, .name = bytes_str(s->user), .password = bytes_str(s->password)};
-    else if (e->auth == NODES_CERTIFICATE)
-        log_warn("opcua",
-                 "FG5254 %s: OpcAuthenticationMode Certificate is not done in this version: it is read as "
-                 "anonymous",
-                 s->endpoint);
+    s->person = e->auth == NODES_CERTIFICATE;
 }
 
 static struct pub_session *make_session(struct planning *g, const struct nodes_entry *e)

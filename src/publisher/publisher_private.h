@@ -112,6 +112,7 @@ struct pub_session {
     size_t given_up_count;
     bool shape_asked;
     bool seen, up, started, asking, not_none, leaving;
+    bool person, said; /* signs in with a certificate; that it is not there */
     uint32_t minor;
     char trouble[200];
     struct pub_item **asked; /* whose names or paths are being read */

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "opcua/ids.h"
+#include "opcua/trust.h"
+#include "publisher/person.h"
 
 #include <openssl/crypto.h>
 
@@ -426,6 +428,30 @@ static void on_notice(void *ctx, struct ua_client *c, const struct fault *what)
 
 /* ---- life ---- */
 
+enum { PERSON_AGAIN_MS = 10000 };
+
+/* Nobody is signed in as somebody else: without its certificate the server is not read. */
+static bool take_person(struct pub_session *s, struct ua_client_options *c)
+{
+    struct publisher *p = s->all;
+    char dir[1000];
+    struct fault why = {0};
+    if (!s->person)
+        return true;
+    (void)snprintf(dir, sizeof dir, "%s/users", p->config.trust ? ua_trust_dir(p->config.trust) : "pki");
+    c->user.kind = UA_USER_CERTIFICATE;
+    if (person_find(&c->user.certificate, p->config.io, dir, s->user, s->password, &why) == CODE_OK) {
+        s->said = false;
+        return true;
+    }
+    if (!s->said)
+        log_error("opcua", "FG5254 %s is not read: %s. It is looked for every 10 s", s->endpoint, why.text);
+    s->said = true;
+    set_state(s, "refused", why.text);
+    timer_start(p->loop, &s->again, PERSON_AGAIN_MS, on_again);
+    return false;
+}
+
 void pub_session_start(struct pub_session *s)
 {
     static const struct ua_client_events events = {on_up, on_down, on_notice};
@@ -446,7 +472,11 @@ void pub_session_start(struct pub_session *s)
     c.io = p->config.io;
     c.limits = o->max_string > 0 ? &p->limits : NULL;
     s->started = true;
-    if (ua_client_open(&s->client, p->loop, &c, &events, s, &why) == CODE_OK) {
+    if (!take_person(s, &c))
+        return;
+    enum code code = ua_client_open(&s->client, p->loop, &c, &events, s, &why);
+    ua_application_drop(c.user.certificate);
+    if (code == CODE_OK) {
         set_state(s, "connecting", "");
         ua_client_hold(s->client, p->held);
         return;

@@ -2,7 +2,8 @@
 // the node, through changes of the file, restarts on both sides and a node that has no room.
 
 import assert from 'node:assert/strict';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createPrivateKey } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
@@ -12,7 +13,7 @@ import { FIELDGATE, startNode, tempFolder } from './lib/node.mjs';
 import { run, start } from './lib/process.mjs';
 import ua from 'node-opcua';
 import { STRUCTURES, valueList } from './fixtures/opcua-values.mjs';
-import { startUaServer } from './lib/opcua-server.mjs';
+import { applicationCertificate, sharedKey, startUaServer } from './lib/opcua-server.mjs';
 import { sleep, until } from './lib/wait.mjs';
 
 let server;
@@ -454,6 +455,34 @@ test('security and users: an unknown server is refused until somebody says so, p
     // A wrong password: said, and nothing comes.
     file.put([{ ...JSON.parse(readFileSync(file.path, 'utf8'))[0], OpcAuthenticationPassword: 'wrong' }]);
     await until(async () => (await status(node))?.servers.some((s) => s.state !== 'up' && s.trouble), 'it is refused', 20_000);
+});
+
+test('a user certificate of the users store: looked for until it is there, its key encrypted or not', async (t) => {
+    const key = sharedKey('operator'), person = applicationCertificate({ key, uri: 'urn:operator', cn: 'operator' });
+    const own = await startUaServer({ t, anonymous: false, trustUsers: [person.pem] });
+    const entryOf = (more) => [{
+        EndpointUrl: own.url, EndpointSecurityMode: 'SignAndEncrypt', OpcAuthenticationMode: 'Certificate', OpcNodes: [{ Id: 'ns=1;s=Setpoint' }], ...more,
+    }];
+    const file = publishedNodes(entryOf({ OpcAuthenticationUsername: 'CN=operator' }));
+    const node = await begin(t, file, '--bs=1 --bi=0 --aa');
+    const client = await listen(t, node);
+    await until(() => /FG5254 .* is not read: there is no user certificate 'CN=operator' in .*users/.test(node.log()), 'it is said');
+    assert.equal((await status(node)).servers[0].state, 'refused');
+    const users = join(node.dataDir, 'opcua', 'pki', 'users');
+    for (const folder of ['certs', 'private']) mkdirSync(join(users, folder), { recursive: true });
+    writeFileSync(join(users, 'certs', 'op.pem'), person.pem);
+    writeFileSync(join(users, 'private', 'op.key'), createPrivateKey(key.pem).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'se-cr3t' }));
+    file.put(entryOf({ OpcAuthenticationUsername: 'CN=operator', OpcAuthenticationPassword: 'wrong' }));
+    await until(() => /FG5254 .*OpcAuthenticationPassword does not open it/.test(node.log()), 'the password is wrong');
+    file.put(entryOf({ OpcAuthenticationUsername: 'operator', OpcAuthenticationPassword: 'se-cr3t' }));
+    await good(node, 1);
+    await until(() => client.samples().some((s) => s.NodeId === 'ns=1;s=Setpoint'), 'values come');
+    assert.ok(!node.log().includes('se-cr3t'));
+    // Somebody whom the server does not know.
+    const other = applicationCertificate({ key, uri: 'urn:other', cn: 'other' });
+    writeFileSync(join(users, 'certs', 'other.pem'), other.pem);
+    file.put(entryOf({ OpcAuthenticationUsername: 'other', OpcAuthenticationPassword: 'se-cr3t' }));
+    await until(async () => (await status(node)).servers.some((s) => s.state !== 'up' && s.trouble), 'the server refuses', 20_000);
 });
 
 test('the command line of a container', async (t) => {
