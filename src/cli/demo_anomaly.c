@@ -26,7 +26,8 @@ enum {
     AFTER_PAUSE = 200,
     INTERVAL_MS = 10, /* real time between two readings; of machine time it is a second */
     LOOK_MS = 50,
-    SETTLE_MS = 1500,
+    SETTLE_MS = 1000,
+    SETTLE_MAX_MS = 6000,
     AGAIN_MS = 150, /* somebody starts the machine again so long after it was stopped */
     OPC_PORT = 4840,
     CONNECT_MS = 20000
@@ -59,6 +60,7 @@ struct demo {
     struct found spikes[SPIKES];
     uint64_t false_alarms, after_restart, false_stops;
     uint64_t seen;     /* by the model */
+    int settled_ms;
     uint64_t learned, said_learned; /* of HISTORY, as the node says */
     bool listening, begun, restarted, ready, was_ready, learned_again, over, failed;
 };
@@ -106,9 +108,23 @@ static double humidity(const struct demo *d)
     return spike_of(d->number) >= 0 ? d->plan->spike : 18;
 }
 
+static bool all_is_told(const struct demo *d)
+{
+    for (size_t i = 0; i < SPIKES; i++)
+        if (d->spikes[i].sent_us && d->spikes[i].stopped_us < 0)
+            return false;
+    return d->seen >= d->number;
+}
+
+/* Nothing false may come either, so a while is waited in any case; on a busy machine what is true takes longer. */
 static void end_act(struct timer *t)
 {
     struct demo *d = (struct demo *)((char *)t - offsetof(struct demo, settle));
+    d->settled_ms += SETTLE_MS;
+    if (!all_is_told(d) && d->settled_ms < SETTLE_MAX_MS && !interrupts) {
+        timer_start(d->loop, t, SETTLE_MS, end_act);
+        return;
+    }
     d->over = true;
     loop_stop(d->loop);
 }
@@ -117,6 +133,7 @@ static void on_next(struct timer *t)
 {
     struct demo *d = (struct demo *)((char *)t - offsetof(struct demo, next));
     if (d->number == d->until || interrupts) {
+        d->settled_ms = 0;
         timer_start(d->loop, &d->settle, SETTLE_MS, end_act);
         return;
     }
@@ -137,12 +154,12 @@ static void start_again(struct timer *t)
     machine_server_put_run(d->press, true);
 }
 
-/* The last spike, if it was not long ago and has not stopped the machine yet. */
+/* The first one that has not stopped the machine yet. */
 static struct found *pending_spike(struct demo *d)
 {
-    for (size_t i = SPIKES; i-- > 0;)
-        if (d->spikes[i].sent_us)
-            return d->spikes[i].stopped_us < 0 && now_us(d) - d->spikes[i].sent_us < SETTLE_MS * 1000 ? &d->spikes[i] : NULL;
+    for (size_t i = 0; i < SPIKES; i++)
+        if (d->spikes[i].sent_us && d->spikes[i].stopped_us < 0)
+            return &d->spikes[i];
     return NULL;
 }
 
