@@ -1,5 +1,6 @@
 // Part 4 point by point against our OPC UA server, with an unmodified node-opcua client as a foreign checker would: what
 // opcua-server.test.mjs looks at less closely. Each point is a test of its own.
+// timeout: 300
 
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';

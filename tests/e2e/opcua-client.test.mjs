@@ -1,5 +1,6 @@
 // Our OPC UA client against a server that is not ours: `fieldgate opcua test, browse, read, write, call` and node-opcua,
 // with every policy, mode and kind of user, and all types.
+// timeout: 300
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';

@@ -1,5 +1,6 @@
 // The server that OPC UA tests use, and the proxy in front of it, do what the tests believe they do: looked at with
 // node-opcua's own client, before a client of ours is judged by them.
+// timeout: 300
 
 import assert from 'node:assert/strict';
 import net from 'node:net';

@@ -1,5 +1,6 @@
 // What no client library sends: a server of ours answers with the protocol's own error, closes where it must, and goes on
 // serving the neighbour, who is connected all the time.
+// timeout: 300
 
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';

@@ -1,5 +1,6 @@
 // The OPC publisher: published-nodes files and options of OPC Publisher against node-opcua's server, and what of it arrives in
 // the node, through changes of the file, restarts on both sides and a node that has no room.
+// timeout: 300
 
 import assert from 'node:assert/strict';
 import { createPrivateKey } from 'node:crypto';

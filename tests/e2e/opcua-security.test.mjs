@@ -1,5 +1,6 @@
 // Who may come in to our OPC UA server, and who may not: certificates and users, each refusal by itself. The peer learns
 // little (BadSecurityChecksFailed), the log has the reason.
+// timeout: 300
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

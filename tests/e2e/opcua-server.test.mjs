@@ -1,5 +1,6 @@
 // Our OPC UA server and a client that is not ours: node-opcua browses, reads, writes, calls and subscribes, with every
 // policy, mode and kind of user; what must be refused is refused with its own status.
+// timeout: 300
 
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';

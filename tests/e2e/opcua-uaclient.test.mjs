@@ -1,5 +1,6 @@
 // Our OPC UA client (tests/uaclient_probe.c: the client with nothing around it) against node-opcua's server, on good lines and bad
 // ones: policies, modes, users, reconnecting without losing a value or giving one twice.
+// timeout: 300
 
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';

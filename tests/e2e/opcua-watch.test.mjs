@@ -1,5 +1,6 @@
 // `fieldgate opcua watch` and node-opcua's server: 1,000 values at a time, connections that break in every way, servers that
 // forget, servers that lack things. Each value that was emitted arrives once.
+// timeout: 300
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

@@ -6,7 +6,7 @@ import { FIELDGATE, tempFolder } from './node.mjs';
 import { start } from './process.mjs';
 import { within } from './wait.mjs';
 
-const START_MS = 20_000;
+const START_MS = 60_000;
 const STOP_MS = 20_000;
 
 class Sensor {

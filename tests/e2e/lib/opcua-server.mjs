@@ -20,7 +20,7 @@ import { start } from './process.mjs';
 import { until, within } from './wait.mjs';
 import { certificate, newKey } from './x509.mjs';
 
-const START_MS = 30_000;
+const START_MS = 90_000;
 const PROGRAM = new URL('../fixtures/opcua-server.mjs', import.meta.url).pathname;
 
 /** The services that small servers leave out, and the limits they have. Options for startUaServer. */
