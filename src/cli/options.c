@@ -301,13 +301,20 @@ static enum code take_argument(struct parsing *p, const char *word)
     return add_text(p, &p->o->args, word);
 }
 
+/* "-1", "-0.5", "-.5e3": an argument of a verb that has no such flag letter. Whoever reads it says what is wrong with "-1x". */
+static bool is_negative(const struct parsing *p, const char *word)
+{
+    const char *digit = word + 1 + (word[1] == '.');
+    return *digit >= '0' && *digit <= '9' && !by_letter(p, word[1]);
+}
+
 static enum code take_words(struct parsing *p)
 {
     bool flags_end = false;
     while (p->at < p->argc) {
         const char *word = p->argv[p->at++];
         enum code c;
-        if (flags_end || word[0] != '-' || word[1] == 0)
+        if (flags_end || word[0] != '-' || word[1] == 0 || is_negative(p, word))
             c = take_argument(p, word);
         else if (strcmp(word, "--") == 0)
             c = (flags_end = true, CODE_OK);

@@ -12,7 +12,7 @@
  *   };
  *
  * Understood: -t X, -tX, -rt X (switches bundle), --topic X, --topic=X, -- (the rest are arguments), - (an
- * argument). Flags and arguments mix freely. A switch takes no value. Anything unknown is refused with the
+ * argument), -1 and -0.5 (arguments, unless the digit is a letter of the table). Flags and arguments mix freely. A switch takes no value. Anything unknown is refused with the
  * nearest known flag. A flag that is no list may be given once only.
  *
  * Thread: main only. Texts point into argv (or the row's default) and live as long as the process.

@@ -185,6 +185,32 @@ static void values_may_look_like_flags_and_arguments_like_values(void **state)
     options_clear(&options);
 }
 
+/* `opcua write URL NODE -1`: nobody thinks of "--" there. */
+static void negative_numbers_are_arguments(void **state)
+{
+    (void)state;
+    good("a -1 -0.5 -r -.5e3 -q 1 -12");
+    static const char *const want[] = { "a", "-1", "-0.5", "-.5e3", "-12" };
+    assert_int_equal(options.args.count, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(options.args.at[i], want[i]);
+    assert_true(values.retain);
+    assert_int_equal(values.qos, 1);
+    options_clear(&options);
+    static const struct flag digits[] = {
+        { '1', "one", FLAG_SWITCH, FLAG_FIELD(struct values, quiet), .help = "one" }, FLAGS_END
+    };
+    assert_int_equal(parse_table(digits, "-1 -2"), CODE_OK);
+    assert_true(values.quiet);
+    assert_int_equal(options.args.count, 1);
+    options_clear(&options);
+    static const char *const flags[] = { "-x", "-", "-.", "-x1", "-.x", "--1" };
+    for (size_t i = 0; i < COUNT_OF(flags); i++) {
+        assert_int_equal(parse_table(digits, flags[i]), i == 1 ? CODE_OK : CODE_USAGE);
+        options_clear(&options);
+    }
+}
+
 static void units_are_understood(void **state)
 {
     (void)state;
@@ -331,6 +357,7 @@ int main(void)
         cmocka_unit_test(mosquittos_fingers_work),
         cmocka_unit_test(properties_take_three_words_or_four),
         cmocka_unit_test(values_may_look_like_flags_and_arguments_like_values),
+        cmocka_unit_test(negative_numbers_are_arguments),
         cmocka_unit_test(units_are_understood),
         cmocka_unit_test(what_is_wrong_is_said_with_the_right_form),
         cmocka_unit_test(a_list_that_is_said_replaces_its_default),

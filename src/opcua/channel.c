@@ -50,6 +50,14 @@ void token_clear(struct token *t)
     *t = (struct token){0};
 }
 
+void token_clear_all(struct ua_channel *c)
+{
+    token_clear(&c->token);
+    token_clear(&c->other);
+    for (unsigned i = 0; i < PAST_TOKENS; i++)
+        token_clear(&c->past[i]);
+}
+
 void token_promote(struct ua_channel *c)
 {
     token_clear(&c->token);
@@ -61,8 +69,7 @@ void ua_channel_free(struct ua_channel *c)
 {
     if (!c)
         return;
-    token_clear(&c->token);
-    token_clear(&c->other);
+    token_clear_all(c);
     ua_certificate_drop(c->peer);
     ua_certificate_drop(c->config.server);
     ua_application_drop(c->config.own);
@@ -77,8 +84,7 @@ void ua_channel_free(struct ua_channel *c)
 static void end(struct ua_channel *c)
 {
     c->state = CHANNEL_OVER;
-    token_clear(&c->token);
-    token_clear(&c->other);
+    token_clear_all(c);
     buf_clear(&c->assembly);
     c->assembling = c->busy = false;
 }
@@ -178,8 +184,8 @@ static void late(struct turn *t)
         token_promote(c); /* the client renewed and has said nothing since */
     else
         (void)channel_fail(t, UA_BAD_SECURE_CHANNEL_CLOSED, UA_BAD_SECURE_CHANNEL_CLOSED,
-                           "the secure channel was not renewed within the %lld s of its life",
-                           (long long)(c->token.life_us / 1000000));
+                           "the secure channel was not renewed within the %g s of its life",
+                           (double)c->token.life_us / 1e6);
 }
 
 void ua_channel_tick(struct ua_channel *c, struct ua_now now, struct buf *out, struct ua_event *event)

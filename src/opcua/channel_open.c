@@ -3,7 +3,7 @@
 
 #include <openssl/crypto.h>
 
-enum { ARENA_BYTES = 2048, ARENA_MAX = 64 * 1024, LIFE_MS_LEAST = 1000 };
+enum { ARENA_BYTES = 2048, ARENA_MAX = 64 * 1024, LIFE_MS_LEAST = 100, LIFE_MS_UNSAID = 1000 };
 
 static const struct ua_policy *const none = &ua_policies[UA_POLICY_NONE];
 
@@ -311,13 +311,54 @@ static bool same_server(struct turn *t, const struct open_chunk *o)
     return true;
 }
 
+/* How long a token lives. Some servers grant less than a second; one that says nothing means none of its own. */
+static uint32_t granted(uint32_t ms)
+{
+    return ms == 0 ? LIFE_MS_UNSAID : ms < LIFE_MS_LEAST ? LIFE_MS_LEAST : ms;
+}
+
+/* Which of the past ones makes room. The server sends under an old one until it hears the new one, so those it never heard of go
+ * before the one it may still be at. */
+static unsigned dispensable(const struct ua_channel *c)
+{
+    for (unsigned i = PAST_TOKENS; i-- > 0;)
+        if (!c->past[i].used)
+            return i;
+    return PAST_TOKENS - 1;
+}
+
+/* The present token becomes a past one; those that have ended go, and one whose number is given out once more. */
+static void retire(struct turn *t, uint32_t again)
+{
+    struct ua_channel *c = t->c;
+    unsigned n = 0;
+    if (!c->token.id)
+        return;
+    for (unsigned i = 0; i < PAST_TOKENS; i++) {
+        struct token past = c->past[i];
+        c->past[i] = (struct token){0};
+        if (past.id && past.id != again && t->now.us < token_ends_us(&past))
+            c->past[n++] = past;
+        else
+            token_clear(&past);
+    }
+    if (n == PAST_TOKENS) {
+        unsigned gone = dispensable(c);
+        token_clear(&c->past[gone]);
+        memmove(&c->past[gone], &c->past[gone + 1], (--n - gone) * sizeof *c->past);
+    }
+    memmove(&c->past[1], &c->past[0], n * sizeof *c->past);
+    c->past[0] = c->token;
+    c->past[0].send = NULL;
+    ua_keys_free(c->token.send);
+    c->token = (struct token){0};
+}
+
 static bool adopt(struct turn *t, const struct ua_open_secure_channel_response *r)
 {
     struct ua_channel *c = t->c;
     struct token token;
-    uint32_t life_ms = r->security_token.revised_lifetime < LIFE_MS_LEAST
-                           ? LIFE_MS_LEAST
-                           : r->security_token.revised_lifetime;
+    uint32_t life_ms = granted(r->security_token.revised_lifetime);
     char scratch[16];
     bool renew = c->state == CHANNEL_OPEN;
     if (ua_is_bad(r->header.service_result))
@@ -330,13 +371,7 @@ static bool adopt(struct turn *t, const struct ua_open_secure_channel_response *
                             r->security_token.channel_id, r->security_token.token_id, c->id);
     if (!keep_peer_nonce(t, r->server_nonce) || !make_token(t, r->security_token.token_id, life_ms, &token))
         return false;
-    /* The server sends under the old one until it hears the new one or the old one ends. If it never heard the present one, it
-     * may still be at the one before. */
-    bool followed = c->token.used || !c->other.id || t->now.us >= token_ends_us(&c->other);
-    struct token *gone = followed ? &c->other : &c->token;
-    token_clear(gone);
-    if (gone == &c->other)
-        c->other = c->token;
+    retire(t, token.id);
     c->token = token;
     c->id = r->security_token.channel_id;
     c->state = CHANNEL_OPEN;

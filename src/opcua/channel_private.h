@@ -19,6 +19,7 @@ enum {
     SEQUENCE_HEAD = 8,   /* number, request        */
     MSG_HEAD = 16,   /* with channel and token */
     ASSEMBLY_KEEP = 128 * 1024,
+    PAST_TOKENS = 4,
     SEQUENCE_LAST = UINT32_MAX - 1024 /* after it the next number is below 1024 */
 };
 
@@ -58,9 +59,10 @@ struct ua_channel {
     bool     received_any;
     uint32_t request_id;     /* client: the last one given out */
 
-    /* We send with `token`. `other` is, for a server, the one behind it that the client has not used yet, and for a client the
-     * one that the server may still send under. */
-    struct token token, other;
+    /* We send with `token`. `other`, for a server: the one behind it that the client has not used yet. `past`, for a client:
+     * those that the server may still send under, newest first, for receiving only. Some servers answer under the token that
+     * they were asked with, however many renewals ago. */
+    struct token token, other, past[PAST_TOKENS];
     uint32_t     last_token;
     uint32_t     renewals;
     uint8_t      own_nonce[UA_NONCE_BYTES], peer_nonce[UA_NONCE_BYTES];
@@ -91,6 +93,7 @@ bool channel_no_memory(struct turn *);
 /* The one answer: BadSecurityChecksFailed. */
 #define channel_distrust(t, status, ...) channel_fail((t), UA_BAD_SECURITY_CHECKS_FAILED, (status), __VA_ARGS__)
 void token_clear(struct token *);
+void token_clear_all(struct ua_channel *);
 void token_promote(struct ua_channel *); /* `other` becomes `token` */
 int64_t token_ends_us(const struct token *); /* with the quarter of grace */
 

@@ -20,6 +20,9 @@ static struct token *find_token(struct turn *t, uint32_t id)
                           : id == c->token.id ? &c->token
                           : id == c->other.id ? &c->other
                                               : NULL;
+    for (unsigned i = 0; i < PAST_TOKENS && !found && id; i++)
+        if (id == c->past[i].id)
+            found = &c->past[i];
     return found && t->now.us < token_ends_us(found) ? found : NULL;
 }
 

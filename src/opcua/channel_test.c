@@ -290,6 +290,112 @@ static void renewed_twice_without_a_message_between(void **state)
     stage_end(&s);
 }
 
+/* What a server sends that answers under the token it was asked with. Its keys are kept from before the renewals. */
+static struct ua_event answer_under(struct wire_stage *s, struct token *old)
+{
+    struct token present = s->server->token;
+    s->server->token = *old;
+    assert_int_equal(ua_channel_send(s->server, &s->down, 9, pattern(100)), UA_GOOD);
+    s->server->token = present;
+    return stage_take(s, false, NULL);
+}
+
+/* The server's token, taken from it before a renewal ends it. */
+static struct token lend(struct wire_stage *s)
+{
+    struct token old = s->server->token;
+    s->server->token.send = s->server->token.receive = NULL;
+    renew(s);
+    token_promote(s->server);
+    return old;
+}
+
+static void an_answer_may_come_under_the_token_it_was_asked_with(void **state)
+{
+    (void)state;
+    for (unsigned p = 0; p < UA_POLICY_COUNT; p++) {
+        struct wire_stage s;
+        struct token old[PAST_TOKENS];
+        open_stage(&s, p, p ? UA_MODE_SIGN_AND_ENCRYPT : UA_MODE_NONE);
+        for (unsigned i = 0; i < PAST_TOKENS; i++) {
+            pass(&s, true, 10, 1);
+            old[i] = lend(&s);
+            s.now.us += 1000;
+        }
+        for (unsigned i = 0; i < PAST_TOKENS; i++)
+            assert_int_equal(answer_under(&s, &old[i]).kind, UA_EVENT_MESSAGE);
+        pass(&s, false, 10, 2);
+        pass(&s, true, 10, 3);
+        for (unsigned i = 0; i < PAST_TOKENS; i++)
+            token_clear(&old[i]);
+        stage_end(&s);
+    }
+}
+
+static void a_past_token_lives_a_quarter_longer_than_said_too(void **state)
+{
+    (void)state;
+    for (int after = 0; after < 2; after++) {
+        struct wire_stage s;
+        open_stage(&s, UA_POLICY_BASIC256SHA256, UA_MODE_SIGN);
+        pass(&s, true, 10, 1);
+        struct token old = lend(&s);
+        pass(&s, true, 10, 2);
+        struct token second = lend(&s);
+        s.now.us = old.made_us + 3600 * INT64_C(1250000) - 1 + after;
+        struct ua_event e = answer_under(&s, &old);
+        assert_int_equal(e.kind, after ? UA_EVENT_ERROR : UA_EVENT_MESSAGE);
+        assert_int_equal(e.status, after ? UA_BAD_SECURE_CHANNEL_TOKEN_UNKNOWN : UA_GOOD);
+        token_clear(&old);
+        token_clear(&second);
+        stage_end(&s);
+    }
+}
+
+/* The list is bounded, and what has ended leaves it at the next renewal. */
+static void past_tokens_are_few(void **state)
+{
+    struct wire_stage s;
+    (void)state;
+    open_stage(&s, UA_POLICY_BASIC256SHA256, UA_MODE_SIGN);
+    pass(&s, true, 10, 1);
+    struct token first = lend(&s);
+    for (unsigned i = 0; i < PAST_TOKENS; i++) {
+        pass(&s, true, 10, 1);
+        renew(&s);
+    }
+    for (unsigned i = 0; i < PAST_TOKENS; i++)
+        assert_true(s.client->past[i].id && s.client->past[i].id != first.id && !s.client->past[i].send);
+    s.now.us = s.client->past[0].made_us + 3600 * INT64_C(1250000);
+    renew(&s);
+    assert_int_not_equal(s.client->past[0].id, 0);
+    for (unsigned i = 1; i < PAST_TOKENS; i++)
+        assert_int_equal(s.client->past[i].id, 0);
+    struct ua_event e = answer_under(&s, &first);
+    assert_int_equal(e.status, UA_BAD_SECURE_CHANNEL_TOKEN_UNKNOWN);
+    token_clear(&first);
+    stage_end(&s);
+}
+
+/* A server may grant less than a second: renewed in time, down to a tenth. */
+static void a_short_life_is_taken_as_it_is(void **state)
+{
+    static const struct {
+        uint32_t asked, taken;
+    } cases[] = {{400, 400}, {999, 999}, {100, 100}, {20, 100}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct wire_stage s;
+        stage_configure(&s, &ua_policies[1], UA_MODE_SIGN, clients[0], servers[0]);
+        s.server_config.limits.lifetime_ms_min = 1;
+        s.client_config.limits.lifetime_ms_max = cases[i].asked;
+        open_with(&s);
+        assert_int_equal(s.client->token.life_us, cases[i].taken * INT64_C(1000));
+        assert_int_equal(ua_channel_due_us(s.client), s.now.us + cases[i].taken * INT64_C(750));
+        stage_end(&s);
+    }
+}
+
 /* The status that the other end reads; 0: none. */
 static ua_status told(const struct buf *b)
 {
@@ -656,6 +762,10 @@ int main(void)
         cmocka_unit_test(our_issuers_go_along_where_they_fit),
         cmocka_unit_test(the_server_sends_under_the_old_token_until_it_hears_the_new_one),
         cmocka_unit_test(renewed_twice_without_a_message_between),
+        cmocka_unit_test(an_answer_may_come_under_the_token_it_was_asked_with),
+        cmocka_unit_test(a_past_token_lives_a_quarter_longer_than_said_too),
+        cmocka_unit_test(past_tokens_are_few),
+        cmocka_unit_test(a_short_life_is_taken_as_it_is),
         cmocka_unit_test(an_old_token_ends_when_the_new_one_was_used),
         cmocka_unit_test(a_token_lives_a_quarter_longer_than_said),
         cmocka_unit_test(the_client_renews_after_three_quarters_and_gives_up_at_the_end),

@@ -249,13 +249,40 @@ void client_find(struct ua_client *c)
 
 /* ---- what CreateSession says, over a channel that is protected ---- */
 
+static bool token_listed(const struct ua_endpoint_description *e, const struct ua_user_token_policy *t)
+{
+    for (uint32_t i = 0; i < e->user_identity_tokens_count; i++) {
+        const struct ua_user_token_policy *u = &e->user_identity_tokens[i];
+        if (u->token_type == t->token_type && bytes_equal(u->policy_id, t->policy_id) &&
+            bytes_equal(u->security_policy_uri, t->security_policy_uri))
+            return true;
+    }
+    return false;
+}
+
+static bool tokens_listed(const struct ua_endpoint_description *d, const struct ua_endpoint_description *e)
+{
+    for (uint32_t i = 0; i < e->user_identity_tokens_count; i++)
+        if (!token_listed(d, &e->user_identity_tokens[i]))
+            return false;
+    return e->user_identity_tokens_count == d->user_identity_tokens_count;
+}
+
+/* What a server has to tell again, and all that is to be compared [Part 4, 5.6.2, serverEndpoints]: the certificate and the names
+ * may be left out. Of the url, hosts and ports differ by who asks from where, so it is not looked at. */
+static bool same_endpoint(const struct ua_endpoint_description *d, const struct ua_endpoint_description *e)
+{
+    return d->security_mode == e->security_mode && d->security_level == e->security_level &&
+           bytes_equal(d->security_policy_uri, e->security_policy_uri) &&
+           bytes_equal(d->transport_profile_uri, e->transport_profile_uri) &&
+           bytes_equal(d->server.application_uri, e->server.application_uri) && tokens_listed(d, e);
+}
+
 static bool listed(const struct ua_endpoint_description *at, size_t n,
                    const struct ua_endpoint_description *e)
 {
     for (size_t i = 0; i < n; i++)
-        if (at[i].security_mode == e->security_mode &&
-            bytes_equal(at[i].security_policy_uri, e->security_policy_uri) &&
-            bytes_equal(at[i].server_certificate, e->server_certificate))
+        if (same_endpoint(&at[i], e))
             return true;
     return false;
 }

@@ -38,7 +38,7 @@ static void end(struct ua_subscription *s)
     sub_enter(s);
     client_enter(c);
     client_notice(c, UA_FG_SILENT,
-                  "%s connected, but 0 of %u nodes sent a value for %lld s: subscription %u is %s. Made "
+                  "%s connected, but 0 of %u nodes sent a value for %lld s: subscription %u was lost: %s. Made "
                   "anew, %u of %u good",
                   c->set.url, s->count, (long long)(s->silent_us / 1000000), s->lost_id, reason, good,
                   s->count);

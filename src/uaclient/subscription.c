@@ -308,7 +308,7 @@ void sub_doubt(struct ua_subscription *s)
         loop_now_us(s->client->loop) - s->made_us < FIRST_VALUES_US || !has_values(s))
         return;
     s->doubted = true; /* once: some servers have nothing to say */
-    sub_gone(s, "there, but the first values of its nodes do not come", true);
+    sub_gone(s, "the first values of its nodes do not come", true);
 }
 
 void subscriptions_down(struct ua_client *c)

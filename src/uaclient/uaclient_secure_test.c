@@ -13,6 +13,7 @@ static struct play {
     unsigned
         endpoints; /* bits: 1 None, 2 Basic256Sha256 Sign, 4 Aes128 SignAndEncrypt, 8 Aes256 SignAndEncrypt */
     unsigned later; /* the same in CreateSession; 0: none */
+    void (*retell)(struct ua_endpoint_description *); /* changes the last one of them there; NULL: nothing */
     const char *url;
     const char *uri; /* of the application; NULL: the one in its certificate */
     struct ua_application *shows, *signs,
@@ -90,6 +91,8 @@ static void serve_create(struct stage *st, uint32_t id, const struct ua_create_s
         .server_certificate = play.in_session->certificate->leaf,
         .server_endpoints = list,
         .server_endpoints_count = list_endpoints(play.later ? play.later : play.endpoints, list, tokens)};
+    if (play.retell)
+        play.retell(&list[r.server_endpoints_count - 1]);
     if (p->id != UA_POLICY_NONE) {
         assert_true(ua_rsa_sign(p, play.signs->key, q->client_certificate, q->client_nonce, sign));
         r.server_signature = (struct ua_signature_data){bytes_str(p->sign_uri),
@@ -388,10 +391,51 @@ static void test_renewed_and_taken_up_again(void **state)
     stage_close(&st);
 }
 
+static void minimal(struct ua_endpoint_description *e)
+{
+    e->server_certificate = BYTES_NONE;
+    e->endpoint_url = BYTES_LIT("opc.tcp://inside.example:1/other");
+}
+static void another_level(struct ua_endpoint_description *e) { e->security_level++; }
+static void another_server(struct ua_endpoint_description *e) { e->server.application_uri = BYTES_LIT("urn:else"); }
+static void another_transport(struct ua_endpoint_description *e) { e->transport_profile_uri = BYTES_NONE; }
+static void fewer_tokens(struct ua_endpoint_description *e) { e->user_identity_tokens_count--; }
+static void another_token(struct ua_endpoint_description *e)
+{
+    static struct ua_user_token_policy changed[3];
+    memcpy(changed, e->user_identity_tokens, sizeof changed);
+    changed[1].security_policy_uri = BYTES_NONE;
+    e->user_identity_tokens = changed;
+}
+
+/* [Part 4, 5.6.2]: only these fields are compared; the rest may be left out. */
+static void test_what_is_compared_of_endpoints(void **state)
+{
+    static const struct {
+        void (*retell)(struct ua_endpoint_description *);
+        bool lacks;
+    } cases[] = {{minimal, false},          {another_level, true}, {another_server, true},
+                 {another_transport, true}, {fewer_tokens, true},  {another_token, true}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct ua_client_look l;
+        struct stage st;
+        struct ua_client_options o = begin(&st);
+        play.retell = cases[i].retell;
+        stage_open(&st, &o);
+        sim_advance(st.sim, SECOND / 10);
+        ua_client_look(st.client, &l);
+        assert_int_equal(l.state, UA_CLIENT_UP);
+        assert_int_equal((l.lacks & 1u << UA_LACK_ENDPOINTS) != 0, cases[i].lacks);
+        stage_close(&st);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_best_and_each),
+        cmocka_unit_test(test_what_is_compared_of_endpoints),
         cmocka_unit_test(test_nothing_fits),
         cmocka_unit_test(test_users),
         cmocka_unit_test(test_whom_it_does_not_believe),

@@ -89,7 +89,7 @@ test('what is bad is printed beside what is good, and the exit status says so', 
 // ---- writing, calling ----
 
 test('write: each type as the node has it', async () => {
-    const write = async (node, text, ...more) => opcua('write', [...NONE, ...more, '--', node, text]);
+    const write = async (node, text, ...more) => opcua('write', [...NONE, ...more, node, text]); // also what begins with a minus sign
     const cases = [
         ['Setpoint', '21.5', 'Double', 21.5], ['Setpoint', '-1e-3', 'Double', -0.001], ['Setpoint', 'NaN', 'Double', 'NaN'],
         ['Label', 'Grüße 温度', 'String', 'Grüße 温度'], ['Total', '-9223372036854775808', 'Int64', '-9223372036854775808'],
@@ -127,12 +127,14 @@ test('call: arguments and results of their types; what a method says when it fai
     await server.do('calls');
     const add = rows(await opcua('call', ['ns=1;s=Machine', 'ns=1;s=Add', '2', '40', '-o', 'json', ...NONE]), 'outputs');
     assert.deepEqual(add.map((o) => [o.value, o.type]), [[42, 'Int32'], ['2+40', 'String']]);
+    const less = rows(await opcua('call', ['ns=1;s=Machine', 'ns=1;s=Add', '-2', '-40', '-o', 'json', ...NONE]), 'outputs');
+    assert.equal(less[0].value, -42);
     const scaled = rows(await opcua('call', ['ns=1;s=Machine', 'ns=1;s=Scale', '[1, 2.5]', '2', '-o', 'json', ...NONE]), 'outputs');
     assert.deepEqual(scaled[0].value, [2, 5]);
     assert.equal((await opcua('call', ['Machine', 'Machine/Stop', ...NONE])).code, 0);
     assert.equal((await server.do('get', { node: 'ns=1;s=Run' })).value, false);
     assert.equal((await opcua('call', ['Machine', 'Machine/Start', ...NONE])).code, 0);
-    assert.deepEqual((await server.do('calls')).map((c) => c.method), ['Add', 'Scale', 'Stop', 'Start']);
+    assert.deepEqual((await server.do('calls')).map((c) => c.method), ['Add', 'Add', 'Scale', 'Stop', 'Start']);
     const failed = await opcua('call', ['ns=1;s=Machine', 'ns=1;s=Fail', ...NONE]);
     assert.equal(failed.code, 1);
     assert.match(failed.err.join('\n'), /BadInvalidState/);
@@ -159,6 +161,8 @@ test('test: says what the server offers', async () => {
     assert.ok([0, 4].includes(end.code), end.out.concat(end.err).join('\n')); // 4: there are warnings
     const text = end.out.join('\n');
     for (const policy of POLICIES) assert.ok(text.includes(policy), policy);
+    // It leaves out the certificates in the list of CreateSession, as the standard wants it.
+    assert.doesNotMatch(text, /endpoints of CreateSession/);
 });
 
 // ---- security ----
@@ -178,6 +182,8 @@ test('a server that is not known is refused, named with what to do, and believed
     const accepted = await run(FIELDGATE, ['opcua', 'trust', 'accept', server.certificate.thumbprint, '--data', join(home, 'data')]);
     assert.equal(accepted.code, 0, accepted.err.join('\n'));
     assert.equal(await value('i=2259', ['--security', 'Basic256Sha256']), 0);
+    const tested = await opcua('test', ['--security', 'Basic256Sha256']);
+    assert.equal(tested.code, 0, `not one warning:\n${tested.out.join('\n')}`);
 });
 
 test('each policy and mode with each kind of user', async () => {
