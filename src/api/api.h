@@ -18,6 +18,7 @@ struct broker;
 struct flow;
 struct journal;
 struct publisher_seat;
+struct mirror;
 
 struct api_listener {
     const char *type;    /* "mqtt", "http", "mqtts", "https" */
@@ -53,6 +54,7 @@ struct api_config { /* all borrowed until api_free */
     struct journal            *journal;
     struct flow               *flow;
     struct publisher_seat     *publisher;
+    struct mirror             *mirror;
     const char                *version;
     /* Begins a reload; done is called once, later, on the loop. */
     void (*reload)(void *reload_ctx, api_reload_done done, void *arg);

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "net/pool.h"
+#include "mirror/mirror.h"
 #include "publisher/seat.h"
 
 #include <inttypes.h>
@@ -124,8 +125,27 @@ static void put_server(void *ctx, const struct publisher_server_glance *s)
     buf_printf(out, ",\"nodes\":%" PRIu64 ",\"good\":%" PRIu64 ",\"values\":%" PRIu64 "}", s->nodes, s->good, s->values);
 }
 
+static void put_served(struct api *a, struct buf *out)
+{
+    struct mirror_glance g;
+    buf_printf(out, "\"opcua-server\":");
+    if (!a->config.mirror || !mirror_glance(a->config.mirror, &g)) {
+        buf_printf(out, "null,");
+        return;
+    }
+    buf_printf(out, "{\"at\":");
+    buf_json(out, bytes_str(g.at));
+    buf_printf(out,
+               ",\"sessions\":%" PRIu64 ",\"subscriptions\":%" PRIu64 ",\"items\":%" PRIu64 ",\"variables\":%" PRIu64 ",\"messages\":%" PRIu64
+               ",\"waiting\":%" PRIu64 ",\"values\":%" PRIu64 ",\"bad\":%" PRIu64 ",\"stale\":%" PRIu64 ",\"writes\":%" PRIu64
+               ",\"notifications\":%" PRIu64 "},",
+               g.server.sessions, g.server.subscriptions, g.server.items, g.count.variables, g.count.messages, g.waiting, g.count.values,
+               g.count.bad, g.count.stale, g.count.writes, g.server.notifications);
+}
+
 void opcua_put_status(struct api *a, struct buf *out)
 {
+    put_served(a, out);
     struct publisher *p = publisher_enter(a->config.publisher);
     struct publisher_glance g;
     buf_printf(out, "\"opcua\":");
@@ -145,13 +165,60 @@ void opcua_put_status(struct api *a, struct buf *out)
     publisher_leave(a->config.publisher);
 }
 
+struct metric {
+    const char *name, *kind, *help;
+    size_t      offset;
+};
+
+static void put_metrics(struct buf *out, const struct metric *rows, size_t n, const void *from)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "# HELP fieldgate_%s %s\n# TYPE fieldgate_%s %s\nfieldgate_%s %" PRIu64 "\n", rows[i].name, rows[i].help, rows[i].name,
+                   rows[i].kind, rows[i].name, *(const uint64_t *)(const void *)((const char *)from + rows[i].offset));
+}
+
+static void put_server_metrics(struct api *a, struct buf *out)
+{
+#define MIRROR(field) offsetof(struct mirror_glance, count.field)
+#define SERVER(field) offsetof(struct mirror_glance, server.field)
+    static const struct metric rows[] = {
+        { "opcua_server_variables", "gauge", "Variables that the OPC UA server has.", MIRROR(variables) },
+        { "opcua_server_variables_refused_total", "counter", "Variables not made: no room, or an id twice.", MIRROR(variables_refused) },
+        { "opcua_server_messages_total", "counter", "Messages read for variables.", MIRROR(messages) },
+        { "opcua_server_messages_left_out_total", "counter", "Messages that no variable is for, for want of room.", MIRROR(left_out) },
+        { "opcua_server_messages_waiting", "gauge", "Messages that wait to be read.", offsetof(struct mirror_glance, waiting) },
+        { "opcua_server_values_total", "counter", "Values of variables set from messages.", MIRROR(values) },
+        { "opcua_server_bad_values_total", "counter", "Those for which the message had none, or one of another type.", MIRROR(bad) },
+        { "opcua_server_bad_times_total", "counter", "Values whose timestamp field is no time: the message's was taken.", MIRROR(bad_times) },
+        { "opcua_server_stale_total", "counter", "Times that a variable was heard of no more.", MIRROR(stale) },
+        { "opcua_server_writes_total", "counter", "Writes of OPC UA clients that are messages now.", MIRROR(writes) },
+        { "opcua_server_writes_refused_total", "counter", "Writes refused by rules, or for want of room.", MIRROR(writes_refused) },
+        { "opcua_server_channels", "gauge", "Secure channels that are open.", SERVER(channels) },
+        { "opcua_server_channels_total", "counter", "Secure channels opened.", SERVER(channels_all) },
+        { "opcua_server_channels_refused_total", "counter", "Channels refused: certificates, limits, protocol.", SERVER(channels_refused) },
+        { "opcua_server_sessions", "gauge", "Sessions of OPC UA clients.", SERVER(sessions) },
+        { "opcua_server_sessions_total", "counter", "Sessions made.", SERVER(sessions_all) },
+        { "opcua_server_sessions_refused_total", "counter", "Sessions refused by limits.", SERVER(sessions_refused) },
+        { "opcua_server_sessions_timed_out_total", "counter", "Sessions that ended because nothing came.", SERVER(sessions_timed_out) },
+        { "opcua_server_logins_refused_total", "counter", "Sign-ins refused.", SERVER(logins_refused) },
+        { "opcua_server_requests_total", "counter", "Requests answered.", SERVER(requests) },
+        { "opcua_server_requests_refused_total", "counter", "Requests refused as a whole.", SERVER(requests_refused) },
+        { "opcua_server_subscriptions", "gauge", "Subscriptions of OPC UA clients.", SERVER(subscriptions) },
+        { "opcua_server_items", "gauge", "Monitored items.", SERVER(items) },
+        { "opcua_server_notifications_total", "counter", "Values sent to subscriptions.", SERVER(notifications) },
+        { "opcua_server_overflows_total", "counter", "Values that a queue of an item had no room for.", SERVER(overflows) },
+    };
+#undef MIRROR
+#undef SERVER
+    struct mirror_glance g;
+    if (a->config.mirror && mirror_glance(a->config.mirror, &g))
+        put_metrics(out, rows, sizeof rows / sizeof rows[0], &g);
+}
+
 void opcua_put_metrics(struct api *a, struct buf *out)
 {
 #define AT(field) offsetof(struct publisher_glance, field)
-    static const struct {
-        const char *name, *kind, *help;
-        size_t      offset;
-    } rows[] = {
+    static const struct metric rows[] = {
         { "opcua_servers", "gauge", "OPC UA servers that the publisher reads.", AT(sessions) },
         { "opcua_servers_up", "gauge", "Those that are connected.", AT(sessions_up) },
         { "opcua_nodes", "gauge", "Nodes that the publisher reads.", AT(nodes) },
@@ -170,13 +237,12 @@ void opcua_put_metrics(struct api *a, struct buf *out)
         { "opcua_lost_total", "counter", "Notifications that servers say they have no more.", AT(lost) },
     };
 #undef AT
+    put_server_metrics(a, out);
     struct publisher *p = publisher_enter(a->config.publisher);
     struct publisher_glance g;
     if (!p)
         return;
     publisher_glance(p, &g);
     publisher_leave(a->config.publisher);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        buf_printf(out, "# HELP fieldgate_%s %s\n# TYPE fieldgate_%s %s\nfieldgate_%s %" PRIu64 "\n", rows[i].name, rows[i].help, rows[i].name,
-                   rows[i].kind, rows[i].name, *(const uint64_t *)(const void *)((const char *)&g + rows[i].offset));
+    put_metrics(out, rows, sizeof rows / sizeof rows[0], &g);
 }

@@ -66,7 +66,7 @@ void settings_say(struct loading *l, int number, bool warning, const struct orig
         l->report->unlisted++;
 }
 
-static struct origin *origin_of(struct loading *l, const char *key)
+struct origin *settings_origin(struct loading *l, const char *key)
 {
     for (size_t i = 0; i < settings_row_count; i++)
         if (strcmp(settings_rows[i].key, key) == 0)
@@ -200,7 +200,7 @@ static void compute(struct loading *l, const struct io *io)
 static void check_topics(struct loading *l)
 {
     const struct settings *s = &l->inner->settings;
-    struct origin whole = *origin_of(l, "hub.topics");
+    struct origin whole = *settings_origin(l, "hub.topics");
     for (size_t i = 0; i < s->hub.topics.count; i++) {
         struct bytes filter = bytes_str(s->hub.topics.at[i]);
         struct origin o = whole;
@@ -222,14 +222,14 @@ static void check_sizes(struct loading *l)
     const struct settings *s = &l->inner->settings;
     if (s->limits.packet_bytes > s->journal.segment_bytes - RECORD_OVERHEAD)
         settings_say(
-            l, NOTE_TOGETHER, false, origin_of(l, "limits.packet-bytes"),
+            l, NOTE_TOGETHER, false, settings_origin(l, "limits.packet-bytes"),
             "limits.packet-bytes (%u) does not fit into journal.segment-bytes (%llu), which needs %d more"
             " than the"
             " largest packet. Make the packet smaller or the segment larger",
             s->limits.packet_bytes, (unsigned long long)s->journal.segment_bytes, RECORD_OVERHEAD);
     if (s->limits.connect_bytes > s->limits.packet_bytes)
         settings_say(
-            l, NOTE_TOGETHER, false, origin_of(l, "limits.connect-bytes"),
+            l, NOTE_TOGETHER, false, settings_origin(l, "limits.connect-bytes"),
             "limits.connect-bytes (%u) is more than limits.packet-bytes (%u), which holds afterwards; lower"
             " it",
             s->limits.connect_bytes, s->limits.packet_bytes);
@@ -240,6 +240,7 @@ static void check_together(struct loading *l)
     check_topics(l);
     check_sizes(l);
     settings_settle_listeners(l);
+    settings_settle_opcua(l);
 }
 
 /* ---- loading ---- */

@@ -141,6 +141,33 @@ struct settings_opcua_server {
     bool                     accept_any, any_host;
 };
 
+/* What OPC UA clients see of the messages of this node: a variable, or with wildcards in the topic one for each topic. */
+struct settings_opcua_variable {
+    struct settings_entry entry;
+    const char *topic;    /* filter */
+    const char *field;    /* a.b; "": the whole payload */
+    uint32_t    type;     /* 0 Boolean ... 12 DateTime: one less than enum ua_builtin */
+    const char *unit;     /* code or text; "": none */
+    struct settings_texts range; /* none, or two numbers */
+    const char *timestamp;/* field; "": the message's time */
+    uint32_t    stale_s;  /* 0: never */
+    const char *writable; /* topic; "": nobody writes */
+    const char *folder;   /* "Line1/{2}"; "": below Objects, or as the wildcards say */
+    const char *node;     /* "ns=2;s=..."; "": by folder and name */
+};
+enum { OPCUA_VARIABLES_MAX = 1000, OPCUA_ADDRESSES_MAX = 8, OPCUA_FIELD_PARTS = 16 };
+enum settings_opcua_right { OPCUA_NOTHING, OPCUA_READ, OPCUA_WRITE };
+struct settings_opcua_served {
+    struct settings_texts at;       /* none: no server */
+    struct settings_texts security; /* names of policies; none: all that protect, and None when only this machine can connect */
+    enum settings_opcua_right anonymous, users, certificates;
+    bool insecure;
+    bool local;                     /* every address is loopback */
+};
+/* The next placeholder at or behind `from`: {2} is level 2 (*level 2), {#} what # stands for (UINT32_MAX), {topic} all (0). Its place and
+ * length in *at and *len; *len 0: there is none. False: braces with something else in them. */
+bool settings_placeholder(const char *text, size_t from, size_t *at, size_t *len, uint32_t *level);
+
 struct settings_listener {
     enum settings_listener_type    type;
     struct settings_choices        auth; /* enum settings_auth: asked in this order; never empty */
@@ -214,6 +241,11 @@ struct settings {
             size_t                              count;
         } servers;
         const char *published_nodes, *options, *topic; /* of the publisher; "" */
+        struct settings_opcua_served server;
+        struct {
+            const struct settings_opcua_variable *at;
+            size_t                                count;
+        } variables;
     } opcua;
     const struct settings_listener *listeners;
     size_t                          listener_count;

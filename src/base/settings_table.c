@@ -20,6 +20,7 @@ static const char *const listener_words[] = { "mqtt", "http", "mqtts", "https", 
 static const char *const client_certificate_words[] = { "none", "optional", "required", NULL };
 static const char *const auth_words[] = { "anonymous", "users", "certificate", NULL };
 static const char *const certificate_user_words[] = { "common-name", "dns", "uri", "email", NULL };
+static const char *const right_words[] = { "none", "read", "write", NULL };
 static const char *const acl_deny_words[] = { "drop", "close", NULL };
 
 const struct setting settings_rows[] = {
@@ -49,6 +50,21 @@ const struct setting settings_rows[] = {
               " `{PublisherId}`; with `{DisplayName}`, `{NodeId}`, `{FieldId}` or `{BrowsePath}` each value is a message of its own." },
     { "opcua.servers", AS_ENTRIES, FIELD(opcua.servers), 0, ENTRIES_MAX, NULL, .def_said = "none", .entries = &opcua_server_entries,
       .help = "OPC UA servers by name, for the actions `opcua-write` and `opcua-call`." },
+    { "opcua.server.at", AS_TEXTS, FIELD(opcua.server.at), 0, OPCUA_ADDRESSES_MAX, "",
+      .help = "Where this node is an OPC UA server itself: `127.0.0.1:4840`. Empty: nowhere." },
+    { "opcua.server.security", AS_TEXTS, FIELD(opcua.server.security), 0, 4, "",
+      .help = "Which policies it offers: `Basic256Sha256`, `Aes128_Sha256_RsaOaep`, `Aes256_Sha256_RsaPss`, `None`. Empty: all that protect,"
+              " and `None` when only this machine can connect." },
+    { "opcua.server.anonymous", AS_CHOICE, FIELD(opcua.server.anonymous), 0, 0, "read", .words = right_words,
+      .help = "What who gives no name may." },
+    { "opcua.server.users", AS_CHOICE, FIELD(opcua.server.users), 0, 0, "write", .words = right_words,
+      .help = "What the users of this node may, with their passwords (`users`). What is written is a message: access rules hold." },
+    { "opcua.server.certificates", AS_CHOICE, FIELD(opcua.server.certificates), 0, 0, "none", .words = right_words,
+      .help = "What people may who sign in with a certificate that is trusted in `opcua/users/trusted/certs` of the data directory." },
+    { "opcua.server.insecure", AS_SWITCH, FIELD(opcua.server.insecure), 0, 0, "false",
+      .help = "Accepts `None`, and `anonymous: write`, where other machines can connect." },
+    { "opcua.variables", AS_ENTRIES, FIELD(opcua.variables), 0, OPCUA_VARIABLES_MAX, NULL, .def_said = "none", .entries = &opcua_variable_entries,
+      .help = "What it serves: variables by name, each fed by a topic." },
     { "users", AS_TEXT, FIELD(users), 0, 1024, "", .def_said = "`users` in the data directory",
       .help = "The file of users and their passwords, made by `fieldgate user`. It is read again when it changes;"
               " an empty one lets nobody in." },

@@ -51,7 +51,7 @@ struct entry_kind {
     const char           *example;
     const char           *help;  /* docs/settings.md */
 };
-extern const struct entry_kind job_entries, route_entries, action_entries, opcua_server_entries;
+extern const struct entry_kind job_entries, route_entries, action_entries, opcua_server_entries, opcua_variable_entries;
 enum { ENTRY_ROWS_MAX = 24, ENTRIES_MAX = 200, PAIRS_MAX = 100 };
 /* What stands where. */
 struct entry_list {
@@ -137,6 +137,7 @@ enum {
 void settings_say(struct loading *, int number, bool warning, const struct origin *, const char *fmt, ...)
     FG_PRINTF(5, 6);
 struct origin setting_in_file(uint32_t line, uint32_t column);
+struct origin *settings_origin(struct loading *, const char *key); /* of a row */
 
 /* ---- the file (settings_file.c, settings_listeners.c) ---- */
 enum { PATH_MAX_BYTES = 128 };
@@ -147,6 +148,7 @@ void settings_read_listeners(struct loading *, const struct setting *, const str
 void settings_read_entries(struct loading *, const struct setting *, const struct yaml_node *, struct origin *);
 /* Fills in what listeners take from elsewhere in the file, and says what then does not fit. After all has been read. */
 void settings_settle_listeners(struct loading *);
+void settings_settle_opcua(struct loading *); /* settings_variables.c; likewise */
 /* What both read a value with; each notes what is wrong itself. `path` is "listeners[0].at". */
 bool                    setting_means_nothing(const struct yaml_node *); /* `key:`, `key: ~`, `key: null` */
 struct origin           setting_place(const struct yaml_node *);

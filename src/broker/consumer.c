@@ -29,6 +29,11 @@ struct consumer_batch {
     void *ctx;
 };
 
+struct broker *consumer_broker(const struct consumer *c)
+{
+    return c->broker;
+}
+
 /* ---- told by the fold ---- */
 
 void consumer_came(struct session *s)

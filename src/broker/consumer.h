@@ -64,6 +64,10 @@ struct consumer_change {
 };
 FG_CHECK enum code consumer_subscribe_all(const struct consumer_change *, size_t n, struct fault *why);
 
+/* The retained messages that the filter matches, as they are during the call; subscribing brings none. Each in `each`, with the caller's
+ * loan. What cannot be read back is said in the log and left out. */
+void consumer_retained(struct consumer *, struct bytes filter, void (*each)(void *ctx, struct message *), void *ctx);
+
 struct consumer_item {
     uint64_t index;
     struct message *message; /* the caller's reference; NULL: it is lost to damage, which has been reported */

@@ -7,6 +7,7 @@
 struct op;
 
 /* ---- consumer.c ---- */
+struct broker *consumer_broker(const struct consumer *);
 void consumer_came(struct session *); /* J: something was put into its queue */
 void consumer_went(struct session *); /* J: something is done with; afterwards, unlocked: share_settle */
 bool consumer_full(const struct session *, size_t bytes); /* J */

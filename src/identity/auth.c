@@ -11,6 +11,9 @@
 
 static const struct auth_door *door_of(const struct auth *a, uint16_t number)
 {
+    static const struct auth_door users = { .chain = { { AUTH_USERS }, 1 } };
+    if (number == AUTH_DOOR_USERS)
+        return &users;
     const struct auth_doors *d = atomic_load_explicit((_Atomic(struct auth_doors *) *)(uintptr_t)&a->doors, memory_order_acquire);
     return number < d->count ? &d->at[number] : NULL;
 }
@@ -24,7 +27,7 @@ bool auth_door_has(const struct auth *a, uint16_t door, enum settings_auth auth)
 bool auth_has_door(const struct auth *a, enum settings_auth auth)
 {
     bool has = false;
-    for (uint16_t i = 0; !has && door_of(a, i); i++)
+    for (uint16_t i = 0; !has && i < AUTH_DOOR_USERS && door_of(a, i); i++)
         has = auth_door_has(a, i, auth);
     return has;
 }

@@ -27,6 +27,9 @@ struct auth_door {
     enum settings_certificate_user certificate_user;
 };
 
+/* A door that is no listener's: `users` and nobody else. Any loop of the process may ask there, also one that a reload does not visit. */
+enum { AUTH_DOOR_USERS = UINT16_MAX };
+
 struct auth_config { /* copied */
     const struct io        *io;
     const struct auth_door *doors; /* by number */

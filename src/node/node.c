@@ -150,7 +150,9 @@ static enum code open_journal(struct node *n, struct fault *why)
 static enum code open_flow(struct node *n, struct fault *why)
 {
     enum code code = flow_open(&n->flow, n->broker, n->journal, n->options.io, n->data_dir, why);
-    return code == CODE_OK ? publisher_seat_new(&n->seat, why) : code;
+    if (code == CODE_OK)
+        code = publisher_seat_new(&n->seat, why);
+    return code == CODE_OK ? opcua_open(n, why) : code;
 }
 
 static enum code open_api(struct node *n, struct fault *why)
@@ -158,7 +160,7 @@ static enum code open_api(struct node *n, struct fault *why)
     struct api_config config = {
         .loop = n->loops[0], .io = n->options.io, .view = listen_view(n), .data_dir = n->data_dir, .broker = n->broker,
         .journal = n->journal, .version = n->options.version, .reload = reload_begin, .reload_ctx = n, .flow = n->flow,
-        .publisher = n->seat,
+        .publisher = n->seat, .mirror = n->mirror,
     };
     enum code code = api_open(&n->api, &config, why);
     pthread_mutex_lock(&n->durable_lock);

@@ -6,6 +6,7 @@
 #include "flow/flow.h"
 #include "identity/auth.h"
 #include "journal/journal.h"
+#include "mirror/mirror.h"
 #include "net/loop.h"
 #include "net/pool.h"
 #include "net/tls.h"
@@ -56,6 +57,7 @@ struct node {
     struct flow_plan *first_plan; /* until the loops run */
     struct publisher_seat *seat;
     uint64_t        changes;      /* of jobs, actions and the publisher, so far; loop 0 */
+    struct mirror *mirror;
     pthread_mutex_t opcua_lock;
     uint64_t        opcua_number; /* the change that holds; UINT64_MAX: none comes any more */
     struct node_opcua *opcua;     /* of the pool's works, one after the other; NULL: nothing of it was ever wanted */
@@ -142,6 +144,7 @@ void               auth_end(struct node *);                     /* on loop 0 */
 
 /* ---- node_opcua.c: on the pool, one call at a time ---- */
 struct node_opcua;
+FG_CHECK enum code opcua_open(struct node *, struct fault *why); /* the broker is there; on no pool yet */
 void opcua_change(struct node *, const struct settings *);
 void opcua_stop(struct node *);
 void opcua_free(struct node *);
