@@ -136,10 +136,10 @@ static void put_served(struct api *a, struct buf *out)
     buf_printf(out, "{\"at\":");
     buf_json(out, bytes_str(g.at));
     buf_printf(out,
-               ",\"sessions\":%" PRIu64 ",\"subscriptions\":%" PRIu64 ",\"items\":%" PRIu64 ",\"variables\":%" PRIu64 ",\"messages\":%" PRIu64
+               ",\"sessions\":%" PRIu64 ",\"subscriptions\":%" PRIu64 ",\"items\":%" PRIu64 ",\"variables\":%" PRIu64 ",\"variables-bad\":%" PRIu64 ",\"messages\":%" PRIu64
                ",\"waiting\":%" PRIu64 ",\"values\":%" PRIu64 ",\"bad\":%" PRIu64 ",\"stale\":%" PRIu64 ",\"writes\":%" PRIu64
                ",\"notifications\":%" PRIu64 "},",
-               g.server.sessions, g.server.subscriptions, g.server.items, g.count.variables, g.count.messages, g.waiting, g.count.values,
+               g.server.sessions, g.server.subscriptions, g.server.items, g.count.variables, g.count.variables_bad, g.count.messages, g.waiting, g.count.values,
                g.count.bad, g.count.stale, g.count.writes, g.server.notifications);
 }
 
@@ -183,6 +183,7 @@ static void put_server_metrics(struct api *a, struct buf *out)
 #define SERVER(field) offsetof(struct mirror_glance, server.field)
     static const struct metric rows[] = {
         { "opcua_server_variables", "gauge", "Variables that the OPC UA server has.", MIRROR(variables) },
+        { "opcua_server_variables_bad", "gauge", "Those without a good value just now.", MIRROR(variables_bad) },
         { "opcua_server_variables_refused_total", "counter", "Variables not made: no room, or an id twice.", MIRROR(variables_refused) },
         { "opcua_server_messages_total", "counter", "Messages read for variables.", MIRROR(messages) },
         { "opcua_server_messages_left_out_total", "counter", "Messages that no variable is for, for want of room.", MIRROR(left_out) },

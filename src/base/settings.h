@@ -164,9 +164,9 @@ struct settings_opcua_served {
     bool insecure;
     bool local;                     /* every address is loopback */
 };
-/* The next placeholder at or behind `from`: {2} is level 2 (*level 2), {#} what # stands for (UINT32_MAX), {topic} all (0). Its place and
+/* The next braces at or behind `from`: {2} is level 2 (*level 2), {#} what # stands for (UINT32_MAX), {topic} all (0). Its place and
  * length in *at and *len; *len 0: there is none. False: braces with something else in them. */
-bool settings_placeholder(const char *text, size_t from, size_t *at, size_t *len, uint32_t *level);
+bool settings_braces(const char *text, size_t from, size_t *at, size_t *len, uint32_t *level);
 
 struct settings_listener {
     enum settings_listener_type    type;

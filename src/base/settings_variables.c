@@ -10,7 +10,7 @@
 
 enum { LEVELS_MAX = 64, TYPE_STRING = 11, TYPE_DATE_TIME = 12 };
 
-bool settings_placeholder(const char *text, size_t from, size_t *at, size_t *len, uint32_t *level)
+bool settings_braces(const char *text, size_t from, size_t *at, size_t *len, uint32_t *level)
 {
     const char *open = strpbrk(text + from, "{}"), *close = open && *open == '{' ? strchr(open, '}') : NULL;
     *len = 0;
@@ -150,7 +150,7 @@ static bool check_topic(struct looking *k)
     return true;
 }
 
-/* Placeholders are those of the topic, and tell apart what the wildcards tell apart. */
+/* What stands in braces is of the topic, and tells apart what the wildcards tell apart. */
 static void check_template(const struct looking *k, const char *key, const char *text)
 {
     uint64_t named = 0;
@@ -158,7 +158,7 @@ static void check_template(const struct looking *k, const char *key, const char 
     size_t at = 0, len = 0;
     uint32_t level;
     for (size_t from = 0; text[0]; from = at + len) {
-        if (!settings_placeholder(text, from, &at, &len, &level)) {
+        if (!settings_braces(text, from, &at, &len, &level)) {
             wrong(k, NOTE_VALUE, key, "has braces with something else than a level's number, # or topic in them: '%.100s'. Write {2} for the second"
                                       " level of the topic", text);
             return;

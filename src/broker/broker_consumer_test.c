@@ -415,6 +415,47 @@ static void it_is_not_sent_what_is_retained(struct rig *rig)
     consumer_close(c);
 }
 
+struct heard {
+    char text[4096];
+    size_t len;
+};
+
+static void hears(void *ctx, struct message *m)
+{
+    struct heard *h = ctx;
+    h->len += (size_t)snprintf(h->text + h->len, sizeof h->text - h->len, "%.*s=%.*s ", BYTES_FMT(m->topic), BYTES_FMT(m->payload));
+}
+
+static void what_is_retained_is_given_when_asked_for(struct rig *rig)
+{
+    struct consumer *c = open_job(rig);
+    struct heard h = { .len = 0 };
+    char topic[16];
+    struct peer *p = peer_connected(rig, 0, &machine, false);
+    peer_published(p, "a/1", "x", 1, true, 0);
+    peer_published(p, "b/1", "y", 1, true, 0);
+    consumer_retained(c, BYTES_LIT("a/+"), hears, &h);
+    assert_string_equal(h.text, "a/1=x ");
+    h.len = 0;
+    consumer_retained(c, BYTES_LIT("none/#"), hears, &h);
+    assert_int_equal(h.len, 0);
+    for (int i = 0; i < 150; i++) { /* more than one batch */
+        (void)snprintf(topic, sizeof topic, "m/%d", i);
+        peer_published(p, topic, "v", 1, true, 0);
+    }
+    consumer_close(c);
+    rig_restart(rig, CRASH); /* from now on only the disk has them */
+    c = open_job(rig);
+    h.len = 0;
+    consumer_retained(c, BYTES_LIT("m/#"), hears, &h);
+    size_t n = 0;
+    for (const char *at = h.text; (at = strstr(at, "=v ")); at++)
+        n++;
+    assert_int_equal(n, 150);
+    (void)expect(c, 0, "");
+    consumer_close(c);
+}
+
 /* ---- limits ---- */
 
 static void what_the_journal_never_takes_holds_up_nobody(struct rig *rig)
@@ -524,6 +565,7 @@ int main(void)
         RIG_TEST(what_the_journal_never_takes_holds_up_nobody, NULL),
         RIG_TEST(what_expires_while_it_waits_is_read_all_the_same, NULL),
         RIG_TEST(it_is_not_sent_what_is_retained, NULL),
+        RIG_TEST(what_is_retained_is_given_when_asked_for, NULL),
         RIG_TEST(publishers_wait_for_a_reader_that_is_behind, NULL),
         RIG_TEST(no_client_has_its_name, NULL),
     };

@@ -240,6 +240,22 @@ static void print_opcua(const json_t *o, FILE *to)
             (void)fprintf(to, "    %s: %s\n", text_at(server, NULL, "endpoint"), text_at(server, NULL, "trouble"));
 }
 
+/* Nor where no server is. */
+static void print_opcua_server(const json_t *o, FILE *to)
+{
+    static const char *const g = "opcua-server";
+    uint64_t bad = count_at(o, g, "variables-bad");
+    if (!json_is_object(json_object_get(o, g)))
+        return;
+    begin_line(to, "opcua", text_at(o, g, "at"));
+    (void)fprintf(to, "%s client%s   ", counted(count_at(o, g, "sessions")), count_at(o, g, "sessions") == 1 ? "" : "s");
+    (void)fprintf(to, "%s variable%s", counted(count_at(o, g, "variables")), count_at(o, g, "variables") == 1 ? "" : "s");
+    if (bad)
+        (void)fprintf(to, ", %s without a good value", counted(bad));
+    (void)fprintf(to, "   %s values   ", counted(count_at(o, g, "values")));
+    (void)fprintf(to, "%s written\n", counted(count_at(o, g, "writes")));
+}
+
 static const char *relation(uint64_t a, uint64_t b)
 {
     return a == b ? "=" : a > b ? ">" : "<";
@@ -274,6 +290,7 @@ static int print_people(const json_t *o, FILE *to)
     print_mqtt(o, to);
     print_hub(o, to);
     print_opcua(o, to);
+    print_opcua_server(o, to);
     print_jobs(o, to);
     print_routes(o, to);
     print_actions(o, to);

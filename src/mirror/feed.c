@@ -306,6 +306,10 @@ static void look(struct mirror *m, struct mirror_variable *v)
 
 void mirror_sweep(struct mirror *m)
 {
-    for (struct mirror_variable *v = m->all; v; v = v->all_next)
+    uint64_t bad = 0;
+    for (struct mirror_variable *v = m->all; v; v = v->all_next) {
         look(m, v);
+        bad += v->node->value.status != UA_GOOD;
+    }
+    m->count.variables_bad = bad;
 }

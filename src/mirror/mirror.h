@@ -9,6 +9,8 @@
  *
  *   messages = used + left_out                      values = good + bad                      always
  *
+ * variables_bad is how many have no good value just now, looked at twice a second.
+ *
  * Threads: new, change, stop and free from any one thread at a time, but no loop's: they wait for the mirror's own loop. Glance from any thread.
  */
 #pragma once
@@ -41,7 +43,7 @@ void               mirror_stop(struct mirror *); /* harmless if nothing is serve
 enum { MIRROR_VARIABLES_MAX = 10000 };
 
 #define MIRROR_COUNTERS(X)                                                                                                             \
-    X(messages) X(used) X(left_out) X(values) X(good) X(bad) X(bad_times) X(writes) X(writes_refused) X(stale) X(variables) X(variables_refused)
+    X(messages) X(used) X(left_out) X(values) X(good) X(bad) X(bad_times) X(writes) X(writes_refused) X(stale) X(variables) X(variables_bad) X(variables_refused)
 struct mirror_counters {
 #define MIRROR_X(name) uint64_t name;
     MIRROR_COUNTERS(MIRROR_X)

@@ -29,7 +29,7 @@ void mirror_fill(struct buf *out, const char *text, struct bytes filter, struct 
 {
     size_t from = 0, at, len;
     uint32_t level;
-    while (settings_placeholder(text, from, &at, &len, &level) && len) {
+    while (settings_braces(text, from, &at, &len, &level) && len) {
         buf_add_bytes(out, bytes_of(text + from, at - from));
         buf_add_bytes(out, level == 0 ? topic : level == UINT32_MAX ? rest_of(filter, topic) : level_of(topic, level));
         from = at + len;

@@ -53,6 +53,7 @@ test('a message is a notification with value, type, unit, range and time', async
     const count = await good(session, 'Count', 7);
     assert.equal(ua.DataType[count.value.dataType], 'UInt16');
     assert.ok(Math.abs(count.sourceTimestamp - Date.now()) < 20_000, 'without a field it is the time of the message');
+    assert.match((await node.verb('status')).out.join('\n'), /opcua +opc\.tcp:\S+ +1 client {3}2 variables/);
     const properties = Object.fromEntries((await browseAll(session, 'ns=2;s=Temperature')).map((r) => [r.browseName.name, r.nodeId]));
     const [unit, range] = await readAll(session, [properties.EngineeringUnits, properties.EURange]);
     assert.equal(unit.value.value.displayName.text, '°C');
