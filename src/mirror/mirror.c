@@ -240,17 +240,11 @@ static void end_thread(struct mirror *m)
     m->running = false;
 }
 
-/* `over`: nothing more is to wait for it. The consumer calls mirror_ready until it is closed, so the loop goes behind it. */
-static void stop(struct mirror *m, bool over)
+/* The consumer calls mirror_ready until it is closed, so the loop goes behind it. */
+static void stop(struct mirror *m)
 {
-    struct fault why;
     end_thread(m);
-    if (m->consumer && over) {
-        if (consumer_end(m->consumer, &why) != CODE_OK)
-            log_warn("opcua", "FG5410 what waits for OPC UA variables could not be let go: %s", why.text);
-    } else {
-        consumer_close(m->consumer);
-    }
+    consumer_close(m->consumer);
     m->consumer = NULL;
     if (m->loop)
         loop_close(m->loop);
@@ -271,7 +265,7 @@ static void stop(struct mirror *m, bool over)
 void mirror_stop(struct mirror *m)
 {
     if (m)
-        stop(m, false);
+        stop(m);
 }
 
 static enum code open_parts(struct mirror *m, const struct settings *s, struct fault *why)
@@ -302,15 +296,16 @@ static void ready_for_nothing(void *ctx)
     (void)ctx;
 }
 
-/* The node was a server before it was started this time: what waits since then would wait for ever. */
-static void let_go_of_old(struct mirror *m)
+/* What waits for a server that is not, of now or before the node was started this time, would wait for ever. */
+static void let_go(struct mirror *m)
 {
     bool there = false;
     struct consumer *c;
     struct fault why;
     consumer_names(m->config.broker, found, &there);
-    if (there && consumer_open(&c, m->config.broker, &(struct consumer_options){ .name = CONSUMER, .ready = ready_for_nothing }, &why) == CODE_OK)
-        (void)consumer_end(c, &why);
+    if (there && consumer_open(&c, m->config.broker, &(struct consumer_options){ .name = CONSUMER, .ready = ready_for_nothing }, &why) == CODE_OK &&
+        consumer_end(c, &why) != CODE_OK)
+        log_warn("opcua", "FG5410 what waits for OPC UA variables could not be let go: %s", why.text);
 }
 
 static bool same_texts(const struct settings_texts *a, const struct settings_texts *b)
@@ -341,13 +336,13 @@ enum code mirror_change(struct mirror *m, const struct settings *s, struct ua_pk
     if (m->running && s->opcua.server.at.count && same_server(m->settings, s)) {
         c = run_there(m, change, s, why);
     } else {
-        stop(m, s->opcua.server.at.count == 0);
+        stop(m);
         if (s->opcua.server.at.count)
             c = start(m, s, pki, why);
     }
     if (c != CODE_OK)
-        stop(m, true);
+        stop(m);
     if (!m->consumer)
-        let_go_of_old(m);
+        let_go(m);
     return c;
 }
