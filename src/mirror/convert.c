@@ -138,7 +138,7 @@ ua_status mirror_convert_text(struct ua_variant *out, unsigned type, struct byte
         return UA_BAD_NO_DATA;
     if (type == UA_STRING) {
         out->text = payload;
-        return UA_GOOD;
+        return utf8_valid(payload, true) ? UA_GOOD : UA_BAD_DECODING_ERROR;
     }
     payload = trimmed(payload);
     if (type == UA_DATE_TIME) {

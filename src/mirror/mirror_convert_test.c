@@ -104,6 +104,7 @@ static void payloads_become_the_type(void **state)
     plain(UA_INT16, "40000", "BadTypeMismatch");
     plain(UA_BOOLEAN, "true", "true");
     plain(UA_STRING, " as it is ", "\" as it is \"");
+    plain(UA_STRING, "\xff\xfe", "BadDecodingError");
     plain(UA_DATE_TIME, "2026-11-22T06:00:04Z", "\"2026-11-22T06:00:04Z\"");
     plain(UA_DATE_TIME, "now", "BadTypeMismatch");
 }
