@@ -31,9 +31,11 @@ struct ua_machine {
     struct ua_variable *of[MACHINE_COUNTERS];
     int                peers[MACHINE_PEERS]; /* duplicates of their sockets */
     unsigned           peer_count;
-    ua_status          says; /* to writes and calls */
+    _Atomic ua_status  says; /* to writes and calls */
     _Atomic int64_t    emitted; /* what all counters have */
     _Atomic uint64_t   writes, calls, cuts, lives;
+    _Atomic unsigned   accepted; /* connections */
+    _Atomic bool       stuck;    /* it takes a write and does nothing any more, until this is false */
     _Atomic int64_t    written; /* the last value of target */
 };
 
@@ -100,6 +102,8 @@ static inline ua_status machine_write(void *ctx, struct ua_variable *v, const st
     struct ua_machine *m = ctx;
     (void)v, (void)who;
     atomic_fetch_add(&m->writes, 1);
+    while (atomic_load(&m->stuck))
+        (void)usleep(1000);
     if (m->says == UA_GOOD)
         atomic_store(&m->written, value->value.i64);
     return m->says;
@@ -176,6 +180,7 @@ static inline void machine_raise(struct ua_machine *m)
 static inline void machine_accept(void *ctx, const struct net_peer *peer)
 {
     struct ua_machine *m = ctx;
+    atomic_fetch_add(&m->accepted, 1);
     int fd = m->peer_count < MACHINE_PEERS ? dup(peer->handle) : -1;
     if (fd >= 0)
         m->peers[m->peer_count++] = fd;

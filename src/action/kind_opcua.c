@@ -21,6 +21,7 @@ enum { ARGUMENTS_MAX = 64, LEARN_BYTES = 256 << 10, SEND_BYTES = 4 << 20 };
 
 /* What is asked of the server for this action. It outlives the action, for an answer may come after that. */
 struct opcua_errand {
+    struct machine_errand of_machine; /* first */
     struct action *action; /* NULL: nobody waits for it any more */
 };
 
@@ -147,9 +148,17 @@ static void opcua_describe(const struct action_plan *p, const struct attempt *a,
 static struct opcua_errand *new_errand(struct action *a)
 {
     struct opcua_errand *e = mem_alloc(sizeof *e);
-    if (e)
-        e->action = a;
+    if (!e)
+        return NULL;
+    e->action = a;
+    machine_errand_begin(a->machine, &e->of_machine);
     return e;
+}
+
+static void end_errand(struct opcua_errand *e)
+{
+    machine_errand_end(&e->of_machine);
+    mem_free(e);
 }
 
 /* The action, if it still waits; the errand is over. */
@@ -161,7 +170,7 @@ static struct action *come_back(void *ctx)
         a->errand = NULL;
     if (a && a->lesson == e)
         a->lesson = NULL;
-    mem_free(e);
+    end_errand(e);
     return a;
 }
 
@@ -185,7 +194,7 @@ static enum code ask(struct action *a, struct opcua_errand **place, const struct
     if (c == CODE_OK)
         *place = e;
     else
-        mem_free(e);
+        end_errand(e);
     return c;
 }
 
@@ -445,13 +454,22 @@ void action_machine_up(struct action *a)
 
 /* ---- the kind ---- */
 
+/* What there was no memory for is made up for with the next try. */
+static bool join(struct action *a)
+{
+    if (!a->known) {
+        a->known = mem_zalloc(1, sizeof *a->known);
+        if (a->known)
+            arena_init(&a->known->arena, NULL, 0, LEARN_BYTES);
+    }
+    if (a->known && !a->machine)
+        a->machine = machine_join(a->all, &a->plan->opcua.machine);
+    return a->machine;
+}
+
 static void opcua_enter(struct action *a)
 {
-    a->known = mem_zalloc(1, sizeof *a->known);
-    if (a->known)
-        arena_init(&a->known->arena, NULL, 0, LEARN_BYTES);
-    a->machine = a->known ? machine_join(a->all, &a->plan->opcua.machine) : NULL;
-    if (machine_client(a->machine))
+    if (join(a) && machine_client(a->machine))
         learn(a);
 }
 
@@ -469,7 +487,7 @@ static void opcua_leave(struct action *a)
 
 static void opcua_begin(struct action *a)
 {
-    if (!a->known || !a->machine) {
+    if (!join(a)) {
         action_tried(a, ACTION_FAILED, "the server cannot be connected to (FG6320), or there is no memory");
         return;
     }

@@ -18,6 +18,7 @@ struct machine {
     char             *name;
     uint64_t          mark, ups;
     unsigned          users;
+    struct machine_errand *errands;
     bool              up;
     struct fault      last; /* why it is not */
 };
@@ -209,8 +210,29 @@ void machine_part(struct machine *m)
             break;
         }
     ua_client_close(m->client);
+    while (m->errands) {
+        struct machine_errand *e = m->errands;
+        machine_errand_end(e);
+        mem_free(e);
+    }
     mem_free(m->name);
     mem_free(m);
+}
+
+void machine_errand_begin(struct machine *m, struct machine_errand *e)
+{
+    e->next = m->errands;
+    e->link = &m->errands;
+    if (e->next)
+        e->next->link = &e->next;
+    m->errands = e;
+}
+
+void machine_errand_end(struct machine_errand *e)
+{
+    *e->link = e->next;
+    if (e->next)
+        e->next->link = e->link;
 }
 
 struct ua_client *machine_client(const struct machine *m)

@@ -29,6 +29,12 @@ struct machine;
  * the policy is None. */
 struct machine *machine_join(struct actions *, const struct machine_wish *);
 void            machine_part(struct machine *); /* NULL is fine; the last one ends it */
+/* Something that was asked of the server, from mem_alloc. When the connection is ended nobody answers any more: then it is freed. */
+struct machine_errand {
+    struct machine_errand *next, **link; /* private */
+};
+void machine_errand_begin(struct machine *, struct machine_errand *);
+void machine_errand_end(struct machine_errand *); /* answered: the caller frees it */
 /* NULL while it is not up. */
 struct ua_client *machine_client(const struct machine *);
 /* "press-1 is not connected: ...": why a try came to nothing. */
