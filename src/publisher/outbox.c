@@ -12,7 +12,7 @@
 
 #include <inttypes.h>
 
-enum { RETRY_MS = 250, LOOK_MS = 10, REASON_TOO_LARGE = 0x95 };
+enum { RETRY_MS = 250, SOON_MS = 20, LOOK_MS = 10, REASON_TOO_LARGE = 0x95 };
 /* Above, servers are not asked for more; below, they are again. */
 static const uint64_t hold_bytes = 8 << 20, release_bytes = 2 << 20;
 
@@ -220,7 +220,7 @@ static void on_retry(struct timer *t)
     pub_ship(of_timer(t, offsetof(struct publisher, out.retry)));
 }
 
-static void later(struct publisher *p, const char *what)
+static void later(struct publisher *p, const char *what, int64_t ms)
 {
     struct pub_outbox *o = &p->out;
     p->count.refused++;
@@ -230,7 +230,7 @@ static void later(struct publisher *p, const char *what)
                  "again",
                  what, o->count);
     o->refused = true;
-    timer_start(p->loop, &o->retry, RETRY_MS, on_retry);
+    timer_start(p->loop, &o->retry, ms, on_retry);
 }
 
 static void open_posted(struct letter *letter, struct loop *here)
@@ -244,7 +244,7 @@ static void open_posted(struct letter *letter, struct loop *here)
     for (; i < n && (o->post[i].result == 0 || o->post[i].result == REASON_TOO_LARGE); i++)
         pop(p, o->post[i].result == 0);
     if (i < n)
-        later(p, "0x97, no room");
+        later(p, "0x97, no room", i ? SOON_MS : RETRY_MS); /* room is being made */
     else
         o->refused = false;
     if (o->bytes < release_bytes)
@@ -280,7 +280,7 @@ void pub_ship(struct publisher *p)
     if (consumer_post(p->consumer, o->post, n, done, p, &why) == CODE_OK)
         return;
     o->posting = 0;
-    later(p, why.text);
+    later(p, why.text, RETRY_MS);
 }
 
 /* ---- ends ---- */
