@@ -45,6 +45,19 @@ bool utf8_valid(struct bytes text, bool allow_nul)
     return true;
 }
 
+bool utf8_steers(const uint8_t *at, size_t step)
+{
+    if (step == 1)
+        return at[0] < 0x20 || at[0] == 0x7f;
+    if (step == 2)
+        return at[0] == 0xc2 && at[1] < 0xa0; /* C1: U+0080 .. U+009F */
+    if (step != 3 || at[0] != 0xe2)
+        return false;
+    return at[1] == 0x80   ? at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae) /* U+200E .. U+202E */
+           : at[1] == 0x81 ? at[2] >= 0xa6 && at[2] <= 0xa9                                     /* U+2066 .. U+2069 */
+                           : false;
+}
+
 /* `special`: characters below 0x80 that are escaped besides control characters. */
 static char *escape(struct bytes b, const char *special, char *out, size_t cap)
 {
@@ -52,9 +65,7 @@ static char *escape(struct bytes b, const char *special, char *out, size_t cap)
     for (size_t i = 0; i < b.len;) {
         uint8_t c = b.at[i];
         size_t step = utf8_step(b.at + i, b.len - i);
-        /* C1 controls (U+0080..U+009F) steer terminals too. */
-        bool plain = step > 1 ? !(c == 0xc2 && b.at[i + 1] < 0xa0)
-                              : step == 1 && c >= 0x20 && c != 0x7f && !strchr(special, c);
+        bool plain = step && !utf8_steers(b.at + i, step) && (step > 1 || !strchr(special, c));
         size_t want = plain ? step : 4;
         if (n + want + 1 > cap) {
             n = cut;

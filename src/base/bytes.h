@@ -52,6 +52,10 @@ static inline struct bytes bytes_from(struct bytes a, size_t from)
  * (MQTT 1.5.4). Pure, linear. */
 bool utf8_valid(struct bytes text, bool allow_nul);
 
+/* Whether this character steers what shows it, or how it is read: controls of a terminal (C0, DEL, C1), line ends, and what
+ * turns the direction of writing round. `at`: `step` bytes of valid UTF-8. */
+bool utf8_steers(const uint8_t *at, size_t step);
+
 /* Writes `b` into out (always NUL-terminated, at most cap-1 bytes, cut with "..") with control
  * characters, quotes, backslashes and invalid UTF-8 as \xHH: what a peer said, fit for one log
  * line. Returns out. */

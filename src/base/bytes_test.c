@@ -122,6 +122,10 @@ static void what_a_peer_said_fits_a_log_line(void **state)
         { "\x1b[31m\x7f", "\\x1b[31m\\x7f" },
         { "\xc2\x9b" "31m", "\\xc2\\x9b31m" }, /* CSI in eight bits */
         { "'\"\\", "'\\x22\\x5c" },
+        /* What turns the rest of a line round, or ends it for some. */
+        { "a\xe2\x80\xae" "b", "a\\xe2\\x80\\xae" "b" },
+        { "\xe2\x80\x8f\xe2\x81\xa6\xe2\x80\xa8", "\\xe2\\x80\\x8f\\xe2\\x81\\xa6\\xe2\\x80\\xa8" },
+        { "\xe2\x80\xb0\xe2\x80\x93", "\xe2\x80\xb0\xe2\x80\x93" }, /* per mille, a dash */
         { "\xff\xc3", "\\xff\\xc3" },
     };
     char out[128];

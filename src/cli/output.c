@@ -172,10 +172,8 @@ void output_escape(struct buf *out, struct bytes text)
     for (size_t i = 0; i < text.len;) {
         uint8_t c = text.at[i];
         size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-        /* C1 controls (U+0080..U+009F) steer terminals too. */
-        bool plain = n > 1 ? n <= text.len - i && utf8_valid(bytes_of(text.at + i, n), true) &&
-                                 !(c == 0xc2 && text.at[i + 1] < 0xa0)
-                           : c >= 0x20 && c != 0x7f;
+        bool plain = n <= text.len - i && (n == 1 || utf8_valid(bytes_of(text.at + i, n), true)) &&
+                     !utf8_steers(text.at + i, n);
         if (plain)
             buf_add(out, text.at + i, n);
         else

@@ -33,6 +33,7 @@ struct ua_channel *ua_channel_new(const struct ua_channel_config *config, struct
     c->id = config->role == UA_SERVER ? config->id : 0;
     c->receive_bytes = config->limits.receive_bytes;
     c->send_bytes = config->limits.send_bytes;
+    c->allowed_bytes = config->limits.message_bytes;
     /* Anywhere below 1024 [Part 6, 6.7.2.4]. */
     config->io->random(config->io->self, &first, sizeof first);
     c->sent = first % 1023;

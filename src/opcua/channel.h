@@ -120,6 +120,9 @@ FG_CHECK ua_status ua_channel_end(struct ua_channel *, struct buf *out, const st
 void ua_channel_undo(struct buf *out, const struct ua_sending *);
 /* Both at once, for a body that lies elsewhere. */
 FG_CHECK ua_status ua_channel_send(struct ua_channel *, struct buf *out, uint32_t request_id, struct bytes body);
+/* A message that comes may have so many bytes from now on, and never more than the limits: for peers that have proved nothing
+ * yet. What HELLO tells them stays. */
+void ua_channel_allow(struct ua_channel *, uint32_t message_bytes);
 /* The longest body the peer takes. */
 uint64_t ua_channel_body_max(const struct ua_channel *);
 /* An abort chunk for this message. */

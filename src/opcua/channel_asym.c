@@ -9,9 +9,9 @@
 
 #include <openssl/crypto.h>
 
-/* Each block is a decryption with our key, a millisecond or so, before anybody has proved anything. A request has
- * two to five: a nonce, and the signature of a key of 2,048 to 4,096 bits. */
-enum { URI_BYTES = 255, PLAIN_BYTES = 2048, BLOCKS_MAX = 16 };
+/* Each block is a decryption with our key, a millisecond or so, before anybody has proved anything. What a client sends is a
+ * nonce and a signature of 256 to 512 bytes: two to four blocks. 2,048 bytes are eight of a key of 2,048 bits. */
+enum { URI_BYTES = 255, PLAIN_BYTES = 2048, CIPHER_BYTES_MAX = 2048 };
 
 /* ---- reading ---- */
 
@@ -77,10 +77,10 @@ bool asym_unprotect(struct turn *t, struct open_chunk *o, const struct ua_policy
         return read_sequence(t, o, o->rest);
     EVP_PKEY *own = t->c->config.own->key;
     size_t sign = ua_rsa_bytes(peer->key), n = 0, pad;
-    if (o->rest.len > BLOCKS_MAX * ua_rsa_bytes(own))
+    if (o->rest.len > CIPHER_BYTES_MAX)
         return channel_fail(t, UA_BAD_TCP_MESSAGE_TOO_LARGE, UA_BAD_TCP_MESSAGE_TOO_LARGE,
-                            "OpenSecureChannel has %zu encrypted bytes, at most %zu are taken", o->rest.len,
-                            BLOCKS_MAX * ua_rsa_bytes(own));
+                            "OpenSecureChannel has %zu encrypted bytes, at most %d are taken", o->rest.len,
+                            CIPHER_BYTES_MAX);
     o->plain_bytes = o->rest.len;
     o->plain = mem_alloc(o->rest.len);
     if (!o->plain)

@@ -53,6 +53,7 @@ struct ua_channel {
 
     /* What was agreed on. */
     uint32_t receive_bytes, send_bytes;
+    uint32_t allowed_bytes; /* of a message that comes, for now */
     uint32_t send_message_bytes, send_chunks; /* 0: no limit */
 
     uint32_t sent, received; /* the last sequence numbers */

@@ -186,9 +186,10 @@ static bool within_limits(struct turn *t, const struct message_chunk *m)
     const struct ua_channel_limits *l = &t->c->config.limits;
     size_t had = t->c->assembling && buf_size(&t->c->assembly) > SPARE ? buf_size(&t->c->assembly) - SPARE
                                                                        : 0;
-    if (had + m->body.len > l->message_bytes)
+    if (had + m->body.len > t->c->allowed_bytes)
         return channel_fail(t, UA_BAD_TCP_MESSAGE_TOO_LARGE, UA_BAD_TCP_MESSAGE_TOO_LARGE,
-                            "message %u has more than %u bytes", m->request_id, l->message_bytes);
+                            "message %u has more than %u bytes%s", m->request_id, t->c->allowed_bytes,
+                            t->c->allowed_bytes < l->message_bytes ? ", the most for now" : "");
     if (++t->c->chunks > l->chunks)
         return channel_fail(t, UA_BAD_TCP_MESSAGE_TOO_LARGE, UA_BAD_TCP_MESSAGE_TOO_LARGE,
                             "message %u has more than %u chunks", m->request_id, l->chunks);
@@ -208,6 +209,12 @@ static bool append(struct turn *t, const struct message_chunk *m)
         a->len = a->from + SPARE;
     buf_add_bytes(a, m->body);
     return true;
+}
+
+void ua_channel_allow(struct ua_channel *c, uint32_t message_bytes)
+{
+    uint32_t most = c->config.limits.message_bytes;
+    c->allowed_bytes = message_bytes < most ? message_bytes : most;
 }
 
 static void hand_out(struct turn *t, const struct message_chunk *m, struct bytes body)

@@ -237,6 +237,7 @@ static void answer_good(struct uas_ask *a, const struct ua_server_user *user)
     if (a->ask.kind != UA_USER_ANONYMOUS) /* who proves nothing makes nothing good */
         forgive(s, a->address);
     s->io->random(s->io->self, x->nonce, sizeof x->nonce);
+    ua_channel_allow(l->channel, UINT32_MAX);
     x->user = *user;
     x->active = true;
     uas_session_heard(x);

@@ -13,6 +13,8 @@
 #include <stddef.h>
 
 enum { STALL_S = 60, LOOK_MS = 5000 };
+/* Of a message before there is a session: the largest is an ActivateSession with a chain of certificates. */
+enum { STRANGER_BYTES = 128 * 1024 };
 
 struct ua_now uas_now(const struct ua_server *s)
 {
@@ -276,6 +278,7 @@ void uas_link_open(struct ua_server *s, const struct net_peer *peer)
         l->next->prev = l;
     s->links = l;
     s->link_count++;
+    ua_channel_allow(l->channel, STRANGER_BYTES);
     UAS_COUNT(channels);
     UAS_COUNT(channels_all);
     if (room)

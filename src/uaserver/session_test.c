@@ -455,6 +455,35 @@ static void failures_take_longer_each_time(void **state)
 
 /* ---- who comes first, and from where ---- */
 
+static ua_status large(struct client *c, uint32_t bytes)
+{
+    uint8_t *filling = arena_zero(&world.arena, 60000);
+    struct bytes *names = arena_zero(&world.arena, 64 * sizeof *names);
+    uint32_t n = 0;
+    assert_true(filling && names);
+    for (; bytes > 60000; bytes -= 60000)
+        names[n++] = bytes_of(memset(filling, 'x', 60000), 60000);
+    struct ua_get_endpoints_request q = {.locale_ids = names, .locale_ids_count = n};
+    struct ua_get_endpoints_response a;
+    return CLIENT_ASK(c, get_endpoints, &q, &a);
+}
+
+/* A stranger's half message is not kept until it has two megabytes. */
+static void large_messages_are_for_those_who_have_a_session(void **state)
+{
+    (void)state;
+    struct client c;
+    begin_secure(&c, UA_POLICY_NONE, UA_MODE_NONE, NULL);
+    assert_int_equal(large(&c, 130000), UA_GOOD);
+    assert_int_equal(client_activate(&c, NULL, nobody), UA_GOOD);
+    assert_int_equal(large(&c, 1900000), UA_GOOD);
+    client_close(&c);
+    begin_secure(&c, UA_POLICY_NONE, UA_MODE_NONE, NULL);
+    assert_int_equal(large(&c, 400000), UA_BAD_CONNECTION_CLOSED);
+    client_close(&c);
+}
+
+
 static void the_first_service_is_activate_session(void **state)
 {
     (void)state;
@@ -760,6 +789,7 @@ int main(void)
         TEST(wrong_certificates_of_users),
         TEST(other_kinds_of_tokens),
         TEST(failures_take_longer_each_time),
+        TEST(large_messages_are_for_those_who_have_a_session),
         TEST(the_first_service_is_activate_session),
         TEST(a_session_belongs_to_its_channel),
         TEST(a_session_moves_to_a_channel_of_the_same_kind),
