@@ -128,10 +128,12 @@ enum code ua_pki_open(struct ua_pki **out, const struct io *io, const char *data
     enum code c = ua_trust_open(&p->trust, io, dir, why);
     if (c == CODE_OK)
         c = open_own(p, io, dir, made, why);
-    if (c == CODE_OK)
+    if (c == CODE_OK) {
+        ua_trust_own(p->trust, p->own->certificate);
         *out = p;
-    else
+    } else {
         ua_pki_close(p);
+    }
     return c;
 }
 

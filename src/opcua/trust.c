@@ -58,8 +58,16 @@ void ua_trust_close(struct ua_trust *t)
         mem_free(f->path);
     }
     (void)pthread_mutex_destroy(&t->lock);
+    ua_certificate_drop(t->own);
     mem_free(t->dir);
     mem_free(t);
+}
+
+void ua_trust_own(struct ua_trust *t, struct ua_certificate *own)
+{
+    struct ua_certificate *before = t->own;
+    t->own = own ? ua_certificate_hold(own) : NULL;
+    ua_certificate_drop(before);
 }
 
 const char *ua_trust_dir(const struct ua_trust *t)

@@ -35,6 +35,9 @@ enum {
 FG_CHECK enum code ua_trust_open(struct ua_trust **out, const struct io *, const char *dir, struct fault *why);
 void               ua_trust_close(struct ua_trust *); /* NULL is fine */
 const char        *ua_trust_dir(const struct ua_trust *);
+/* Who shows this certificate is ourselves, another program of this data folder, and is believed without being in one of the
+ * folders. Before others use it. */
+void               ua_trust_own(struct ua_trust *, struct ua_certificate *own);
 
 /* ---- judging ---- */
 enum ua_peer_kind { UA_PEER_SERVER, UA_PEER_CLIENT, UA_PEER_USER };

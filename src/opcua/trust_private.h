@@ -35,6 +35,7 @@ struct ua_trust {
     pthread_mutex_t  lock;
     const struct io *io;
     char            *dir;
+    struct ua_certificate *own; /* held; NULL: nobody is ourselves */
     struct trust_folder folders[FOLDERS]; /* the first three as enum ua_trust_place */
 };
 

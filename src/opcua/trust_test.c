@@ -92,6 +92,22 @@ static void file_names_are_of_letters_that_any_system_takes(void **state)
     }
 }
 
+/* fieldgate sensor and fieldgate opcua on one machine have one certificate. */
+static void ourselves_we_believe(void **state)
+{
+    (void)state;
+    struct made m = make((struct made_wish){0}), other = make((struct made_wish){0});
+    struct ua_certificate *c = made_read(&m);
+    ua_trust_own(trust, c);
+    ua_certificate_drop(c);
+    judged(&m, 0, 0);
+    judged(&other, UA_BAD_CERTIFICATE_UNTRUSTED, UA_TRUST_UNKNOWN);
+    ua_trust_own(trust, NULL);
+    judged(&m, UA_BAD_CERTIFICATE_UNTRUSTED, UA_TRUST_UNKNOWN);
+    made_free(&m);
+    made_free(&other);
+}
+
 static void each_fault_has_its_status(void **state)
 {
     static const struct {
@@ -566,6 +582,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_STORE(who_is_not_known_waits_until_somebody_says_yes),
         WITH_STORE(file_names_are_of_letters_that_any_system_takes),
+        WITH_STORE(ourselves_we_believe),
         WITH_STORE(each_fault_has_its_status),
         WITH_STORE(clients_and_users_are_asked_other_things),
         WITH_STORE(a_damaged_signature_is_no_signature),

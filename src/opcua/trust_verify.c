@@ -84,7 +84,8 @@ static ua_status strength_above(struct judge *j)
 static ua_status known(struct judge *j)
 {
     const struct ua_certificate *c = j->c;
-    if (j->q->accept_any || (j->chain.complete && j->chain.trusted))
+    bool ours = j->trust->own && ua_certificate_equal(c, j->trust->own);
+    if (ours || j->q->accept_any || (j->chain.complete && j->chain.trusted))
         return UA_GOOD;
     trust_to_inbox(j->trust, c);
     if (j->chain.deep && !j->chain.complete)
