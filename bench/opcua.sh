@@ -3,7 +3,8 @@
 # bench/run.sh (`bench/run.sh opcua`), or by itself.
 #
 # 1,000 Int64 items that change each 10 ms, published each 10 ms: 100,000 notifications a second; reads of 1,000 values and of one. Server
-# on one core, client on the other. Microseconds of processor time per value, the server's with the setting of the values. The goals are
+# on one core, client on the other. The publisher's row is a whole node: our server's values through the publisher, the broker and the
+# journal, synced; its client column is all threads of the node, per value. Microseconds of processor time per value, the server's with the setting of the values. The goals are
 # for a quiet machine; ratios to node-opcua travel. node-opcua publishes each 50 ms at best, so it is asked for 100 ms there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -48,6 +49,38 @@ repeat() { # LABEL COMMAND...
     show "$label" "$dir/lines"
 }
 
+# Processor time of a process in microseconds.
+spent() { awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); printf "%.0f\n", ($12 + $13) * 1e6 / hz }' "/proc/$1/stat"; }
+# Values that the publisher of the node has put into the broker, and those that its servers have lost.
+sent() {
+    "$build/fieldgate" status --config "$dir/n.yaml" --data "$dir/n" -o json | tr -d ' \n' | grep -o '"opcua":{.*' |
+        sed -n 's/.*"sent":\([0-9]*\).*"overflows":\([0-9]*\),"lost":\([0-9]*\),"held".*/\1 \2 \3/p'
+}
+publisher_run() {
+    local from to node cpu then
+    rm -rf "$dir/n"
+    $pin_client "$build/fieldgate" run --config "$dir/n.yaml" --data "$dir/n" > "$dir/node.out" 2>&1 &
+    node=$!
+    pids+=("$node")
+    for _ in $(seq 100); do from=$(sent 2> /dev/null || true) && [ -n "$from" ] && [ "${from%% *}" -gt 0 ] && break; sleep 0.1; done
+    sleep 1
+    from=$(sent) then=$(date +%s%N) cpu="$(spent "$node") $(spent "$pid")"
+    sleep "$secs"
+    to=$(sent)
+    awk -v a="$from" -v b="$to" -v ns="$(($(date +%s%N) - then))" -v then="$cpu" -v now="$(spent "$node") $(spent "$pid")" \
+        -v rss="$(awk '/^VmRSS/ { print $2 }' "/proc/$node/status")" -v own="$(awk '/^Private_Dirty/ { print $2 }' "/proc/$node/smaps_rollup")" 'BEGIN {
+            split(a, f); split(b, t); split(then, c); split(now, d); n = t[1] - f[1]
+            printf "rate %.0f cpu %.3f peer %.3f lost %d rss %d private %d\n", n / ns * 1e9, n ? (d[1] - c[1]) / n : 0, n ? (d[2] - c[2]) / n : 0, t[2] + t[3] - f[2] - f[3], rss, own }'
+    kill "$node"
+    wait "$node" 2> /dev/null || true
+}
+publisher_row() {
+    seq 0 999 | awk -v url="$url" 'BEGIN { printf "[{\"EndpointUrl\":\"%s\",\"UseSecurity\":false,\"DataSetWriterGroup\":\"bench\",\"OpcNodes\":[", url }
+        { printf "%s{\"Id\":\"nsu=urn:bench:items;s=c%d\",\"OpcSamplingInterval\":0,\"OpcPublishingInterval\":100,\"QueueSize\":100}", (NR > 1) ? "," : "", $1 } END { print "]}]" }' > "$dir/nodes.json"
+    printf '%s\n' 'listeners: [{ type: http, at: "127.0.0.1:0" }]' "opcua: { published-nodes: \"$dir/nodes.json\" }" > "$dir/n.yaml"
+    repeat "ours -> publisher -> broker, on disk" publisher_run
+}
+
 mkdir -p "$dir/s" "$dir/c"
 serve ours "$dir/opcua_serve" --every-ms 10 --data "$dir/s"
 repeat "ours <- ours, 1,000 items each 10 ms" client watch "$url" --publish-ms 10
@@ -58,6 +91,7 @@ if command -v node > /dev/null && [ -d tests/e2e/node_modules ]; then
     repeat "ours <- node-opcua" node_client watch "$url" "$pid" 1000 50 "$secs"
     cp "$dir/lines" "$dir/node.watch"
 fi
+publisher_row
 done_with
 serve still "$dir/opcua_serve" --every-ms 0 --data "$dir/s"
 repeat "ours <- ours, reads of 1,000" client read "$url" --batch 1000
