@@ -149,10 +149,24 @@ static size_t utf8_len(const uint8_t *p, size_t left)
     return n <= left && utf8_valid(bytes_of(p, n), true) ? n : 0;
 }
 
+/* How many bytes from here on stand in JSON as they are: nearly all, of nearly all texts. */
+static size_t plain_run(const uint8_t *at, size_t n)
+{
+    size_t i = 0;
+    while (i < n && at[i] >= 0x20 && at[i] < 0x7f && at[i] != '"' && at[i] != '\\')
+        i++;
+    return i;
+}
+
 void buf_json(struct buf *b, struct bytes text)
 {
     buf_u8(b, '"');
     for (size_t i = 0; i < text.len;) {
+        size_t run = plain_run(text.at + i, text.len - i);
+        buf_add(b, text.at + i, run);
+        i += run;
+        if (i == text.len)
+            break;
         uint8_t c = text.at[i];
         size_t n = utf8_len(text.at + i, text.len - i);
         if (n == 0)
