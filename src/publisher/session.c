@@ -409,10 +409,12 @@ static void on_down(void *ctx, struct ua_client *c, const struct fault *why, int
         gone(s);
         return;
     }
+    /* One that is away is asked every other second: the same words once. */
+    bool told = !s->up && why && strncmp(s->trouble, why->text, sizeof s->trouble - 1) == 0;
     s->all->count.sessions_up -= s->up;
     s->up = false; /* what was being asked ends by itself */
     set_state(s, "waiting", why ? why->text : "");
-    if (why)
+    if (why && !told)
         log_warn("opcua", "FG%04d %s: %s; again in %" PRId64 " ms", why->number ? why->number : 5251,
                  s->endpoint, why->text, retry_ms);
     pub_count_streams(s->all);

@@ -14,6 +14,7 @@ enum {
     CHANNEL_MS = 3600000,
     RETRY_MIN_MS = 250,
     RETRY_MAX_MS = 10000,
+    AWAY_MS = 2000, /* nobody is there: it may be starting again, and its values are missed */
     FLAPPING_MS = 500,
     LEAVE_MS = 2000,
     LASTED_US = 1000000, /* a connection that was up so long is tried again at once */
@@ -289,9 +290,10 @@ void client_fail(struct ua_client *c, const struct fault *why)
 
 /* Doubled each time, and spread so that a hundred clients do not come back together. The first one after a connection that has
  * lasted comes at once; on a line that does not hold, but lets us in each time, we do not wait long. */
-static int64_t next_retry(struct ua_client *c, bool was_up, bool lasted)
+static int64_t next_retry(struct ua_client *c, bool was_up, bool lasted, bool away)
 {
-    int64_t most = was_up && FLAPPING_MS < c->set.retry_max_ms ? FLAPPING_MS : c->set.retry_max_ms;
+    int64_t most = was_up ? FLAPPING_MS : away ? AWAY_MS : c->set.retry_max_ms;
+    most = most < c->set.retry_max_ms ? most : c->set.retry_max_ms;
     uint32_t draw;
     c->set.io->random(c->set.io->self, &draw, sizeof draw);
     if (lasted) {
@@ -316,7 +318,7 @@ void client_down(struct ua_client *c, const struct fault *why)
     client_enter(c);
     int64_t retry = -1;
     if (!was_left && c->set.reconnect) {
-        retry = next_retry(c, was_up, lasted);
+        retry = next_retry(c, was_up, lasted, said.number == UA_FG_UNREACHABLE);
         client_state(c, UA_CLIENT_WAITING);
         timer_start(c->loop, &c->timer, retry, attempt);
     } else {

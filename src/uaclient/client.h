@@ -77,7 +77,7 @@ struct ua_client_options {
     int64_t session_ms;   /* asked for; 0 = 120,000 */
     int64_t channel_ms;   /* life of a channel's token, asked for; 0 = 3,600,000 */
     int64_t retry_min_ms; /* doubled after each failure, up to ... ; 0 = 250; the first retry after a loss is at once */
-    int64_t retry_max_ms; /* 0 = 10,000 */
+    int64_t retry_max_ms; /* 0 = 10,000; as long as nobody is at the address, 2,000 at most */
 
     const struct ua_limits *limits; /* of what is read; NULL = ua_limits_default */
     uint32_t message_bytes; /* of one response, all chunks; 0 = 16 MiB */

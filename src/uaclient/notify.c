@@ -5,6 +5,8 @@
  */
 #include "uaclient/subscription_private.h"
 
+#include "base/hash.h"
+
 enum { LENT = 8192, VALUE_ARENA = 64 << 20, FAST_LEAST = 40 };
 
 /* One message on its way to the owner. */
@@ -106,27 +108,50 @@ static bool hand_over(struct giving *g, const struct ua_change *at, size_t n, bo
     return !s->closed && !c->dead;
 }
 
-/* Two values with the same source time and the same print are the same one: of fixed-size types all bits are in it, of texts the
- * length and the beginning, of arrays the count. */
-static inline uint64_t print_of(const struct ua_data_value *v)
+/* Two values with the same source time and the same print are the same one. In the print of a fixed-size type are all its bits;
+ * of anything else, a keyed hash of how it is encoded. That a queue was too short is not the value's. */
+static inline uint64_t print_with(const struct ua_data_value *v, uint64_t bits)
 {
-    const struct ua_variant *x = &v->value;
+    return bits * 0x9e3779b97f4a7c15ull ^
+           ((uint64_t)(v->status & ~(ua_status)(UA_INFO_DATA_VALUE | UA_OVERFLOW)) << 8 | v->value.type);
+}
+
+static inline uint64_t print_fixed(const struct ua_data_value *v)
+{
     uint64_t bits = 0;
-    bool text = x->type == UA_STRING || x->type == UA_BYTE_STRING || x->type == UA_XML_ELEMENT;
-    if (x->array)
-        bits = x->count;
-    else if (text && x->text.len)
-        memcpy(&bits, x->text.at, x->text.len < 8 ? x->text.len : 8);
-    else if (fixed_size(x->type))
-        memcpy(&bits, &x->u64, fixed_size(x->type));
-    if (text && !x->array)
-        bits ^= (uint64_t)x->text.len << 32;
-    return bits * 0x9e3779b97f4a7c15ull ^ ((uint64_t)v->status << 8 | x->type);
+    memcpy(&bits, &v->value.u64, fixed_size(v->value.type));
+    return print_with(v, bits);
+}
+
+/* The variant stands behind the mask, and before what the mask says of status and times. */
+static uint64_t print_of_wire(const struct ua_data_value *v, const uint8_t *p, const uint8_t *next)
+{
+    size_t tail = (v->has & UA_HAS_STATUS ? 4 : 0) + (v->has & UA_HAS_SOURCE_TIME ? 8 : 0) +
+                  (v->has & UA_HAS_SERVER_TIME ? 8 : 0) + (v->has & UA_HAS_SOURCE_PICO ? 2 : 0) +
+                  (v->has & UA_HAS_SERVER_PICO ? 2 : 0);
+    bool fixed = fixed_size(v->value.type) && !v->value.array;
+    if (fixed || !(v->has & UA_HAS_VALUE))
+        return print_fixed(v);
+    FG_ASSERT((size_t)(next - p) > tail);
+    return print_with(v, hash_keyed(bytes_of(p + 1, (size_t)(next - p) - 1 - tail)));
+}
+
+/* One of history, which stands elsewhere. */
+static uint64_t print_of(const struct ua_data_value *v)
+{
+    struct buf b = {0};
+    uint64_t print = print_fixed(v);
+    if (v->has & UA_HAS_VALUE && (v->value.array || !fixed_size(v->value.type))) {
+        ua_write_variant(&b, &v->value);
+        print = b.bad ? 0 : print_with(v, hash_keyed(buf_bytes(&b)));
+        buf_clear(&b);
+    }
+    return print;
 }
 
 /* Whose value it is; NULL: nobody's, or one that was given before the connection was lost. */
 static inline struct sub_hot *owner_of(struct ua_subscription *s, uint32_t wire,
-                                       const struct ua_data_value *v, bool again)
+                                       const struct ua_data_value *v, uint64_t print, bool again)
 {
     uint32_t place = wire & UA_ITEM_PLACE;
     struct sub_hot *h = place < s->cap ? &s->hot[place] : NULL;
@@ -136,7 +161,6 @@ static inline struct sub_hot *owner_of(struct ua_subscription *s, uint32_t wire,
     }
     s->arrived = true;
     if (v->has & UA_HAS_SOURCE_TIME) {
-        uint64_t print = print_of(v);
         if (again && h->values && v->source_time == h->last && print == h->print) {
             s->duplicates++;
             s->client->duplicates++;
@@ -169,17 +193,18 @@ static bool changes(struct giving *g, struct bytes body, bool last, bool *gone)
     for (uint32_t i = 0; count <= INT32_MAX && i < count; i++) {
         struct ua_data_value *v = &batch[n].value;
         const uint8_t *next = NULL;
-        if (end - p >= FAST_LEAST)
-            next = fast_value(p + 4, v);
-        if (!next && end - p >= 5)
-            next = slow_value(g, p + 4, end, v);
+        uint64_t print = 0;
+        if (end - p >= FAST_LEAST && (next = fast_value(p + 4, v)))
+            print = print_fixed(v);
+        else if (end - p >= 5 && (next = slow_value(g, p + 4, end, v)))
+            print = print_of_wire(v, p + 4, next);
         if (!next) {
             *gone = !hand_over(g, batch, n, false);
             return false;
         }
         memcpy(&wire, p, 4);
         p = next;
-        const struct sub_hot *h = owner_of(s, wire, v, again);
+        const struct sub_hot *h = owner_of(s, wire, v, print, again);
         if (!h)
             continue;
         batch[n].handle = h->owner;

@@ -35,7 +35,7 @@ struct sub_hot {
     uint32_t owner; /* the owner's handle */
     ua_time  last;  /* source time of the last value given; 0: none */
     uint32_t values;
-    uint64_t print; /* and what can be told of the value from a look: notify.c */
+    uint64_t print; /* and what the value was: notify.c */
 };
 
 enum item_state { ITEM_WANTED, ITEM_MAKING, ITEM_MADE, ITEM_CHANGED, ITEM_CHANGING, ITEM_BAD, ITEM_GONE };

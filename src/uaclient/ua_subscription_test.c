@@ -145,6 +145,74 @@ static void test_the_same_value_again(void **state)
     stage_close(&st);
 }
 
+static void publish_value(struct stage *st, uint32_t sequence, const struct ua_variant *v, ua_status status, ua_time time)
+{
+    struct buf b = {0};
+    struct ua_monitored_item_notification n = {st->handles[0],
+                                               {.has = UA_HAS_VALUE | UA_HAS_STATUS | UA_HAS_SOURCE_TIME |
+                                                       UA_HAS_SERVER_TIME,
+                                                .status = status,
+                                                .source_time = time,
+                                                .server_time = time + sequence,
+                                                .value = *v}};
+    struct ua_data_change_notification d = {.monitored_items = &n, .monitored_items_count = 1};
+    buf_le32(&b, 1);
+    ua_write_object_of(&b, &ua_data_change_notification_type, &d);
+    publish_raw(st, sequence, buf_bytes(&b), st->sub_id);
+    buf_clear(&b);
+}
+
+/* What comes again is known by all that is in it: arrays and texts too, and by nothing less. */
+static void test_what_comes_again_is_compared_by_content(void **state)
+{
+    static const double one[3] = {1, 2, 3}, two[3] = {1, 2, 4};
+    static const uint32_t dims[2] = {1, 3};
+    struct bytes texts[2] = {BYTES_LIT("a"), BYTES_LIT("b")}, others[2] = {BYTES_LIT("a"), BYTES_LIT("c")};
+    const struct {
+        struct ua_variant value;
+        ua_status status;
+        ua_time time;
+        bool again;
+    } cases[] = {
+        {{.type = UA_DOUBLE, .array = true, .count = 3, .at = one}, 0, 11, false},
+        {{.type = UA_DOUBLE, .array = true, .count = 3, .at = one}, 0, 11, true},
+        {{.type = UA_DOUBLE, .array = true, .count = 3, .at = two}, 0, 11, false},
+        {{.type = UA_DOUBLE, .array = true, .count = 3, .at = two}, UA_INFO_DATA_VALUE | UA_OVERFLOW, 11, true},
+        {{.type = UA_DOUBLE, .array = true, .count = 3, .at = two}, 0x80000000, 11, false},
+        {{.type = UA_DOUBLE, .array = true, .count = 3, .at = two, .dims = dims, .dims_count = 2}, 0, 11, false},
+        {{.type = UA_DOUBLE, .array = true, .count = 3, .at = two, .dims = dims, .dims_count = 2}, 0, 12, false},
+        {{.type = UA_DOUBLE, .array = true, .count = 0, .at = two}, 0, 12, false},
+        {{.type = UA_DOUBLE, .array = true, .count = 0, .at = two}, 0, 12, true},
+        {{.type = UA_STRING, .array = true, .count = 2, .at = texts}, 0, 12, false},
+        {{.type = UA_STRING, .array = true, .count = 2, .at = others}, 0, 12, false},
+        {{.type = UA_STRING, .array = true, .count = 2, .at = others}, 0, 12, true},
+        {{.type = UA_STRING, .text = BYTES_LIT("temperature 1")}, 0, 12, false},
+        {{.type = UA_STRING, .text = BYTES_LIT("temperature 2")}, 0, 12, false},
+        {{.type = UA_STRING, .text = BYTES_LIT("temperature 2")}, 0, 12, true},
+        {{.type = UA_STRING, .text = BYTES_LIT("temperature 2")}, 0, 13, false},
+        {{.type = UA_INT32, .i32 = -1}, 0, 13, false},
+        {{.type = UA_INT32, .i32 = -1}, 0, 13, true},
+        {{.type = UA_INT32, .i32 = -1}, 0, 14, false},
+    };
+    struct ua_client_look before, now;
+    struct stage st;
+    (void)state;
+    set(&st, false);
+    publish(&st, 1, 0, 10, 10);
+    sim_advance(st.sim, 1200000);
+    cut(&st);
+    sim_advance(st.sim, 100000);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        ua_client_look(st.client, &before);
+        publish_value(&st, (uint32_t)i + 2, &cases[i].value, cases[i].status, cases[i].time);
+        sim_advance(st.sim, 1000);
+        ua_client_look(st.client, &now);
+        if (now.values - before.values != !cases[i].again || now.duplicates - before.duplicates != cases[i].again)
+            fail_msg("value %zu: given %d times", i, (int)(now.values - before.values));
+    }
+    stage_close(&st);
+}
+
 /* The first message of all was lost on the way. */
 static void test_nothing_seen_yet(void **state)
 {
@@ -545,6 +613,7 @@ int main(void)
         cmocka_unit_test(test_numbers_that_run_backwards),
         cmocka_unit_test(test_same_session),
         cmocka_unit_test(test_the_same_value_again),
+        cmocka_unit_test(test_what_comes_again_is_compared_by_content),
         cmocka_unit_test(test_nothing_seen_yet),
         cmocka_unit_test(test_transferred),
         cmocka_unit_test(test_made_anew),

@@ -10,10 +10,11 @@ const START_MS = 60_000;
 const STOP_MS = 20_000;
 
 class Sensor {
-    constructor({ args = [], dataDir, trust = [], trustUsers = [], lists = {}, users = {}, env, simulate = true }) {
+    constructor({ args = [], port = 0, dataDir, trust = [], trustUsers = [], lists = {}, users = {}, env, simulate = true }) {
         const home = tempFolder('sensor');
         this.dataDir = dataDir ?? join(home, 'data');
         this.env = env;
+        this.port = port;
         this.args = [...(simulate ? ['--simulate'] : []), ...args];
         trust.forEach((certificate) => this.trust(certificate));
         trustUsers.forEach((certificate) => this.#put('users/trusted/certs', `${certificate.thumbprint}.der`, certificate.der));
@@ -37,7 +38,7 @@ class Sensor {
     async start() {
         let bound;
         const listening = new Promise((resolve) => { bound = resolve; });
-        this.process = start(FIELDGATE, ['sensor', '--at', 'opc.tcp://127.0.0.1:0', '--interval', '200ms', '--data', this.dataDir, ...this.args], {
+        this.process = start(FIELDGATE, ['sensor', '--at', `opc.tcp://127.0.0.1:${this.port}`, '--interval', '200ms', '--data', this.dataDir, ...this.args], {
             env: this.env,
             onLine: (line) => {
                 const at = /opc\.tcp:\/\/127\.0\.0\.1:([0-9]+)\S*/.exec(line);
@@ -75,6 +76,7 @@ class Sensor {
  * Starts it and waits until it listens: { url, port, log(), trust(certificate), stop() }.
  *
  *   args        more arguments of the verb; simulate: false for real sensors
+ *   port        that of one that has ended; otherwise the system chooses
  *   trust       client certificates (lib/x509.mjs) that are believed; trustUsers: those of users
  *   lists       name -> what the issuers among them have revoked (revocationList)
  *   users       name -> password
