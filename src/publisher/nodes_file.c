@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/suggest.h"
+#include "publisher/target.h"
 
 #include <errno.h>
 #include <math.h>
@@ -249,8 +250,8 @@ static const struct field node_fields[] = {
     {"DeadbandValue", REAL, N(deadband_value)},
     {"AttributeId", QOS, NW(attribute, attribute_words)},
     {"IndexRange", TEXT, N(index_range)},
-    {"BrowsePath", NOT_HERE, WHY("the node is read that Id names; write the id of the node at the end of the path")},
-    {"RegisterNode", NOT_HERE, WHY("nodes are subscribed to by their own ids")},
+    {"BrowsePath", TREE, N(browse_path)},
+    {"RegisterNode", FLAG, N(register_node)},
     {"Topic", TEXT, N(topic)},
     {"QualityOfService", QOS, NW(qos, qos_words)},
     {"UseCyclicRead", NOT_HERE, WHY("the node is subscribed to instead, which tells every change")},
@@ -518,6 +519,7 @@ static enum code make_node(struct making *m, const struct jtree *tree, struct no
                              .skip_first = -1,
                              .discard_new = -1,
                              .fetch_name = -1,
+                             .register_node = -1,
                              .name = "",
                              .field_id = "",
                              .index_range = "",
@@ -526,14 +528,24 @@ static enum code make_node(struct making *m, const struct jtree *tree, struct no
         return wrong(m, tree, "a node", "an object { \"Id\": ... }");
     if (!id || id->kind == JTREE_NULL)
         id = expanded;
-    if (!id || id->kind != JTREE_TEXT || !id->text.len)
+    const struct jtree *path = jtree_get(tree, "BrowsePath");
+    bool from_root = (!id || id->kind == JTREE_NULL) && path && path->kind == JTREE_LIST;
+    if (!from_root && (!id || id->kind != JTREE_TEXT || !id->text.len))
         return wrong(m, id ? id : tree, "Id",
                      "a node such as \"ns=2;s=Temperature\" or \"nsu=http://...;s=Temperature\"");
-    enum code c = text_of(m, id, "Id", &n->id);
-    if (c == CODE_OK && id == expanded)
+    enum code c = CODE_OK;
+    n->id = "i=84"; /* Root */
+    if (!from_root)
+        c = text_of(m, id, "Id", &n->id);
+    if (c == CODE_OK && !from_root && id == expanded)
         n->expanded_id = n->id;
     if (c == CODE_OK)
         c = store_all(m, node_fields, tree, n, m->node_said);
+    if (c == CODE_OK && n->browse_path) {
+        struct target_step *steps;
+        uint32_t count;
+        c = target_parse(&steps, &count, n->browse_path, &m->file->arena, m->why);
+    }
     return c == CODE_OK ? check_node(m, n) : c;
 }
 

@@ -1,6 +1,7 @@
 #include "publisher/nodes_file.h"
 
 #include "base/mem.h"
+#include "publisher/target.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -245,6 +246,44 @@ static void memory_may_fail_anywhere(void **state)
     }
 }
 
+static void ways_to_a_node(void **state)
+{
+    (void)state;
+    struct nodes_file *f = good("[{\"EndpointUrl\":\"opc.tcp://a:1\",\"OpcNodes\":["
+                                "{\"Id\":\"i=85\",\"RegisterNode\":true,\"BrowsePath\":[\"Press\",\"/2:Tem:p\","
+                                "\".1:Unit\",\"/http://x/#A#B\",\"nsu=http://y/;a&/b\",\"a:b\"]},"
+                                "{\"BrowsePath\":[\"/Objects\"]}]}]",
+                                false);
+    const struct nodes_node *n = f->entries[0].nodes;
+    struct target_step *s;
+    struct arena arena;
+    struct fault why;
+    uint32_t count;
+    assert_int_equal(f->note_count, 0);
+    assert_int_equal(n[0].register_node, 1);
+    assert_string_equal(n[1].id, "i=84");
+    arena_init(&arena, NULL, 0, 1 << 16);
+    assert_int_equal(target_parse(&s, &count, n[0].browse_path, &arena, &why), CODE_OK);
+    nodes_file_free(f); /* what was read stays */
+    assert_int_equal(count, 6);
+    const struct { bool part; uint16_t ns; const char *uri, *name; } want[] = {
+        {false, 0, "", "Press"}, {false, 2, "", "Tem:p"}, {true, 1, "", "Unit"},
+        {false, 0, "http://x/#A", "B"}, {false, 0, "http://y/", "a/b"}, {false, 0, "", "a:b"}};
+    for (size_t k = 0; k < count; k++) {
+        assert_int_equal(s[k].part, want[k].part);
+        assert_int_equal(s[k].ns, want[k].ns);
+        assert_true(bytes_is(s[k].uri, want[k].uri));
+        assert_true(bytes_is(s[k].name, want[k].name));
+    }
+    arena_clear(&arena);
+    bad("[{\"EndpointUrl\":\"opc.tcp://a:1\",\"OpcNodes\":[{\"Id\":\"i=1\",\"BrowsePath\":[]}]}]",
+        "1:70: BrowsePath must be a list of 1 to 32 names");
+    bad("[{\"EndpointUrl\":\"opc.tcp://a:1\",\"OpcNodes\":[{\"Id\":\"i=1\",\"BrowsePath\":[\"2:\"]}]}]",
+        "a part of BrowsePath must be a browse name such as \"2:Temperature\", got '2:'");
+    bad("[{\"EndpointUrl\":\"opc.tcp://a:1\",\"OpcNodes\":[{\"Id\":\"i=1\",\"BrowsePath\":[\"<Has>x\"]}]}]", "got '<Has>x'");
+    bad("[{\"EndpointUrl\":\"opc.tcp://a:1\",\"OpcNodes\":[{\"Id\":\"i=1\",\"BrowsePath\":\"x\"}]}]", "must be a list");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +291,7 @@ int main(void)
         cmocka_unit_test(the_new_file),
         cmocka_unit_test(what_is_wrong_has_its_place),
         cmocka_unit_test(time_spans),
+        cmocka_unit_test(ways_to_a_node),
         cmocka_unit_test(back_and_again),
         cmocka_unit_test(memory_may_fail_anywhere),
     };

@@ -388,6 +388,7 @@ static void fill_item(struct pub_item *i, const struct nodes_entry *e, const str
     i->skip_first = n->skip_first < 0 ? o->skip_first : n->skip_first;
     i->heartbeat_ms = chosen(n->heartbeat_ms, e->heartbeat_ms, o->heartbeat_ms);
     i->heartbeat = n->heartbeat ? n->heartbeat : e->heartbeat ? e->heartbeat : o->heartbeat;
+    i->registers = n->register_node > 0;
     i->keep_last = i->heartbeat_ms > 0 || t->key_frames;
     fill_watch(i, e, n);
 }
@@ -430,7 +431,8 @@ static struct pub_item *make_item(struct planning *g, struct pub_stream *t, cons
     if (i->key && i->text && i->name && i->range && (i->field || !n->field_id[0]) &&
         table_put(&p->items, bytes_str(i->key), i) == CODE_OK && list_item(t, i)) {
         fill_item(i, e, n);
-        return i;
+        if (!n->browse_path || target_parse(&i->steps, &i->step_count, n->browse_path, &t->arena, g->why) == CODE_OK)
+            return i;
     }
     if (i->key && table_get(&p->items, bytes_str(i->key)) != i) {
         mem_free(i->key);
@@ -445,13 +447,17 @@ static bool read_id(struct pub_item *i)
 {
     struct fault why;
     char said[128];
-    if (ua_expanded_parse(&i->node, bytes_str(i->text), &i->stream->arena, &why) == CODE_OK)
+    const char *id = arena_text(&i->stream->arena, bytes_str(i->text)); /* the text may become another one */
+    if (ua_expanded_parse(&i->node, bytes_str(id ? id : ""), &i->stream->arena, &why) == CODE_OK) {
+        i->start = i->node;
         return true;
+    }
     log_error("opcua", "FG5256 %s: '%s' is no node id: %s. It is left out; the others go on",
               i->stream->session->endpoint, bytes_escape(bytes_str(i->text), said, sizeof said), why.text);
     i->status = UA_BAD_NODE_ID_INVALID;
     i->added = i->said = true;
     i->watched = true; /* nothing more is done with it */
+    i->step_count = 0;
     i->number = UINT32_MAX;
     i->stream->session->all->count.nodes_bad++;
     return false;

@@ -9,6 +9,7 @@
 #include "publisher/format.h"
 #include "publisher/nodes_file.h"
 #include "publisher/publisher.h"
+#include "publisher/target.h"
 #include "opcua/text.h"
 #include "publisher/topic.h"
 #include "uaclient/client.h"
@@ -22,6 +23,8 @@
 struct pub_session;
 struct pub_stream;
 
+enum pub_target { PUB_TARGET_WANTED, PUB_TARGET_FOUND, PUB_TARGET_MISSING };
+
 /* A node of a stream. */
 struct pub_item {
     struct pub_item *next;
@@ -34,6 +37,12 @@ struct pub_item {
     char *range;
     struct ua_expanded_node_id node;
     struct ua_node_id climbing; /* while its path is being found */
+    struct ua_expanded_node_id start; /* of BrowsePath, which ends at `node` */
+    struct target_step *steps;
+    uint32_t step_count, step;
+    uint8_t target;   /* enum pub_target, in this session */
+    bool targeted;    /* `node` is where it has ended */
+    bool stepped, registers, registered;
     struct ua_watch watch;
     uint32_t handle, number;
     bool seen, named, added, watched, wants_name, expanded, climbs;
@@ -120,6 +129,10 @@ struct pub_session {
     unsigned rounds;
     struct ua_read_value_id *reads;
     struct ua_browse_description *browses;
+    struct ua_browse_path *paths;
+    struct ua_relative_path_element *elements;
+    struct ua_node_id *ids;
+    bool no_translate, no_register; /* in this session */
     _Atomic uint64_t values, nodes, good; /* any thread */
     char state[16]; /* likewise, under the lock, as `trouble` */
     size_t stream_count;
@@ -188,12 +201,29 @@ void pub_session_leave(struct pub_session *); /* is in no list any more; says go
 void pub_count_streams(struct publisher *);
 void pub_session_look(struct pub_session *); /* names, paths, then subscriptions, of what is new */
 
+/* For who asks about many of its items: `asked` becomes those wanted. False: no memory. */
+FG_CHECK bool pub_gather(struct pub_session *, bool (*wanted)(struct pub_item *));
+void pub_forget_asked(struct pub_session *);
+void pub_next_step(struct pub_session *);
+void pub_session_again(struct timer *); /* of session.again */
+
+/* ---- resolve.c: where a BrowsePath ends, and what a node is registered as. False: there is nothing to ask ---- */
+FG_CHECK bool pub_ask_targets(struct pub_session *);
+FG_CHECK bool pub_ask_registered(struct pub_session *);
+void pub_forget_resolved(struct pub_session *);
+void pub_retry_targets(struct pub_session *);
+static inline bool pub_item_has_target(const struct pub_item *i)
+{
+    return !i->step_count || i->target == PUB_TARGET_FOUND;
+}
+
 /* ---- stream.c: values become pieces, pieces batches ---- */
 extern const struct ua_subscription_events pub_stream_events;
 void pub_item_ready(struct pub_item *); /* its name is known: what is constant of it is made */
 void pub_stream_flush(struct pub_stream *);
 void pub_stream_stop(struct pub_stream *); /* timers; what is in its batch goes out */
 void pub_item_stop(struct pub_item *);
+void pub_item_status(struct pub_item *, ua_status); /* the server's word about it */
 void pub_stream_begin(struct pub_stream *);
 
 void pub_stream_take(struct pub_stream *, const struct ua_changes *);

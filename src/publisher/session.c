@@ -14,18 +14,22 @@
 
 enum { PATH_ROUNDS = 16, PATH_BYTES = 1000, AGAIN_MS = 2000 };
 
-static void next_step(struct pub_session *s);
-
 /* ---- lists of items that are being asked about ---- */
 
-static void forget_asked(struct pub_session *s)
+void pub_forget_asked(struct pub_session *s)
 {
     mem_free(s->asked);
     mem_free(s->reads);
     mem_free(s->browses);
+    mem_free(s->paths);
+    mem_free(s->elements);
+    mem_free(s->ids);
     s->asked = NULL;
     s->reads = NULL;
     s->browses = NULL;
+    s->paths = NULL;
+    s->elements = NULL;
+    s->ids = NULL;
     s->asked_count = 0;
 }
 
@@ -38,10 +42,10 @@ static size_t count_items(const struct pub_session *s)
 }
 
 /* Those that `wanted` says and the server can name. False: no memory; it is tried on the next session. */
-static bool gather(struct pub_session *s, bool (*wanted)(struct pub_item *))
+bool pub_gather(struct pub_session *s, bool (*wanted)(struct pub_item *))
 {
     size_t most = count_items(s);
-    forget_asked(s);
+    pub_forget_asked(s);
     s->asked = mem_zalloc(most + 1, sizeof(struct pub_item *));
     if (!s->asked)
         return false;
@@ -57,7 +61,7 @@ static bool gather(struct pub_session *s, bool (*wanted)(struct pub_item *))
 static bool wants_name(struct pub_item *i)
 {
     struct ua_node_id id;
-    return i->wants_name && !i->named && ua_client_resolve(i->stream->session->client, &i->node, &id);
+    return i->wants_name && !i->named && pub_item_has_target(i) && ua_client_resolve(i->stream->session->client, &i->node, &id);
 }
 
 static void take_name(struct pub_item *i, const struct ua_data_value *v)
@@ -95,15 +99,15 @@ static void names_done(void *ctx, ua_status status)
     if (ua_is_bad(status) && !closed)
         log_warn("opcua", "FG5247 %s does not tell all display names (%s): node ids stand in for them",
                  s->endpoint, ua_status_text(status, scratch));
-    forget_asked(s);
-    next_step(s);
+    pub_forget_asked(s);
+    pub_next_step(s);
 }
 
 /* False: there is nothing to ask. */
 static bool ask_names(struct pub_session *s)
 {
     struct fault why;
-    if (!gather(s, wants_name) || !s->asked_count)
+    if (!pub_gather(s, wants_name) || !s->asked_count)
         return false;
     s->reads = mem_zalloc(s->asked_count, sizeof *s->reads);
     if (!s->reads)
@@ -123,7 +127,7 @@ static bool ask_names(struct pub_session *s)
 
 static bool wants_path(struct pub_item *i)
 {
-    return i->stream->of_path && i->climbs;
+    return i->stream->of_path && i->climbs && pub_item_has_target(i);
 }
 
 static bool at_the_top(const struct ua_node_id *id)
@@ -180,14 +184,14 @@ static void parents_done(void *ctx, ua_status status)
     struct pub_session *s = ctx;
     (void)status;
     s->asking = false;
-    forget_asked(s);
-    next_step(s);
+    pub_forget_asked(s);
+    pub_next_step(s);
 }
 
 static bool ask_parents(struct pub_session *s)
 {
     struct fault why;
-    if (s->rounds++ >= PATH_ROUNDS || !gather(s, wants_path) || !s->asked_count)
+    if (s->rounds++ >= PATH_ROUNDS || !pub_gather(s, wants_path) || !s->asked_count)
         return false;
     s->browses = mem_zalloc(s->asked_count, sizeof *s->browses);
     if (!s->browses)
@@ -238,7 +242,7 @@ static void tell_names_apart(struct pub_stream *t)
 }
 
 /* What could not be begun is tried again. */
-static void on_again(struct timer *t)
+void pub_session_again(struct timer *t)
 {
     struct pub_session *s = (struct pub_session *)(void *)((char *)t - offsetof(struct pub_session, again));
     if (s->client)
@@ -249,7 +253,7 @@ static void on_again(struct timer *t)
 
 static void try_again(struct pub_session *s)
 {
-    timer_start(s->all->loop, &s->again, AGAIN_MS, on_again);
+    timer_start(s->all->loop, &s->again, AGAIN_MS, pub_session_again);
 }
 
 static bool open_subscription(struct pub_stream *t)
@@ -274,7 +278,7 @@ static void watch_all(struct pub_stream *t)
     struct fault why;
     tell_names_apart(t);
     for (struct pub_item *i = t->items; i && list && which && numbers; i = i->next) {
-        if (i->watched)
+        if (i->watched || !pub_item_has_target(i))
             continue;
         pub_item_ready(i);
         i->watch.handle = i->handle;
@@ -301,9 +305,9 @@ static void watch_all(struct pub_stream *t)
 
 /* ---- steps ---- */
 
-static void next_step(struct pub_session *s)
+void pub_next_step(struct pub_session *s)
 {
-    if (!s->up || s->asking || ask_names(s) || ask_parents(s))
+    if (!s->up || s->asking || pub_ask_targets(s) || ask_names(s) || ask_parents(s) || pub_ask_registered(s))
         return;
     for (struct pub_stream *t = s->streams; t; t = t->next)
         watch_all(t);
@@ -312,7 +316,8 @@ static void next_step(struct pub_session *s)
 void pub_session_look(struct pub_session *s)
 {
     s->rounds = 0;
-    next_step(s);
+    pub_retry_targets(s);
+    pub_next_step(s);
 }
 
 void pub_count_streams(struct publisher *p)
@@ -357,7 +362,8 @@ static void on_up(void *ctx, struct ua_client *c, bool same)
     struct publisher *p = s->all;
     struct ua_client_look look;
     struct fault why;
-    (void)same;
+    if (!same)
+        pub_forget_resolved(s);
     ua_client_look(c, &look);
     if (s->not_none && look.mode == UA_MODE_NONE) {
         log_error("opcua",
@@ -450,7 +456,7 @@ static bool take_person(struct pub_session *s, struct ua_client_options *c)
         log_error("opcua", "FG5254 %s is not read: %s. It is looked for every 10 s", s->endpoint, why.text);
     s->said = true;
     set_state(s, "refused", why.text);
-    timer_start(p->loop, &s->again, PERSON_AGAIN_MS, on_again);
+    timer_start(p->loop, &s->again, PERSON_AGAIN_MS, pub_session_again);
     return false;
 }
 
@@ -515,7 +521,7 @@ void pub_session_free(struct pub_session *s)
         ua_shapes_close(s->shapes);
     if (s->client)
         ua_client_close(s->client);
-    forget_asked(s);
+    pub_forget_asked(s);
     mem_free(s->key);
     mem_free(s->endpoint);
     mem_free(s->group);

@@ -447,18 +447,11 @@ static void on_silent(struct timer *t)
 
 /* ---- what the server says of items ---- */
 
-static void on_item(void *ctx, struct ua_subscription *sub, uint32_t handle, ua_status status,
-                    double sampling_ms, uint32_t queue)
+void pub_item_status(struct pub_item *i, ua_status status)
 {
-    struct pub_stream *s = ctx;
-    struct pub_item *i = handle < s->handles ? s->by_handle[handle] : NULL;
+    struct pub_stream *s = i->stream;
     struct publisher_glance *g = &s->session->all->count;
     char scratch[16], said[128];
-    (void)sub;
-    (void)sampling_ms;
-    (void)queue;
-    if (!i)
-        return;
     g->nodes_good -= i->added && !ua_is_bad(i->status);
     s->session->good -= i->added && !ua_is_bad(i->status);
     s->session->good += !ua_is_bad(status);
@@ -477,6 +470,18 @@ static void on_item(void *ctx, struct ua_subscription *sub, uint32_t handle, ua_
                  bytes_escape(bytes_str(i->text), said, sizeof said));
     i->said = ua_is_bad(status);
     pub_show(s->session->all);
+}
+
+static void on_item(void *ctx, struct ua_subscription *sub, uint32_t handle, ua_status status,
+                    double sampling_ms, uint32_t queue)
+{
+    const struct pub_stream *s = ctx;
+    struct pub_item *i = handle < s->handles ? s->by_handle[handle] : NULL;
+    (void)sub;
+    (void)sampling_ms;
+    (void)queue;
+    if (i)
+        pub_item_status(i, status);
 }
 
 static void on_gap(void *ctx, struct ua_subscription *sub, const struct ua_gap *gap)

@@ -338,6 +338,11 @@ static bool tell(struct ua_subscription *s, struct sub_item *item)
 static bool refuse(struct ua_subscription *s, struct sub_item *item, ua_status status)
 {
     int64_t ms = RETRY_MS << (item->tries < 3 ? item->tries : 3);
+    if (item->state == ITEM_MAKING && item->watch.registered_in) { /* some servers register ids that they do not let one watch */
+        item->watch.registered_in = 0;
+        item->state = ITEM_WANTED;
+        return true;
+    }
     item->state = ITEM_BAD;
     item->status = status;
     item->tries++;
@@ -484,6 +489,8 @@ static bool collect_wanted(struct job *j, uint32_t most)
                 return false;
             continue;
         }
+        if (item->watch.registered_in && item->watch.registered_in == s->client->sessions)
+            id = item->watch.registered;
         j->numbers[j->count] = item->number;
         j->create[j->count++] = (struct ua_monitored_item_create_request){
             .item_to_monitor = {.node_id = id,

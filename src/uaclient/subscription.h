@@ -92,6 +92,8 @@ struct ua_watch {
     uint8_t  deadband;  /* enum ua_deadband */
     double   deadband_value;
     const struct ua_event_filter *events; /* not NULL: the attribute is EventNotifier, and on_event is called */
+    struct ua_node_id registered; /* RegisterNodes' id for `node`, a number; used only in that session (ua_client_look.sessions; 0: none) */
+    uint64_t registered_in;
     bool     history;   /* fill gaps from the server's history */
 };
 /* A number for each item of this subscription, put into numbers[i] (may be NULL). Everything is copied. They are made on the server

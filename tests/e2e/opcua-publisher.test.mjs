@@ -486,6 +486,39 @@ test('a user certificate of the users store: looked for until it is there, its k
     await until(async () => (await status(node)).servers.some((s) => s.state !== 'up' && s.trouble), 'the server refuses', 20_000);
 });
 
+test('BrowsePath: translated or browsed, again in each session; RegisterNode', async (t) => {
+    for (const refuse of [[], ['TranslateBrowsePaths', 'RegisterNodes']]) {
+        const own = await startUaServer({ t, refuse: refuse.map((s) => s.replace('Paths', 'PathsToNodeIds')) });
+        const file = publishedNodes([{
+            EndpointUrl: own.url, UseSecurity: false, OpcNodes: [
+                { BrowsePath: ['Objects', '/1:Machine', `/nsu=${own.uri};Setpoint`], RegisterNode: true, DisplayName: 'Set' },
+                { Id: `nsu=${own.uri};s=Machine`, BrowsePath: ['1:Label'], RegisterNode: true },
+                { Id: 'i=85', BrowsePath: ['1:Machine', '1:Nowhere'] },
+            ],
+        }]);
+        const node = await begin(t, file, '--bs=1 --bi=0 --op=100');
+        const client = await listen(t, node);
+        await good(node, 2);
+        const last = (id) => client.samples().filter((s) => s.NodeId === id).at(-1)?.Value.Value;
+        await own.do('set', { node: 'ns=1;s=Setpoint', type: 'Double', value: 17.5 });
+        await until(() => last('ns=1;s=Setpoint') === 17.5, 'a value of the node at the end of the path');
+        assert.equal(client.samples().find((s) => s.NodeId === 'ns=1;s=Setpoint').DisplayName, 'Set');
+        await until(() => last(`nsu=${own.uri};s=Label`) !== undefined, 'the other');
+        await until(() => /FG5245 .* has no values of i=85: BadNoMatch/.test(node.log()), 'the one that leads nowhere is said');
+        const { requests } = await own.do('stats');
+        assert.equal(Boolean(requests.Browse), refuse.length > 0);
+        assert.equal(requests.RegisterNodes, 1);
+        assert.equal(/FG5271 .*BadServiceUnsupported/.test(node.log()), refuse.length > 0);
+        const before = requests.TranslateBrowsePathsToNodeIds;
+        await own.do('restart', { downMs: 200 });
+        await until(async () => (await own.do('stats')).requests.TranslateBrowsePathsToNodeIds > before, 'a new session asks anew', 20_000);
+        await good(node, 2);
+        await own.do('set', { node: 'ns=1;s=Setpoint', type: 'Double', value: 18.5 });
+        await until(() => last('ns=1;s=Setpoint') === 18.5, 'values go on', 20_000);
+        await addsUp(node);
+    }
+});
+
 test('the command line of a container', async (t) => {
     const file = publishedNodes([entry(['ns=1;s=Label'])]);
     const home = tempFolder(), lines = [];
