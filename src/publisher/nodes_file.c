@@ -254,8 +254,9 @@ static const struct field node_fields[] = {
     {"RegisterNode", FLAG, N(register_node)},
     {"Topic", TEXT, N(topic)},
     {"QualityOfService", QOS, NW(qos, qos_words)},
-    {"UseCyclicRead", NOT_HERE, WHY("the node is subscribed to instead, which tells every change")},
-    {"CyclicReadMaxAge", NOT_HERE, WHY("the node is subscribed to instead of being read")},
+    {"UseCyclicRead", FLAG, N(cyclic)},
+    {"CyclicReadMaxAge", NUMBER, N(max_age_ms)},
+    {"CyclicReadMaxAgeTimespan", SPAN, N(max_age_ms)},
     {"EventFilter", NOT_HERE, WHY("events are not read in this version: the node is left out")},
     {"ConditionHandling", NOT_HERE, WHY("alarms are not read in this version: the node is left out")},
     {"ModelChangeHandling", NOT_HERE, WHY("changes of the address space are not read in this version: the node is left out")},
@@ -496,6 +497,8 @@ static enum code check_node(struct making *m, const struct nodes_node *n)
     if (c == CODE_OK)
         c = range(m, n->tree, "HeartbeatInterval", n->heartbeat_ms, 0, DAY_MS);
     if (c == CODE_OK)
+        c = range(m, n->tree, "CyclicReadMaxAge", n->max_age_ms, 0, DAY_MS);
+    if (c == CODE_OK)
         c = range(m, n->tree, "QueueSize", n->queue_size, 0, 1000000);
     if (c == CODE_OK)
         c = range(m, n->tree, "QualityOfService", n->qos, 0, 2);
@@ -520,6 +523,8 @@ static enum code make_node(struct making *m, const struct jtree *tree, struct no
                              .discard_new = -1,
                              .fetch_name = -1,
                              .register_node = -1,
+                             .cyclic = -1,
+                             .max_age_ms = NODES_UNSET,
                              .name = "",
                              .field_id = "",
                              .index_range = "",

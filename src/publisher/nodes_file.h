@@ -59,7 +59,8 @@ struct nodes_node {
     const char *index_range, *topic;
     int64_t sampling_ms, publishing_ms, heartbeat_ms, queue_size; /* NODES_UNSET */
     int64_t attribute, qos, retain, ttl_ms;
-    int8_t skip_first, discard_new, fetch_name, register_node; /* -1: not said */
+    int8_t skip_first, discard_new, fetch_name, register_node, cyclic; /* -1: not said */
+    int64_t max_age_ms; /* of cyclic reads; NODES_UNSET */
     const struct jtree *browse_path; /* a list, checked (target.h); NULL: not given */
     uint8_t heartbeat, trigger, deadband; /* nodes_heartbeat; 0: not said, else 1 + ua_trigger; ua_deadband */
     double deadband_value;

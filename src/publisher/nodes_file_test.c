@@ -252,7 +252,7 @@ static void ways_to_a_node(void **state)
     struct nodes_file *f = good("[{\"EndpointUrl\":\"opc.tcp://a:1\",\"OpcNodes\":["
                                 "{\"Id\":\"i=85\",\"RegisterNode\":true,\"BrowsePath\":[\"Press\",\"/2:Tem:p\","
                                 "\".1:Unit\",\"/http://x/#A#B\",\"nsu=http://y/;a&/b\",\"a:b\"]},"
-                                "{\"BrowsePath\":[\"/Objects\"]}]}]",
+                                "{\"BrowsePath\":[\"/Objects\"],\"UseCyclicRead\":true,\"CyclicReadMaxAge\":50}]}]",
                                 false);
     const struct nodes_node *n = f->entries[0].nodes;
     struct target_step *s;
@@ -262,6 +262,9 @@ static void ways_to_a_node(void **state)
     assert_int_equal(f->note_count, 0);
     assert_int_equal(n[0].register_node, 1);
     assert_string_equal(n[1].id, "i=84");
+    assert_int_equal(n[0].cyclic, -1);
+    assert_int_equal(n[1].cyclic, 1);
+    assert_int_equal(n[1].max_age_ms, 50);
     arena_init(&arena, NULL, 0, 1 << 16);
     assert_int_equal(target_parse(&s, &count, n[0].browse_path, &arena, &why), CODE_OK);
     nodes_file_free(f); /* what was read stays */

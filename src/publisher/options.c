@@ -124,7 +124,7 @@ static const struct row rows[] = {
     {"rat republishaftertransfer", "DefaultRepublishAfterTransfer", NOTHING, NEW | OPTIONAL_VALUE, WHY("what was missed is always asked for again")},
     {"dtr disabletransferoptions", "DisableSubscriptionTransfer", NOTHING, NEW | OPTIONAL_VALUE, WHY("a subscription is taken along where the server allows it, and made anew where not")},
     {"mwt monitoreditemwatchdog mwc monitoreditemwatchdogcondition dwb datasetwriterwatchdogbehavior", NULL, NOTHING, NEW, WHY("what is late is reported, and a subscription that has gone silent is made anew")},
-    {"ucr usecyclicreads", "DefaultSamplingUsingCyclicRead", NOTHING, NEW | OPTIONAL_VALUE, WHY("nodes are subscribed to, which tells every change")},
+    {"ucr usecyclicreads", "DefaultSamplingUsingCyclicRead", SWITCH, NEW, F(cyclic_reads)},
     {"urc usereverseconnect rcp reverseconnectport", "DefaultUseReverseConnect", NOTHING, NEW, WHY("this node dials the servers")},
     {"dsg disablesessionpergroup", "DisableSessionPerWriterGroup", SWITCH, NEW, F(no_group)},
     {"em enableprometheusendpoint", "EnableMetrics", NOTHING, NEW | OPTIONAL_VALUE, WHY("metrics are at /metrics of the node's http listener")},

@@ -24,7 +24,7 @@ struct publisher_options {
     const char *site, *publisher_id; /* "" */
     const char *root_topic, *topic, *metadata_topic; /* templates; NULL: not given */
     bool create_file, iot_central, skip_first, fetch_names, accept_any, strict, routing_info, full_samples;
-    bool discard_new, keep_alives, no_group, ignore_publishing, auto_queue, retain, single_item;
+    bool discard_new, keep_alives, no_group, ignore_publishing, auto_queue, retain, single_item, cyclic_reads;
     int8_t generation; /* 0: found out; 1: 2.4; 2: 2.9 */
     uint8_t mode, encoding, heartbeat, routing; /* enum nodes_mode ...; 0: not given */
     uint8_t node_ids, trigger;                  /* enum publisher_node_ids; 0 or 1 + enum ua_trigger */

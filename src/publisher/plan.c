@@ -252,6 +252,7 @@ static void fill_rest(struct pub_stream *t, const struct nodes_entry *e, const s
 
 static void stream_free(struct pub_stream *t)
 {
+    pub_cycles_forget(t->session, t);
     pub_forget(t->session->all, t);
     while (t->items) {
         struct pub_item *i = t->items;
@@ -388,6 +389,8 @@ static void fill_item(struct pub_item *i, const struct nodes_entry *e, const str
     i->skip_first = n->skip_first < 0 ? o->skip_first : n->skip_first;
     i->heartbeat_ms = chosen(n->heartbeat_ms, e->heartbeat_ms, o->heartbeat_ms);
     i->heartbeat = n->heartbeat ? n->heartbeat : e->heartbeat ? e->heartbeat : o->heartbeat;
+    i->cyclic = n->cyclic < 0 ? o->cyclic_reads : n->cyclic;
+    i->max_age_ms = chosen(n->max_age_ms, NODES_UNSET, 0);
     i->registers = n->register_node > 0;
     i->keep_last = i->heartbeat_ms > 0 || t->key_frames;
     fill_watch(i, e, n);
@@ -458,6 +461,7 @@ static bool read_id(struct pub_item *i)
     i->added = i->said = true;
     i->watched = true; /* nothing more is done with it */
     i->step_count = 0;
+    i->cyclic = false;
     i->number = UINT32_MAX;
     i->stream->session->all->count.nodes_bad++;
     return false;

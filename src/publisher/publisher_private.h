@@ -43,6 +43,9 @@ struct pub_item {
     uint8_t target;   /* enum pub_target, in this session */
     bool targeted;    /* `node` is where it has ended */
     bool stepped, registers, registered;
+    bool cyclic;             /* read by a timer */
+    struct pub_cycle *cycle; /* with those of the same interval */
+    int64_t max_age_ms;
     struct ua_watch watch;
     uint32_t handle, number;
     bool seen, named, added, watched, wants_name, expanded, climbs;
@@ -108,6 +111,7 @@ struct pub_stream {
 enum { PUB_GIVEN_UP = 32 };
 struct pub_session {
     struct pub_session *next;
+    struct pub_cycle *cycles;
     struct publisher *all;
     char *key;
     char *endpoint, *group, *user, *password, *policy;
@@ -227,6 +231,13 @@ void pub_item_status(struct pub_item *, ua_status); /* the server's word about i
 void pub_stream_begin(struct pub_stream *);
 
 void pub_stream_take(struct pub_stream *, const struct ua_changes *);
+
+/* Values of it, from wherever. */
+void pub_stream_came(struct pub_stream *, const struct ua_changes *);
+
+/* ---- cycle.c: nodes that are read by a timer ---- */
+FG_CHECK bool pub_cycle_join(struct pub_item *); /* false: no memory */
+void pub_cycles_forget(struct pub_session *, const struct pub_stream *); /* of that stream; NULL: all, when the client is closed */
 
 /* ---- stall.c ---- */
 /* True: it waits, copied; the descriptions of its structures are being asked for, or it stands behind one that waits. */

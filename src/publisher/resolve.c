@@ -21,6 +21,13 @@ static void later(struct pub_session *s)
         timer_start(s->all->loop, &s->again, AGAIN_MS, pub_session_again);
 }
 
+static void unwatch(struct pub_item *i)
+{
+    if (i->watched && i->number != UINT32_MAX && i->stream->sub)
+        ua_subscription_remove(i->stream->sub, &i->number, 1);
+    i->watched = false;
+}
+
 /* Not `sure`: it could not be asked; what is watched goes on. */
 static void missing(struct pub_item *i, ua_status status, bool sure)
 {
@@ -28,9 +35,8 @@ static void missing(struct pub_item *i, ua_status status, bool sure)
     later(i->stream->session);
     if (!sure && i->watched)
         return;
-    if (i->watched && i->stream->sub)
-        ua_subscription_remove(i->stream->sub, &i->number, 1);
-    i->watched = i->targeted = false;
+    unwatch(i);
+    i->targeted = false;
     pub_item_status(i, status);
 }
 
@@ -76,9 +82,8 @@ static void found(struct pub_item *i, const struct ua_node_id *id)
         e.uri = bytes_str(uri);
         e.id.ns = 0;
     }
-    if (i->watched && t->sub)
-        ua_subscription_remove(t->sub, &i->number, 1);
-    i->watched = i->named = i->registered = false;
+    unwatch(i);
+    i->named = i->registered = false;
     i->node = e;
     i->targeted = true;
     if (!rename_item(i))

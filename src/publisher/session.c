@@ -281,6 +281,13 @@ static void watch_all(struct pub_stream *t)
         if (i->watched || !pub_item_has_target(i))
             continue;
         pub_item_ready(i);
+        if (i->cyclic) {
+            i->watched = pub_cycle_join(i);
+            i->number = UINT32_MAX;
+            if (!i->watched)
+                try_again(t->session);
+            continue;
+        }
         i->watch.handle = i->handle;
         i->watch.node = i->node;
         list[n] = i->watch;
@@ -521,6 +528,7 @@ void pub_session_free(struct pub_session *s)
         ua_shapes_close(s->shapes);
     if (s->client)
         ua_client_close(s->client);
+    pub_cycles_forget(s, NULL);
     pub_forget_asked(s);
     mem_free(s->key);
     mem_free(s->endpoint);

@@ -416,15 +416,19 @@ static void take_changes(struct pub_stream *s, const struct ua_changes *c)
     pub_show(p);
 }
 
-static void on_changes(void *ctx, struct ua_subscription *sub, const struct ua_changes *c)
+void pub_stream_came(struct pub_stream *s, const struct ua_changes *c)
 {
-    struct pub_stream *s = ctx;
-    (void)sub;
     s->session->all->count.received += c->count;
     if (!pub_stall(s, c))
         take_changes(s, c);
     else
         pub_show(s->session->all);
+}
+
+static void on_changes(void *ctx, struct ua_subscription *sub, const struct ua_changes *c)
+{
+    (void)sub;
+    pub_stream_came(ctx, c);
 }
 
 void pub_stream_take(struct pub_stream *s, const struct ua_changes *c)

@@ -486,9 +486,9 @@ test('a user certificate of the users store: looked for until it is there, its k
     await until(async () => (await status(node)).servers.some((s) => s.state !== 'up' && s.trouble), 'the server refuses', 20_000);
 });
 
-test('BrowsePath: translated or browsed, again in each session; RegisterNode', async (t) => {
-    for (const refuse of [[], ['TranslateBrowsePaths', 'RegisterNodes']]) {
-        const own = await startUaServer({ t, refuse: refuse.map((s) => s.replace('Paths', 'PathsToNodeIds')) });
+for (const [what, refuse] of [['translated', []], ['browsed, as the server cannot translate', ['TranslateBrowsePathsToNodeIds', 'RegisterNodes']]])
+    test(`BrowsePath: ${what}, again in each session; RegisterNode`, async (t) => {
+        const own = await startUaServer({ t, refuse });
         const file = publishedNodes([{
             EndpointUrl: own.url, UseSecurity: false, OpcNodes: [
                 { BrowsePath: ['Objects', '/1:Machine', `/nsu=${own.uri};Setpoint`], RegisterNode: true, DisplayName: 'Set' },
@@ -516,7 +516,42 @@ test('BrowsePath: translated or browsed, again in each session; RegisterNode', a
         await own.do('set', { node: 'ns=1;s=Setpoint', type: 'Double', value: 18.5 });
         await until(() => last('ns=1;s=Setpoint') === 18.5, 'values go on', 20_000);
         await addsUp(node);
-    }
+    });
+
+test('cyclic reads: by a timer, all in one request, unchanged values too', async (t) => {
+    const own = await startUaServer({ t });
+    const file = publishedNodes([{
+        EndpointUrl: own.url, UseSecurity: false, DataSetWriterId: 'w', OpcNodes: [
+            { Id: 'ns=1;s=Setpoint', OpcSamplingInterval: 100, RegisterNode: true, CyclicReadMaxAge: 0 },
+            { BrowsePath: ['Objects', '1:Machine', '1:Label'], OpcSamplingInterval: 100 },
+            { Id: 'ns=1;s=Broken', OpcSamplingInterval: 100 },
+            { Id: 'ns=1;s=Nowhere', OpcSamplingInterval: 100 },
+            { Id: 'ns=1;s=Total', UseCyclicRead: false },
+        ],
+    }]);
+    const node = await begin(t, file, '--bs=1 --bi=0 --ucr');
+    const client = await listen(t, node);
+    await good(node, 4);
+    const of = (id) => client.samples().filter((s) => s.NodeId === id).map((s) => s.Value);
+    await own.do('set', { node: 'ns=1;s=Setpoint', type: 'Double', value: 17.5 });
+    await until(() => of('ns=1;s=Setpoint').filter((v) => v.Value === 17.5).length >= 4 && of('ns=1;s=Label').length >= 4, 'values come again and again');
+    assert.equal(of('ns=1;s=Broken')[0].StatusCode.Symbol, 'BadSensorFailure');
+    assert.match(node.log(), /FG5245 .* has no values of ns=1;s=Nowhere: BadNodeIdUnknown/);
+    const { requests } = await own.do('stats');
+    assert.equal(requests.CreateMonitoredItems, 1); // Total
+    const rounds = of('ns=1;s=Setpoint').length;
+    assert.ok(requests.Read <= rounds + 6, `${requests.Read} requests for ${rounds} rounds`);
+    await own.do('endSessions');
+    await good(node, 4);
+    await own.do('set', { node: 'ns=1;s=Setpoint', type: 'Double', value: 18.5 });
+    await until(() => of('ns=1;s=Setpoint').some((v) => v.Value === 18.5), 'they go on', 20_000);
+    const now = JSON.parse(readFileSync(file.path, 'utf8'));
+    now[0].OpcNodes = now[0].OpcNodes.filter((n) => n.Id !== 'ns=1;s=Setpoint');
+    file.put(now);
+    await good(node, 3);
+    file.put([]); // while rounds are under way
+    await good(node, 0);
+    await addsUp(node);
 });
 
 test('the command line of a container', async (t) => {
