@@ -303,11 +303,6 @@ bool ua_channel_is_over(const struct ua_channel *c)
     return c->state == CHANNEL_OVER;
 }
 
-uint32_t ua_channel_id(const struct ua_channel *c)
-{
-    return c->id;
-}
-
 const struct ua_policy *ua_channel_policy(const struct ua_channel *c)
 {
     return c->policy;

@@ -135,7 +135,6 @@ void ua_channel_close(struct ua_channel *, struct ua_now, struct buf *out, ua_st
 /* ---- what it is ---- */
 bool     ua_channel_is_open(const struct ua_channel *);
 bool     ua_channel_is_over(const struct ua_channel *);
-uint32_t ua_channel_id(const struct ua_channel *);
 const struct ua_policy *ua_channel_policy(const struct ua_channel *); /* NULL until it is open */
 int      ua_channel_mode(const struct ua_channel *);
 struct ua_certificate *ua_channel_peer(const struct ua_channel *); /* borrowed; NULL for None */

@@ -183,7 +183,5 @@ void ua_client_look(const struct ua_client *, struct ua_client_look *);
 struct bytes ua_client_namespace(const struct ua_client *, uint16_t index);
 /* The node with the namespace's number of this session: `nsu=` is looked up. False: the server does not have that namespace. */
 FG_CHECK bool ua_client_resolve(const struct ua_client *, const struct ua_expanded_node_id *, struct ua_node_id *out);
-/* The endpoint in use and those that discovery has told; NULL and 0 before. Until the next on_down. */
-const struct ua_endpoint_description *ua_client_endpoint(const struct ua_client *);
+/* Those that discovery has told; NULL and 0 before. Until the next on_down. */
 const struct ua_endpoint_description *ua_client_endpoints(const struct ua_client *, size_t *count);
-struct loop *ua_client_loop(const struct ua_client *);

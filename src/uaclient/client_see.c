@@ -265,18 +265,8 @@ bool ua_client_resolve(const struct ua_client *c, const struct ua_expanded_node_
     return false;
 }
 
-const struct ua_endpoint_description *ua_client_endpoint(const struct ua_client *c)
-{
-    return c->endpoint;
-}
-
 const struct ua_endpoint_description *ua_client_endpoints(const struct ua_client *c, size_t *count)
 {
     *count = c->endpoint_count;
     return c->endpoints;
-}
-
-struct loop *ua_client_loop(const struct ua_client *c)
-{
-    return c->loop;
 }

@@ -161,11 +161,6 @@ uint32_t ua_node_count(const struct ua_space *s)
     return s->count;
 }
 
-struct loop *ua_space_loop(const struct ua_space *s)
-{
-    return s->loop;
-}
-
 ua_time ua_space_now(const struct ua_space *s)
 {
     return ua_time_from_us(loop_wall_us(s->loop));

@@ -197,7 +197,6 @@ FG_CHECK enum code ua_namespace(struct ua_space *, struct bytes uri, uint16_t *i
 struct bytes ua_namespace_uri(const struct ua_space *, uint16_t index); /* null: there is none */
 uint16_t     ua_namespace_count(const struct ua_space *);
 uint32_t     ua_node_count(const struct ua_space *);
-struct loop *ua_space_loop(const struct ua_space *);
 /* Wall time of this turn. */
 ua_time ua_space_now(const struct ua_space *);
 
@@ -248,7 +247,6 @@ FG_CHECK enum code ua_add_units(struct ua_space *, struct ua_node *of, const str
                                 struct fault *why);
 /* Both ways; one way for HasTypeDefinition and HasModellingRule, whose inverse nobody needs and every variable would add to. */
 FG_CHECK enum code ua_refer(struct ua_space *, struct ua_node *from, uint32_t type, struct ua_node *to, struct fault *why);
-void ua_unrefer(struct ua_node *from, uint32_t type, struct ua_node *to);
 /* With what hangs below it by HasComponent and HasProperty and by nothing else. Watches are told that it is gone. Not types that
  * have instances. */
 void ua_remove(struct ua_space *, struct ua_node *);
@@ -266,8 +264,6 @@ unsigned ua_builtin_of(const struct ua_space *, const struct ua_node_id *data_ty
 /* ---- setting and reading ---- */
 /* From the program. Times that `has` does not name are this moment. False: no memory; the old value stays. */
 FG_CHECK bool ua_set_value(struct ua_space *, struct ua_variable *, const struct ua_data_value *);
-/* The same from what is encoded already; *v is taken over and empty afterwards. */
-void ua_set_encoded(struct ua_space *, struct ua_variable *, struct ua_value *v);
 /* A status instead of a value ("BadNoCommunication"): the last value stays beside an Uncertain one, and goes with a Bad one. */
 void ua_set_status(struct ua_space *, struct ua_variable *, ua_status, ua_time source_time);
 

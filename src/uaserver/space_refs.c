@@ -52,16 +52,6 @@ enum code ua_refer(struct ua_space *s, struct ua_node *from, uint32_t type, stru
     return CODE_OK;
 }
 
-void ua_unrefer(struct ua_node *from, uint32_t type, struct ua_node *to)
-{
-    uint32_t before = from->ref_count;
-    drop_ref(from, type, to, false);
-    if (one_way(type))
-        to->held -= before - from->ref_count;
-    else
-        drop_ref(to, type, from, true);
-}
-
 /* ---- removal ---- */
 
 static bool part_of(uint32_t type)

@@ -26,18 +26,6 @@ bool ua_set_value(struct ua_space *s, struct ua_variable *v, const struct ua_dat
     return true;
 }
 
-void ua_set_encoded(struct ua_space *s, struct ua_variable *v, struct ua_value *from)
-{
-    ua_value_drop(&v->value);
-    v->value = *from;
-    *from = (struct ua_value){ 0 };
-    if (!v->value.server_time)
-        v->value.server_time = ua_space_now(s);
-    if (!v->value.source_time)
-        v->value.source_time = v->value.server_time;
-    tell(v);
-}
-
 void ua_set_status(struct ua_space *s, struct ua_variable *v, ua_status status, ua_time source_time)
 {
     if (ua_is_bad(status))
