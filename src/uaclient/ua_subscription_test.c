@@ -367,6 +367,50 @@ static void test_events(void **state)
     stage_close(&st);
 }
 
+enum { REGISTERED = 77 };
+
+static bool refuse_registered(struct stage *st, uint32_t id, uint32_t encoding, const void *request)
+{
+    const struct ua_create_monitored_items_request *q = request;
+    struct ua_monitored_item_create_result bad = {.status_code = UA_BAD_NODE_ID_UNKNOWN};
+    struct ua_create_monitored_items_response r = {.results = &bad, .results_count = 1};
+    if (encoding != ua_create_monitored_items_request_type.encoding ||
+        q->items_to_create[0].item_to_monitor.node_id.number != REGISTERED)
+        return false;
+    st->most_items++; /* that it has been tried */
+    respond(st, id, &ua_create_monitored_items_response_type, &r);
+    return true;
+}
+
+/* By the id that was registered in this session; by its own one when that is refused, or is of another session. */
+static void test_registered_ids(void **state)
+{
+    struct ua_watch w = {.handle = 3,
+                         .node = {.id = {.ns = 1, .kind = UA_ID_NUMBER, .number = 7}},
+                         .mode = UA_MONITOR_REPORTING,
+                         .registered = {.ns = 5, .kind = UA_ID_NUMBER, .number = REGISTERED}};
+    (void)state;
+    for (uint32_t session = 0; session < 3; session++) { /* none, this one, one that was not */
+        struct stage st;
+        set(&st, false);
+        st.item_ns = 0;
+        w.registered_in = session;
+        assert_int_equal(ua_subscription_add(st.sub, &w, 1, NULL, NULL), CODE_OK);
+        sim_advance(st.sim, 50000);
+        told(&st, "item(3 Good) ");
+        assert_int_equal(st.item_ns, session == 1 ? 5 : 1);
+        stage_close(&st);
+        set(&st, false);
+        st.hook = refuse_registered;
+        assert_int_equal(ua_subscription_add(st.sub, &w, 1, NULL, NULL), CODE_OK);
+        sim_advance(st.sim, 50000);
+        told(&st, "item(3 Good) ");
+        assert_int_equal(st.item_ns, 1);
+        assert_int_equal(st.most_items, session == 1);
+        stage_close(&st);
+    }
+}
+
 static void test_deadband_and_taking_away(void **state)
 {
     struct ua_watch w = {.handle = 2,
@@ -623,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_a_day_of_renewals),
         cmocka_unit_test(test_events),
+        cmocka_unit_test(test_registered_ids),
         cmocka_unit_test(test_deadband_and_taking_away),
         cmocka_unit_test(test_too_many_publish),
         cmocka_unit_test(test_items),

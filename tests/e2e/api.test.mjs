@@ -67,8 +67,8 @@ test('metrics count what happened, and health says that it is well', async (t) =
 });
 
 test('docs/api.md names every metric and no other', async (t) => {
-    const node = await startNode({ t, settings: { // routes, actions and the OPC publisher have metrics of their own
-        opcua: { options: '--pf=/nowhere/publishednodes.json' },
+    const node = await startNode({ t, settings: { // routes, actions, the OPC publisher and the OPC UA server have metrics of their own
+        opcua: { options: '--pf=/nowhere/publishednodes.json', server: { at: ['127.0.0.1:0'] } },
         routes: { all: 'FROM topic("x") INTO $upstream' }, actions: { one: { on: 'a/+', do: { publish: { topic: 'b' } } } } } });
     const sql = join(node.dataDir, 'a.sql');
     writeFileSync(sql, 'SELECT v INTO o FROM [a/b]');
@@ -76,6 +76,7 @@ test('docs/api.md names every metric and no other', async (t) => {
     await until(async () => 'fieldgate_upstream_messages{priority="none"}' in await metrics(node), 'the route is in place');
     await until(async () => 'fieldgate_action_waiting{action="one"}' in await metrics(node), 'the action is in place');
     await until(async () => 'fieldgate_opcua_servers' in await metrics(node), 'the publisher is in place');
+    await until(async () => 'fieldgate_opcua_server_items' in await metrics(node), 'the OPC UA server is in place');
     const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
     const documented = new Set(page.match(/(?<=`)fieldgate_[a-z_]+/g));
     const shown = new Set(Object.keys(await metrics(node)).map((name) => name.replace(/\{.*/, '')));
