@@ -233,3 +233,102 @@ export async function openRaw({ t, port, hello: limits, open } = {}) {
     await raw.hello(limits);
     return raw.open(open);
 }
+
+// ---- the other end: a server that answers what a test wants, for clients under test ----
+
+const BINARY = 'http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary';
+const bytesOf = (b) => (b ? cat(i32(b.length), b) : i32(-1));
+
+/** An EndpointDescription of policy None for anonymous users. */
+export const endpoint = ({ url, certificate, uri = 'urn:fieldgate:test:hostile' }) => cat(
+    text(url), cat(text(uri), text(null), localized('hostile'), u32(0), text(null), text(null), i32(-1)), bytesOf(certificate), u32(1), text(NONE),
+    array(cat(text('anonymous'), u32(0), text(null), text(null), text(null))), text(BINARY), u8(0));
+
+/** One connection of such a server. */
+class Asked {
+    #buffer = Buffer.alloc(0);
+
+    constructor(socket, server) {
+        Object.assign(this, { socket, server, sequence: 0 });
+        socket.on('error', () => {});
+        socket.on('data', (data) => {
+            this.#buffer = Buffer.concat([this.#buffer, data]);
+            for (let size; this.#buffer.length >= 8 && this.#buffer.length >= (size = this.#buffer.readUInt32LE(4)); this.#buffer = this.#buffer.subarray(size))
+                this.#take(this.#buffer.toString('latin1', 0, 3), new Reader(this.#buffer.subarray(8, size)));
+        });
+    }
+
+    #take(type, r) {
+        if (type === 'HEL') this.socket.write(chunk('ACK', 'F', cat(u32(0), u32(65535), u32(65535), u32(0), u32(0))));
+        else if (type === 'OPN') this.#open(r);
+        else if (type === 'MSG') this.#ask(r);
+        else this.socket.end();
+    }
+
+    #request(r) {
+        r.skip(4);
+        const request = r.u32();
+        const encoding = encodingOf(r.nodeId());
+        r.nodeId();
+        const handle = r.skip(8).u32();
+        r.skip(4).string();
+        r.skip(4).nodeId();
+        r.skip(1);
+        return { encoding, request, handle, reader: r };
+    }
+
+    #open(r) {
+        r.skip(4);
+        r.string(); r.string(); r.string();
+        const asked = this.#request(r);
+        const body = cat(nodeId(449), this.header(asked), u32(0), u32(7), u32(1), ticks(), u32(3_600_000), i32(-1));
+        this.socket.write(chunk('OPN', 'F', cat(u32(7), text(NONE), i32(-1), i32(-1), u32(++this.sequence), u32(asked.request), body)));
+    }
+
+    header({ handle }, result = 0) { return cat(ticks(), u32(handle), u32(result), u8(0), i32(-1), NO_OBJECT); }
+
+    /** Sends a response; `size`: a lie about its chunk's size. */
+    answer(asked, encoding, body, { result = 0, size } = {}) {
+        this.socket.write(chunk('MSG', 'F', cat(u32(7), u32(1), u32(++this.sequence), u32(asked.request), nodeId(encoding), this.header(asked, result), body), size));
+    }
+
+    #ask(r) {
+        const asked = this.#request(r.skip(8));
+        const { server } = this;
+        server.asked[asked.encoding] = (server.asked[asked.encoding] ?? 0) + 1;
+        if (server.serve(this, asked)) return;
+        const plain = {
+            428: () => [431, array(...server.endpoints())],
+            461: () => [464, cat(nodeId(1), nodeId(2), f64(60_000), bytesOf(randomBytes(32)), bytesOf(server.sessionCertificate), array(...server.endpoints()), i32(-1), text(null), i32(-1), u32(0))],
+            467: () => [470, cat(bytesOf(randomBytes(32)), i32(-1), i32(-1))],
+            473: () => [476, Buffer.alloc(0)],
+            631: () => [634, cat(array(...Array.from({ length: asked.reader.skip(12).i32() }, () => cat(u8(2), u32(STATUS.BadNodeIdUnknown)))), i32(-1))],
+        }[asked.encoding]?.();
+        if (plain) this.answer(asked, ...plain);
+        else this.answer(asked, 397, Buffer.alloc(0), { result: STATUS.BadServiceUnsupported });
+    }
+}
+
+/**
+ * Listens on loopback: { port, url, connections, asked: { encoding: times } }. What it does besides a session of policy None:
+ *
+ *   serve(connection, asked)   may answer a request itself, or not at all, and returns true then
+ *   endpoints(server)          the list of each GetEndpoints and CreateSession
+ *   certificate, sessionCertificate   DER, in discovery and in CreateSession
+ */
+export async function startHostile({ t, serve = () => false, endpoints, certificate, sessionCertificate = certificate }) {
+    const server = { connections: 0, asked: {}, serve, sessionCertificate };
+    const sockets = new Set();
+    const listener = net.createServer((socket) => {
+        server.connections++;
+        sockets.add(socket);
+        socket.setNoDelay(true);
+        new Asked(socket, server);
+    });
+    await within(new Promise((resolve) => listener.listen(0, '127.0.0.1', resolve)), 'a port to listen on');
+    t.after(() => { listener.close(); sockets.forEach((s) => s.destroy()); });
+    server.port = listener.address().port;
+    server.url = `opc.tcp://127.0.0.1:${server.port}`;
+    server.endpoints = () => endpoints?.(server) ?? [endpoint({ url: server.url, certificate })];
+    return server;
+}
