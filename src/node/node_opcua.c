@@ -10,6 +10,8 @@
 #include "opcua/pki.h"
 #include "publisher/publisher.h"
 
+#include <stdio.h>
+
 struct node_opcua {
     struct ua_pki *pki;
     char *nodes, *options, *topic; /* of the publisher that runs */
@@ -49,9 +51,11 @@ static enum code open_publisher(struct node *n, struct node_opcua *o, const stru
 {
     struct publisher *p = NULL;
     open_store(n, o);
+    char keep_dir[IO_PATH_MAX];
+    (void)snprintf(keep_dir, sizeof keep_dir, "%s/opcua", n->data_dir);
     struct publisher_config config = { .broker = n->broker, .journal = n->journal, .io = n->options.io, .version = n->options.version,
                                        .site = s->site, .nodes_path = s->opcua.published_nodes, .options = s->opcua.options,
-                                       .topic = s->opcua.topic, .own = o->pki ? ua_pki_own(o->pki) : NULL,
+                                       .topic = s->opcua.topic, .keep_dir = keep_dir, .own = o->pki ? ua_pki_own(o->pki) : NULL,
                                        .trust = o->pki ? ua_pki_trust(o->pki) : NULL };
     enum code code = publisher_open(&p, &config, why);
     if (code == CODE_OK)

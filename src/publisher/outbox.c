@@ -158,16 +158,22 @@ void pub_promise(struct pub_stream *s, uint64_t message)
     for (size_t i = o->ack_count; i-- > 0 && o->acks[i].after == after;)
         if (o->acks[i].stream == s) {
             o->acks[i].message = message;
+            o->acks[i].sub = s->complete_sub;
             return;
         }
     if (room_for_acks(&o->acks, &o->ack_room, o->ack_count + 1))
-        o->acks[o->ack_count++] = (struct pub_ack){s, message, after};
+        o->acks[o->ack_count++] = (struct pub_ack){s, s->complete_sub, message, after};
     /* else the next one says it, too */
 }
 
 static void tell_landed(struct publisher *p)
 {
     struct pub_outbox *o = &p->out;
+    pub_keep_durable(p, o->landing_ordinal);
+    for (size_t i = 0; i < o->landing_count; i++)
+        if (o->landing[i].stream)
+            pub_keep_safe(o->landing[i].stream, o->landing[i].sub, (uint32_t)o->landing[i].message);
+    pub_keep_flush(p);
     for (size_t i = 0; i < o->landing_count; i++)
         if (o->landing[i].stream && o->landing[i].stream->sub) {
             ua_subscription_ack(o->landing[i].stream->sub, o->landing[i].message);
@@ -200,6 +206,7 @@ static void gather_landing(struct publisher *p)
     if (!n || o->landing_count || !room_for_acks(&o->landing, &o->landing_room, n) ||
         consumer_finish(p->consumer, 0, BYTES_NONE, &o->landing_seq, &why) != CODE_OK)
         return; /* the timer tries again */
+    o->landing_ordinal = o->ordinal - o->count;
     memcpy(o->landing, o->acks, n * sizeof *o->acks);
     o->landing_count = n;
     o->ack_count -= n;
@@ -274,6 +281,7 @@ void pub_ship(struct publisher *p)
         watch_landing(p);
         return;
     }
+    pub_keep_flush(p);
     size_t n = o->count < PUB_POST_MAX ? o->count : PUB_POST_MAX;
     memcpy(o->post, o->words + o->first, n * sizeof *o->post);
     o->posting = n;

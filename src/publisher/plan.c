@@ -252,16 +252,23 @@ static void fill_rest(struct pub_stream *t, const struct nodes_entry *e, const s
 
 static void stream_free(struct pub_stream *t)
 {
+    struct publisher *p = t->session->all;
     pub_cycles_forget(t->session, t);
-    pub_forget(t->session->all, t);
+    pub_forget(p, t);
+    if (!p->stopping)
+        pub_keep_forget(t);
     while (t->items) {
         struct pub_item *i = t->items;
         t->items = i->next;
         pub_item_free(i);
     }
-    if (t->sub)
+    if (t->sub && p->stopping)
+        ua_subscription_part(t->sub);
+    else if (t->sub)
         ua_subscription_close(t->sub);
     buf_clear(&t->batch.body);
+    buf_clear(&t->batch.lasts);
+    buf_clear(&t->piece_lasts);
     buf_clear(&t->piece);
     buf_clear(&t->props);
     buf_clear(&t->metadata_props);
@@ -584,6 +591,8 @@ enum code pub_apply(struct publisher *p, struct nodes_file *file, struct fault *
     if (c != CODE_OK)
         mark_all(p, true); /* what there was stays */
     remove_rest(p);
+    if (file)
+        pub_keep_prune(p);
     if (g.twice)
         log_warn("opcua", "FG5258 %llu nodes stand twice in the file with the same words: each is read once",
                  (unsigned long long)g.twice);

@@ -171,6 +171,7 @@ static enum code leave(struct publisher *p, void *arg, struct fault *why)
     (void)arg;
     tls_watch_close(p->watch);
     p->watch = NULL;
+    p->stopping = p->keep.dir != NULL;
     return pub_apply(p, NULL, why);
 }
 
@@ -233,6 +234,7 @@ static void free_all(struct publisher *p)
     nodes_file_free(p->file);
     telemetry_free(p->telemetry);
     pub_outbox_close(p);
+    pub_keep_close(p);
     table_clear(&p->items);
     table_clear(&p->streams_by_key);
     table_clear(&p->sessions_by_key);
@@ -312,11 +314,13 @@ static enum code prepare(struct publisher *p, const struct publisher_config *c, 
         p->limits.string = p->options.max_string < 16 << 20 ? (uint32_t)p->options.max_string : 16u << 20;
     p->config = *c;
     p->config.site = p->options.site;
+    p->keep.file = -1;
+    p->keep.dir = c->keep_dir ? mem_strdup(c->keep_dir) : NULL;
     p->nodes_path = mem_strdup(path);
     p->topic = mem_strdup(p->template);
     p->template = p->topic;
     p->config.nodes_path = p->nodes_path;
-    p->config.topic = p->config.options = NULL;
+    p->config.topic = p->config.options = p->config.keep_dir = NULL;
     return p->nodes_path && p->topic ? CODE_OK : FAIL(why, CODE_NOMEM, 0, "no memory for the OPC publisher");
 }
 
@@ -327,6 +331,9 @@ static enum code open_parts(struct publisher *p, struct fault *why)
     if (c != CODE_OK)
         return c;
     p->out.ordinal = consumer_published(p->consumer);
+    c = pub_keep_open(p, why);
+    if (c != CODE_OK)
+        return c;
     c = loop_open_uv(&p->loop, why);
     return c == CODE_OK ? start_thread(p, why) : c;
 }

@@ -28,6 +28,8 @@ struct publisher_config {
     const char *version, *site;
     const char *nodes_path; /* the file; it may come later */
     const char *options;    /* the command line of OPC Publisher */
+    const char *keep_dir;   /* where it keeps which subscriptions it has and how far they have got ("publisher.state"), so that it goes on
+                               with them after its end, whatever that was; NULL: it begins anew each time */
     const char *topic;      /* template; NULL or "": the options' or the default */
     struct ua_application *own; /* NULL: only servers without security */
     struct ua_trust *trust;     /* lives longer */
@@ -38,7 +40,8 @@ struct publisher_config {
 /* CODE_USAGE: the options, the topic or the telemetry configuration are wrong, the fault says what. A file of nodes that is wrong or not there
  * is said in the log; it is looked at again when it changes. */
 FG_CHECK enum code publisher_open(struct publisher **out, const struct publisher_config *, struct fault *why);
-/* What is ready goes into the node; what is not acknowledged comes again. NULL is fine. */
+/* What is ready goes into the node; what is not acknowledged comes again. Servers keep their subscriptions for 10 minutes, if there is
+ * a keep_dir. NULL is fine. */
 void publisher_close(struct publisher *);
 /* Of the options and templates alone, for `config check`. */
 FG_CHECK enum code publisher_check(const struct publisher_config *, struct fault *why);

@@ -7,6 +7,7 @@
 #include "net/loop.h"
 #include "net/tls_watch.h"
 #include "publisher/format.h"
+#include "publisher/kept.h"
 #include "publisher/nodes_file.h"
 #include "publisher/publisher.h"
 #include "publisher/target.h"
@@ -52,6 +53,7 @@ struct pub_item {
     bool said;        /* that it is bad */
     bool overflowed;  /* said */
     bool skip_first, skip;
+    uint8_t print[KEPT_KEY]; /* of what makes it what it is at the server */
     uint64_t piece;   /* the last one that it was in */
     ua_status status; /* of the item at the server */
     uint8_t type;
@@ -71,6 +73,8 @@ struct pub_item {
 struct pub_batch {
     struct buf body;
     uint32_t pieces, values;
+    struct kept_place at; /* behind its last value */
+    struct buf lasts;     /* kept_last of each */
 };
 
 struct pub_stream {
@@ -104,6 +108,11 @@ struct pub_stream {
     uint64_t piece_number; /* from 1 */
     uint32_t sequence;
     uint64_t message_id;
+    struct kept *kept;  /* NULL: nothing of it is kept */
+    struct kept_place now, piece_at, written; /* the value in hand; the last of the piece; of the last word */
+    struct buf piece_lasts;
+    const struct ua_change *hand;
+    uint32_t complete_sub; /* whose `complete` is */
     uint64_t complete;  /* the last message of the server all values of which are in batches */
     uint64_t promised;  /* the last one that waits in the outbox to be acknowledged */
 };
@@ -145,6 +154,7 @@ struct pub_session {
 /* A promise to a server: acknowledged when everything up to word `after` is durable. */
 struct pub_ack {
     struct pub_stream *stream; /* NULL: it is gone */
+    uint32_t sub;
     uint64_t message, after;
 };
 enum { PUB_POST_MAX = 256 };
@@ -161,9 +171,22 @@ struct pub_outbox {
     struct pub_ack *landing; /* in the log, waiting for the disk up to landing_seq */
     size_t landing_count, landing_room;
     uint64_t landing_seq;
+    uint64_t landing_ordinal; /* words up to this one are durable then */
     struct letter posted;
     struct timer retry, look;
     bool refused;
+};
+/* The file of what is kept: keep.c. */
+struct pub_keep {
+    char *dir;         /* NULL: nothing is kept */
+    struct kept_store store;
+    struct buf words;  /* frames of words that are not known to be durable */
+    struct buf out;    /* frames to be written */
+    int file;          /* -1: none */
+    uint64_t size, first_size; /* of the file; when it was made */
+    bool broken;       /* the file does not have everything: it is written anew */
+    bool said;
+    int64_t again_us;  /* not before then */
 };
 struct errand;
 struct publisher {
@@ -184,6 +207,8 @@ struct publisher {
     struct pub_session *sessions; /* changed under the lock */
     struct pub_session *leaving;
     struct pub_outbox out;
+    struct pub_keep keep;
+    bool stopping; /* servers keep their subscriptions */
     bool held;
     struct errand *calm; /* waits until nothing is under way */
     struct timer grace;
@@ -245,11 +270,27 @@ bool pub_stall(struct pub_stream *, const struct ua_changes *);
 void pub_unstall(struct pub_stream *, bool all); /* those that are complete, or all of them as they are */
 void pub_unstall_all(struct pub_session *);
 
+/* ---- keep.c: which subscriptions there are and what of them is in the node, over the end of the program ---- */
+FG_CHECK enum code pub_keep_open(struct publisher *, struct fault *why);
+void pub_keep_close(struct publisher *);
+/* Its subscription was just opened: that of before, if there is one, is taken over, with those of its items. */
+void pub_keep_adopt(struct pub_stream *);
+void pub_keep_item(struct pub_item *); /* what it is to the server is known */
+void pub_keep_items(struct pub_stream *, bool settled);
+void pub_keep_value(struct pub_item *);     /* the value in hand goes into the piece that is being made */
+void pub_keep_word(struct pub_stream *);    /* the newest word is that of s->batch, and is not posted yet */
+void pub_keep_durable(struct publisher *, uint64_t ordinal);
+void pub_keep_safe(struct pub_stream *, uint32_t sub, uint32_t sequence); /* before the server is told */
+void pub_keep_forget(struct pub_stream *);  /* its subscription is deleted */
+void pub_keep_tidy(struct pub_session *);   /* up: what nobody wants any more is deleted there */
+void pub_keep_prune(struct publisher *);    /* the file of nodes was read */
+void pub_keep_flush(struct publisher *);    /* into the file */
+
 /* ---- outbox.c ---- */
 /* One message; `values` of it are counted. The body is copied. */
 void pub_post(struct pub_stream *, const char *topic, struct bytes props, struct bytes body, uint32_t values, bool retain);
 /* All values of the stream's messages up to this one are in messages before here. */
-void pub_promise(struct pub_stream *, uint64_t message);
+void pub_promise(struct pub_stream *, uint64_t message); /* of subscription complete_sub */
 void pub_ship(struct publisher *);
 void pub_forget(struct publisher *, struct pub_stream *);
 void pub_outbox_close(struct publisher *);

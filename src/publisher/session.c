@@ -256,17 +256,16 @@ static void try_again(struct pub_session *s)
     timer_start(s->all->loop, &s->again, AGAIN_MS, pub_session_again);
 }
 
-static bool open_subscription(struct pub_stream *t)
+static void open_subscription(struct pub_stream *t)
 {
     struct fault why;
-    if (t->sub)
-        return true;
-    if (ua_subscription_open(&t->sub, t->session->client, &t->wanted, &pub_stream_events, t, &why) == CODE_OK)
-        return true;
+    if (ua_subscription_open(&t->sub, t->session->client, &t->wanted, &pub_stream_events, t, &why) == CODE_OK) {
+        pub_keep_adopt(t);
+        return;
+    }
     log_warn("opcua", "FG5248 %s: no subscription: %s. It is tried again", t->session->endpoint, why.text);
     try_again(t->session);
     t->sub = NULL;
-    return false;
 }
 
 static void watch_all(struct pub_stream *t)
@@ -276,8 +275,9 @@ static void watch_all(struct pub_stream *t)
     uint32_t *numbers = mem_zalloc(t->count + 1, sizeof *numbers);
     size_t n = 0;
     struct fault why;
+    bool any = false;
     tell_names_apart(t);
-    for (struct pub_item *i = t->items; i && list && which && numbers; i = i->next) {
+    for (struct pub_item *i = t->items; i; i = i->next) {
         if (i->watched || !pub_item_has_target(i))
             continue;
         pub_item_ready(i);
@@ -288,12 +288,20 @@ static void watch_all(struct pub_stream *t)
                 try_again(t->session);
             continue;
         }
+        any = true;
         i->watch.handle = i->handle;
         i->watch.node = i->node;
+        pub_keep_item(i);
+    }
+    if (any && !t->sub)
+        open_subscription(t); /* which may have items from before */
+    for (struct pub_item *i = t->items; i && list && which && numbers; i = i->next) {
+        if (i->watched || i->cyclic || !pub_item_has_target(i))
+            continue;
         list[n] = i->watch;
         which[n++] = i;
     }
-    if (n && open_subscription(t)) {
+    if (n && t->sub) {
         if (ua_subscription_add(t->sub, list, n, numbers, &why) != CODE_OK) {
             log_warn("opcua", "FG5248 %s: %zu nodes cannot be subscribed to: %s. It is tried again", t->session->endpoint, n, why.text);
             try_again(t->session);
@@ -318,6 +326,7 @@ void pub_next_step(struct pub_session *s)
         return;
     for (struct pub_stream *t = s->streams; t; t = t->next)
         watch_all(t);
+    pub_keep_tidy(s);
 }
 
 void pub_session_look(struct pub_session *s)
@@ -516,7 +525,10 @@ void pub_session_leave(struct pub_session *s)
     s->leaving = true;
     s->next = p->leaving;
     p->leaving = s;
-    ua_client_leave(s->client);
+    if (p->stopping)
+        ua_client_part(s->client);
+    else
+        ua_client_leave(s->client);
 }
 
 void pub_session_free(struct pub_session *s)

@@ -69,11 +69,14 @@ static void send_batch(struct pub_stream *s, const char *topic)
     if (s->metadata && s->metadata_due)
         send_metadata(s);
     format_close(&b->body, &s->format);
-    if (b->body.bad)
+    if (b->body.bad) {
         let_go(s, b->values);
-    else
+    } else {
         pub_post(s, topic, buf_bytes(&s->props), buf_bytes(&b->body), b->values, s->retain);
+        pub_keep_word(s);
+    }
     buf_reset(&b->body);
+    buf_reset(&b->lasts);
     b->pieces = b->values = 0;
 }
 
@@ -173,7 +176,11 @@ static void put_sample(struct pub_item *i, const struct format_value *v)
 {
     struct pub_stream *s = i->stream;
     begin_piece(s, i->head.len + v->json.len + 160);
+    pub_keep_value(i);
     format_sample(&s->batch.body, &s->format, buf_bytes(&i->head), v, ++s->sequence, now_of(s));
+    buf_add_bytes(&s->batch.lasts, buf_bytes(&s->piece_lasts));
+    buf_reset(&s->piece_lasts);
+    s->batch.at = s->now;
     end_piece(s, i, 1);
 }
 
@@ -213,6 +220,9 @@ static void put_piece(struct pub_stream *s, const struct pub_item *item, uint32_
     }
     begin_piece(s, s->piece.len);
     buf_add_bytes(&s->batch.body, buf_bytes(&s->piece));
+    buf_add_bytes(&s->batch.lasts, buf_bytes(&s->piece_lasts));
+    buf_reset(&s->piece_lasts);
+    s->batch.at = s->piece_at;
     end_piece(s, item, values);
 }
 
@@ -238,6 +248,8 @@ static void put_field(struct pub_item *i, const struct format_value *v)
         open_set(s);
     if (!s->piece_key)
         format_set_field(&s->piece, &s->format, buf_bytes(&i->head), v, s->piece_values == 0);
+    pub_keep_value(i);
+    s->piece_at = s->now;
     i->piece = s->piece_number;
     s->piece_values++;
     if (s->of_node)
@@ -347,8 +359,9 @@ static void note_overflow(struct pub_item *i, const struct ua_data_value *v)
     i->overflowed = true;
 }
 
-static void one_value(struct pub_item *i, const struct ua_data_value *data, struct buf *scratch)
+static void one_value(struct pub_item *i, const struct ua_change *change, struct buf *scratch)
 {
+    const struct ua_data_value *data = &change->value;
     struct pub_stream *s = i->stream;
     struct publisher *p = s->session->all;
     struct format_value v = value_of(data);
@@ -383,7 +396,9 @@ static void one_value(struct pub_item *i, const struct ua_data_value *data, stru
         p->count.replaced++;
         return;
     }
+    s->hand = change;
     put_value(i, &v);
+    s->hand = NULL;
 }
 
 static void on_silent(struct timer *t);
@@ -393,9 +408,15 @@ static void take_changes(struct pub_stream *s, const struct ua_changes *c)
     struct publisher *p = s->session->all;
     struct buf scratch = {0};
     for (size_t k = 0; k < c->count; k++) {
+        if (c->sequence)
+            s->now =
+                (struct kept_place){.sub = c->subscription,
+                                    .sequence = c->sequence,
+                                    .index = c->last && k + 1 == c->count ? UINT32_MAX : c->at[k].index,
+                                    .published = c->published};
         struct pub_item *i = c->at[k].handle < s->handles ? s->by_handle[c->at[k].handle] : NULL;
         if (i)
-            one_value(i, &c->at[k].value, &scratch);
+            one_value(i, &c->at[k], &scratch);
         else
             p->count.skipped++; /* taken out of the file meanwhile */
     }
@@ -403,8 +424,10 @@ static void take_changes(struct pub_stream *s, const struct ua_changes *c)
     if (c->last) {
         p->count.notifications++;
         close_set(s, NULL);
-        if (c->message)
+        if (c->message) {
             s->complete = c->message;
+            s->complete_sub = c->subscription;
+        }
         if (s->batch_ms == 0)
             send_batch(s, s->topic);
         if (!s->batch.pieces)
@@ -496,8 +519,14 @@ static void on_gap(void *ctx, struct ua_subscription *sub, const struct ua_gap *
     log_warn("opcua", "FG%04d %s: %s", gap->why.number, s->session->endpoint, gap->why.text);
 }
 
+static void on_items(void *ctx, struct ua_subscription *sub, bool settled)
+{
+    (void)sub;
+    pub_keep_items(ctx, settled);
+}
+
 const struct ua_subscription_events pub_stream_events = {
-    .on_changes = on_changes, .on_item = on_item, .on_gap = on_gap};
+    .on_changes = on_changes, .on_item = on_item, .on_gap = on_gap, .on_items = on_items};
 
 /* ---- life ---- */
 

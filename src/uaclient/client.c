@@ -272,10 +272,16 @@ void ua_client_leave(struct ua_client *c)
     client_state(c, UA_CLIENT_LEAVING);
     timer_stop(c->loop, &c->alive);
     timer_start(c->loop, &c->timer, open ? LEAVE_MS : 0, attempt);
-    struct ua_close_session_request r = {.delete_subscriptions = true};
+    struct ua_close_session_request r = {.delete_subscriptions = !c->parting};
     if (open && client_ask(c, &ua_close_session_request_type, &r, &ua_close_session_response_type, -1,
                            session_closed, c, NULL))
         timer_start(c->loop, &c->timer, 0, attempt);
+}
+
+void ua_client_part(struct ua_client *c)
+{
+    c->parting = true;
+    ua_client_leave(c);
 }
 
 /* ---- ends ---- */

@@ -105,6 +105,8 @@ FG_CHECK enum code ua_client_open(struct ua_client **out, struct loop *, const s
 void ua_client_close(struct ua_client *);
 /* Deletes subscriptions and session, says goodbye, waits up to 2 s; then on_down comes with `why` NULL. */
 void ua_client_leave(struct ua_client *);
+/* The same, but the server keeps the subscriptions, for ua_subscription_adopt. */
+void ua_client_part(struct ua_client *);
 
 /* ---- asking ---- */
 

@@ -86,6 +86,7 @@ struct ua_client {
     int64_t      since_us;
     bool         dead;      /* closed; memory goes when nobody needs it */
     bool         leaving;   /* ua_client_leave */
+    bool         parting;   /* ua_client_part */
     unsigned     busy;      /* inside of so many calls of our own */
     int64_t      retry_ms;  /* the last wait; 0: none */
     int64_t      up_us;     /* loop time since when it is up; 0: it is not */

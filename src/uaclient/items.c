@@ -186,6 +186,40 @@ enum code ua_subscription_add(struct ua_subscription *s, const struct ua_watch *
     return CODE_OK;
 }
 
+enum code items_adopt(struct ua_subscription *s, const struct ua_kept_item *kept,
+                      const struct ua_watch *watches, size_t count, struct fault *why)
+{
+    uint32_t most = 0;
+    for (size_t i = 0; i < count; i++)
+        most = (kept[i].number & UA_ITEM_PLACE) > most ? kept[i].number & UA_ITEM_PLACE : most;
+    if (most + 1 > s->cap && !grow(s, most + 1))
+        return FAIL(why, CODE_NOMEM, 0, "no memory for %zu items", count);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t place = kept[i].number & UA_ITEM_PLACE;
+        struct sub_item *item = s->items[place] || !kept[i].number ? NULL : new_item(&watches[i]);
+        if (!item)
+            continue; /* it is not known here, so what comes of it is left out: the owner adds it as a new one */
+        item->number = kept[i].number;
+        item->id = kept[i].id;
+        item->state = ITEM_MADE;
+        item->sampling_ms = kept[i].sampling_ms;
+        item->queue = kept[i].queue;
+        s->lives[place] = (uint16_t)(kept[i].number >> UA_ITEM_BITS);
+        s->items[place] = item;
+        s->hot[place] = (struct sub_hot){.wire = item->number,
+                                         .owner = watches[i].handle,
+                                         .last = kept[i].last,
+                                         .print = kept[i].print,
+                                         .values = kept[i].last != 0};
+        s->count++;
+    }
+    s->free_count = 0;
+    for (uint32_t i = s->cap; i > 0; i--)
+        if (!s->items[i - 1])
+            s->free_places[s->free_count++] = i - 1;
+    return CODE_OK;
+}
+
 static void delete_later(struct ua_subscription *s, uint32_t id)
 {
     if (s->gone_count == s->gone_cap) {
@@ -255,8 +289,14 @@ bool ua_subscription_item(const struct ua_subscription *s, uint32_t number, stru
     if (!item || item->removed)
         return false;
     const struct sub_hot *h = &s->hot[number & UA_ITEM_PLACE];
-    *l = (struct ua_item_look){item->watch.handle, item->status, item->sampling_ms,
-                               item->queue,        h->values,    h->last};
+    *l = (struct ua_item_look){.handle = item->watch.handle,
+                               .status = item->status,
+                               .sampling_ms = item->sampling_ms,
+                               .queue = item->queue,
+                               .values = h->values,
+                               .last = h->last,
+                               .print = h->print,
+                               .id = item->id};
     return true;
 }
 
@@ -358,6 +398,15 @@ static bool made_good(struct ua_subscription *s, struct sub_item *item, double s
     item->sampling_ms = sampling;
     item->queue = queue;
     return tell(s, item);
+}
+
+bool items_taken(struct ua_subscription *s)
+{
+    for (uint32_t i = 0; i < s->cap && !s->client->dead; i++)
+        if (s->items[i] && s->items[i]->state == ITEM_MADE &&
+            !made_good(s, s->items[i], s->items[i]->sampling_ms, s->items[i]->queue))
+            return false;
+    return !s->closed;
 }
 
 static void note_failure(struct job *j, ua_status status)
@@ -613,9 +662,19 @@ static void wake_for_retry(struct ua_subscription *s)
         sub_wake(s, first > now ? (first - now) / 1000 + 1 : 1);
 }
 
+static bool has_work(const struct ua_subscription *s)
+{
+    for (uint32_t i = 0; i < s->cap; i++)
+        if (s->items[i] && (due(s, s->items[i]) || s->items[i]->state == ITEM_CHANGED))
+            return true;
+    return s->gone_count != 0;
+}
+
 bool items_pump(struct ua_subscription *s)
 {
     if (s->jobs)
+        return false;
+    if (has_work(s) && !sub_settled(s, false))
         return false;
     if (remove_gone(s) || make_wanted(s))
         return false;

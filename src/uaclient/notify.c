@@ -15,6 +15,8 @@ struct giving {
     const struct sub_message *m;
     struct arena arena;
     bool given; /* the owner has heard of it */
+    uint32_t index;  /* of values and events in it, from 1 */
+    uint32_t before; /* so many of them were given in an earlier life */
 };
 
 static uint64_t token(const struct giving *g)
@@ -94,6 +96,7 @@ static bool hand_over(struct giving *g, const struct ua_change *at, size_t n, bo
     struct ua_changes changes = {.message = s->set.acknowledge ? token(g) : 0,
                                  .last = last,
                                  .from = g->m->from,
+                                 .subscription = s->id,
                                  .sequence = g->m->sequence,
                                  .published = g->m->published,
                                  .at = at,
@@ -109,7 +112,7 @@ static bool hand_over(struct giving *g, const struct ua_change *at, size_t n, bo
 }
 
 /* Two values with the same source time and the same print are the same one. In the print of a fixed-size type are all its bits;
- * of anything else, a keyed hash of how it is encoded. That a queue was too short is not the value's. */
+ * of anything else, a hash of how it is encoded, the same in each life of the program. That a queue was too short is not the value's. */
 static inline uint64_t print_with(const struct ua_data_value *v, uint64_t bits)
 {
     return bits * 0x9e3779b97f4a7c15ull ^
@@ -133,17 +136,17 @@ static uint64_t print_of_wire(const struct ua_data_value *v, const uint8_t *p, c
     if (fixed || !(v->has & UA_HAS_VALUE))
         return print_fixed(v);
     FG_ASSERT((size_t)(next - p) > tail);
-    return print_with(v, hash_keyed(bytes_of(p + 1, (size_t)(next - p) - 1 - tail)));
+    return print_with(v, hash_partition(bytes_of(p + 1, (size_t)(next - p) - 1 - tail)));
 }
 
 /* One of history, which stands elsewhere. */
-static uint64_t print_of(const struct ua_data_value *v)
+uint64_t sub_print(const struct ua_data_value *v)
 {
     struct buf b = {0};
     uint64_t print = print_fixed(v);
     if (v->has & UA_HAS_VALUE && (v->value.array || !fixed_size(v->value.type))) {
         ua_write_variant(&b, &v->value);
-        print = b.bad ? 0 : print_with(v, hash_keyed(buf_bytes(&b)));
+        print = b.bad ? 0 : print_with(v, hash_partition(buf_bytes(&b)));
         buf_clear(&b);
     }
     return print;
@@ -204,10 +207,13 @@ static bool changes(struct giving *g, struct bytes body, bool last, bool *gone)
         }
         memcpy(&wire, p, 4);
         p = next;
+        if (++g->index <= g->before)
+            continue;
         const struct sub_hot *h = owner_of(s, wire, v, print, again);
         if (!h)
             continue;
         batch[n].handle = h->owner;
+        batch[n].index = g->index;
         if (++n < UA_CHANGES)
             continue;
         bool end_of_message = last && i + 1 == count;
@@ -238,6 +244,8 @@ static bool occurrences(struct giving *g, struct bytes body, bool *gone)
         return false;
     for (uint32_t i = 0; i < list.events_count && !*gone; i++) {
         const struct ua_event_field_list *e = &list.events[i];
+        if (++g->index <= g->before)
+            continue;
         uint32_t place = e->client_handle & UA_ITEM_PLACE;
         if (place >= s->cap || s->hot[place].wire != e->client_handle || !e->client_handle) {
             s->unknown_handles++;
@@ -245,6 +253,7 @@ static bool occurrences(struct giving *g, struct bytes body, bool *gone)
         }
         struct ua_occurrence o = {.message = s->set.acknowledge ? token(g) : 0,
                                   .handle = s->hot[place].owner,
+                                  .index = g->index,
                                   .fields = e->event_fields,
                                   .count = e->event_fields_count};
         s->hot[place].values++;
@@ -315,7 +324,8 @@ static void acknowledge(struct giving *g)
 bool notify(struct ua_subscription *s, const struct sub_message *m)
 {
     uint64_t lent[LENT / sizeof(uint64_t)];
-    struct giving g = {.s = s, .m = m};
+    struct giving g = {
+        .s = s, .m = m, .before = s->partial && m->sequence == s->partial ? s->partial_values : 0};
     struct ua_reader r = ua_reader_of(m->data, NULL, s->client->set.limits);
     ua_status ended = UA_GOOD;
     bool null, gone = false, good = true;
@@ -371,9 +381,10 @@ bool notify_history(struct ua_subscription *s, uint32_t place, const struct ua_d
             values[i].source_time <= h->last)
             continue;
         h->last = values[i].source_time;
-        h->print = print_of(&values[i]);
+        h->print = sub_print(&values[i]);
         h->values++;
         batch[n].handle = h->owner;
+        batch[n].index = 0;
         batch[n++].value = values[i];
     }
     return sub_leave(s) && there;

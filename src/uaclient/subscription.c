@@ -97,7 +97,7 @@ static void deleted(void *ctx, ua_status status, const void *response, struct ar
         client_lacks(c, UA_LACK_DELETE);
 }
 
-static void delete_there(struct ua_client *c, uint32_t id)
+void sub_delete(struct ua_client *c, uint32_t id)
 {
     struct ua_delete_subscriptions_request r = {.subscription_ids = &id, .subscription_ids_count = 1};
     if (c->state == UA_CLIENT_UP && id)
@@ -109,9 +109,30 @@ static void delete_there(struct ua_client *c, uint32_t id)
 
 void ua_subscription_close(struct ua_subscription *s)
 {
+    struct ua_client *c = s->client;
+    uint32_t id = s->id, kept = s->state == SUB_NONE ? s->kept.id : 0;
     unlink_sub(s);
-    delete_there(s->client, s->id);
+    sub_delete(c, id);
+    if (kept)
+        ua_client_discard(c, kept);
     bury(s);
+}
+
+void ua_subscription_part(struct ua_subscription *s)
+{
+    unlink_sub(s);
+    bury(s);
+}
+
+bool sub_settled(struct ua_subscription *s, bool settled)
+{
+    if (s->unsettled == !settled)
+        return true;
+    s->unsettled = !settled;
+    sub_enter(s);
+    if (s->events.on_items)
+        s->events.on_items(s->ctx, s, settled);
+    return sub_leave(s);
 }
 
 void subscriptions_drop(struct ua_client *c)
@@ -139,9 +160,11 @@ static void on_work(struct timer *t)
         return;
     client_enter(c);
     sub_enter(s);
-    if (s->state == SUB_NONE)
+    if (s->state == SUB_NONE && s->kept.id)
+        sub_take_over(s);
+    else if (s->state == SUB_NONE)
         sub_make(s);
-    else if (s->state != SUB_MAKING && items_pump(s) && s->state == SUB_FILLING)
+    else if (s->state != SUB_MAKING && items_pump(s) && sub_settled(s, true) && s->state == SUB_FILLING)
         fill_begin(s);
     (void)sub_leave(s);
     (void)client_leave_call(c);
@@ -183,6 +206,8 @@ static void adopt(struct ua_subscription *s, const struct ua_create_subscription
     s->expected = 0;
     s->stale = 0;
     s->arrived = false;
+    s->partial = 0;
+    s->unsettled = false;
     s->made_us = loop_now_us(c->loop);
     items_forget_server(s);
     if (s->reason) {
@@ -206,7 +231,7 @@ static void made(void *ctx, ua_status status, const void *response, struct arena
     (void)arena;
     if (!sub_asked(s)) {
         if (!status && !c->dead)
-            delete_there(c, r->subscription_id);
+            sub_delete(c, r->subscription_id);
         return;
     }
     if (s->state != SUB_MAKING)
@@ -284,7 +309,7 @@ void sub_gone(struct ua_subscription *s, const char *reason, bool there)
         timer_stop(c->loop, &s->watch);
         buf_reset(&s->unacked);
         if (there)
-            delete_there(c, id);
+            sub_delete(c, id);
         /* One that is lost as soon as it is made is not made without pause. */
         sub_wake(s, loop_now_us(c->loop) - s->made_us < 1000000 ? REFUSED_MS_MIN : 0);
     }
@@ -333,7 +358,7 @@ static bool in_doubt(const struct ua_subscription *s)
     return false;
 }
 
-static void resume(struct ua_subscription *s)
+void sub_resume(struct ua_subscription *s)
 {
     if (s->state == SUB_FILLING || in_doubt(s)) {
         sub_gone(s, "its items were being made when the connection ended", true);
@@ -368,7 +393,7 @@ static void transferred(void *ctx, ua_status status, const void *response, struc
         bool good = !status && i < r->results_count && !ua_is_bad(r->results[i].status_code);
         i++;
         if (good)
-            resume(s);
+            sub_resume(s);
         else
             sub_gone(s, "gone on the server since its restart, or not given to a new session", false);
     }
@@ -397,7 +422,7 @@ void subscriptions_up(struct ua_client *c, bool same)
         if (s->state == SUB_NONE)
             sub_wake(s, 0);
         else if (same && s->id && s->state != SUB_MAKING)
-            resume(s);
+            sub_resume(s);
     }
     if (c->dead || c->state != UA_CLIENT_UP)
         return;

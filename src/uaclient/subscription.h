@@ -21,13 +21,15 @@ enum ua_values_from { UA_FROM_PUBLISH, UA_FROM_REPUBLISH, UA_FROM_HISTORY };
 
 struct ua_change {
     uint32_t handle; /* the owner's, of ua_watch */
+    uint32_t index;  /* its place in the message, from 1: as the server wrote it, whatever was left out; 0: of history */
     struct ua_data_value value;
 };
 /* A part of a notification message; messages are cut into parts of at most 64 values. */
 struct ua_changes {
-    uint64_t message;      /* for ua_subscription_ack; 0: not to be acknowledged (history) */
+    uint64_t message;      /* for ua_subscription_ack, its low half is `sequence`; 0: not to be acknowledged (history) */
     bool     last;         /* no further part of this message comes */
     enum ua_values_from from;
+    uint32_t subscription; /* the server's number of it */
     uint32_t sequence;     /* as the server counts, within one life of the subscription there */
     ua_time  published;    /* by the server's clock */
     const struct ua_change *at; /* valid during the call, and what its values point to */
@@ -36,6 +38,7 @@ struct ua_changes {
 struct ua_occurrence {
     uint64_t message;
     uint32_t handle;
+    uint32_t index; /* likewise: events and values are counted together */
     const struct ua_variant *fields; /* in the order of the select clauses */
     uint32_t count;
 };
@@ -54,6 +57,9 @@ struct ua_subscription_events {
      * (after 10 s, up to 60 s) and on each new session. */
     void (*on_item)(void *ctx, struct ua_subscription *, uint32_t handle, ua_status, double sampling_ms, uint32_t queue);
     void (*on_gap)(void *ctx, struct ua_subscription *, const struct ua_gap *);
+    /* For an owner that keeps what ua_subscription_adopt wants. Not settled: items are about to be made, changed or deleted on the
+     * server; what was kept of this subscription is of no use until it is settled again. */
+    void (*on_items)(void *ctx, struct ua_subscription *, bool settled);
 };
 
 struct ua_subscription_options {
@@ -72,6 +78,8 @@ FG_CHECK enum code ua_subscription_open(struct ua_subscription **out, struct ua_
                                         const struct ua_subscription_events *, void *ctx, struct fault *why);
 /* Deletes it on the server, without waiting. */
 void ua_subscription_close(struct ua_subscription *);
+/* The same here, but the server keeps it, for ua_subscription_adopt in a later life of the program. */
+void ua_subscription_part(struct ua_subscription *);
 /* The values of that message, and those before it, are safe: the server may forget them. */
 void ua_subscription_ack(struct ua_subscription *, uint64_t message);
 /* The owner has no room: while on, no Publish request is sent, so that the server queues (as long as its subscriptions live without
@@ -105,6 +113,36 @@ void ua_subscription_remove(struct ua_subscription *, const uint32_t *numbers, s
 /* Sampling, queue, trigger and deadband; the rest of the watch must be as it was. */
 FG_CHECK enum code ua_subscription_modify(struct ua_subscription *, uint32_t number, const struct ua_watch *, struct fault *why);
 
+/* ---- over the end of the program ----
+ *
+ * An owner that keeps the numbers below where they survive it can go on with the subscription that a killed program has left on the
+ * server. Just after ua_subscription_open, in the same turn, it says what was kept; the subscription is transferred to the session
+ * [Part 4, 5.13.7], what was not acknowledged is asked for (Republish), and values go on behind the last one that is safe. on_item is
+ * called for each item. When the server refuses, or id is 0, it is made anew: on_gap (FG5212) tells from when on values are missing, and
+ * values of the kind "same time, same print" as the last ones are left out. */
+struct ua_kept {
+    uint32_t id;        /* the server's; 0: it is of no use any more */
+    uint32_t expected;  /* number of the first message that is not safe as a whole */
+    uint32_t given;     /* of that one, the place of the last value that is */
+    ua_time  heard;     /* server's time of the last one, 0: unknown, then no gap is told */
+    double   publishing_ms; /* revised, as are these */
+    uint32_t keep_alive_count, lifetime_count;
+};
+struct ua_kept_item {
+    uint32_t number;    /* that ua_subscription_add gave */
+    uint32_t id, queue; /* of ua_item_look, as is sampling_ms */
+    double   sampling_ms;
+    ua_time  last;      /* source time of the last value that is safe; 0: none is */
+    uint64_t print;     /* ua_value_print of it */
+};
+/* Takes items up with their numbers; ua_subscription_add after it for those that are new. CODE_NOMEM, CODE_USAGE: it is used already. */
+FG_CHECK enum code ua_subscription_adopt(struct ua_subscription *, const struct ua_kept *, const struct ua_kept_item *,
+                                         const struct ua_watch *, size_t count, struct fault *why);
+/* What tells two values with the same source time apart. */
+uint64_t ua_value_print(const struct ua_data_value *);
+/* One of an earlier life that is not wanted: taken over and deleted, without waiting. While the client is up. */
+void ua_client_discard(struct ua_client *, uint32_t id);
+
 struct ua_item_look {
     uint32_t  handle;
     ua_status status;      /* BadWaitingForInitialData until the server has answered */
@@ -112,6 +150,8 @@ struct ua_item_look {
     uint32_t  queue;
     uint64_t  values;
     ua_time   last;        /* source time of the last value */
+    uint64_t  print;       /* of it */
+    uint32_t  id;          /* the server's */
 };
 FG_CHECK bool ua_subscription_item(const struct ua_subscription *, uint32_t number, struct ua_item_look *);
 

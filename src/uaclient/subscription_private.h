@@ -6,6 +6,7 @@
  *   order.c          sequence numbers: what is missing is asked for, what came early waits
  *   notify.c         what is in a message, given to the owner
  *   fill.c           the gap before a subscription that was made anew
+ *   adopt.c          one of an earlier life of the program
  */
 #pragma once
 
@@ -108,6 +109,10 @@ struct ua_subscription {
     uint32_t first_lost;
     struct buf unacked;    /* u32 each, oldest first */
 
+    struct ua_kept kept;   /* kept.id: to be taken over */
+    uint32_t partial, partial_values; /* of that message so many values were given in an earlier life */
+    bool     unsettled;    /* told: its items at the server are not as they are here */
+
     /* Made anew: what for, and what came of it. */
     const char *reason;    /* NULL: it was not lost */
     uint32_t    lost_id;
@@ -137,7 +142,19 @@ unsigned sub_good_items(const struct ua_subscription *);
 /* Keep-alives come, but the first values of its items, which are due at once, do not. */
 void sub_doubt(struct ua_subscription *);
 
+/* Its items are about to differ from the server's; they are the same again. False: it is gone. */
+bool sub_settled(struct ua_subscription *, bool settled);
+void sub_resume(struct ua_subscription *);
+void sub_delete(struct ua_client *, uint32_t id);
+
+/* ---- adopt.c ---- */
+void sub_take_over(struct ua_subscription *);
+
 /* ---- items.c ---- */
+/* Items with the numbers they had, as they are on the server. Then: it has them, the owner is told. False: the subscription is gone. */
+FG_CHECK enum code items_adopt(struct ua_subscription *, const struct ua_kept_item *, const struct ua_watch *, size_t count,
+                               struct fault *why);
+bool items_taken(struct ua_subscription *);
 /* All are to be made on the server. */
 void items_forget_server(struct ua_subscription *);
 /* Sends what is to be sent; starts `work` for later ones. True: nothing is under way any more. */
@@ -158,6 +175,7 @@ bool notify(struct ua_subscription *, const struct sub_message *);
 /* Values of history, of the item at `place`. */
 bool notify_history(struct ua_subscription *, uint32_t place, const struct ua_data_value *, uint32_t count);
 void sub_ack(struct ua_subscription *, uint32_t sequence);
+uint64_t sub_print(const struct ua_data_value *);
 
 /* ---- fill.c ---- */
 void fill_begin(struct ua_subscription *);
