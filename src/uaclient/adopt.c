@@ -60,6 +60,7 @@ static void take(struct ua_subscription *s, const struct ua_transfer_result *r)
     s->arrived = true; /* it may well be that nothing has changed: that is no doubt */
     s->made_us = loop_now_us(c->loop);
     s->reason = NULL;
+    s->came_over = true;
     acknowledge_old(s, r);
     s->kept.id = 0;
     sub_enter(s);

@@ -353,6 +353,10 @@ bool notify(struct ua_subscription *s, const struct sub_message *m)
     else if (!gone && !owners)
         acknowledge(&g);
     arena_clear(&g.arena);
+    if (ua_code(ended) == UA_GOOD_SUBSCRIPTION_TRANSFERRED && s->came_over) {
+        s->came_over = false; /* to us: node-opcua says so here when the session of before cannot be told */
+        ended = UA_GOOD;
+    }
     if (!gone && ended)
         sub_gone(s,
                  ua_code(ended) == UA_GOOD_SUBSCRIPTION_TRANSFERRED ? "taken by another session"

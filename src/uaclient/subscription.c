@@ -207,6 +207,7 @@ static void adopt(struct ua_subscription *s, const struct ua_create_subscription
     s->stale = 0;
     s->arrived = false;
     s->partial = 0;
+    s->came_over = false;
     s->unsettled = false;
     s->made_us = loop_now_us(c->loop);
     items_forget_server(s);
@@ -392,6 +393,7 @@ static void transferred(void *ctx, ua_status status, const void *response, struc
             continue;
         bool good = !status && i < r->results_count && !ua_is_bad(r->results[i].status_code);
         i++;
+        s->came_over = good;
         if (good)
             sub_resume(s);
         else

@@ -111,6 +111,7 @@ struct ua_subscription {
 
     struct ua_kept kept;   /* kept.id: to be taken over */
     uint32_t partial, partial_values; /* of that message so many values were given in an earlier life */
+    bool     came_over;    /* transferred to us: the word of it for the session of before may come to this one */
     bool     unsettled;    /* told: its items at the server are not as they are here */
 
     /* Made anew: what for, and what came of it. */

@@ -77,15 +77,84 @@ for (const [name, options] of [['samples in batches', '--bs=20 --bi=100'], ['a m
         await connected(node);
         await sleep(1000);
         const wanted = await through(node, 5, async () => {
+            assert.doesNotMatch(node.log(), /FG521[12]/, 'nothing is said to be lost');
             await node.restart({ kill9: true });
             await connected(node);
-            assert.doesNotMatch(node.log(), /FG521[12]/);
             await until(() => /FG5283/.test(node.log()), 'it goes on with the subscription of before');
         });
         const samples = await node.read((s) => flat(s, options).some((v) => v.Value.Value === wanted.at(-1) || String(v.Value.Value) === wanted.at(-1)));
         exactly(flat(samples, options), wanted);
         assert.doesNotMatch(node.log(), /FG521[12]/);
     });
+
+test('orderly stops: the server keeps the subscription', { timeout: 120_000 }, async (t) => {
+    const file = publishedNodes([entry([0, 1, 2].map(counter))]);
+    const node = await begin(t, file, '--bs=20 --bi=100');
+    await connected(node);
+    await sleep(1000);
+    const before = (await server.do('stats')).requests.CreateSubscription;
+    const wanted = await through(node, 3, async () => {
+        assert.doesNotMatch(node.log(), /FG521[12]/);
+        await node.restart();
+        await connected(node);
+    });
+    exactly(await node.read((s) => of(s, 2).map(String).includes(wanted.at(-1))), wanted);
+    assert.equal((await server.do('stats')).requests.CreateSubscription, before);
+});
+
+test('a server that does not give the subscription back: the gap is said, and nothing comes twice', { timeout: 120_000 }, async (t) => {
+    const file = publishedNodes([entry([0, 1, 2].map(counter))]);
+    const node = await begin(t, file, '--bs=20 --bi=100');
+    await connected(node);
+    await sleep(1000);
+    await server.do('emit', { ticks: 5, every: 50 });
+    await sleep(1000);
+    await server.do('fault', { service: 'TransferSubscriptions', status: 'BadServiceUnsupported', times: 1 });
+    await node.kill9();
+    await node.restart();
+    await until(() => /FG5212/.test(node.log()), () => `the gap is said\n${node.log()}`);
+    await sleep(500);
+    const from = (await server.do('emitted')).ticks.length;
+    await server.do('emit', { ticks: 5, every: 50 });
+    const last = (await emitted(from)).at(-1);
+    const samples = await node.read((s) => of(s, 2).map(String).includes(last));
+    for (let i = 0; i < COUNTERS; i++) {
+        assert.equal(new Set(of(samples, i)).size, of(samples, i).length, `counter ${i}: ${of(samples, i)}`);
+        assert.deepEqual(numbers(of(samples, i)).slice(-10), numbers(await emitted(from - 5)), `counter ${i}`);
+    }
+});
+
+test('what is not in the file any more is deleted on the server', { timeout: 60_000 }, async (t) => {
+    const file = publishedNodes([entry([counter(0), { ...counter(1), OpcPublishingInterval: 200 }])]);
+    const node = await begin(t, file, '--bs=1 --bi=0');
+    await connected(node);
+    await sleep(1000);
+    const { subscriptions } = await server.do('stats');
+    await node.kill9();
+    file.put([entry([counter(0)])]);
+    await node.restart();
+    await until(() => /FG5284/.test(node.log()), () => `it is said\n${node.log()}`);
+    await until(async () => (await server.do('stats')).subscriptions === subscriptions - 1, 'one is gone');
+});
+
+test('killed five times against our own server', { timeout: 120_000 }, async (t) => {
+    const sensor = await startSensor({ t, args: ['--step', '0.001'] });
+    const file = publishedNodes([entry([{ Id: 'ns=2;s=Temperature', OpcSamplingInterval: 0, OpcPublishingInterval: 100, QueueSize: 1000 }], sensor.url)]);
+    const node = await begin(t, file, '--bs=20 --bi=100');
+    await connected(node);
+    for (let i = 0; i < 5; i++) {
+        await sleep(300 + Math.random() * 1000);
+        assert.doesNotMatch(node.log(), /FG521[12]|FG5269/);
+        await node.restart({ kill9: true });
+        await connected(node);
+        await until(() => /FG5283/.test(node.log()), 'it goes on with the subscription of before');
+    }
+    await sleep(1500);
+    const samples = await node.read((s) => s.length > 20), times = samples.map((s) => Date.parse(s.Value.SourceTimestamp));
+    const gaps = times.slice(1).map((at, i) => at - times[i]);
+    assert.ok(gaps.every((gap) => gap > 0), `in order, none twice: ${gaps}`);
+    assert.ok(Math.max(...gaps) < 700, `none missing: ${gaps}`);
+});
 
 /** Data sets as samples. */
 function flat(samples, options) {
