@@ -215,7 +215,7 @@ void pub_keep_items(struct pub_stream *s, bool settled)
 void pub_keep_value(struct pub_item *i)
 {
     struct pub_stream *s = i->stream;
-    if (s->hand && s->kept && s->hand->value.has & UA_HAS_SOURCE_TIME)
+    if (s->hand && s->kept && i->number != UINT32_MAX && s->hand->value.has & UA_HAS_SOURCE_TIME)
         kept_last(&s->piece_lasts, i->number, s->hand->value.source_time, ua_value_print(&s->hand->value));
 }
 
