@@ -118,8 +118,10 @@ void pub_keep_flush(struct publisher *p)
     }
     struct bytes out = buf_bytes(&k->out);
     int r = io_write_all(p->config.io, k->file, out.at, out.len, k->size);
-    if (r < 0)
-        failed(p, strerror(-r));
+    if (r < 0) {
+        (void)FAIL_SYS(&why, CODE_IO, -r, "the end of it");
+        failed(p, why.text);
+    }
     k->size += out.len;
     buf_reset(&k->out);
 }
