@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "broker/private.h"
 
+#include <time.h>
+
 enum { NAME_MAX_BYTES = 200, DEFAULT_MESSAGES = 1000000 };
 #define DEFAULT_BYTES (UINT64_C(10) << 30)
 
@@ -660,4 +662,23 @@ enum code consumer_publish(struct consumer *c, struct consumer_word *words, size
     if (words[n - 1].result == 0)
         return CODE_OK;
     return FAIL(why, CODE_FULL, 0, "the node took no more: %s", mqtt_reason_name(words[n - 1].result));
+}
+
+enum { SETTLE_LOOK_US = 200 };
+
+enum code consumer_settle(struct consumer *c, uint32_t wait_ms, struct fault *why)
+{
+    uint64_t seq;
+    enum code code = consumer_finish(c, 0, BYTES_NONE, &seq, why);
+    if (code != CODE_OK)
+        return code;
+    /* A sync takes a millisecond or so: looking is cheaper than being told. */
+    for (uint64_t looked = 0; journal_durable(c->broker->journal) < seq; looked++) {
+        if (journal_failed(c->broker->journal))
+            return FAIL(why, CODE_IO, 0, "the journal has failed");
+        if (looked * SETTLE_LOOK_US > wait_ms * UINT64_C(1000))
+            return FAIL(why, CODE_AGAIN, 0, "the disk takes longer than %u ms", wait_ms);
+        (void)nanosleep(&(struct timespec){ .tv_nsec = SETTLE_LOOK_US * 1000 }, NULL);
+    }
+    return CODE_OK;
 }

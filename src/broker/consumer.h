@@ -113,6 +113,9 @@ struct consumer_word {
  * CODE_FULL: one was refused, as were all behind it; try those again, but what is too large (0x95). CODE_CLOSED: the node stops. Never from a loop's thread. */
 FG_CHECK enum code consumer_publish(struct consumer *, struct consumer_word *words, size_t n,
                                     struct fault *why);
+/* Blocks until what it has published so far is on disk (durability: memory: in the log), at most wait_ms: for who answers for it. CODE_AGAIN:
+ * not yet, and nobody knows; CODE_IO: the journal has failed; CODE_FULL, CODE_NOMEM, CODE_CLOSED. Never from a broker's loop. */
+FG_CHECK enum code consumer_settle(struct consumer *, uint32_t wait_ms, struct fault *why);
 /* The same without waiting: done() is called on a loop's thread when all have their results. `words` stay the caller's and alive
  * until then. */
 FG_CHECK enum code consumer_post(struct consumer *, struct consumer_word *words, size_t n,

@@ -1,4 +1,4 @@
-/* write.c - what an OPC UA client writes becomes a message: good is answered when it is in the log. */
+/* write.c - what an OPC UA client writes becomes a message: good is answered when it is on disk. */
 #include "base/buf.h"
 #include "base/log.h"
 #include "mirror/mirror_private.h"
@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { TOO_LARGE = 0x95 };
+enum { TOO_LARGE = 0x95, SETTLE_MS = 5000 };
 
 /* As people write it: 21.5, true, the text itself, a time without quotes. */
 static void print(struct buf *out, const struct ua_variant *v)
@@ -40,6 +40,11 @@ static ua_status publish(struct mirror *m, const char *topic, struct bytes paylo
     message_drop(msg);
     if (c == CODE_OK && word.result == TOO_LARGE)
         return UA_BAD_REQUEST_TOO_LARGE;
+    /* Good is an acknowledgement, as a PUBACK is one. This loop waits meanwhile: what is written here are commands, not floods. */
+    if (c == CODE_OK)
+        c = consumer_settle(m->consumer, SETTLE_MS, &why);
+    if (c == CODE_AGAIN)
+        return UA_BAD_TIMEOUT;
     return c == CODE_OK ? UA_GOOD : c == CODE_NOMEM ? UA_BAD_OUT_OF_MEMORY : c == CODE_CLOSED ? UA_BAD_SHUTDOWN : UA_BAD_RESOURCE_UNAVAILABLE;
 }
 

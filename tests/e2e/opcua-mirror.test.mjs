@@ -114,6 +114,18 @@ test('what a client writes is a message, if it may', async (t) => {
     await until(async () => await metric(node, 'writes_total') === 2, 'two writes are counted');
 });
 
+test('Good for a write means on disk: it survives kill -9 at once', async (t) => {
+    const dataDir = join(tempFolder(), 'data');
+    const settings = { hub: { topics: ['press/#'] }, opcua: { server: { ...SERVER, anonymous: 'write' }, variables: { Setpoint: { topic: 'press/setpoint', writable: 'press/setpoint/set' } } } };
+    const node = await startNode({ t, dataDir, settings });
+    const { session } = await uaConnect({ t, url: await urlOf(node) });
+    for (let i = 0; i < 20; i++) assert.equal((await write(session, 'Setpoint', ua.DataType.Double, i)).name, 'Good');
+    await node.kill9();
+    await node.restart();
+    const kept = (await node.verb('events', '--earliest', '-e', '-o', 'jsonl')).out.map((line) => JSON.parse(line)).filter((e) => e.topic === 'press/setpoint/set');
+    assert.deepEqual(kept.map((e) => e.body), Array.from({ length: 20 }, (_, i) => i));
+});
+
 test('who may read only is refused, and so is who no rule lets publish', async (t) => {
     const dataDir = join(tempFolder(), 'data');
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
