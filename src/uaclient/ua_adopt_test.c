@@ -134,6 +134,31 @@ static void test_cut(void **state)
     stage_close(&st);
 }
 
+/* node-opcua tells us that it was transferred, to us; the second time it means somebody else. */
+static void test_the_word_of_the_transfer(void **state)
+{
+    struct stage st;
+    struct ua_kept kept = {
+        .id = OLD, .expected = 6, .heard = 1000, .publishing_ms = 100, .keep_alive_count = 10};
+    struct ua_kept_item item = kept_item(14, 14);
+    struct ua_status_change_notification n = {.status = UA_GOOD_SUBSCRIPTION_TRANSFERRED,
+                                              .diagnostic_info = {-1, -1, -1, -1, BYTES_NONE, 0, NULL}};
+    struct buf b = {0};
+    (void)state;
+    set(&st);
+    adopt(&st, &kept, &item);
+    buf_le32(&b, 1);
+    ua_write_object_of(&b, &ua_status_change_notification_type, &n);
+    publish_raw(&st, 6, buf_bytes(&b), OLD);
+    publish(&st, 7, 0, 15, 15);
+    told(&st, "item(1 Good) 1=15 ");
+    publish_raw(&st, 8, buf_bytes(&b), OLD);
+    sim_advance(st.sim, 1200000);
+    told(&st, "notice(5210) gap(5212 lost 0 filled 0/1) ");
+    buf_clear(&b);
+    stage_close(&st);
+}
+
 static void test_only_a_new_one(void **state)
 {
     struct stage st;
@@ -154,7 +179,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goes_on),   cmocka_unit_test(test_a_part_is_safe),
         cmocka_unit_test(test_refused),   cmocka_unit_test(test_of_no_use),
-        cmocka_unit_test(test_cut),       cmocka_unit_test(test_only_a_new_one),
+        cmocka_unit_test(test_cut),       cmocka_unit_test(test_the_word_of_the_transfer),
+        cmocka_unit_test(test_only_a_new_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
