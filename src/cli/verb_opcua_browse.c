@@ -80,7 +80,7 @@ static void print_item(struct browse *b, struct output *o, const struct opcua_it
     bool variable = i->node_class == UA_CLASS_VARIABLE && !b->given->values_off;
     for (uint32_t k = 0; k < i->level * INDENT && o->format == OUTPUT_TABLE; k++)
         buf_u8(&name, ' ');
-    output_escape(&name, i->name.name.len ? i->name.name : i->display);
+    buf_add_bytes(&name, i->name.name.len ? i->name.name : i->display);
     if (i->node_class == UA_CLASS_METHOD)
         buf_add(&name, "()", 2);
     if (variable && i->value.value.type != UA_NULL)

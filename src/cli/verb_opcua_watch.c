@@ -64,7 +64,8 @@ static void on_changes(void *ctx, struct ua_subscription *sub, const struct ua_c
     (void)sub;
     for (size_t i = 0; i < changes->count && !w->done; i++) {
         print_change(w, &changes->at[i]);
-        w->done = w->given->count && ++w->seen >= w->given->count;
+        w->seen++;
+        w->done = w->given->count && w->seen >= w->given->count;
     }
     (void)fflush(w->s->call->out);
     if (w->done || ferror(w->s->call->out)) {
@@ -91,6 +92,16 @@ static void on_gap(void *ctx, struct ua_subscription *sub, const struct ua_gap *
     struct watching *w = ctx;
     (void)sub;
     verb_warn(w->s->call, "%s", gap->why.text);
+}
+
+/* The first value of each node comes by itself: that none did is no silence of the plant. */
+static int none_came(const struct watching *w)
+{
+    struct ua_subscription_look look;
+    ua_subscription_look(w->sub, &look);
+    verb_warn(w->s->call, "no value came: %s", look.id ? "the server has the subscription and sends nothing for it"
+                                                     : "the server has not made the subscription");
+    return STATUS_FAILED;
 }
 
 static int watch(struct watching *w)
@@ -126,7 +137,9 @@ static int watch(struct watching *w)
         return opcua_failed(s, "watch", UA_BAD_CONNECTION_CLOSED);
     if (g->count && !done && !interrupts)
         return STATUS_FAILED; /* fewer than were waited for */
-    return status == STATUS_DONE && w->bad ? STATUS_WARNINGS : status;
+    if (status == STATUS_DONE && w->bad)
+        return STATUS_WARNINGS;
+    return status == STATUS_DONE && !w->seen && !interrupts ? none_came(w) : status;
 }
 
 static int run(struct verb_call *call)
@@ -164,7 +177,7 @@ const struct verb opcua_watch = {
     .name = "watch",
     .group = "field",
     .summary = "print values of nodes as they change",
-    .detail = "A lost connection is made again, and what was missed is fetched if the server still has it. Ends on Ctrl-C, after --count values, or after --for. Exit status: 1 fewer values than --count came, 4 a node was refused.",
+    .detail = "A lost connection is made again, and what was missed is fetched if the server still has it. Ends on Ctrl-C, after --count values, or after --for. Exit status: 1 fewer values than --count came, or none at all, 4 a node was refused.",
     .examples = { "fieldgate opcua watch opc.tcp://10.0.4.20:4840 'ns=2;s=Temperature'",
                   "fieldgate opcua watch opc.tcp://10.0.4.20:4840 Press1/Temperature Press1/Humidity -o jsonl",
                   "fieldgate opcua watch opc.tcp://10.0.4.20:4840 i=2258 -C 5 --interval 100ms" },

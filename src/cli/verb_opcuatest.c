@@ -21,13 +21,13 @@ struct findings {
     unsigned good, warnings, errors;
 };
 
+/* Both texts are printed as they are: what is the server's own is escaped already. */
 static void say(struct findings *f, enum output_mark mark, const char *what, const char *more)
 {
     FILE *to = f->s->call->out;
-    char text[512];
     (void)fputs("  ", to);
     output_mark(to, mark);
-    (void)fprintf(to, more && *more ? "  %-44s %s\n" : "  %s%s\n", bytes_escape(bytes_str(what), text, sizeof text), more ? more : "");
+    (void)fprintf(to, more && *more ? "  %-44s %s\n" : "  %s%s\n", what, more ? more : "");
     f->good += mark == MARK_OK;
     f->warnings += mark == MARK_WARN;
     f->errors += mark == MARK_BAD;
@@ -70,8 +70,9 @@ static void show_endpoints(struct findings *f)
         struct bytes uri = e[i].security_policy_uri;
         const char *policy = policy_of(uri);
         int32_t mode = e[i].security_mode;
-        size_t len = policy ? (size_t)(uri.at + uri.len - (const uint8_t *)policy) : 0;
-        buf_printf(&what, "%.*s %s", policy ? (int)len : (int)uri.len, policy ? policy : (const char *)uri.at,
+        char name[200];
+        struct bytes plain = policy ? bytes_of((const uint8_t *)policy, (size_t)(uri.at + uri.len - (const uint8_t *)policy)) : uri;
+        buf_printf(&what, "%s %s", bytes_escape(plain, name, sizeof name),
                    mode >= 1 && mode <= 3 ? modes[mode] : modes[0]);
         buf_u8(&what, 0);
         tokens_of(&e[i], &tokens);

@@ -137,7 +137,7 @@ static bool ahead(struct ua_subscription *s, const struct sub_message *m, bool e
     s->client->duplicates++;
     if (++s->stale >= STALE_MOST || d < -(int64_t)BACK) {
         client_lacks(s->client, UA_LACK_SEQUENCE);
-        sub_gone(s, "its sequence numbers run backwards", true);
+        sub_gone(s, "its sequence numbers ran backwards", true);
     }
     return false;
 }

@@ -137,6 +137,7 @@ static struct uas_ask *make_ask(struct uas_request *r, struct uas_session *x)
 static void enlist(struct uas_ask *a, struct uas_request *r)
 {
     struct ua_server *s = r->server;
+    r->body_max = a->session->body_max;
     a->ticket = uas_ticket_of(r);
     a->session->ask = a;
     a->next = s->asks;
@@ -213,9 +214,19 @@ void uas_asks_close(struct ua_server *s)
 
 /* ---- the answer ---- */
 
-static bool same_user(const struct ua_server_user *a, const struct ua_server_user *b)
+bool uas_same_user(const struct ua_server_user *a, const struct ua_server_user *b)
 {
-    return a->kind == b->kind && strcmp(a->name, b->name) == 0;
+    return a->kind == b->kind && strcmp(a->name, b->name) == 0 && memcmp(a->thumbprint, b->thumbprint, sizeof a->thumbprint) == 0;
+}
+
+/* Two certificates may have one name: who he is is said by both. */
+static struct ua_server_user identity(const struct uas_ask *a, const struct ua_server_user *said)
+{
+    struct ua_server_user user = *said;
+    memset(user.thumbprint, 0, sizeof user.thumbprint);
+    if (a->ask.kind == UA_USER_CERTIFICATE)
+        memcpy(user.thumbprint, a->certificate->thumbprint, sizeof user.thumbprint);
+    return user;
 }
 
 static void log_refused(const struct uas_ask *a, ua_status status)
@@ -258,10 +269,13 @@ static void answer_good(struct uas_ask *a, const struct ua_server_user *user)
 
 static void settle(struct uas_ask *a, ua_status status, const struct ua_server_user *user)
 {
-    if (status == UA_GOOD && a->moved && !same_user(&a->session->user, user))
+    struct ua_server_user who = { 0 };
+    if (status == UA_GOOD)
+        who = identity(a, user);
+    if (status == UA_GOOD && a->moved && !uas_same_user(&a->session->user, &who))
         status = UA_BAD_IDENTITY_TOKEN_REJECTED; /* [Part 4, 5.6.3.1]: a session does not change hands with its channel */
     if (status == UA_GOOD) {
-        answer_good(a, user);
+        answer_good(a, &who);
         return;
     }
     if (a->ask.kind != UA_USER_ANONYMOUS && status != UA_BAD_OUT_OF_MEMORY)

@@ -221,7 +221,7 @@ static void write_result(struct uas_request *r, struct buf *out, struct ua_node 
 
 static size_t budget_of(const struct uas_request *r)
 {
-    uint64_t most = uas_body_max(r->link) / 2;
+    uint64_t most = uas_body_max(r) / 2;
     return most < ANSWER_BYTES ? (size_t)most : ANSWER_BYTES;
 }
 

@@ -1,4 +1,4 @@
-/* Discovery, and connections: how many, how long, and what becomes of a client that does not read. */
+/* Discovery, and connections: how many, how long, and what becomes of a client that does not read; shares of sessions. */
 #include "uaserver/service_test_stage.h"
 
 /* ---- discovery ---- */
@@ -251,6 +251,67 @@ static void the_counters_add_up(void **state)
     assert_int_equal(after.sessions, before.sessions);
 }
 
+/* ---- places ---- */
+
+static void one_address_has_at_most_half_of_the_sessions(void **state)
+{
+    (void)state;
+    open_with((struct ua_server_limits){ .sessions = 5 }, NULL);
+    struct client c, d;
+    struct ua_create_session_response a;
+    world.from = "10.0.0.5";
+    client_begin(&c, &world);
+    assert_int_equal(client_create(&c, NULL, &a), UA_GOOD);
+    assert_int_equal(client_activate(&c, NULL, (struct ua_extension_object){ 0 }), UA_GOOD);
+    struct ua_server_counters before, after;
+    ua_server_glance(&before);
+    assert_int_equal(client_create(&c, NULL, &a), UA_BAD_TOO_MANY_SESSIONS);
+    ua_server_glance(&after);
+    assert_int_equal(after.sessions_refused, before.sessions_refused + 1);
+    world.server->sessions->active = false; /* who has not activated his in time makes room for his own kind, too */
+    sim_advance(world.sim, 11 * 1000000);
+    assert_int_equal(client_create(&c, NULL, &a), UA_GOOD);
+    assert_int_equal(client_activate(&c, NULL, (struct ua_extension_object){ 0 }), UA_GOOD);
+    client_close(&c); /* they wait for their client, and count */
+    assert_true(client_open(&c, &world, UA_POLICY_NONE, UA_MODE_NONE, NULL));
+    assert_int_equal(client_create(&c, NULL, &a), UA_BAD_TOO_MANY_SESSIONS);
+    world.from = "10.0.0.6";
+    client_begin(&d, &world);
+    client_close(&d);
+    world.from = NULL; /* our own machine may have what is left */
+    client_begin(&d, &world);
+    assert_int_equal(client_create(&d, NULL, &a), UA_GOOD);
+    assert_int_equal(world.server->session_count, 5);
+    client_close(&d);
+    close_with(&c);
+}
+
+/* MaxResponseMessageSize is what a session has said, not the last one of its connection. */
+static void each_session_has_its_own_longest_answer(void **state)
+{
+    (void)state;
+    open_with((struct ua_server_limits){ 0 }, NULL);
+    struct client c;
+    struct ua_create_session_response a;
+    client_begin(&c, &world);
+    struct client first = c;
+    struct ua_create_session_request q = client_create_request(&c, NULL);
+    q.max_response_message_size = 4000;
+    assert_int_equal(CLIENT_ASK(&c, create_session, &q, &a), UA_GOOD);
+    memcpy(c.token_bytes, a.authentication_token.text.at, a.authentication_token.text.len);
+    c.token.text.at = c.token_bytes;
+    assert_int_equal(client_activate(&c, NULL, (struct ua_extension_object){ 0 }), UA_GOOD);
+    struct ua_read_value_id ids[4000];
+    for (int i = 0; i < 4000; i++)
+        ids[i] = (struct ua_read_value_id){ .node_id = UA_NS0(UA_ID_SERVER_SERVER_ARRAY), .attribute_id = UA_ATTR_BROWSE_NAME };
+    struct ua_read_request read = { .nodes_to_read = ids, .nodes_to_read_count = 4000 };
+    struct ua_read_response r;
+    first.token.text.at = first.token_bytes;
+    assert_int_equal(CLIENT_ASK(&first, read, &read, &r), UA_GOOD);
+    assert_int_equal(CLIENT_ASK(&c, read, &read, &r), UA_BAD_RESPONSE_TOO_LARGE);
+    close_with(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +325,8 @@ int main(void)
         cmocka_unit_test(without_memory_no_server_opens),
         cmocka_unit_test(what_cannot_be_offered_is_not),
         cmocka_unit_test(the_counters_add_up),
+        cmocka_unit_test(one_address_has_at_most_half_of_the_sessions),
+        cmocka_unit_test(each_session_has_its_own_longest_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

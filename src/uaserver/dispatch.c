@@ -69,7 +69,18 @@ static ua_status find_session(struct uas_request *r, enum uas_need need)
     }
     uas_session_heard(s);
     r->session = s;
+    r->body_max = s->body_max;
     return UA_GOOD;
+}
+
+/* Who asks without a session may have one on this connection: the least of what they take. */
+static uint64_t least_body_max(const struct uas_link *l)
+{
+    uint64_t least = 0;
+    for (const struct uas_session *x = l->sessions; x; x = x->next_of_link)
+        if (x->body_max && (!least || x->body_max < least))
+            least = x->body_max;
+    return least;
 }
 
 static ua_status admit(struct uas_request *r, const struct uas_service *s)
@@ -78,7 +89,10 @@ static ua_status admit(struct uas_request *r, const struct uas_service *s)
         return UA_BAD_SERVICE_UNSUPPORTED;
     if (!is_discovery(s) && !for_sessions(r->link))
         return UA_BAD_SECURITY_POLICY_REJECTED;
-    return s->need == UAS_NEED_NOTHING ? UA_GOOD : find_session(r, s->need);
+    if (s->need != UAS_NEED_NOTHING)
+        return find_session(r, s->need);
+    r->body_max = least_body_max(r->link);
+    return UA_GOOD;
 }
 
 void uas_dispatch(struct uas_link *l, uint32_t id, struct bytes body)

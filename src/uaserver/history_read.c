@@ -227,7 +227,7 @@ void uas_history_read_service(struct uas_request *r)
     }
     uint32_t budget = VALUES_MAX;
     struct buf *out = uas_begin(r, UA_ENCODING_history_read_response);
-    struct walk w = { out, buf_size(out) + (size_t)uas_body_max(r->link) / 2, &budget };
+    struct walk w = { out, buf_size(out) + (size_t)uas_body_max(r) / 2, &budget };
     buf_le32(out, q.nodes_to_read_count);
     for (uint32_t i = 0; i < q.nodes_to_read_count; i++)
         if (q.release_continuation_points)

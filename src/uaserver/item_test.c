@@ -596,7 +596,7 @@ static void a_value_that_the_client_does_not_take_is_told_of(void **state)
     q.item_to_monitor.node_id = n->id;
     (void)watch(&t->c, s, q);
     (void)watch(&t->c, s, item(1, 2, 3, 0));
-    t->w.server->links->body_max = 10000;
+    t->w.server->sessions->body_max = 10000;
     struct heard h = cycle(t);
     assert_int_equal(h.data_count, 2);
     assert_int_equal(status_of(&h.data[0]), UA_BAD_ENCODING_LIMITS_EXCEEDED);

@@ -106,7 +106,7 @@ static ua_status answer(struct uas_parked *p, uint32_t id, const struct uas_subs
 /* Room for the message beside the lists of a response. */
 static uint64_t message_room(const struct uas_subscription *s, const struct uas_parked *p)
 {
-    uint64_t around = RESPONSE_REST + 4ull * (s->retained_count + 1) + 4ull * p->result_count, body = uas_body_max(p->ticket.link);
+    uint64_t around = RESPONSE_REST + 4ull * (s->retained_count + 1) + 4ull * p->result_count, body = uas_ticket_body_max(&p->ticket);
     return body > around ? body - around : 0;
 }
 

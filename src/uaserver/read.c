@@ -43,7 +43,7 @@ static void write_any(struct uas_request *r, const struct ua_read_value_id *id, 
 /* Good: all of them were written. */
 static ua_status write_results(struct uas_request *r, uint32_t count, enum ua_timestamps times, struct buf *out)
 {
-    size_t most = (size_t)uas_body_max(r->link), start = buf_size(out);
+    size_t most = (size_t)uas_body_max(r), start = buf_size(out);
     for (uint32_t i = 0; i < count; i++) {
         struct ua_read_value_id id;
         ua_read_node_id(&r->in, &id.node_id);

@@ -12,12 +12,23 @@ void ua_server_glance(struct ua_server_counters *out)
 #undef UA_X
 }
 
-uint64_t uas_body_max(const struct uas_link *l)
+/* `of_session` 0: it has said nothing. */
+static uint64_t body_max(const struct uas_link *l, uint64_t of_session)
 {
     uint64_t max = ua_channel_body_max(l->channel);
     if (max > BODY_MAX)
         max = BODY_MAX;
-    return l->body_max && l->body_max < max ? l->body_max : max;
+    return of_session && of_session < max ? of_session : max;
+}
+
+uint64_t uas_body_max(const struct uas_request *r)
+{
+    return body_max(r->link, r->body_max);
+}
+
+uint64_t uas_ticket_body_max(const struct uas_ticket *t)
+{
+    return body_max(t->link, t->body_max);
 }
 
 bool uas_ready(const struct uas_link *l)
@@ -52,12 +63,12 @@ static struct buf *begin(struct uas_link *l, struct ua_sending *sending, uint32_
 }
 
 /* Good, or nothing was sent. */
-static ua_status end(struct uas_link *l, const struct ua_sending *sending, uint32_t id)
+static ua_status end(struct uas_link *l, const struct ua_sending *sending, uint32_t id, uint64_t max)
 {
     if (l->closing)
         return UA_BAD_SECURE_CHANNEL_CLOSED;
     struct buf *out = conn_out(l->conn);
-    if (!out->bad && buf_size(out) - sending->at - UA_SEND_HEAD > uas_body_max(l)) {
+    if (!out->bad && buf_size(out) - sending->at - UA_SEND_HEAD > max) {
         ua_channel_undo(out, sending);
         return UA_BAD_RESPONSE_TOO_LARGE;
     }
@@ -69,7 +80,8 @@ static void fault(struct uas_link *l, uint32_t id, uint32_t handle, ua_status st
     struct ua_sending sending;
     UAS_COUNT(requests_refused);
     (void)begin(l, &sending, UA_ENCODING_service_fault, handle, status);
-    if (end(l, &sending, id) != UA_GOOD && !l->closing)
+    if (end(l, &sending, id, body_max(l, 0)) != UA_GOOD && /* a fault has a few bytes, whatever the session takes */
+         !l->closing)
         uas_link_end(l, UA_BAD_TCP_INTERNAL_ERROR, "the server has no memory for an answer");
 }
 
@@ -83,7 +95,7 @@ struct buf *uas_begin(struct uas_request *r, uint32_t response_encoding)
 
 void uas_end(struct uas_request *r)
 {
-    ua_status status = end(r->link, &r->sending, r->id);
+    ua_status status = end(r->link, &r->sending, r->id, uas_body_max(r));
     r->answered = true;
     if (status != UA_GOOD && !r->link->closing)
         fault(r->link, r->id, r->header.request_handle, status);
@@ -153,6 +165,7 @@ struct uas_ticket uas_ticket_of(struct uas_request *r)
         .link = r->link,
         .id = r->id,
         .handle = r->header.request_handle,
+        .body_max = r->body_max,
         .until_us = hint ? loop_now_us(r->server->loop) + hint * 1000 : INT64_MAX,
     };
 }
@@ -164,7 +177,7 @@ struct buf *uas_ticket_begin(const struct uas_ticket *t, uint32_t response_encod
 
 ua_status uas_ticket_end(const struct uas_ticket *t, const struct ua_sending *sending)
 {
-    return end(t->link, sending, t->id);
+    return end(t->link, sending, t->id, uas_ticket_body_max(t));
 }
 
 void uas_ticket_fault(const struct uas_ticket *t, ua_status status)

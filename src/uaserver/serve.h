@@ -41,6 +41,7 @@ struct uas_request {
     struct arena       *arena;   /* until the handler returns */
     struct ua_sending   sending; /* private */
     bool                answered;
+    uint64_t            body_max; /* the session's: MaxResponseMessageSize; 0: none */
     uint64_t            work;    /* bytes of long values that were taken apart for it (uas_work) */
 };
 typedef void (*uas_handler)(struct uas_request *);
@@ -78,6 +79,7 @@ struct uas_ticket {
     struct uas_link *link;
     uint32_t id, handle;
     int64_t  until_us; /* loop time: its TimeoutHint; INT64_MAX: none */
+    uint64_t body_max; /* as the request's */
 };
 struct uas_ticket uas_ticket_of(struct uas_request *); /* the request counts as answered */
 struct buf *uas_ticket_begin(const struct uas_ticket *, uint32_t response_encoding, struct ua_sending *);
@@ -88,7 +90,8 @@ void      uas_ticket_fault(const struct uas_ticket *, ua_status);
  * in a later cycle. */
 bool uas_ready(const struct uas_link *);
 /* The longest body of a response. */
-uint64_t uas_body_max(const struct uas_link *);
+uint64_t uas_body_max(const struct uas_request *);
+uint64_t uas_ticket_body_max(const struct uas_ticket *);
 
 /* ---- a connection ---- */
 struct uas_link {
@@ -100,14 +103,13 @@ struct uas_link {
     struct uas_session *sessions; /* those that are attached, by their next_of_link */
     int64_t             opened_us;    /* accepted */
     int64_t             sessionless_us; /* since when it has had no session; 0: it has */
-    uint64_t            body_max;  /* of a response, by CreateSession; 0: what the channel says */
     bool                opened;    /* the channel was */
     bool                closing;
     bool                paused;    /* it does not take what it has asked for, and is not listened to */
 };
 
 /* ---- sessions ---- */
-enum { UAS_SECRET = 32 };
+enum { UAS_SECRET = 32, UAS_HOST_CHARS = 64 };
 struct uas_session {
     struct uas_session *next, *prev;
     struct uas_session *next_of_link;
@@ -117,6 +119,7 @@ struct uas_session {
     uint8_t             secret[UAS_SECRET]; /* the authentication token: a byte string of namespace 0 */
     uint8_t             nonce[UA_NONCE_BYTES]; /* the last one given out */
     bool                active;
+    char                host[UAS_HOST_CHARS]; /* where its last connection came from, without the port */
     char               *name;       /* escaped; "session 7" if the client has not named it */
     struct ua_certificate *certificate; /* of the client, held; NULL for None */
     const struct ua_policy *policy;
@@ -195,6 +198,8 @@ void uas_cancel(struct uas_request *);
 
 /* ---- activate.c ---- */
 void uas_activate_session(struct uas_request *);
+/* One name, one certificate. */
+bool uas_same_user(const struct ua_server_user *, const struct ua_server_user *);
 void uas_ask_forget(struct uas_ask *); /* its session is gone */
 void uas_asks_link_gone(struct ua_server *, const struct uas_link *);
 void uas_asks_close(struct ua_server *);

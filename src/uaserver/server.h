@@ -37,7 +37,7 @@ struct ua_user_check {
 struct ua_server_limits {
     uint32_t channels;              /* 100: BadTcpServerTooBusy in an ERR. The oldest without a session after connect_s makes
                                      * room, else the oldest that is not open yet */
-    uint32_t sessions;              /* 100: BadTooManySessions */
+    uint32_t sessions;              /* 100: BadTooManySessions; half of them for one address, loopback apart */
     uint32_t subscriptions;         /* 20 of a session: BadTooManySubscriptions */
     uint32_t kept_subscriptions;    /* 100 without a session: the oldest go */
     uint32_t items;                 /* 10,000 of the server: BadTooManyMonitoredItems */

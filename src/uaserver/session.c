@@ -37,10 +37,11 @@ struct uas_session *uas_session_find(const struct uas_link *l, const struct ua_n
 void uas_session_attach(struct uas_session *x, struct uas_link *l)
 {
     x->link = l;
+    struct bytes host = address_host(conn_address(l->conn));
+    (void)snprintf(x->host, sizeof x->host, "%.*s", BYTES_FMT(host));
     x->next_of_link = l->sessions;
     l->sessions = x;
     l->sessionless_us = 0;
-    l->body_max = x->body_max;
 }
 
 static void unlink_from_link(struct uas_session *x)
@@ -118,19 +119,44 @@ void uas_session_heard(struct uas_session *x)
 
 /* ---- CreateSession ---- */
 
-/* Who has not activated his session in the time that a client has to connect makes room. */
-static bool make_room(struct ua_server *s)
+/* Who has not activated his session in the time that a client has to connect makes room. `host` NULL: of any address. */
+static bool end_idle(struct ua_server *s, const struct bytes *host)
 {
-    if (s->session_count < s->limits.sessions)
-        return true;
     int64_t before = loop_now_us(s->loop) - (int64_t)s->limits.connect_s * 1000000;
     struct uas_session *found = NULL;
     for (struct uas_session *x = s->sessions; x; x = x->next)
-        if (!x->active && !x->ask && x->created_us <= before)
+        if (!x->active && !x->ask && x->created_us <= before && (!host || bytes_is(*host, x->host)))
             found = x;
     if (found)
         uas_session_close(found, true);
     return found != NULL;
+}
+
+/* One address must not have all places; our own machine may: who is on it stands behind one address by nature. */
+static bool has_share(const struct uas_link *l)
+{
+    struct ua_server *s = l->server;
+    struct bytes host = address_host(conn_address(l->conn));
+    uint32_t most = s->limits.sessions / 2 ? s->limits.sessions / 2 : 1, has = 0;
+    for (const struct uas_session *x = s->sessions; x && !conn_loopback(l->conn); x = x->next)
+        has += bytes_is(host, x->host);
+    if (has < most || end_idle(s, &host))
+        return true;
+    log_warn("opcua", "FG5316 %s refused: its address has %u sessions, the most that one may have is half of the server's %u; close "
+             "those that are not used, or let the server have more sessions", conn_address(l->conn), has, s->limits.sessions);
+    return false;
+}
+
+static bool make_room(const struct uas_link *l)
+{
+    struct ua_server *s = l->server;
+    if (!has_share(l))
+        return false;
+    if (s->session_count < s->limits.sessions || end_idle(s, NULL))
+        return true;
+    log_warn("opcua", "FG5313 %s refused: the server has %u sessions, that is all it may have", conn_address(l->conn),
+             s->limits.sessions);
+    return false;
 }
 
 /* The certificate it shows is the one that the channel was opened with, and names the application it says it is. */
@@ -242,11 +268,8 @@ void uas_create_session(struct uas_request *r)
     if (!uas_read(r, &ua_create_session_request_type, &q))
         return;
     ua_status status = check_create(r, &q);
-    if (status == UA_GOOD && !make_room(r->server)) {
-        log_warn("opcua", "FG5313 %s refused: the server has %u sessions, that is all it may have", conn_address(r->link->conn),
-                 r->server->limits.sessions);
+    if (status == UA_GOOD && !make_room(r->link))
         status = UA_BAD_TOO_MANY_SESSIONS;
-    }
     if (status != UA_GOOD) {
         refuse(r, status);
         return;
@@ -261,6 +284,7 @@ void uas_create_session(struct uas_request *r)
         return;
     }
     enter(x, r->link);
+    r->body_max = x->body_max;
     a.session_id = x->id;
     a.authentication_token = (struct ua_node_id){ .kind = UA_ID_BYTES, .text = bytes_of(x->secret, sizeof x->secret) };
     a.revised_session_timeout = x->timeout_ms;

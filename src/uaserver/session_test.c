@@ -570,6 +570,41 @@ static void a_session_moves_to_a_channel_of_the_same_kind(void **state)
     client_close(&a);
 }
 
+static ua_status show(struct client *c, const struct ua_application *user)
+{
+    const struct ua_x509_identity_token x = { policy_id(c, UA_USER_CERTIFICATE), user->certificate->der };
+    struct ua_activate_session_request q = client_activate_request(c, client_app, token(&ua_x509_identity_token_type, &x));
+    q.user_token_signature = client_sign(c, user_policy(c), user->key, server_app->certificate->leaf, bytes_of(c->nonce, 32));
+    (void)client_send(c, &ua_activate_session_request_type, &q);
+    return client_activate_answer(c);
+}
+
+/* Two certificates that say one name are two users. */
+static void a_session_is_not_taken_by_a_namesake(void **state)
+{
+    (void)state;
+    struct ua_application *ann = peers_make("ann", "URI:urn:ann", 2048), *namesake = peers_make("ann", "URI:urn:ann", 2048);
+    struct client a, b;
+    begin_secure(&a, UA_POLICY_BASIC256SHA256, UA_MODE_SIGN, client_app);
+    assert_int_equal(show(&a, ann), UA_GOOD);
+    assert_true(client_open(&b, &world, UA_POLICY_BASIC256SHA256, UA_MODE_SIGN, client_app));
+    memcpy(b.nonce, a.nonce, sizeof b.nonce);
+    b.token = a.token;
+    assert_int_equal(show(&b, namesake), UA_BAD_IDENTITY_TOKEN_REJECTED);
+    assert_int_equal(try_read(&a), UA_GOOD);
+    assert_int_equal(show(&b, ann), UA_GOOD);
+    assert_int_equal(try_read(&b), UA_GOOD);
+    /* What a subscription is taken by is the same. */
+    struct ua_server_user one = world.server->sessions->user, two = one;
+    assert_true(uas_same_user(&one, &two));
+    two.thumbprint[19] ^= 1;
+    assert_false(uas_same_user(&one, &two));
+    client_close(&a);
+    client_close(&b);
+    ua_application_drop(ann);
+    ua_application_drop(namesake);
+}
+
 static void a_silent_session_ends(void **state)
 {
     (void)state;
@@ -793,6 +828,7 @@ int main(void)
         TEST(the_first_service_is_activate_session),
         TEST(a_session_belongs_to_its_channel),
         TEST(a_session_moves_to_a_channel_of_the_same_kind),
+        TEST(a_session_is_not_taken_by_a_namesake),
         TEST(a_silent_session_ends),
         TEST(a_session_lives_through_renewals),
         TEST(a_channel_that_is_not_renewed_ends),

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "net/loop.h"
+#include "opcua/certificate.h"
 #include "opcua/ids.h"
 #include "opcua/services.h"
 #include "opcua/status.h"
@@ -87,6 +88,7 @@ void     ua_value_write(struct buf *, const struct ua_value *, enum ua_timestamp
 enum { UA_USER_CHARS = 128 };
 struct ua_server_user {
     char    name[UA_USER_CHARS]; /* escaped, for the log; "anonymous" */
+    uint8_t thumbprint[UA_THUMBPRINT_BYTES]; /* of a user's certificate, put here by the server: names may be alike; else zeros */
     uint8_t kind;                /* enum ua_user_token */
     bool    may_write;           /* what it may not is BadUserAccessDenied */
     bool    may_call;

@@ -82,17 +82,12 @@ const struct uas_hooks uas_subscription_hooks = {
 
 /* ---- and come ---- */
 
-static bool same_user(const struct ua_server_user *a, const struct ua_server_user *b)
-{
-    return a->kind == b->kind && !strcmp(a->name, b->name);
-}
-
 /* Of somebody who says no name, the application has to be the same [Part 4, 5.13.7.1]; where there is no security, nothing can
  * be asked of him. */
 static bool may_take(const struct uas_subscription *s, const struct uas_session *by)
 {
     uint64_t application = s->session ? application_of(s->session) : s->application;
-    if (!same_user(uas_user_of(s), &by->user))
+    if (!uas_same_user(uas_user_of(s), &by->user))
         return false;
     return by->user.kind != UA_USER_ANONYMOUS || application == application_of(by);
 }

@@ -81,6 +81,18 @@ test('watch prints changes, and ends after so many', async () => {
     assert.ok(lines[0].value < lines[2].value);
     const few = await opcua('watch', sensor.url, 'ns=2;s=Run', '-C', '5', '-W', '1');
     assert.equal(few.code, 1);
+    const none = await opcua('watch', sensor.url, 'ns=2;s=Run', '-W', '1', '--interval', '60s');
+    assert.equal(none.code, 1);
+    assert.match(none.err, /no value came/);
+});
+
+test('names stand in csv and json as they are, in tables escaped once', async (t) => {
+    const odd = await startSensor({ args: ['--accept-any', '--name', 'a"\\b\u0085, c'] });
+    t.after(() => odd.stop());
+    const browse = (...args) => opcua('browse', odd.url, '--accept-any', '--depth', '1', ...args);
+    assert.match((await browse('-o', 'csv')).out, /^"a""\\b\u0085, c",object,,/m);
+    assert.ok(JSON.parse((await browse('-o', 'json')).out).nodes.some((n) => n.name === 'a"\\b\u0085, c'));
+    assert.match((await browse()).out, /^ {2}a"\\b\\xc2, c\t|^ {2}a"\\b\\xc2\\x85, c\t/m);
 });
 
 test('test says what the server offers', async () => {
