@@ -314,7 +314,6 @@ static enum code prepare(struct publisher *p, const struct publisher_config *c, 
         p->limits.string = p->options.max_string < 16 << 20 ? (uint32_t)p->options.max_string : 16u << 20;
     p->config = *c;
     p->config.site = p->options.site;
-    p->keep.file = -1;
     p->keep.dir = c->keep_dir ? mem_strdup(c->keep_dir) : NULL;
     p->nodes_path = mem_strdup(path);
     p->topic = mem_strdup(p->template);
@@ -345,6 +344,7 @@ static struct publisher *new_publisher(const struct publisher_config *c, struct 
         (void)FAIL(why, CODE_NOMEM, 0, "no memory for the OPC publisher");
         return NULL;
     }
+    p->keep.file = -1;
     (void)pthread_mutex_init(&p->lock, NULL);
     (void)pthread_mutex_init(&p->calls, NULL);
     if (prepare(p, c, why) == CODE_OK)
