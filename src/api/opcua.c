@@ -208,6 +208,8 @@ static void put_server_metrics(struct api *a, struct buf *out)
         { "opcua_server_items", "gauge", "Monitored items.", SERVER(items) },
         { "opcua_server_notifications_total", "counter", "Values sent to subscriptions.", SERVER(notifications) },
         { "opcua_server_overflows_total", "counter", "Values that a queue of an item had no room for.", SERVER(overflows) },
+        { "opcua_server_crowded_total", "counter", "Clients sent nothing for a while: all had too much waiting.", SERVER(crowded) },
+        { "opcua_server_crowded_out_total", "counter", "Clients closed because all had far too much waiting.", SERVER(crowded_out) },
     };
 #undef MIRROR
 #undef SERVER

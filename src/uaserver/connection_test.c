@@ -149,6 +149,92 @@ static void who_does_not_read_is_not_listened_to(void **state)
     stall_and_go_on(100000);
 }
 
+/* Ten who take nothing fill what all may have; who reads goes on, with large answers too. */
+static void those_who_do_not_read_have_one_bound_together(void **state)
+{
+    (void)state;
+    enum { SLOW = 10, ALL = 1000000 };
+    struct client good, slow[SLOW];
+    struct ua_server_counters before, after;
+    open_with((struct ua_server_limits){ .channels = 20, .all_unsent_bytes = ALL }, &good);
+    ua_server_glance(&before);
+    static uint8_t big[60000];
+    const struct ua_data_value v = { .has = UA_HAS_VALUE, .value = { .type = UA_BYTE_STRING, .text = bytes_of(big, sizeof big) } };
+    assert_true(ua_set_value(world.server->space, any, &v));
+    struct ua_read_value_id id = { .node_id = any->node.id, .attribute_id = UA_ATTR_VALUE };
+    struct ua_read_request q = { .nodes_to_read = &id, .nodes_to_read_count = 1 };
+    struct ua_read_response a;
+    for (int i = 0; i < SLOW; i++) {
+        client_begin(&slow[i], &world);
+        sim_stall(slow[i].sim, 0);
+    }
+    for (int k = 0; k < 100; k++) {
+        for (int i = 0; i < SLOW; i++)
+            (void)client_send(&slow[i], &ua_read_request_type, &q);
+        assert_int_equal(CLIENT_ASK(&good, read, &q, &a), UA_GOOD);
+        arena_reset(&world.arena);
+        assert_true(world.server->unsent <= ALL + SLOW * 70000);
+    }
+    uint64_t waits = 0;
+    for (struct uas_link *l = world.server->links; l; l = l->next)
+        waits += conn_unsent(l->conn);
+    assert_true(waits > ALL && waits == world.server->unsent);
+    ua_server_glance(&after);
+    assert_true(after.crowded > before.crowded);
+    assert_int_equal(after.crowded_out, before.crowded_out);
+    /* One of them reads, and gets what he has asked for. */
+    sim_stall(slow[0].sim, SIZE_MAX);
+    for (int k = 0; k < 100; k++) {
+        assert_int_equal(client_answer(&slow[0], &ua_read_response_type, &a), UA_GOOD);
+        arena_reset(&world.arena);
+    }
+    /* The others go after their time, not all of them: as soon as there is room again the rest may be slow. */
+    (void)client_send(&slow[1], &ua_read_request_type, &q);
+    uint64_t left = world.server->link_count;
+    for (int s = 0; s < 20; s++) {
+        sim_advance(world.sim, 1000000);
+        assert_int_equal(CLIENT_ASK(&good, read, &q, &a), UA_GOOD);
+        arena_reset(&world.arena);
+    }
+    assert_true(world.server->link_count < left);
+    assert_true(world.server->unsent <= ALL);
+    for (int i = 0; i < SLOW; i++)
+        client_close(&slow[i]);
+    assert_int_equal(world.server->unsent, 0);
+    close_with(&good);
+}
+
+/* Each within his share, and all with one answer that is larger: who has taken nothing for longest goes at once. */
+static void twice_too_much_ends_the_worst_at_once(void **state)
+{
+    (void)state;
+    enum { SLOW = 10, ALL = 100000 };
+    struct client good, slow[SLOW];
+    struct ua_server_counters before, after;
+    open_with((struct ua_server_limits){ .channels = 20, .all_unsent_bytes = ALL }, &good);
+    ua_server_glance(&before);
+    static uint8_t big[60000];
+    const struct ua_data_value v = { .has = UA_HAS_VALUE, .value = { .type = UA_BYTE_STRING, .text = bytes_of(big, sizeof big) } };
+    assert_true(ua_set_value(world.server->space, any, &v));
+    struct ua_read_value_id id = { .node_id = any->node.id, .attribute_id = UA_ATTR_VALUE };
+    struct ua_read_request q = { .nodes_to_read = &id, .nodes_to_read_count = 1 };
+    struct ua_read_response a;
+    for (int i = 0; i < SLOW; i++) {
+        client_begin(&slow[i], &world);
+        sim_stall(slow[i].sim, 0);
+        (void)client_send(&slow[i], &ua_read_request_type, &q);
+        assert_true(world.server->unsent <= 2 * ALL);
+        sim_advance(world.sim, 10000);
+        assert_int_equal(CLIENT_ASK(&good, read, &q, &a), UA_GOOD);
+    }
+    ua_server_glance(&after);
+    assert_int_equal(after.crowded_out, before.crowded_out + SLOW - 2); /* two, and the answer that is being read, are as much as there may be */
+    assert_true(sim_closed(slow[0].sim) && !sim_closed(slow[SLOW - 1].sim));
+    for (int i = 0; i < SLOW; i++)
+        client_close(&slow[i]);
+    close_with(&good);
+}
+
 static void who_takes_not_one_answer_is_closed(void **state)
 {
     (void)state;
@@ -320,6 +406,8 @@ int main(void)
         cmocka_unit_test(there_is_an_end_to_channels),
         cmocka_unit_test(those_who_only_connect_keep_nobody_out),
         cmocka_unit_test(who_does_not_read_is_not_listened_to),
+        cmocka_unit_test(those_who_do_not_read_have_one_bound_together),
+        cmocka_unit_test(twice_too_much_ends_the_worst_at_once),
         cmocka_unit_test(who_takes_not_one_answer_is_closed),
         cmocka_unit_test(a_server_that_goes_says_so),
         cmocka_unit_test(without_memory_no_server_opens),

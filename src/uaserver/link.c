@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-enum { STALL_S = 60, LOOK_MS = 5000 };
+enum { STALL_S = 60, BEHIND_S = 10, LOOK_MS = 5000 };
 /* Of a message before there is a session: the largest is an ActivateSession with a chain of certificates. */
 enum { STRANGER_BYTES = 128 * 1024 };
 
@@ -37,7 +37,13 @@ static void shut(struct uas_link *l, bool flush)
         return;
     l->closing = true;
     timer_stop(l->server->loop, &l->timer);
+    uas_backlog_forget(l);
     conn_close(l->conn, flush);
+}
+
+void uas_link_drop(struct uas_link *l)
+{
+    shut(l, false);
 }
 
 void uas_link_end(struct uas_link *l, ua_status status, const char *reason)
@@ -52,10 +58,18 @@ void uas_link_end(struct uas_link *l, ua_status status, const char *reason)
 
 static void slow_down(struct uas_link *l)
 {
-    if (l->paused || l->closing || conn_unsent(l->conn) < l->server->limits.unsent_bytes)
+    uas_backlog_relieve(l->server);
+    if (l->paused || l->closing)
+        return;
+    bool behind = uas_behind(l);
+    if (!behind && conn_unsent(l->conn) < l->server->limits.unsent_bytes)
         return;
     l->paused = true;
     limits_refused(LIMIT_UNSENT_BYTES);
+    if (behind) {
+        UAS_COUNT(crowded);
+        uas_backlog_log(l, "it is sent nothing more until it has taken what waits");
+    }
     conn_read_pause(l->conn);
     wait(l);
 }
@@ -63,6 +77,7 @@ static void slow_down(struct uas_link *l)
 static void on_drained(void *ctx, struct conn *c)
 {
     struct uas_link *l = ctx;
+    uas_backlog_note(l);
     if (!l->paused || l->closing)
         return;
     l->paused = false;
@@ -70,10 +85,16 @@ static void on_drained(void *ctx, struct conn *c)
     wait(l);
 }
 
-static bool stalled(const struct uas_link *l)
+/* How long a client may take nothing. */
+static int patience_s(struct uas_link *l)
+{
+    return uas_behind(l) ? BEHIND_S : STALL_S;
+}
+
+static bool stalled(const struct uas_link *l, int seconds)
 {
     return conn_unsent(l->conn) &&
-           loop_now_us(l->server->loop) - conn_progress_us(l->conn) >= (int64_t)STALL_S * 1000000;
+           loop_now_us(l->server->loop) - conn_progress_us(l->conn) >= (int64_t)seconds * 1000000;
 }
 
 /* ---- bytes ---- */
@@ -124,10 +145,15 @@ static size_t on_bytes(void *ctx, struct conn *c, struct bytes in)
 static void on_timer(struct timer *t)
 {
     struct uas_link *l = (struct uas_link *)(void *)((char *)t - offsetof(struct uas_link, timer));
-    if (stalled(l)) {
+    uas_backlog_note(l);
+    uas_backlog_relieve(l->server);
+    if (l->closing)
+        return;
+    int patience = patience_s(l);
+    if (stalled(l, patience)) {
         UAS_COUNT(stalled);
         log_warn("opcua", "FG5302 %s has taken nothing of %zu bytes for %d s, it is closed", conn_address(l->conn),
-                 conn_unsent(l->conn), STALL_S);
+                 conn_unsent(l->conn), patience);
         shut(l, false);
         return;
     }
@@ -158,6 +184,7 @@ static void on_close(void *ctx, struct conn *c, const struct fault *why)
     (void)c;
     (void)why;
     l->closing = true;
+    uas_backlog_forget(l);
     timer_stop(s->loop, &l->timer);
     uas_asks_link_gone(s, l);
     for (struct uas_session *x = l->sessions, *next; x; x = next) {
@@ -272,7 +299,8 @@ void uas_link_open(struct ua_server *s, const struct net_peer *peer)
         drop(l);
         return;
     }
-    conn_set_marks(l->conn, s->limits.unsent_bytes / 2, s->limits.unsent_bytes / 4); /* when it is listened to again */
+    uint64_t share = uas_backlog_share(s), most = share < s->limits.unsent_bytes ? share : s->limits.unsent_bytes;
+    conn_set_marks(l->conn, (size_t)most / 2, (size_t)most / 4); /* when it is listened to again */
     l->next = s->links;
     if (l->next)
         l->next->prev = l;

@@ -31,9 +31,9 @@ uint64_t uas_ticket_body_max(const struct uas_ticket *t)
     return body_max(t->link, t->body_max);
 }
 
-bool uas_ready(const struct uas_link *l)
+bool uas_ready(struct uas_link *l)
 {
-    return !l->closing && !l->paused && conn_unsent(l->conn) < l->server->limits.unsent_bytes;
+    return !l->closing && !l->paused && conn_unsent(l->conn) < l->server->limits.unsent_bytes && !uas_behind(l);
 }
 
 static uint8_t *put_le(uint8_t *at, uint64_t v, int bytes)
@@ -72,7 +72,9 @@ static ua_status end(struct uas_link *l, const struct ua_sending *sending, uint3
         ua_channel_undo(out, sending);
         return UA_BAD_RESPONSE_TOO_LARGE;
     }
-    return ua_channel_end(l->channel, out, sending, id);
+    ua_status status = ua_channel_end(l->channel, out, sending, id);
+    uas_backlog_note(l);
+    return status;
 }
 
 static void fault(struct uas_link *l, uint32_t id, uint32_t handle, ua_status status)

@@ -88,7 +88,7 @@ ua_status uas_ticket_end(const struct uas_ticket *, const struct ua_sending *);
 void      uas_ticket_fault(const struct uas_ticket *, ua_status);
 /* False: this client does not take what was sent already; keep things queued and come again when the next request arrives, or
  * in a later cycle. */
-bool uas_ready(const struct uas_link *);
+bool uas_ready(struct uas_link *);
 /* The longest body of a response. */
 uint64_t uas_body_max(const struct uas_request *);
 uint64_t uas_ticket_body_max(const struct uas_ticket *);
@@ -103,6 +103,7 @@ struct uas_link {
     struct uas_session *sessions; /* those that are attached, by their next_of_link */
     int64_t             opened_us;    /* accepted */
     int64_t             sessionless_us; /* since when it has had no session; 0: it has */
+    size_t              unsent;    /* as backlog.c has noted it */
     bool                opened;    /* the channel was */
     bool                closing;
     bool                paused;    /* it does not take what it has asked for, and is not listened to */
@@ -161,6 +162,7 @@ struct ua_server {
     unsigned            listener_count;
     struct uas_link    *links;        /* newest first */
     uint32_t            link_count, last_channel;
+    uint64_t            unsent;       /* of all links, as noted */
     struct uas_session *sessions;     /* newest first */
     uint32_t            session_count, last_session;
     const struct uas_hooks *hooks[UAS_HOOKS]; /* put there in ua_server_open; NULL behind the last */
@@ -175,7 +177,20 @@ struct ua_server {
 void uas_link_open(struct ua_server *, const struct net_peer *);
 /* An ERR with this status, and the end. */
 void uas_link_end(struct uas_link *, ua_status, const char *reason);
+/* At once, with what waits for it. */
+void uas_link_drop(struct uas_link *);
 struct ua_now uas_now(const struct ua_server *);
+
+/* ---- backlog.c ---- */
+uint64_t uas_backlog_share(const struct ua_server *);
+/* Something was added to its output, or taken. */
+void uas_backlog_note(struct uas_link *);
+void uas_backlog_forget(struct uas_link *);
+/* All have too much waiting, and this one is among those it is due to. */
+bool uas_behind(struct uas_link *);
+void uas_backlog_log(const struct uas_link *, const char *what);
+/* Closes the worst while there is twice too much. Not while an answer is being written. */
+void uas_backlog_relieve(struct ua_server *);
 
 /* ---- server.c ---- */
 /* A closing server ends with its last link. */

@@ -29,6 +29,7 @@ static struct ua_server_limits without_zeros(struct ua_server_limits l)
     or_default(&l.continuation_points, 20);
     or_default(&l.queue, 1000);
     or_default(&l.unsent_bytes, 8 * 1024 * 1024);
+    or_default(&l.all_unsent_bytes, 64 * 1024 * 1024);
     or_default(&l.session_ms_min, 10 * 1000);
     or_default(&l.session_ms_max, 3600 * 1000);
     or_default(&l.connect_s, 10);

@@ -46,6 +46,8 @@ struct ua_server_limits {
     uint32_t continuation_points;   /* 20 of a session: BadNoContinuationPoints */
     uint32_t queue;                 /* 1,000 values of an item; more is revised */
     uint32_t unsent_bytes;          /* 8 MiB that a client has not taken (L-OUT): nothing more is read from it; closed after 60 s */
+    uint32_t all_unsent_bytes;      /* 64 MiB that all clients together have not taken (backlog.c): who has more than his share of it,
+                                     * by `channels`, is sent nothing more, and closed after 10 s; at twice as much at once */
     uint32_t session_ms_min, session_ms_max; /* 10 s, 1 h: revised */
     double   publishing_ms_min;     /* 10: revised */
     double   sampling_ms_min;       /* 10: revised, of what is sampled */
@@ -86,7 +88,8 @@ void ua_server_accept(struct ua_server *, const struct net_peer *);
 #define UA_SERVER_COUNTERS(X)                                                                                               \
     X(channels) X(channels_all) X(channels_refused) X(channels_timed_out) X(sessions) X(sessions_all) X(sessions_refused)   \
     X(sessions_timed_out) X(logins_refused) X(requests) X(requests_refused) X(reads) X(writes) X(calls) X(subscriptions)    \
-    X(items) X(notifications) X(overflows) X(publish_requests) X(stalled)
+    X(items) X(notifications) X(overflows) X(publish_requests) X(stalled)           \
+    X(crowded) X(crowded_out)
 struct ua_server_counters {
 #define UA_X(name) uint64_t name;
     UA_SERVER_COUNTERS(UA_X)
