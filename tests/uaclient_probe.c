@@ -405,7 +405,7 @@ static void option(struct probe *p, const char *arg)
 static void start(struct probe *p)
 {
     static const struct ua_client_events events = {on_up, on_down, on_notice};
-    static const struct ua_subscription_events sub_events = {on_changes, on_event, on_item, on_gap};
+    static const struct ua_subscription_events sub_events = { .on_changes = on_changes, .on_event = on_event, .on_item = on_item, .on_gap = on_gap };
     struct fault why = {0};
     if (loop_open_uv(&p->loop, &why) || ua_client_open(&p->client, p->loop, &p->set, &events, p, &why))
         fail(&why);

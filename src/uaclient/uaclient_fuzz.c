@@ -267,7 +267,7 @@ static void no_line(void *ctx, const char *line)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct ua_subscription_events events = {changes_come, event_comes, NULL, gap_comes};
+    static const struct ua_subscription_events events = {.on_changes = changes_come, .on_event = event_comes, .on_gap = gap_comes};
     static const struct ua_client_events silent = {0};
     const struct ua_subscription_options options = {
         .publishing_ms = 100, .keep_alive_ms = 1000, .silent_ms = 2000, .acknowledge = size % 2 == 1};
