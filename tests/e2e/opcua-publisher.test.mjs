@@ -274,6 +274,7 @@ test('a file that cannot be written: a method holds all the same', async (t) => 
     const file = publishedNodes([entry(['ns=1;s=Temperature'])]);
     const node = await startNode({ t, settings: { opcua: { 'published-nodes': '/proc/self/none.json', options: '' } } });
     await until(() => /FG526[12] /.test(node.log()), 'there is no file');
+    await until(async () => (await status(node)) !== null, 'the publisher is there');
     assert.equal((await call(node, '/api/v1/opcua/PublishNodes', { body: file.read()[0] })).status, 200);
     await good(node, 1);
     assert.equal((await call(node, '/api/v1/opcua/PublishNodes', { body: entry(['ns=1;s=Label']) })).status, 200);
